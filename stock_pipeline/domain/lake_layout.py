@@ -1,0 +1,75 @@
+"""Where every object of the lake lies: the one module that writes or reads an object key."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+RAW_PREFIX = "raw/trades/"
+CURATED_PREFIX = "curated/trades/"
+QUARANTINE_PREFIX = "quarantine/"
+FAILED_PREFIX = "failed/"
+MARTS_PREFIX = "marts/"
+
+CURATED_FILE = "trades.parquet"
+MANIFEST_FILE = "_manifest.json"
+"""The underscore keeps Athena from reading it as data."""
+
+_PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
+_VERSION = re.compile(r"v=([0-9a-f]{16})/")
+
+
+def partition_path(session_date: date) -> str:
+    """`year=2018/month=1/day=2/`: integers without leading zeros, as Athena writes them."""
+    return f"year={session_date.year:04}/month={session_date.month}/day={session_date.day}/"
+
+
+def raw_partition_prefix(session_date: date) -> str:
+    return RAW_PREFIX + partition_path(session_date)
+
+
+def raw_key(session_date: date, shard_id: str, first_sequence: str, last_sequence: str) -> str:
+    """One object per batch and session date, named by what it holds: writing a batch twice names one object."""
+    return f"{raw_partition_prefix(session_date)}{shard_id}-{first_sequence}-{last_sequence}.parquet"
+
+
+def curated_partition_prefix(session_date: date) -> str:
+    return CURATED_PREFIX + partition_path(session_date)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPrefix:
+    """The place of one curated version: `curated/trades/year=…/month=…/day=…/v=<hash of its inputs>/`."""
+
+    session_date: date
+    version: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{curated_partition_prefix(self.session_date)}v={self.version}/"
+
+    @property
+    def data_key(self) -> str:
+        return self.prefix + CURATED_FILE
+
+    @property
+    def manifest_key(self) -> str:
+        return self.prefix + MANIFEST_FILE
+
+
+def quarantine_key(arrival_date: date, shard_id: str, first_sequence: str, last_sequence: str) -> str:
+    """Rejected records of one batch, by the date of arrival, since they have no session."""
+    return f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}-{first_sequence}-{last_sequence}.json"
+
+
+def session_date_of_key(key: str) -> date:
+    """The session date in an object key; `ValueError` if it has none."""
+    match = _PARTITION.search(key)
+    if match is None:
+        raise ValueError(f"{key} has no year=/month=/day= partition in it")
+    return date(*(int(part) for part in match.groups()))
+
+
+def version_of_key(key: str) -> str | None:
+    """The version in the key of a curated object, or None."""
+    match = _VERSION.search(key)
+    return match.group(1) if match else None

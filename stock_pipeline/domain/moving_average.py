@@ -1,0 +1,70 @@
+"""The realtime state of a symbol: its newest trades, and what follows from them.
+
+State is a join (a semilattice): `merge` is associative, commutative and idempotent, so retries, reordered,
+late, repeated and redriven trades all converge to the same window. Everything shown (latest trade, moving averages)
+is computed from the window and never updated in place.
+
+Why a bounded window may forget rows and still converge: a row leaves only when `capacity` rows of other ids
+have a greater (event_time_ns, sequence, event_id), and the row kept for an id only ever moves up in that order
+(`trade.precedence` compares time and sequence before anything else). So a forgotten row could never come back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from stock_pipeline.domain.trade import PRICE_SCALE, Trade, is_effective, order_key, precedence
+
+CANCELLATION_RESERVE = 10
+"""Rows kept beyond the longest average, so that this many cancelled trades don't shorten it."""
+
+_PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
+
+
+def window_capacity(average_windows: tuple[int, ...]) -> int:
+    return max(average_windows) + CANCELLATION_RESERVE
+
+
+@dataclass(frozen=True, slots=True)
+class MovingAverage:
+    """Simple moving average (SMA) of the prices of the newest `window` trades.
+
+    `trade_count` is less than `window` while the symbol has fewer trades.
+    """
+
+    window: int
+    price: Decimal
+    trade_count: int
+
+
+def merge(held: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> tuple[Trade, ...]:
+    """The newest `capacity` trades of both, oldest first, one row per `event_id`.
+
+    All trades are of one symbol and feed. Cancelled rows keep their place: they say that the trade is void, should
+    the original arrive again.
+    """
+    standing: dict[str, Trade] = {}
+    for trade in (*held, *arrived):
+        other = standing.get(trade.event_id)
+        if other is None or precedence(trade) > precedence(other):
+            standing[trade.event_id] = trade
+    return tuple(sorted(standing.values(), key=order_key)[-capacity:])
+
+
+def effective_trades(window: Iterable[Trade]) -> list[Trade]:
+    """The rows that stand for executions, in the window's order."""
+    return [trade for trade in window if is_effective(trade)]
+
+
+def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -> list[MovingAverage]:
+    """One average per length, rounded half to even at 6 decimal places; none if no trade stands."""
+    prices = [trade.price for trade in effective_trades(window)]
+    averages = []
+    for length in average_windows:
+        newest = prices[-length:]
+        if newest:
+            mean = sum(newest, Decimal(0)) / len(newest)
+            averages.append(
+                MovingAverage(length, mean.quantize(_PRICE_UNIT, ROUND_HALF_EVEN), len(newest))
+            )
+    return averages

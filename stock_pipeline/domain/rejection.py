@@ -1,0 +1,38 @@
+"""What happens to a line that is no trade: it is kept with its reason, and nothing else stops for it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a line was rejected; the dimension of the `RejectedRecords` metric and of `redrive --reason`."""
+
+    NOT_JSON = "not_json"
+    """Not UTF-8, not JSON, or not one JSON object."""
+    SCHEMA = "schema"
+    """JSON, but not of the contract: a field is missing, unknown, twice there, or of the wrong type."""
+    VALUE = "value"
+    """Right types, but a value out of its limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One rejected line of one Kinesis record.
+
+    `payload` is the line as it came, byte for byte. `shard_id`, `sequence_number` and `line` (from 0) say where
+    it stood; together they identify it, so that reading it twice is recognised.
+    """
+
+    reason: Reason
+    detail: str
+    payload: bytes
+    shard_id: str
+    sequence_number: str
+    line: int
+    partition_key: str
+    arrival_time: float
+    """Seconds since 1970-01-01 UTC, as Kinesis stamped it."""
+
+    @property
+    def rejection_id(self) -> str:
+        return f"{self.shard_id}:{self.sequence_number}:{self.line}"

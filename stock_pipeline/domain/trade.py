@@ -1,0 +1,213 @@
+"""`Trade`, the one event of the pipeline, its fields and its identity.
+
+The order of trades, the rule that decides between two rows of one trade, and the limits of every field are
+defined here and nowhere else. How a trade is written as JSON or Parquet belongs to `streaming` and `lake`.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.errors import InvalidTradeError
+
+PRICE_SCALE = 6
+"""Decimal places of a price, in Parquet, SQL and DynamoDB."""
+
+MAX_PRICE = Decimal("999999999999.999999")
+"""The largest value of decimal(18, 6)."""
+
+MAX_INT64 = 2**63 - 1
+
+EARLIEST_EVENT_TIME_NS = 0
+LATEST_EVENT_TIME_NS = 4_102_444_800 * 10**9
+"""2100-01-01 UTC. Beyond these two a time is a unit mistake (seconds, milliseconds), not a trade."""
+
+SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}")
+FEED = re.compile(r"[a-z][a-z0-9_]{0,15}")
+EVENT_ID = re.compile(r"[\x21-\x7e]{1,96}")
+CODES = re.compile(r"[\x21-\x7e]{0,16}")
+"""Exchange and condition codes: printable ASCII without blanks. Empty where the source gives none."""
+
+CAPTURE_MODES = ("trade", "quote")
+"""`quote`: a polled last price (Finnhub's free API). It has no volume and no provider id, and counts in no bar."""
+
+STATUSES = ("good", "corrected", "cancelled", "notice")
+"""`corrected` carries the corrected values and counts; `cancelled` was broken later; `notice` is the tape's
+message about another trade and no execution itself."""
+
+EFFECTIVE_STATUSES = frozenset({"good", "corrected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One execution as a venue reported it, or one version of it after a correction or cancellation.
+
+    A correction or cancellation of a known trade is a row with the same `event_id`, `event_time_ns` and
+    `sequence`, and a higher `version`.
+    """
+
+    event_id: str
+    feed: str
+    capture_mode: str
+    symbol: str
+    event_time_ns: int
+    sequence: int
+    price: Decimal
+    volume: int | None
+    exchange: str
+    conditions: str
+    tape: str
+    status: str
+    version: int
+    ingest_time_ns: int
+
+
+FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Trade))
+
+
+class Column(NamedTuple):
+    """A column of the lake's trade tables. `sql_type` is the Hive and Athena name of the type."""
+
+    name: str
+    sql_type: str
+    description: str
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("event_id", "string", "Identity of the trade: the same for every redelivery and version."),
+    Column("feed", "string", "Where the trade was seen (iex, sip, taq, sim): never mix feeds in one number."),
+    Column("capture_mode", "string", "trade, or quote for a polled last price without volume."),
+    Column("symbol", "string", "Ticker symbol as the exchange writes it."),
+    Column("event_time", "timestamp", "Venue time, UTC, cut to microseconds."),
+    Column("event_time_ns", "bigint", "Venue time in nanoseconds since 1970-01-01 UTC."),
+    Column("sequence", "bigint", "The source's own order among trades of one instant."),
+    Column("price", "decimal(18,6)", "Price of one share, USD."),
+    Column("volume", "bigint", "Shares of this trade; null where capture_mode is quote."),
+    Column("exchange", "string", "One-letter exchange code; empty if unknown."),
+    Column("conditions", "string", "Sale condition codes, one letter each, without blanks."),
+    Column("tape", "string", "A, B or C; empty if unknown."),
+    Column("status", "string", "good, corrected, cancelled or notice. Only the first two count."),
+    Column("version", "int", "0 as first reported, higher after a correction or cancellation."),
+    Column("ingest_time", "timestamp", "When the pipeline first saw the trade, UTC."),
+    Column("session_date", "date", "The exchange's calendar date (New York)."),
+)
+
+PARTITION_COLUMNS: tuple[Column, ...] = (
+    Column("year", "int", "Year of session_date."),
+    Column("month", "int", "Month of session_date."),
+    Column("day", "int", "Day of session_date."),
+)
+
+
+class OrderKey(NamedTuple):
+    """The total order of trades of one symbol and feed; never the order of arrival."""
+
+    event_time_ns: int
+    sequence: int
+    event_id: str
+
+
+def order_key(trade: Trade) -> OrderKey:
+    return OrderKey(trade.event_time_ns, trade.sequence, trade.event_id)
+
+
+def precedence(trade: Trade) -> tuple[object, ...]:
+    """Which of two rows with one `event_id` stands: the one with the greater precedence.
+
+    Time and sequence come first, so that a bounded window of the newest trades converges whatever the order of
+    arrival (see `moving_average`); then the version. Everything after `version` only makes the choice
+    total: it decides between rows that a correct source never sends. The earlier ingest time wins, because
+    the later one is a redelivery.
+    """
+    return (
+        trade.event_time_ns,
+        trade.sequence,
+        trade.version,
+        trade.status,
+        trade.price,
+        -1 if trade.volume is None else trade.volume,
+        trade.exchange,
+        trade.conditions,
+        trade.tape,
+        trade.capture_mode,
+        trade.feed,
+        trade.symbol,
+        -trade.ingest_time_ns,
+    )
+
+
+def is_effective(trade: Trade) -> bool:
+    """Whether the row stands for an execution: neither cancelled nor a notice about another row."""
+    return trade.status in EFFECTIVE_STATUSES
+
+
+def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str, trade_id: str | int) -> str:
+    """Identity from the provider's own id, which is unique only per symbol, exchange and session.
+
+    Readable instead of hashed: no collisions, an operator can search for it, and sorted ids compress well.
+    """
+    return f"{feed}:{symbol}:{session_date:%Y%m%d}:{exchange}:{trade_id}"
+
+
+def derived_event_id(
+    feed: str, symbol: str, event_time_ns: int, price: Decimal, volume: int | None, ordinal: int
+) -> str:
+    """Identity where the provider gives no id. `ordinal` tells equal trades of one instant apart, counted in
+    the source's order: content alone is no identity, since a quarter of real trades share every field with another.
+    """
+    size = "" if volume is None else volume
+    return f"{feed}:{symbol}:{event_time_ns}:{price.normalize():f}:{size}:{ordinal}"
+
+
+def check_trade(trade: Trade) -> None:
+    """Raise `InvalidTradeError`, naming the field, unless every field keeps its limits.
+
+    Types are the decoder's business; this is about values.
+    """
+    _match("event_id", EVENT_ID, trade.event_id)
+    _match("feed", FEED, trade.feed)
+    _one_of("capture_mode", CAPTURE_MODES, trade.capture_mode)
+    _match("symbol", SYMBOL, trade.symbol)
+    _within("event_time_ns", trade.event_time_ns, EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
+    _within("sequence", trade.sequence, 0, MAX_INT64)
+    _check_price(trade.price)
+    if trade.volume is None:
+        if trade.capture_mode != "quote":
+            raise InvalidTradeError(Reason.VALUE, "volume is null, which only a quote may have")
+    else:
+        _within("volume", trade.volume, 0, MAX_INT64)
+    _match("exchange", CODES, trade.exchange)
+    _match("conditions", CODES, trade.conditions)
+    _match("tape", CODES, trade.tape)
+    _one_of("status", STATUSES, trade.status)
+    _within("version", trade.version, 0, 2**31 - 1)
+    _within("ingest_time_ns", trade.ingest_time_ns, EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
+
+
+def _check_price(price: Decimal) -> None:
+    if not price.is_finite():
+        raise InvalidTradeError(Reason.VALUE, f"price {price} is not a number")
+    if not 0 < price <= MAX_PRICE:
+        raise InvalidTradeError(Reason.VALUE, f"price {price:.3e} is not above 0 and at most {MAX_PRICE}")
+    exponent = price.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > PRICE_SCALE:
+        raise InvalidTradeError(Reason.VALUE, f"price {price} has more than {PRICE_SCALE} decimal places")
+
+
+def _match(name: str, pattern: re.Pattern[str], value: str) -> None:
+    if pattern.fullmatch(value) is None:
+        shown = value if len(value) <= 40 else f"{value[:40]}… ({len(value)} characters)"
+        raise InvalidTradeError(Reason.VALUE, f"{name} {shown!r} does not match {pattern.pattern}")
+
+
+def _one_of(name: str, allowed: tuple[str, ...], value: str) -> None:
+    if value not in allowed:
+        raise InvalidTradeError(Reason.VALUE, f"{name} {value[:40]!r} is none of {', '.join(allowed)}")
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidTradeError(Reason.VALUE, f"{name} {str(value)[:40]} is not between {low} and {high}")

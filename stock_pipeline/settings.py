@@ -1,0 +1,157 @@
+"""Every setting of the pipeline, in one frozen value, read from the environment in one place.
+
+`SETTINGS` is the list that the documentation, Terraform and the local stack are held against. Nothing else
+in the project reads the environment; boto3 reads its own variables (AWS_ENDPOINT_URL, AWS_PROFILE, …).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from stock_pipeline.errors import SettingsError
+
+
+class Setting(NamedTuple):
+    """One environment variable. `default` None means that it must be set where it is used."""
+
+    field: str
+    variable: str
+    default: str | None
+    parse: Callable[[str], Any]
+    expects: str
+
+
+def _name(pattern: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError
+        return text
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return parse
+
+
+def _windows(text: str) -> tuple[int, ...]:
+    parse = _whole(1, 50)
+    windows = tuple(parse(part.strip()) for part in text.split(","))
+    if list(windows) != sorted(set(windows)):
+        raise ValueError
+    return windows
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    return _name("|".join(allowed))
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "project_name",
+        "PROJECT_NAME",
+        "stock-pipeline",
+        _name(r"[a-z][a-z0-9-]{1,30}"),
+        "lower-case letters, digits and hyphens",
+    ),
+    Setting(
+        "environment", "ENVIRONMENT", "dev", _name(r"[a-z][a-z0-9]{0,15}"), "a short name such as dev or prod"
+    ),
+    Setting(
+        "aws_region", "AWS_REGION", "us-east-1", _name(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as us-east-1"
+    ),
+    Setting(
+        "stream_name", "STREAM_NAME", "stock-stream", _name(r"[A-Za-z0-9_.-]{1,128}"), "a Kinesis stream name"
+    ),
+    Setting(
+        "state_table_name",
+        "STATE_TABLE_NAME",
+        "stock-realtime",
+        _name(r"[A-Za-z0-9_.-]{3,255}"),
+        "a DynamoDB table name",
+    ),
+    Setting(
+        "bucket_name",
+        "BUCKET_NAME",
+        "stock-historical-data-dev",
+        _name(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        "an S3 bucket name",
+    ),
+    Setting(
+        "database_name", "DATABASE_NAME", "stock_market", _name(r"[a-z0-9_]{1,255}"), "a Glue database name"
+    ),
+    Setting(
+        "dead_letter_queue_url",
+        "DEAD_LETTER_QUEUE_URL",
+        None,
+        _name(r"https?://\S+"),
+        "the URL of the SQS dead-letter queue",
+    ),
+    Setting(
+        "partition_buckets", "PARTITION_BUCKETS", "64", _whole(1, 4096), "a whole number from 1 to 4096"
+    ),
+    Setting(
+        "moving_average_windows",
+        "MOVING_AVERAGE_WINDOWS",
+        "5,20",
+        _windows,
+        "rising numbers of trades from 1 to 50, such as 5,20",
+    ),
+    Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
+    Setting(
+        "duckdb_path",
+        "DUCKDB_PATH",
+        ".stock-pipeline/stock_market.duckdb",
+        _name(r"[^\0\n]+"),
+        "the path of the DuckDB file of the local target",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The pipeline's settings. Defaults are the names that the documentation uses."""
+
+    project_name: str
+    environment: str
+    aws_region: str
+    stream_name: str
+    state_table_name: str
+    bucket_name: str
+    database_name: str
+    dead_letter_queue_url: str | None
+    partition_buckets: int
+    moving_average_windows: tuple[int, ...]
+    dbt_target: str
+    duckdb_path: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read every setting from `environ`; raise `SettingsError` that names the variable and what it takes."""
+        return cls(**{setting.field: _read(setting, environ) for setting in SETTINGS})
+
+    def require_dead_letter_queue_url(self) -> str:
+        """The queue's URL, or a `SettingsError` for those who need one."""
+        if self.dead_letter_queue_url is None:
+            raise SettingsError(
+                "DEAD_LETTER_QUEUE_URL is not set: it takes the URL of the SQS dead-letter queue"
+            )
+        return self.dead_letter_queue_url
+
+
+def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = environ.get(setting.variable, setting.default)
+    if text is None:
+        return None
+    try:
+        return setting.parse(text)
+    except ValueError:
+        raise SettingsError(
+            f"{setting.variable} is {text[:60]!r}, which can't be used: it takes {setting.expects}"
+        ) from None
