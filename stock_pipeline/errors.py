@@ -22,7 +22,7 @@ class SettingsError(PermanentError):
 
 
 class InvalidTradeError(PermanentError):
-    """A trade breaks the contract. `reason` is one of `domain.rejection.Reason`, `detail` says which field and why."""
+    """A trade breaks the contract. `reason` is a `domain.rejection.Reason`, `detail` says which field and why."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

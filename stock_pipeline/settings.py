@@ -60,15 +60,9 @@ SETTINGS: tuple[Setting, ...] = (
         _name(r"[a-z][a-z0-9-]{1,30}"),
         "lower-case letters, digits and hyphens",
     ),
-    Setting(
-        "environment", "ENVIRONMENT", "dev", _name(r"[a-z][a-z0-9]{0,15}"), "a short name such as dev or prod"
-    ),
-    Setting(
-        "aws_region", "AWS_REGION", "us-east-1", _name(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as us-east-1"
-    ),
-    Setting(
-        "stream_name", "STREAM_NAME", "stock-stream", _name(r"[A-Za-z0-9_.-]{1,128}"), "a Kinesis stream name"
-    ),
+    Setting("environment", "ENVIRONMENT", "dev", _name(r"[a-z][a-z0-9]{0,15}"), "a short name such as dev or prod"),
+    Setting("aws_region", "AWS_REGION", "us-east-1", _name(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as us-east-1"),
+    Setting("stream_name", "STREAM_NAME", "stock-stream", _name(r"[A-Za-z0-9_.-]{1,128}"), "a Kinesis stream name"),
     Setting(
         "state_table_name",
         "STATE_TABLE_NAME",
@@ -83,9 +77,7 @@ SETTINGS: tuple[Setting, ...] = (
         _name(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
         "an S3 bucket name",
     ),
-    Setting(
-        "database_name", "DATABASE_NAME", "stock_market", _name(r"[a-z0-9_]{1,255}"), "a Glue database name"
-    ),
+    Setting("database_name", "DATABASE_NAME", "stock_market", _name(r"[a-z0-9_]{1,255}"), "a Glue database name"),
     Setting(
         "dead_letter_queue_url",
         "DEAD_LETTER_QUEUE_URL",
@@ -93,9 +85,7 @@ SETTINGS: tuple[Setting, ...] = (
         _name(r"https?://\S+"),
         "the URL of the SQS dead-letter queue",
     ),
-    Setting(
-        "partition_buckets", "PARTITION_BUCKETS", "64", _whole(1, 4096), "a whole number from 1 to 4096"
-    ),
+    Setting("partition_buckets", "PARTITION_BUCKETS", "64", _whole(1, 4096), "a whole number from 1 to 4096"),
     Setting(
         "moving_average_windows",
         "MOVING_AVERAGE_WINDOWS",
@@ -139,9 +129,7 @@ class Settings:
     def require_dead_letter_queue_url(self) -> str:
         """The queue's URL, or a `SettingsError` for those who need one."""
         if self.dead_letter_queue_url is None:
-            raise SettingsError(
-                "DEAD_LETTER_QUEUE_URL is not set: it takes the URL of the SQS dead-letter queue"
-            )
+            raise SettingsError("DEAD_LETTER_QUEUE_URL is not set: it takes the URL of the SQS dead-letter queue")
         return self.dead_letter_queue_url
 
 

@@ -61,6 +61,16 @@ def quarantine_key(arrival_date: date, shard_id: str, first_sequence: str, last_
     return f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}-{first_sequence}-{last_sequence}.json"
 
 
+def oversized_key(content_hash: str) -> str:
+    """A dead-letter document too large for a message of the queue."""
+    return f"{QUARANTINE_PREFIX}oversized/{content_hash}.json"
+
+
+def unpublished_key(content_hash: str) -> str:
+    """Records that the producer could not put into the stream."""
+    return f"{FAILED_PREFIX}producer/{content_hash}.json"
+
+
 def session_date_of_key(key: str) -> date:
     """The session date in an object key; `ValueError` if it has none."""
     match = _PARTITION.search(key)

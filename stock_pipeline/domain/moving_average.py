@@ -64,7 +64,5 @@ def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -
         newest = prices[-length:]
         if newest:
             mean = sum(newest, Decimal(0)) / len(newest)
-            averages.append(
-                MovingAverage(length, mean.quantize(_PRICE_UNIT, ROUND_HALF_EVEN), len(newest))
-            )
+            averages.append(MovingAverage(length, mean.quantize(_PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
     return averages

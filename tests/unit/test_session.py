@@ -41,9 +41,7 @@ def test_trades_after_midnight_utc_stay_in_the_session_of_their_evening() -> Non
     assert session_date_of(ns("2018-01-03T05:00:00+00:00") - 1) == date(2018, 1, 2)
 
 
-@pytest.mark.parametrize(
-    ("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-11-02", 24)]
-)
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-11-02", 24)])
 def test_a_session_date_is_as_long_as_new_york_makes_it(day: str, hours: int) -> None:
     start, end = session_bounds_ns(date.fromisoformat(day))
     assert end - start == hours * 3600 * 10**9

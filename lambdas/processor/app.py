@@ -1,0 +1,35 @@
+"""Processor Lambda: Kinesis records into the dead-letter queue, the raw lake and the realtime state. Wiring only."""
+
+import os
+import random
+import time
+from functools import lru_cache
+from typing import Any
+
+from stock_pipeline.aws.clients import Clients
+from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.back_off import back_off
+from stock_pipeline.streaming.processor import Processor
+
+
+@lru_cache(maxsize=1)
+def processor() -> Processor:
+    settings = Settings.from_env(os.environ)
+    clients = Clients(settings.aws_region)
+    lake = ObjectStore(clients.s3, settings.bucket_name)
+    windows = settings.moving_average_windows
+    return Processor(
+        dead_letters=SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), oversized=lake),
+        raw_store=lake,
+        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows),
+        average_windows=windows,
+        wait=back_off(time.sleep, random.Random()),
+    )
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answers with the lowest sequence number to deliver again, if any (ReportBatchItemFailures)."""
+    return dict(processor().handle(event))

@@ -1,0 +1,144 @@
+"""The Glue catalog: the lake's tables, and the pointer of each curated partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX
+from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
+    from mypy_boto3_glue.type_defs import PartitionInputTypeDef, StorageDescriptorTypeDef, TableInputTypeDef
+
+RAW_TABLE = "raw_trades"
+CURATED_TABLE = "trades"
+
+_PROJECTED_YEARS = "2007,2099"
+
+
+@dataclass(frozen=True)
+class GlueCatalog:
+    """The catalog of one database; `bucket` is where its tables lie."""
+
+    client: "GlueClient"
+    database: str
+    bucket: str
+
+    def create(self) -> None:
+        """The database with both tables. Terraform does this in an account; here it serves the local stack."""
+        self._ignoring("AlreadyExistsException", self.client.create_database, DatabaseInput={"Name": self.database})
+        for table in (self.raw_table_input(), self.curated_table_input()):
+            self._ignoring(
+                "AlreadyExistsException", self.client.create_table, DatabaseName=self.database, TableInput=table
+            )
+
+    def raw_table_input(self) -> "TableInputTypeDef":
+        """`raw_trades`: partitions follow from their path (projection), so nothing is ever registered."""
+        location = f"s3://{self.bucket}/{RAW_PREFIX}"
+        projection = {
+            "projection.enabled": "true",
+            "projection.year.type": "integer",
+            "projection.year.range": _PROJECTED_YEARS,
+            "projection.month.type": "integer",
+            "projection.month.range": "1,12",
+            "projection.day.type": "integer",
+            "projection.day.range": "1,31",
+            "storage.location.template": location + "year=${year}/month=${month}/day=${day}/",
+        }
+        return self._table_input(RAW_TABLE, "Trades as they arrived, with repeats.", location, projection)
+
+    def curated_table_input(self) -> "TableInputTypeDef":
+        """`trades`: each partition registered with the location of its published version. No projection: Athena
+        would then ignore the registered locations."""
+        location = f"s3://{self.bucket}/{CURATED_PREFIX}"
+        return self._table_input(CURATED_TABLE, "Trades once each, sorted, corrections kept as rows.", location, {})
+
+    def published_location(self, session_date: date) -> str | None:
+        try:
+            partition = self.client.get_partition(
+                DatabaseName=self.database, TableName=CURATED_TABLE, PartitionValues=_values(session_date)
+            )["Partition"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "EntityNotFoundException":
+                return None
+            raise
+        return partition["StorageDescriptor"]["Location"]
+
+    def published_locations(self) -> dict[date, str]:
+        """Every published session with its location."""
+        pages = self.client.get_paginator("get_partitions").paginate(
+            DatabaseName=self.database, TableName=CURATED_TABLE
+        )
+        return {
+            date(*(int(value) for value in partition["Values"])): partition["StorageDescriptor"]["Location"]
+            for page in pages
+            for partition in page["Partitions"]
+        }
+
+    def publish(self, session_date: date, location: str) -> None:
+        """Point the partition at `location`: one call, after which readers see the new version and not before."""
+        partition: PartitionInputTypeDef = {
+            "Values": _values(session_date),
+            "StorageDescriptor": _storage(location),
+        }
+        if self.published_location(session_date) is None:
+            created = self._ignoring(
+                "AlreadyExistsException",
+                self.client.create_partition,
+                DatabaseName=self.database,
+                TableName=CURATED_TABLE,
+                PartitionInput=partition,
+            )
+            if created:
+                return
+        self.client.update_partition(
+            DatabaseName=self.database,
+            TableName=CURATED_TABLE,
+            PartitionValueList=_values(session_date),
+            PartitionInput=partition,
+        )
+
+    def _table_input(
+        self, name: str, description: str, location: str, parameters: Mapping[str, str]
+    ) -> "TableInputTypeDef":
+        return {
+            "Name": name,
+            "Description": description,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": "parquet", "EXTERNAL": "TRUE", **parameters},
+            "PartitionKeys": [
+                {"Name": column.name, "Type": column.sql_type, "Comment": column.description}
+                for column in PARTITION_COLUMNS
+            ],
+            "StorageDescriptor": _storage(location),
+        }
+
+    @staticmethod
+    def _ignoring(code: str, call: Any, **arguments: Any) -> bool:
+        try:
+            call(**arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != code:
+                raise
+            return False
+        return True
+
+
+def _values(session_date: date) -> list[str]:
+    return [str(session_date.year), str(session_date.month), str(session_date.day)]
+
+
+def _storage(location: str) -> "StorageDescriptorTypeDef":
+    return {
+        "Columns": [
+            {"Name": column.name, "Type": column.sql_type, "Comment": column.description} for column in COLUMNS
+        ],
+        "Location": location,
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }

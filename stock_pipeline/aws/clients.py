@@ -1,0 +1,65 @@
+"""boto3 clients with time-outs and retries that fit their callers. Made by entrypoints, passed to everybody else."""
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_glue.client import GlueClient
+    from mypy_boto3_kinesis.client import KinesisClient
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sqs.client import SQSClient
+
+
+class Clients:
+    """One session's clients, each made when first asked for.
+
+    Endpoint and credentials are boto3's own business (AWS_ENDPOINT_URL, roles, profiles) unless they are given.
+    """
+
+    def __init__(self, region: str, endpoint: str | None = None, credentials: tuple[str, str] | None = None) -> None:
+        key_id, secret = credentials or (None, None)
+        self._session = boto3.Session(region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret)
+        self._endpoint = endpoint
+        self._made: dict[str, Any] = {}
+
+    @property
+    def kinesis(self) -> "KinesisClient":
+        # PutRecords has its own retries, per record; the client's would repeat the whole call.
+        client: KinesisClient = self._client("kinesis", max_attempts=2)
+        return client
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = self._client("dynamodb", max_attempts=4)
+        return client
+
+    @property
+    def s3(self) -> "S3Client":
+        client: S3Client = self._client("s3", max_attempts=5)
+        return client
+
+    @property
+    def sqs(self) -> "SQSClient":
+        client: SQSClient = self._client("sqs", max_attempts=5)
+        return client
+
+    @property
+    def glue(self) -> "GlueClient":
+        client: GlueClient = self._client("glue", max_attempts=5)
+        return client
+
+    def _client(self, service: str, max_attempts: int) -> Any:
+        if service not in self._made:
+            config = Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "max_attempts": max_attempts},
+                max_pool_connections=32,
+            )
+            self._made[service] = self._session.client(  # type: ignore[call-overload]
+                service, config=config, endpoint_url=self._endpoint
+            )
+        return self._made[service]

@@ -1,0 +1,178 @@
+"""The DynamoDB table of the latest state: one item per symbol and feed.
+
+The item shows what people look for (latest trade, averages) as plain attributes, and carries the window they
+follow from as one compressed attribute. Every attribute is a function of the window alone.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.errors import RetryableError, StateConflictError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+KEYS_PER_READ = 100
+READ_ATTEMPTS = 8
+
+THROTTLES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionInProgressException",
+    }
+)
+
+_WINDOW_FIELDS = (
+    "event_time_ns",
+    "sequence",
+    "event_id",
+    "version",
+    "status",
+    "price",
+    "volume",
+    "exchange",
+    "conditions",
+    "tape",
+    "capture_mode",
+)
+
+
+@dataclass(frozen=True)
+class StateTable:
+    """Reads and conditional writes of `SymbolState`.
+
+    time_to_live_days: an item expires this long after its newest trade. It follows from the trade, not from the clock,
+    so that writing an old session again gives the same item.
+    """
+
+    client: "DynamoDBClient"
+    name: str
+    average_windows: tuple[int, ...]
+    time_to_live_days: int | None = None
+
+    def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
+        """The held states, read consistently; keys without an item are left out."""
+        states: dict[SymbolKey, HeldState] = {}
+        for start in range(0, len(keys), KEYS_PER_READ):
+            states.update(self._read_some(keys[start : start + KEYS_PER_READ]))
+        return states
+
+    def write(self, state: SymbolState, replaces: str | None) -> None:
+        """Put the item if the held one has the revision `replaces` (None: there is none).
+
+        `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles.
+        """
+        condition: dict[str, Any]
+        if replaces is None:
+            condition = {"ConditionExpression": "attribute_not_exists(symbol)"}
+        else:
+            condition = {
+                "ConditionExpression": "revision = :held",
+                "ExpressionAttributeValues": {":held": {"S": replaces}},
+            }
+        try:
+            self.client.put_item(TableName=self.name, Item=self.item(state), **condition)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                raise StateConflictError(f"{state.key} was written by somebody else; read it again") from error
+            if code in THROTTLES:
+                raise RetryableError(f"DynamoDB refused to write {state.key} ({code}); try again") from error
+            raise
+
+    def item(self, state: SymbolState) -> dict[str, Any]:
+        """The item in DynamoDB's typed form."""
+        item: dict[str, Any] = {
+            "symbol": {"S": state.key.symbol},
+            "feed": {"S": state.key.feed},
+            "revision": {"S": state.revision},
+            "trade_window": {"B": _pack_window(state.window)},
+        }
+        latest = state.latest
+        if latest is not None:
+            item |= _latest_attributes(latest)
+            item["session_date"] = {"S": f"{state.session_date}"}
+        for average in state.averages(self.average_windows):
+            item[f"sma_{average.window}"] = {"N": _number(average.price)}
+            item[f"sma_{average.window}_trades"] = {"N": str(average.trade_count)}
+        if self.time_to_live_days is not None and state.window:
+            newest = state.window[-1].event_time_ns // 10**9
+            item["expires_at"] = {"N": str(newest + self.time_to_live_days * 86_400)}
+        return item
+
+    def _read_some(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
+        pending: dict[str, Any] = {
+            self.name: {
+                "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}} for key in keys],
+                "ProjectionExpression": "symbol, feed, revision, trade_window",
+                "ConsistentRead": True,
+            }
+        }
+        states: dict[SymbolKey, HeldState] = {}
+        for _ in range(READ_ATTEMPTS):
+            response = self.client.batch_get_item(RequestItems=pending)
+            for item in response["Responses"].get(self.name, ()):
+                held = _held_state(item)
+                states[held.state.key] = held
+            pending = dict(response.get("UnprocessedKeys", {}))
+            if not pending:
+                return states
+        raise RetryableError(f"DynamoDB left keys of {self.name} unread; try again")
+
+
+def _held_state(item: Mapping[str, Any]) -> HeldState:
+    key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
+    rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
+    window = []
+    for row in rows:
+        fields = dict(zip(_WINDOW_FIELDS, row, strict=True))
+        fields["price"] = Decimal(fields["price"])
+        window.append(Trade(symbol=key.symbol, feed=key.feed, ingest_time_ns=0, **fields))
+    return HeldState(SymbolState(key, tuple(window)), item["revision"]["S"])
+
+
+def _pack_window(window: Sequence[Trade]) -> bytes:
+    rows = [
+        [_number(value) if isinstance(value, Decimal) else value for value in _window_row(trade)] for trade in window
+    ]
+    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), level=9)
+
+
+def _window_row(trade: Trade) -> list[Any]:
+    return [getattr(trade, name) for name in _WINDOW_FIELDS]
+
+
+def _latest_attributes(trade: Trade) -> dict[str, Any]:
+    attributes = {
+        "price": {"N": _number(trade.price)},
+        "event_time": {"S": _iso_nanoseconds(trade.event_time_ns)},
+        "event_time_ns": {"N": str(trade.event_time_ns)},
+        "event_id": {"S": trade.event_id},
+        "exchange": {"S": trade.exchange},
+        "conditions": {"S": trade.conditions},
+    }
+    if trade.volume is not None:
+        attributes["volume"] = {"N": str(trade.volume)}
+    return attributes
+
+
+def _number(value: Decimal) -> str:
+    """Equal prices as one text: 10.50 and 10.5 are the same item."""
+    return f"{value.normalize():f}"
+
+
+def _iso_nanoseconds(event_time_ns: int) -> str:
+    seconds, nanoseconds = divmod(event_time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"

@@ -1,0 +1,86 @@
+"""`SymbolState`: what the realtime table holds of one symbol and feed."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+
+from stock_pipeline.domain.moving_average import (
+    MovingAverage,
+    effective_trades,
+    merge,
+    moving_averages,
+    window_capacity,
+)
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.trade import Trade, order_key
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolKey:
+    """Feeds never share a row: a number that mixes them means nothing."""
+
+    symbol: str
+    feed: str
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolState:
+    """The newest trades of a symbol, oldest first; all else follows from them."""
+
+    key: SymbolKey
+    window: tuple[Trade, ...]
+
+    @property
+    def latest(self) -> Trade | None:
+        """The newest trade that stands, or None if every one was cancelled."""
+        standing = effective_trades(self.window)
+        return standing[-1] if standing else None
+
+    @property
+    def session_date(self) -> date | None:
+        return session_date_of(self.latest.event_time_ns) if self.latest else None
+
+    @property
+    def revision(self) -> str:
+        """A hash of the window. Writes are conditional on the revision that was read: equal content is equal state,
+        so unlike a counter it does not depend on how many writes it took to get there."""
+        rows = [
+            (
+                *order_key(trade),
+                trade.version,
+                trade.status,
+                f"{trade.price.normalize():f}",
+                trade.volume,
+                trade.exchange,
+                trade.conditions,
+                trade.tape,
+                trade.capture_mode,
+            )
+            for trade in self.window
+        ]
+        return hashlib.sha256(repr(rows).encode()).hexdigest()[:32]
+
+    def averages(self, average_windows: tuple[int, ...]) -> list[MovingAverage]:
+        return moving_averages(self.window, average_windows)
+
+    def merged_with(self, arrived: Iterable[Trade], average_windows: tuple[int, ...]) -> "SymbolState":
+        """The state after these trades, in whatever order and however often they arrive."""
+        trades = [_without_ingest_time(trade) for trade in arrived]
+        return replace(self, window=merge(self.window, trades, window_capacity(average_windows)))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldState:
+    """A state as it was read, with the revision that it was stored under.
+
+    The stored revision counts for the next write, not a computed one: it may have been written by another release.
+    """
+
+    state: SymbolState
+    revision: str
+
+
+def _without_ingest_time(trade: Trade) -> Trade:
+    # When we saw a trade differs between redeliveries and must not make two states of one set of trades.
+    return replace(trade, ingest_time_ns=0)

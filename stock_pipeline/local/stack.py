@@ -1,0 +1,109 @@
+"""The local stack: the AWS services on loopback with the pipeline's stream, bucket, table, queue and catalog.
+
+Whoever uses it gets an environment, as a Lambda or a Dagster process in an account would; nothing downstream knows the
+difference. What deploys to an account is `infra/`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.clients import Clients
+from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.settings import Settings
+
+SHARDS = 2
+
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+"""moto takes any. Set, so that a developer's real credentials can never be used by mistake."""
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A running stack. `environ` is what processes that use it need in their environment."""
+
+    endpoint: str
+    environ: Mapping[str, str]
+    settings: Settings
+    clients: Clients
+
+
+@contextmanager
+def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
+    """Start the services, create the resources that `environ`'s settings name, and stop all of it at the end."""
+    with aws_services() as endpoint:
+        local = {
+            **environ,
+            **_CREDENTIALS,
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DBT_TARGET": "local",
+        }
+        settings = Settings.from_env(local)
+        local["AWS_REGION"] = local["AWS_DEFAULT_REGION"] = settings.aws_region
+        clients = Clients(settings.aws_region, endpoint=endpoint, credentials=("local", "local"))
+        local["DEAD_LETTER_QUEUE_URL"] = create_resources(clients, settings)
+        yield LocalStack(endpoint, local, Settings.from_env(local), clients)
+
+
+@contextmanager
+def aws_services() -> Iterator[str]:
+    """A moto server's address, for as long as the context lasts."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stock_pipeline.local.moto_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # its own session: Ctrl-C reaches whoever started it, who then stops it in order
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().strip()
+        if not endpoint:
+            raise StockPipelineError(
+                f"the local AWS services did not start; run {sys.executable} -m stock_pipeline.local.moto_process "
+                "to see why"
+            )
+        yield endpoint
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def create_resources(clients: Clients, settings: Settings) -> str:
+    """Create stream, bucket, table, queue and catalog; the queue's URL."""
+    clients.kinesis.create_stream(StreamName=settings.stream_name, ShardCount=SHARDS)
+    clients.kinesis.get_waiter("stream_exists").wait(
+        StreamName=settings.stream_name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    clients.s3.create_bucket(Bucket=settings.bucket_name)
+    clients.dynamodb.create_table(
+        TableName=settings.state_table_name,
+        KeySchema=[
+            {"AttributeName": "symbol", "KeyType": "HASH"},
+            {"AttributeName": "feed", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "symbol", "AttributeType": "S"},
+            {"AttributeName": "feed", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    GlueCatalog(clients.glue, settings.database_name, settings.bucket_name).create()
+    queue = clients.sqs.create_queue(
+        QueueName=f"{settings.project_name}-{settings.environment}-dead-letter",
+        Attributes={"MessageRetentionPeriod": str(14 * 86_400)},
+    )
+    return queue["QueueUrl"]

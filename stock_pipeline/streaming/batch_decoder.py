@@ -1,0 +1,167 @@
+"""A batch of Kinesis records as one table of trades, and the lines that are none.
+
+Two paths, one verdict. The fast path parses the whole batch at once and gives up at the first sign of anything
+unusual; the strict path (`trade_json.decode_trade`) then goes line by line and decides. The fast path must accept
+nothing that the strict path rejects, nor read a value differently: a differential property test holds it to that.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pa_json
+
+from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.domain.trade import (
+    CAPTURE_MODES,
+    CODES,
+    EARLIEST_EVENT_TIME_NS,
+    FEED,
+    LATEST_EVENT_TIME_NS,
+    MAX_PRICE,
+    STATUSES,
+    SYMBOL,
+    Trade,
+)
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.streaming.kinesis_event import StreamBatch
+from stock_pipeline.streaming.trade_json import QUOTES_PER_LINE, decode_trade
+from stock_pipeline.trade_table import record_schema, table_of_trades, with_derived_columns
+
+_FEW_VALUES: dict[str, Callable[[str], object]] = {
+    "feed": FEED.fullmatch,
+    "symbol": SYMBOL.fullmatch,
+    "exchange": CODES.fullmatch,
+    "conditions": CODES.fullmatch,
+    "tape": CODES.fullmatch,
+    "capture_mode": CAPTURE_MODES.__contains__,
+    "status": STATUSES.__contains__,
+}
+"""Text columns with few distinct values: the strict path's own rule, applied once to each."""
+
+_EVENT_ID_LENGTHS = (1, 96)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """What a batch holds.
+
+    trades: a table of `trade_schema`, in the stream's order.
+    record_of_row: for each row, the index of its record in the batch.
+    rejections: every line that is no trade. Rows and rejections together are the batch's lines.
+    """
+
+    trades: pa.Table
+    record_of_row: npt.NDArray[np.int64]
+    rejections: tuple[Rejection, ...]
+
+
+def decode_batch(batch: StreamBatch) -> DecodedBatch:
+    """Decode every line of the batch; never raises for what a record holds."""
+    return _decode_fast(batch) or decode_strict(batch)
+
+
+def decode_strict(batch: StreamBatch) -> DecodedBatch:
+    """Line by line, each line judged for itself."""
+    trades: list[Trade] = []
+    record_of_row: list[int] = []
+    rejections: list[Rejection] = []
+    for index, record in enumerate(batch.records):
+        for number, line in enumerate(_lines(record.data)):
+            try:
+                trades.append(decode_trade(line))
+                record_of_row.append(index)
+            except InvalidTradeError as error:
+                rejections.append(
+                    Rejection(
+                        reason=Reason(error.reason),
+                        detail=error.detail,
+                        payload=line,
+                        shard_id=batch.shard_id,
+                        sequence_number=record.sequence_number,
+                        line=number,
+                        partition_key=record.partition_key,
+                        arrival_time=record.arrival_time,
+                    )
+                )
+    return DecodedBatch(table_of_trades(trades), np.array(record_of_row, np.int64), tuple(rejections))
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """Lines of a record; one newline at the end is allowed. An empty record is one empty line: it is rejected
+    with its place, so that nothing which reached the stream goes unaccounted."""
+    return iter(data.removesuffix(b"\n").split(b"\n"))
+
+
+def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
+    """The whole batch at once, or None at the first doubt."""
+    bodies = [record.data.removesuffix(b"\n") for record in batch.records]
+    rows_per_record = [body.count(b"\n") + 1 for body in bodies]
+    rows = sum(rows_per_record)
+    text = b"\n".join(bodies)
+    # Escapes, and anything but ASCII, are legal JSON that parsers are known to read differently.
+    if b"\\" in text or not text.isascii() or text.count(b'"') != rows * QUOTES_PER_LINE:
+        return None
+    records = _parse(text)
+    if records is None or records.num_rows != rows or not _is_valid(records):
+        return None
+    record_of_row = np.repeat(np.arange(len(bodies), dtype=np.int64), rows_per_record)
+    return DecodedBatch(with_derived_columns(records), record_of_row, ())
+
+
+def _parse(text: bytes) -> pa.Table | None:
+    try:
+        return pa_json.read_json(
+            io.BytesIO(text),
+            # one block: a line across two blocks would be an error of ours, not of the data
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+            parse_options=pa_json.ParseOptions(explicit_schema=record_schema(), unexpected_field_behavior="error"),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+
+
+def _is_valid(records: pa.Table) -> bool:
+    """Whether every value keeps the limits of `domain.trade`. A null anywhere is for the strict path to judge."""
+    if any(column.null_count for column in records.columns):
+        return False
+    for name, allowed in _FEW_VALUES.items():
+        if not all(allowed(value) for value in pc.unique(records[name]).to_pylist()):
+            return False
+    return (
+        _within(records["event_time_ns"], EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
+        and _within(records["ingest_time_ns"], EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
+        and _within(records["sequence"], 0, None)
+        and _within(records["volume"], 0, None)
+        and _within(records["version"], 0, None)
+        and _are_prices(records["price"])
+        and _are_event_ids(records["event_id"])
+    )
+
+
+def _within(column: pa.ChunkedArray, low: int, high: int | None) -> bool:
+    bounds = pc.min_max(column).as_py()
+    return bool(bounds["min"] >= low and (high is None or bounds["max"] <= high))
+
+
+def _are_prices(column: pa.ChunkedArray) -> bool:
+    # Arrow's JSON reader refuses a seventh decimal place but lets more digits before the point pass than the type has
+    bounds = pc.min_max(column).as_py()
+    return bool(bounds["min"] > 0 and bounds["max"] <= MAX_PRICE)
+
+
+def _are_event_ids(column: pa.ChunkedArray) -> bool:
+    """Printable ASCII without blanks, of bounded length: `domain.trade.EVENT_ID`, over the bytes of the column."""
+    lengths = pc.min_max(pc.binary_length(column)).as_py()
+    if lengths["min"] < _EVENT_ID_LENGTHS[0] or lengths["max"] > _EVENT_ID_LENGTHS[1]:
+        return False
+    for chunk in column.chunks:
+        offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        text = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+        if text.min() < 0x21 or text.max() > 0x7E:
+            return False
+    return True

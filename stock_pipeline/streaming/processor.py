@@ -1,0 +1,152 @@
+"""The processor: one batch of the stream into the dead-letter queue, the lake and the realtime state.
+
+The order of effects is the promise: first what was rejected goes to the queue, then the trades to the lake, then
+state. Each effect is idempotent, so a batch that failed half-way is simply processed again. An effect that can't be
+done makes Lambda retry from the lowest record that needs it; nothing is skipped and nothing is swallowed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.errors import RetryableError, StateConflictError
+from stock_pipeline.streaming.batch_decoder import decode_batch
+from stock_pipeline.streaming.kinesis_event import parse_kinesis_event
+from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
+from stock_pipeline.streaming.raw_files import raw_files
+from stock_pipeline.streaming.rejection_message import message_bytes
+
+CONFLICT_ATTEMPTS = 8
+
+
+class DeadLetterQueue(Protocol):
+    def send(self, documents: Sequence[bytes]) -> None:
+        """Keep every JSON document, or raise."""
+
+
+class RawStore(Protocol):
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        """Write the object unless the key is taken; whether it was written."""
+
+
+class StateStore(Protocol):
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+        """The held states; keys without one are left out."""
+
+    def write(self, state: SymbolState, replaces: str | None) -> None:
+        """Write if the held revision is `replaces` (None: nothing is held), else `StateConflictError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one batch came to; the source of its metrics and its log line.
+
+    `failed_record` is the index of the first record whose effects are incomplete, None if all are done.
+    """
+
+    shard_id: str
+    first_sequence: str
+    last_sequence: str
+    records: int
+    trades: int
+    rejected: int
+    lake_objects: int
+    lake_bytes: int
+    state_writes: int
+    state_conflicts: int
+    failed_record: int | None
+    failed_sequence: str | None
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The processor's use case with everything it acts on.
+
+    `wait` pauses before the given attempt at a conflicted or throttled write (1, 2, …): back-off with jitter.
+    """
+
+    dead_letters: DeadLetterQueue
+    raw_store: RawStore
+    state_store: StateStore
+    average_windows: tuple[int, ...]
+    wait: Callable[[int], None]
+    parallel_writes: int = 8
+    report: Callable[[BatchReport], None] = lambda _: None
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+        """Process a Kinesis event; the answer names the first record to deliver again, if any."""
+        report = self.process(event)
+        self.report(report)
+        if report.failed_sequence is None:
+            return {"batchItemFailures": []}
+        return {"batchItemFailures": [{"itemIdentifier": report.failed_sequence}]}
+
+    def process(self, event: Mapping[str, Any]) -> BatchReport:
+        batch = parse_kinesis_event(event)
+        decoded = decode_batch(batch)
+
+        if decoded.rejections:
+            self.dead_letters.send([message_bytes(rejection) for rejection in decoded.rejections])
+
+        lake_objects = lake_bytes = 0
+        for file in raw_files(batch, decoded.trades):
+            if self.raw_store.put_if_absent(file.key, file.body):
+                lake_objects += 1
+                lake_bytes += len(file.body)
+
+        newest = newest_trades(decoded.trades, decoded.record_of_row, window_capacity(self.average_windows))
+        outcomes = self._update_states(newest)
+        failed = [group.first_record for group, outcome in outcomes if not outcome.done]
+        failed_record = min(failed, default=None)
+        return BatchReport(
+            shard_id=batch.shard_id,
+            first_sequence=batch.first_sequence,
+            last_sequence=batch.last_sequence,
+            records=len(batch.records),
+            trades=decoded.trades.num_rows,
+            rejected=len(decoded.rejections),
+            lake_objects=lake_objects,
+            lake_bytes=lake_bytes,
+            state_writes=sum(outcome.wrote for _, outcome in outcomes),
+            state_conflicts=sum(outcome.conflicts for _, outcome in outcomes),
+            failed_record=failed_record,
+            failed_sequence=None if failed_record is None else batch.records[failed_record].sequence_number,
+        )
+
+    def _update_states(self, newest: Sequence[NewestTrades]) -> list[tuple[NewestTrades, "_Outcome"]]:
+        if not newest:
+            return []
+        held = self.state_store.read([group.key for group in newest])
+        with ThreadPoolExecutor(max_workers=self.parallel_writes) as pool:
+            outcomes = pool.map(lambda group: self._update_state(group, held.get(group.key)), newest)
+            return list(zip(newest, outcomes, strict=True))
+
+    def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
+        """Merge and write, and again from a fresh read for as long as somebody else is quicker."""
+        conflicts = 0
+        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+            base = held.state if held else SymbolState(group.key, ())
+            merged = base.merged_with(group.trades, self.average_windows)
+            if merged == base:
+                return _Outcome(done=True, wrote=False, conflicts=conflicts)
+            try:
+                self.state_store.write(merged, held.revision if held else None)
+                return _Outcome(done=True, wrote=True, conflicts=conflicts)
+            except StateConflictError:
+                conflicts += 1
+            except RetryableError:
+                pass
+            if attempt < CONFLICT_ATTEMPTS:
+                self.wait(attempt)
+                held = self.state_store.read([group.key]).get(group.key)
+        return _Outcome(done=False, wrote=False, conflicts=conflicts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    done: bool
+    wrote: bool
+    conflicts: int

@@ -1,0 +1,67 @@
+"""The producer: what a provider captures goes into the stream, what it could not read into the dead-letter queue.
+
+A page's checkpoint is saved only after its trades are in the stream (or kept for redrive): a crash in between reads the
+page again, and the event ids make that harmless.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.streaming.publisher import Publisher
+
+
+class Queue(Protocol):
+    def send(self, documents: Sequence[bytes]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerReport:
+    """What one run came to. `trades == published + kept`."""
+
+    trades: int
+    published: int
+    kept: int
+    records: int
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class Producer:
+    publisher: Publisher
+    dead_letters: Queue
+    save_checkpoint: Callable[[str], None] = lambda _checkpoint: None
+    progress: Callable[[int], None] = lambda _trades: None
+
+    def run(self, captures: Iterable[Capture], deadline_ns: int) -> ProducerReport:
+        """Take every page of the provider; the provider ends by itself or at the deadline."""
+        trades = published = kept = records = unreadable = 0
+        for capture in captures:
+            if capture.unreadable:
+                self.dead_letters.send([unreadable_message(payload) for payload in capture.unreadable])
+            report = self.publisher.publish(capture.trades, deadline_ns)
+            if capture.checkpoint is not None:
+                self.save_checkpoint(capture.checkpoint)
+            trades += report.lines
+            published += report.published
+            kept += report.kept
+            records += report.records
+            unreadable += len(capture.unreadable)
+            self.progress(report.lines)
+        return ProducerReport(trades, published, kept, records, unreadable)
+
+
+def unreadable_message(payload: UnreadablePayload) -> bytes:
+    """A piece of a provider's answer that is no trade, as a document of the dead-letter queue."""
+    return json.dumps(
+        {
+            "kind": "unreadable_payload",
+            "reason": str(payload.reason),
+            "detail": payload.detail[:500],
+            "payload": payload.payload[:200].decode("utf-8", "replace"),
+            "payload_base64": base64.b64encode(payload.payload).decode(),
+        }
+    ).encode()

@@ -1,0 +1,138 @@
+"""The publisher: trades into the stream, and nothing lost when the stream refuses.
+
+`PutRecords` answers for each record on its own: those it refused are put again, alone, after a pause with jitter. What
+can't be put before the deadline is kept in the lake's `failed/` zone and announced in the dead-letter queue, from where
+redrive brings it back.
+"""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stock_pipeline.domain.lake_layout import unpublished_key
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.streaming.record_packing import PackedRecord, calls, pack, partition_key
+from stock_pipeline.streaming.trade_json import encode_trade
+
+
+class Stream(Protocol):
+    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
+        """Put records in one call; for each, None if it was taken or the error code if it was refused."""
+
+
+class Leftovers(Protocol):
+    def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
+        """Keep records that the stream refused, with their payload, and announce them for redrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What became of the lines handed over: `lines == published + kept`."""
+
+    lines: int
+    records: int
+    published: int
+    kept: int
+    retried_records: int
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes trades with everything it acts on.
+
+    now_ns: the clock. wait: pauses before the given attempt (1, 2, …), with jitter.
+    """
+
+    stream: Stream
+    leftovers: Leftovers
+    buckets: int
+    now_ns: Callable[[], int]
+    wait: Callable[[int], None]
+
+    def publish(self, trades: Iterable[Trade], deadline_ns: int) -> PublishReport:
+        """Pack and put trades until the deadline (nanoseconds, same clock as `now_ns`)."""
+        return self.publish_lines(
+            ((partition_key(trade.symbol, self.buckets), encode_trade(trade)) for trade in trades),
+            deadline_ns,
+        )
+
+    def publish_lines(self, lines: Iterable[tuple[str, bytes]], deadline_ns: int) -> PublishReport:
+        """The same for lines that are written already, each with its partition key."""
+        total = PublishReport(0, 0, 0, 0, 0)
+        for group in calls(pack(lines)):
+            total = _sum(total, self._put(group, deadline_ns))
+        return total
+
+    def _put(self, group: list[PackedRecord], deadline_ns: int) -> PublishReport:
+        pending = group
+        attempt = retried = 0
+        reason = "the deadline passed before the first try"
+        while pending and self.now_ns() < deadline_ns:
+            if attempt:
+                retried += len(pending)
+                self.wait(attempt)
+            errors = self.stream.put(pending)
+            refused = [(record, error) for record, error in zip(pending, errors, strict=True) if error]
+            pending = [record for record, _ in refused]
+            reason = ", ".join(sorted({error for _, error in refused}))
+            attempt += 1
+        if pending:
+            self.leftovers.keep(pending, reason)
+        kept = sum(record.lines for record in pending)
+        lines = sum(record.lines for record in group)
+        return PublishReport(lines, len(group), lines - kept, kept, retried)
+
+
+class Store(Protocol):
+    def put_if_absent(self, key: str, body: bytes) -> bool: ...
+
+    def uri(self, key: str) -> str: ...
+
+
+class Queue(Protocol):
+    def send(self, documents: Sequence[bytes]) -> None: ...
+
+
+@dataclass(frozen=True)
+class FailedZone:
+    """`Leftovers` in the lake's `failed/` zone, announced in the dead-letter queue.
+
+    Objects are named by their content: keeping the same records twice keeps one object.
+    """
+
+    store: Store
+    queue: Queue
+
+    def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
+        body = json.dumps(
+            {
+                "kind": "unpublished_records",
+                "reason": reason,
+                "records": [
+                    {"partition_key": record.partition_key, "data_base64": b64encode(record.data).decode()}
+                    for record in records
+                ],
+            }
+        ).encode()
+        key = unpublished_key(hashlib.sha256(body).hexdigest())
+        self.store.put_if_absent(key, body)
+        announcement = {
+            "kind": "unpublished_records",
+            "reason": reason,
+            "document": self.store.uri(key),
+            "lines": sum(record.lines for record in records),
+        }
+        self.queue.send([json.dumps(announcement).encode()])
+
+
+def _sum(a: PublishReport, b: PublishReport) -> PublishReport:
+    return PublishReport(
+        a.lines + b.lines,
+        a.records + b.records,
+        a.published + b.published,
+        a.kept + b.kept,
+        a.retried_records + b.retried_records,
+    )

@@ -1,0 +1,142 @@
+"""One batch in, three effects out, in their order; whatever fails is done again without harm."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.errors import RetryableError
+from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS, Processor
+from stock_pipeline.streaming.rejection_message import parse_rejection_message
+from stock_pipeline.streaming.trade_json import encode_trade
+from stock_pipeline.trade_table import table_of_trades
+from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
+from tests.kinesis_events import kinesis_event
+from tests.trades import NOON, trade
+
+ABC, XYZ = SymbolKey("ABC", "sim"), SymbolKey("XYZ", "sim")
+
+
+class World:
+    def __init__(self) -> None:
+        self.queue, self.lake, self.table = FakeQueue(), FakeObjectStore(), FakeStateTable()
+        self.waits: list[int] = []
+
+    def handle(self, event: dict[str, Any]) -> dict[str, Any]:
+        return Processor(self.queue, self.lake, self.table, (5, 20), self.waits.append).handle(event)
+
+    def raw_rows(self) -> list[str]:
+        ids = []
+        for body in self.lake.objects.values():
+            ids += pq.read_table(io.BytesIO(body))["event_id"].to_pylist()
+        return sorted(ids)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_batch_of_trades_ends_in_the_lake_and_in_the_state(world: World) -> None:
+    rows = [trade(n) for n in range(3)]
+    answer = world.handle(kinesis_event([b"\n".join(map(encode_trade, rows))]))
+    assert answer == {"batchItemFailures": []}
+    (key,) = world.lake.objects
+    assert key.startswith("raw/trades/year=2018/month=1/day=2/shardId-000000000000-")
+    assert pq.read_table(io.BytesIO(world.lake.get(key))).equals(table_of_trades(rows))
+    latest = world.table.held[ABC].state.latest
+    assert latest is not None
+    assert latest.event_id == rows[-1].event_id
+
+
+def test_broken_lines_go_to_the_queue_with_payload_and_reason_and_stop_nothing(world: World) -> None:
+    answer = world.handle(kinesis_event([b"not json\n" + encode_trade(trade(1)), b'{"symbol":1}']))
+    assert answer == {"batchItemFailures": []}
+    rejections = [parse_rejection_message(json.loads(document)) for document in world.queue.documents]
+    assert [(r.reason, r.payload, r.line) for r in rejections] == [
+        ("not_json", b"not json", 0),
+        ("schema", b'{"symbol":1}', 0),
+    ]
+    assert world.raw_rows() == [trade(1).event_id]
+
+
+def test_one_object_is_written_for_each_session_date_of_a_batch(world: World) -> None:
+    next_day = trade(5, event_time_ns=NOON + 24 * 3600 * 10**9)
+    world.handle(kinesis_event([encode_trade(trade(1)), encode_trade(next_day)]))
+    assert [key.split("/shard")[0] for key in sorted(world.lake.objects)] == [
+        "raw/trades/year=2018/month=1/day=2",
+        "raw/trades/year=2018/month=1/day=3",
+    ]
+
+
+def test_processing_a_batch_twice_is_processing_it_once(world: World) -> None:
+    event = kinesis_event([encode_trade(trade(n)) for n in range(4)])
+    world.handle(event)
+    objects, held, writes = dict(world.lake.objects), dict(world.table.held), world.table.writes
+    world.handle(event)
+    assert (world.lake.objects, world.table.held, world.table.writes) == (objects, held, writes)
+
+
+def test_one_state_write_a_symbol_and_batch(world: World) -> None:
+    world.handle(kinesis_event([encode_trade(trade(n, symbol=s)) for n in range(50) for s in ("ABC", "XYZ")]))
+    assert world.table.writes == 2
+
+
+def test_a_write_that_lost_a_race_merges_with_the_winner(world: World) -> None:
+    winner = SymbolState(ABC, ()).merged_with([trade(9)], (5, 20))
+
+    def interfere(state: SymbolState) -> None:
+        world.table.interfere = lambda _state: None  # type: ignore[method-assign]
+        world.table.write(winner, None)
+
+    world.table.interfere = interfere  # type: ignore[method-assign]
+    assert world.handle(kinesis_event([encode_trade(trade(1))])) == {"batchItemFailures": []}
+    assert [t.event_id for t in world.table.held[ABC].state.window] == [trade(1).event_id, trade(9).event_id]
+    assert world.waits == [1]
+
+
+def test_a_symbol_that_can_not_be_written_returns_its_lowest_record_and_the_others_are_written(world: World) -> None:
+    def refuse(state: SymbolState) -> None:
+        if state.key == XYZ:
+            raise RetryableError("throttled")
+
+    world.table.interfere = refuse  # type: ignore[method-assign]
+    event = kinesis_event(
+        [encode_trade(trade(1)), encode_trade(trade(2, symbol="XYZ")), encode_trade(trade(3, symbol="XYZ"))]
+    )
+    answer = world.handle(event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["kinesis"]["sequenceNumber"]}]}
+    assert ABC in world.table.held
+    assert len(world.waits) == CONFLICT_ATTEMPTS - 1
+    assert len(world.raw_rows()) == 3
+
+
+@pytest.mark.parametrize("broken", ["queue", "lake", "table"])
+def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: World, broken: str) -> None:
+    event = kinesis_event([b"broken", encode_trade(trade(1))])
+    method = {"queue": "send", "lake": "put_if_absent", "table": "read"}[broken]
+    part = getattr(world, broken)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError(f"{broken} is away")
+
+    setattr(part, method, fail)
+    with pytest.raises(ConnectionError):
+        world.handle(event)
+    delattr(part, method)
+    # nothing after the failed effect was done
+    assert not world.table.held
+    assert world.handle(event) == {"batchItemFailures": []}
+    assert world.raw_rows() == [trade(1).event_id]
+    assert ABC in world.table.held
+    assert {parse_rejection_message(json.loads(d)).rejection_id for d in world.queue.documents} == {
+        f"shardId-000000000000:{1:056}:0"
+    }
+
+
+def test_an_event_of_another_service_is_refused_in_one_sentence(world: World) -> None:
+    with pytest.raises(ValueError, match="not an event of a Kinesis event source mapping"):
+        world.handle({"Records": [{"eventSource": "aws:sqs"}]})
