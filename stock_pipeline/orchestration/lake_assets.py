@@ -1,0 +1,67 @@
+"""The lake's assets: raw trades, which the processor Lambda writes, and the compacted trades, which Dagster does."""
+
+from datetime import date
+
+import dagster as dg
+
+from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.lake.compaction import CompactionReport
+from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.resources import LakeResource
+
+OWNERS = ["team:data-platform"]
+
+
+def raw_trades() -> dg.AssetSpec:
+    return dg.AssetSpec(
+        "raw_trades",
+        partitions_def=session_partitions(),
+        group_name="lake",
+        kinds={"s3", "parquet"},
+        owners=OWNERS,
+        description="Trades as they arrived: one small Parquet file per batch, with repeats. Written by the processor.",
+    )
+
+
+def trades() -> dg.AssetsDefinition:
+    @dg.asset(
+        name="trades",
+        deps=["raw_trades"],
+        partitions_def=session_partitions(),
+        group_name="lake",
+        kinds={"s3", "parquet", "glue", "polars"},
+        owners=OWNERS,
+        code_version="1",
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+    )
+    def compacted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+        """Trades once each, sorted by symbol and time: the session's raw files compacted, proved and published."""
+        session_date = date.fromisoformat(context.partition_key)
+        report = lake.compactor().compact(session_date)
+        if report is None:
+            context.log.warning("session %s has no raw trades; nothing is published", session_date)
+            return dg.MaterializeResult(metadata={"dagster/partition_row_count": 0})
+        return dg.MaterializeResult(metadata=compaction_metadata(report), data_version=dg.DataVersion(report.version))
+
+    return compacted
+
+
+def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]:
+    """What the Dagster UI shows of a compaction. `rows in = rows + duplicates` can be read off it."""
+    start_ns, end_ns = session_bounds_ns(report.session_date)
+    numbers = {
+        "dagster/partition_row_count": report.rows_out,
+        "rows_in": report.rows_in,
+        "duplicates": report.duplicates,
+        "volume": report.volume,
+        "files_in": report.files_in,
+        "bytes_in": report.bytes_in,
+        "bytes_out": report.bytes_out,
+    }
+    return {
+        **{name: dg.MetadataValue.int(value) for name, value in numbers.items()},
+        "published": dg.MetadataValue.bool(report.published),
+        "version": dg.MetadataValue.text(report.version),
+        "window_start": dg.MetadataValue.timestamp(start_ns / 1e9),
+        "window_end": dg.MetadataValue.timestamp(end_ns / 1e9),
+    }

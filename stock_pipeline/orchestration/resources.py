@@ -1,0 +1,33 @@
+"""Resources: what assets act on, as plain objects of the other packages. No asset logic here, and no settings of
+their own: `definitions` fills them from `Settings`.
+"""
+
+from typing import cast
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.clients import Clients
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.lake.compaction import Compactor
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The lake's bucket and its catalog."""
+
+    aws_region: str
+    bucket_name: str
+    database_name: str
+
+    _clients: Clients | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._clients = Clients(self.aws_region)
+
+    def compactor(self) -> Compactor:
+        clients = cast(Clients, self._clients)
+        return Compactor(
+            ObjectStore(clients.s3, self.bucket_name),
+            GlueCatalog(clients.glue, self.database_name, self.bucket_name),
+        )
