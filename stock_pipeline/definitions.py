@@ -9,7 +9,6 @@ import dagster as dg
 
 from stock_pipeline.orchestration.dbt_assets import dbt_resource, manifest_path, marts
 from stock_pipeline.orchestration.lake_assets import raw_trades, trades
-from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
 
@@ -24,7 +23,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             dg.define_asset_job(
                 SESSION_JOB,
                 selection=dg.AssetSelection.all(),
-                partitions_def=session_partitions(),
                 description="Compact one session, publish it, and build the models on it.",
             )
         ],

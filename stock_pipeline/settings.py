@@ -93,6 +93,9 @@ SETTINGS: tuple[Setting, ...] = (
         _windows,
         "rising numbers of trades from 1 to 50, such as 5,20",
     ),
+    Setting(
+        "athena_workgroup", "ATHENA_WORKGROUP", "primary", _name(r"[A-Za-z0-9._-]{1,128}"), "an Athena workgroup's name"
+    ),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(
         "duckdb_path",
@@ -118,6 +121,7 @@ class Settings:
     dead_letter_queue_url: str | None
     partition_buckets: int
     moving_average_windows: tuple[int, ...]
+    athena_workgroup: str
     dbt_target: str
     duckdb_path: str
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 RAW_TABLE = "raw_trades"
 CURATED_TABLE = "trades"
 
-_PROJECTED_YEARS = "2007,2099"
+_PROJECTED_YEARS = "2007,2035"
+"""Athena walks every projected partition of a query that does not name its year: no more years than can have trades."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,14 @@ def create_resources(clients: Clients, settings: Settings) -> str:
     clients.kinesis.get_waiter("stream_exists").wait(
         StreamName=settings.stream_name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
-    clients.s3.create_bucket(Bucket=settings.bucket_name)
+    if settings.aws_region == "us-east-1":
+        clients.s3.create_bucket(Bucket=settings.bucket_name)
+    else:
+        # S3 wants the region named, except for its first one
+        clients.s3.create_bucket(
+            Bucket=settings.bucket_name,
+            CreateBucketConfiguration={"LocationConstraint": settings.aws_region},  # type: ignore[typeddict-item]
+        )
     clients.dynamodb.create_table(
         TableName=settings.state_table_name,
         KeySchema=[

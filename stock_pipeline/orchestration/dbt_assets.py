@@ -46,9 +46,16 @@ def prepare_manifest(target: str) -> Path:
 
 
 def manifest_path(target: str) -> Path:
-    """The prepared manifest; made now if there is none, which images and `make` spare a running process."""
+    """The prepared manifest; made now if there is none or a model changed since. Images ship it prepared."""
     path = target_dir(target) / "manifest.json"
-    return path if path.exists() else prepare_manifest(target)
+    if path.exists() and path.stat().st_mtime > max(file.stat().st_mtime for file in _project_files()):
+        return path
+    return prepare_manifest(target)
+
+
+def _project_files() -> Iterator[Path]:
+    for pattern in ("*.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "analyses/**/*"):
+        yield from (path for path in PROJECT_DIR.glob(pattern) if path.is_file())
 
 
 def dbt_executable() -> Path:

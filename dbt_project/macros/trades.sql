@@ -1,0 +1,53 @@
+{# The columns of a trade in the catalog's order, without the partition columns: those come last in every relation. #}
+{% macro trade_columns() -%}
+    event_id,
+        feed,
+        capture_mode,
+        symbol,
+        event_time,
+        event_time_ns,
+        sequence,
+        price,
+        volume,
+        exchange,
+        conditions,
+        tape,
+        status,
+        version,
+        ingest_time,
+        session_date
+{%- endmacro %}
+
+
+{# Best row first among those of one event_id: `precedence` of stock_pipeline/domain/trade.py. #}
+{% macro by_precedence() -%}
+    event_time_ns desc,
+                sequence desc,
+                version desc,
+                status desc,
+                price desc,
+                coalesce(volume, -1) desc,
+                exchange desc,
+                conditions desc,
+                tape desc,
+                capture_mode desc,
+                feed desc,
+                symbol desc,
+                ingest_time asc
+{%- endmacro %}
+
+
+{# The total order of a symbol's trades: `order_key` of stock_pipeline/domain/trade.py. #}
+{% macro trade_order() -%}
+    row(event_time_ns, sequence, event_id)
+{%- endmacro %}
+
+
+{# The partitions that `trades` has, from Athena's metadata table, which reads no data; the local catalog offers one of
+   the same name. A macro and not a source, because it is no table that dbt could describe. #}
+{% macro published_partitions() -%}
+    {%- set trades = source('lake', 'trades') -%}
+    {{ api.Relation.create(
+        database=trades.database, schema=trades.schema, identifier=trades.identifier ~ '$partitions'
+    ) }}
+{%- endmacro %}

@@ -1,0 +1,132 @@
+with
+
+curated as (
+
+    select * from {{ source('lake', 'trades') }}
+
+),
+
+published as (
+
+    select year, month, day from {{ published_partitions() }}
+
+),
+
+raw as (
+
+    select * from {{ source('lake', 'raw_trades') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('stg_print_rules') }}
+
+),
+
+sessions as (
+
+    select * from {{ ref('stg_trading_sessions') }}
+
+),
+
+-- A partition is read from one side only: a published one from `curated`, until then from `raw`.
+unpublished as (
+
+    select raw.*
+    from raw
+    left join published
+        on raw.year = published.year
+        and raw.month = published.month
+        and raw.day = published.day
+    where published.year is null
+
+),
+
+-- The partition columns are part of the window's key, so that a filter on them reaches the files.
+ranked as (
+
+    select
+        unpublished.*,
+        row_number() over (
+            partition by year, month, day, event_id
+            order by
+                {{ by_precedence() }}
+        ) as place
+    from unpublished
+
+),
+
+every_trade as (
+
+    select
+        {{ trade_columns() }},
+        year,
+        month,
+        day
+    from curated
+
+    union all
+
+    select
+        {{ trade_columns() }},
+        year,
+        month,
+        day
+    from ranked
+    where place = 1
+
+),
+
+marked as (
+
+    select
+        every_trade.*,
+        every_trade.status in ('good', 'corrected') as is_effective,
+        {{ has_code('rules.official_codes') }} as is_official_print,
+        not {{ has_code('rules.official_codes') }} and {{ has_code('rules.closing_codes') }} as is_closing,
+        not {{ has_code('rules.no_volume_codes') }} as allows_volume,
+        {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_high_low_codes') }} as allows_high_low,
+        {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_open_close_codes') }} as allows_open_close,
+        sessions.session_date is not null as is_session,
+        coalesce(
+            every_trade.event_time >= sessions.open_utc
+            and every_trade.event_time < sessions.close_utc,
+            false
+        ) as in_regular_hours
+    from every_trade
+    cross join rules
+    left join sessions
+        on every_trade.session_date = sessions.session_date
+
+),
+
+counted as (
+
+    select
+        marked.*,
+        is_effective and capture_mode = 'trade' and allows_volume as counts_in_volume,
+        -- the closing print comes after regular hours and is their last price
+        not is_official_print and is_session and (in_regular_hours or is_closing) as makes_price
+    from marked
+
+),
+
+final as (
+
+    select
+        {{ trade_columns() }},
+        is_effective,
+        is_official_print,
+        counts_in_volume,
+        counts_in_volume and makes_price and allows_high_low as counts_in_high_low,
+        counts_in_volume and makes_price and allows_open_close as counts_in_open_close,
+        counts_in_volume and makes_price and allows_open_close and is_closing as is_closing_print,
+        year,
+        month,
+        day
+    from counted
+
+)
+
+select * from final

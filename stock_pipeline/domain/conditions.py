@@ -1,0 +1,123 @@
+"""Sale conditions of the US consolidated tape: which figures of a bar a print may change.
+
+The table is the rule; dbt gets the same table as a seed (`local.seeds`). Which hours are regular belongs to `session`,
+what is made of the eligible prints to `bar`.
+
+One letter may mean different things on the two tapes (`B` is an average price on CTA and a bunched trade on UTP, `G` a
+bunched sold trade on UTP only). One table serves both, with the stricter meaning. It is also stricter than the tapes
+for `4`, `G`, `P` and `Z`, which they let make a high or a low: those prices were fixed earlier or elsewhere, and no
+order book stood there. The bar published for the recorded session agrees with either reading.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class SaleCondition:
+    """One code of the tape. Where a flag is false, a print with this code does not change that figure."""
+
+    code: str
+    name: str
+    updates_volume: bool = True
+    updates_high_low: bool = True
+    updates_open_close: bool = True
+    """Whether it may be the first or the last price of a session ("updates last" in the tapes' words)."""
+    is_auction: bool = False
+    """A price made in an auction counts, whatever other code stands beside this one."""
+    is_official_print: bool = False
+    """Names a price and repeats a size that the tape has already reported: no execution of its own."""
+    is_opening: bool = False
+    is_closing: bool = False
+    """The listing market's closing auction. It comes seconds after the close, and is the session's close."""
+
+
+def _regular(code: str, name: str) -> SaleCondition:
+    return SaleCondition(code, name)
+
+
+def _volume_only(code: str, name: str) -> SaleCondition:
+    return SaleCondition(code, name, updates_high_low=False, updates_open_close=False)
+
+
+def _official(code: str, name: str) -> SaleCondition:
+    return SaleCondition(
+        code,
+        name,
+        updates_volume=False,
+        updates_high_low=False,
+        updates_open_close=False,
+        is_official_print=True,
+    )
+
+
+SALE_CONDITIONS: tuple[SaleCondition, ...] = (
+    _regular("@", "Regular sale"),
+    _regular("1", "Stopped stock"),
+    _volume_only("4", "Derivatively priced"),
+    SaleCondition("5", "Market center reopening trade", is_auction=True),
+    SaleCondition("6", "Market center closing trade", is_auction=True, is_closing=True),
+    _volume_only("7", "Qualified contingent trade"),
+    _official("9", "Corrected consolidated close"),
+    _regular("A", "Acquisition"),
+    _volume_only("B", "Average price trade"),
+    _volume_only("C", "Cash sale"),
+    _regular("D", "Distribution"),
+    _regular("E", "Automatic execution"),
+    _regular("F", "Intermarket sweep"),
+    _volume_only("G", "Bunched sold trade"),
+    _volume_only("H", "Price variation trade"),
+    _volume_only("I", "Odd lot trade"),
+    _regular("K", "Rule 127 or 155 trade"),
+    _regular("L", "Sold last"),
+    _official("M", "Market center official close"),
+    _volume_only("N", "Next day"),
+    SaleCondition("O", "Market center opening trade", is_auction=True, is_opening=True),
+    _volume_only("P", "Prior reference price"),
+    _official("Q", "Market center official open"),
+    _volume_only("R", "Seller"),
+    _regular("S", "Split trade"),
+    _volume_only("T", "Extended hours trade"),
+    _volume_only("U", "Extended hours sold out of sequence"),
+    _volume_only("V", "Contingent trade"),
+    _volume_only("W", "Average price trade"),
+    _regular("X", "Cross trade"),
+    _regular("Y", "Yellow flag regular trade"),
+    _volume_only("Z", "Sold out of sequence"),
+)
+
+_BY_CODE = {condition.code: condition for condition in SALE_CONDITIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class PrintRule:
+    """What one print, with all its codes, may change. Hours are not looked at here."""
+
+    updates_volume: bool
+    updates_high_low: bool
+    updates_open_close: bool
+    is_official_print: bool
+    is_opening: bool
+    is_closing: bool
+
+
+# A session has some thirty combinations, and asks for one of them forty thousand times.
+@lru_cache(maxsize=4096)
+def print_rule(conditions: str) -> PrintRule:
+    """The rule for the codes of one print, in any order; none at all is a regular sale.
+
+    Each code must allow a figure, with two exceptions: an auction print makes prices whatever stands beside it, and
+    an official print changes nothing at all. A code that the table does not know forbids nothing, because the tape's
+    rules are lists of exceptions: an ordinary print may carry any other code.
+    """
+    known = [_BY_CODE[code] for code in conditions if code in _BY_CODE]
+    official = any(condition.is_official_print for condition in known)
+    auction = any(condition.is_auction for condition in known)
+    return PrintRule(
+        updates_volume=all(condition.updates_volume for condition in known),
+        updates_high_low=not official and (auction or all(condition.updates_high_low for condition in known)),
+        updates_open_close=not official and (auction or all(condition.updates_open_close for condition in known)),
+        is_official_print=official,
+        is_opening=not official and any(condition.is_opening for condition in known),
+        is_closing=not official and any(condition.is_closing for condition in known),
+    )

@@ -1,0 +1,77 @@
+"""What the demo feeds into the pipeline: a recorded session, and simulated symbols beside the sample."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.session import is_trading_day, session_date_of
+from stock_pipeline.errors import InputFileError
+from stock_pipeline.providers.replay import ReplayFile, read_session_file
+from stock_pipeline.providers.simulator import Simulation, simulate
+
+SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "JPM", "MSFT", "NVDA", "TSLA", "XOM")
+TRADES_PER_SYMBOL = 4_000
+SEED = 20180102
+REPEATED, LATE, REORDERED = 0.01, 0.01, 0.1
+
+PAGE_TRADES = 5_000
+FAR_FUTURE_NS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One provider's session: what it is called, how many rows it has, and its pages."""
+
+    name: str
+    rows: int
+    captures: Iterator[Capture]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSession:
+    source: Source
+    sessions: tuple[date, ...]
+    first_symbol: str
+
+
+def recorded_session(path: Path) -> RecordedSession:
+    """A session file; `InputFileError` if it can't be read, is empty, or has trades of a day without trading."""
+    table = read_session_file(path)
+    if not table.num_rows:
+        raise InputFileError(f"{path} has no rows")
+    times = pc.drop_null(table["event_time"])
+    # a session is a day of New York, so an hour of UTC never lies in two of them
+    hours = pc.unique(pc.divide(times, 3_600 * 10**9)).to_pylist()
+    sessions = tuple(sorted({session_date_of(hour * 3_600 * 10**9) for hour in hours}))
+    for session_date in sessions:
+        if not is_trading_day(session_date):
+            raise InputFileError(f"{path} has trades of {session_date}, a day on which the exchange is closed")
+    return RecordedSession(
+        Source(f"recorded {path.name}", table.num_rows, ReplayFile(path, time.time_ns).poll(None, FAR_FUTURE_NS)),
+        sessions,
+        first_symbol=str(table["symbol"][0].as_py()).replace(" ", "."),
+    )
+
+
+def simulated_session(session_date: date) -> Source:
+    """Nine made-up symbols of the same session; some trades come twice, late, or out of order."""
+    simulated = simulate(
+        Simulation(
+            SYMBOLS,
+            session_date,
+            TRADES_PER_SYMBOL,
+            SEED,
+            repeated=REPEATED,
+            late=LATE,
+            reordered=REORDERED,
+        ),
+        now_ns=time.time_ns(),
+    )
+    arrivals = simulated.arrivals
+    pages = (Capture(arrivals[start : start + PAGE_TRADES]) for start in range(0, len(arrivals), PAGE_TRADES))
+    return Source(f"{len(SYMBOLS)} simulated symbols", len(arrivals), pages)

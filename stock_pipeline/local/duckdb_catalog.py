@@ -1,0 +1,236 @@
+"""DuckDB in Athena's place: the lake's tables as views over exactly those objects that Athena would read.
+
+`trades` shows the published version of each partition that Glue knows, `raw_trades` every object of the raw zone, and
+`trades$partitions` the partitions themselves, under the name Athena has for them. Objects are listed once, when the
+views are made; whoever wants to see a later publish makes them again (`connect_lake` does, and so does every dbt
+command). What a model computes belongs to `dbt_project`, where an object lies to `domain.lake_layout`.
+
+dbt-duckdb loads `Plugin` by this module's name; `dbt_project/profiles.yml` gives it its settings.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import duckdb
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.invocation import get_invocation_id
+
+from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, GlueCatalog
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, session_date_of_key
+from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS, Column
+from stock_pipeline.errors import PermanentError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+PARTITIONS_TABLE = f"{CURATED_TABLE}$partitions"
+
+_DUCKDB_TYPES = {"string": "varchar", "int": "integer"}
+"""Where DuckDB's name of a type differs from Hive's."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPartition:
+    """One registered partition of `trades`. A registered partition may have no objects; then it has no rows."""
+
+    session_date: date
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFiles:
+    """Which objects the lake's tables consisted of at one moment."""
+
+    published: tuple[PublishedPartition, ...]
+    raw_uris: tuple[str, ...]
+
+
+def connect_lake(
+    connection: duckdb.DuckDBPyConnection,
+    session: boto3.Session,
+    bucket_name: str,
+    database_name: str,
+    endpoint_url: str | None = None,
+) -> None:
+    """Give a writable connection the lake's tables as they are now, and access to their objects.
+
+    The models that dbt built into the same file are readable then. Without `endpoint_url` boto3 decides.
+    """
+    s3 = session.client("s3", endpoint_url=endpoint_url)
+    open_object_store(connection, session, s3, bucket_name)
+    catalog = GlueCatalog(session.client("glue", endpoint_url=endpoint_url), database_name, bucket_name)
+    create_views(connection, find_lake_files(s3, catalog))
+
+
+def open_object_store(
+    connection: duckdb.DuckDBPyConnection, session: boto3.Session, s3: "S3Client", bucket_name: str
+) -> None:
+    """Let DuckDB read s3://bucket_name/ as boto3 would: same credentials, same endpoint.
+
+    The secret lives as long as the connection's instance and is never written to the file.
+    """
+    connection.execute(f"load {_literal(str(_httpfs_path()))}")
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise PermanentError("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
+    keys = credentials.get_frozen_credentials()
+    options = {
+        "key_id": keys.access_key,
+        "secret": keys.secret_key,
+        "session_token": keys.token,
+        "region": s3.meta.region_name,
+        "scope": f"s3://{bucket_name}",
+    }
+    endpoint = urlsplit(s3.meta.endpoint_url)
+    if not (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        options |= {"endpoint": endpoint.netloc, "url_style": "path"}
+    pairs = [f"{name} {_literal(value)}" for name, value in options.items() if value]
+    use_ssl = "false" if endpoint.scheme == "http" else "true"
+    connection.execute(f"create or replace temporary secret lake (type s3, use_ssl {use_ssl}, {', '.join(pairs)})")
+
+
+def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
+    """Ask Glue what is published, and S3 for the objects: two listings, however many partitions there are."""
+    # Glue first: a version published after that is not seen yet. The other way round it would be seen without objects.
+    locations = _published_locations(catalog)
+    folders: dict[str, list[str]] = {}
+    for uri in _data_uris(s3, catalog.bucket, CURATED_PREFIX) if locations else ():
+        folders.setdefault(uri.rpartition("/")[0], []).append(uri)
+    return LakeFiles(
+        published=tuple(
+            PublishedPartition(session_date, tuple(folders.get(location, ())))
+            for session_date, location in sorted(locations.items())
+        ),
+        raw_uris=tuple(_data_uris(s3, catalog.bucket, RAW_PREFIX)),
+    )
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> None:
+    """Make, or make anew, the views of the lake's tables, all at once. They stay in the database file."""
+    curated_uris = [uri for partition in files.published for uri in partition.uris]
+    views = {
+        CURATED_TABLE: _trades_query(curated_uris),
+        RAW_TABLE: _trades_query(files.raw_uris),
+        PARTITIONS_TABLE: _partitions_query(files.published),
+    }
+    connection.begin()
+    for name, query in views.items():
+        connection.execute(f"create or replace view main.{_name(name)} as {query}")
+    connection.commit()
+
+
+class Plugin(BasePlugin):
+    """Gives dbt's DuckDB the lake before the first node runs, once for every dbt command."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._bucket_name: str = plugin_config["bucket_name"]
+        self._database_name: str = plugin_config["database_name"]
+        self._region: str = plugin_config["aws_region"]
+        self._lock = threading.Lock()
+        self._seen_by: str | None = None
+
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:  # noqa: ARG002
+        Path(creds.path).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        # Not configure_connection: dbt called twice in one process keeps its instance, and would keep old views.
+        with self._lock:
+            if self._seen_by == get_invocation_id():
+                return
+            session = boto3.Session(region_name=self._region)
+            connect_lake(cursor, session, self._bucket_name, self._database_name)
+            self._seen_by = get_invocation_id()
+
+
+def _published_locations(catalog: GlueCatalog) -> Mapping[date, str]:
+    try:
+        found = catalog.published_locations()
+    except catalog.client.exceptions.EntityNotFoundException:
+        return {}  # a lake that is still to be set up has nothing published
+    locations = {session_date: location.rstrip("/") for session_date, location in found.items()}
+    for session_date, location in locations.items():
+        _check_location(session_date, location)
+    return locations
+
+
+def _check_location(session_date: date, location: str) -> None:
+    """DuckDB takes year, month and day from the path, Athena takes them from Glue: they must agree."""
+    try:
+        agrees = session_date_of_key(location + "/") == session_date
+    except ValueError:
+        agrees = False
+    if not agrees:
+        raise PermanentError(
+            f"partition {session_date} of {CURATED_TABLE} lies at {location}, which is no path of that day: "
+            "publish the partition again"
+        )
+
+
+def _data_uris(s3: "S3Client", bucket_name: str, prefix: str) -> list[str]:
+    """Every object that Athena would read as data: none whose name begins with an underscore or a dot."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket_name, Prefix=prefix)
+    keys = (item["Key"] for page in pages for item in page.get("Contents", ()) if item["Size"])
+    return sorted(f"s3://{bucket_name}/{key}" for key in keys if key.rpartition("/")[2][:1] not in ("_", "."))
+
+
+def _trades_query(uris: Sequence[str]) -> str:
+    if not uris:
+        return _no_rows((*COLUMNS, *PARTITION_COLUMNS))
+    types = ", ".join(f"{_literal(column.name)}: {_type(column)}" for column in PARTITION_COLUMNS)
+    columns = ", ".join(_column(column) for column in (*COLUMNS, *PARTITION_COLUMNS))
+    return (
+        f"select {columns} from read_parquet([{', '.join(map(_literal, uris))}], "
+        f"hive_partitioning = true, hive_types = {{{types}}})"
+    )
+
+
+def _partitions_query(published: Iterable[PublishedPartition]) -> str:
+    days = [partition.session_date for partition in published]
+    if not days:
+        return _no_rows(PARTITION_COLUMNS)
+    rows = ", ".join(f"({day.year}, {day.month}, {day.day})" for day in days)
+    return f"select year, month, day from (values {rows}) as partitions (year, month, day)"
+
+
+def _no_rows(columns: Iterable[Column]) -> str:
+    typed = ", ".join(f"cast(null as {_type(column)}) as {_name(column.name)}" for column in columns)
+    return f"select {typed} where false"
+
+
+def _column(column: Column) -> str:
+    if column.sql_type == "timestamp":
+        # Parquet says "UTC", which DuckDB shows in the session's zone. Athena shows UTC without a zone.
+        return f"{_name(column.name)} at time zone 'UTC' as {_name(column.name)}"
+    return _name(column.name)
+
+
+def _httpfs_path() -> Path:
+    """The extension inside its wheel; DuckDB would otherwise download it."""
+    package = find_spec("duckdb_extension_httpfs")
+    if package is None or not package.submodule_search_locations:
+        raise PermanentError("the package duckdb-extension-httpfs is not installed: install the extra `local`")
+    folder = Path(package.submodule_search_locations[0]) / "extensions" / f"v{duckdb.__version__}"
+    path = folder / "httpfs.duckdb_extension"
+    if not path.is_file():
+        raise PermanentError(f"duckdb-extension-httpfs is not of DuckDB {duckdb.__version__}: install that version")
+    return path
+
+
+def _type(column: Column) -> str:
+    return _DUCKDB_TYPES.get(column.sql_type, column.sql_type)
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,53 @@
+"""The Lambda functions of `lambdas/`, called by the local stack as AWS would call them."""
+
+import importlib.util
+from pathlib import Path
+
+from stock_pipeline.errors import PermanentError
+from stock_pipeline.local.event_source_mapping import EventSourceMapping
+from stock_pipeline.local.event_source_poller import EventSourcePoller, mapping_uuid
+from stock_pipeline.local.failure_destination import S3FailureDestination
+from stock_pipeline.local.function_runtime import Handler, LocalFunction
+from stock_pipeline.local.poller_observer import Observer
+from stock_pipeline.local.shard_consumer import Wiring
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.local.stream_record import EventSource
+from stock_pipeline.local.surroundings import Surroundings
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+"""moto's own."""
+
+
+def load_handler(name: str) -> Handler:
+    """The handler in `lambdas/<name>/app.py`, freshly imported: it reads its settings when it is first called."""
+    path = ROOT / "lambdas" / name / "app.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_lambda", path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise PermanentError(f"{path} is not there: the local stack runs from a checkout of the repository")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Handler = module.handler
+    return handler
+
+
+def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller:
+    """The processor Lambda's event source mapping, with the settings that Terraform gives it in an account."""
+    settings = stack.settings
+    arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"
+    stream_arn = f"arn:aws:kinesis:{settings.aws_region}:{ACCOUNT}:stream/{settings.stream_name}"
+    clients = stack.clients
+    return EventSourcePoller(
+        Wiring(
+            kinesis=clients.kinesis,
+            function=LocalFunction(load_handler("processor"), arn),
+            destination=S3FailureDestination(
+                clients.s3, settings.bucket_name, clients.sqs, settings.require_dead_letter_queue_url()
+            ),
+            mapping=EventSourceMapping.from_json((ROOT / "infra" / "event_source_mapping.json").read_text()),
+            source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
+            mapping_uuid=mapping_uuid(stream_arn, arn),
+            surroundings=Surroundings.of_this_machine(),
+            observer=observer,
+        )
+    )

@@ -1,0 +1,71 @@
+"""The dbt seeds as text, made from the domain: one table of sale conditions, one of trading sessions.
+
+The CSV files are committed, because dbt runs where this package may not be installed; a test holds them to these
+functions. After a change of the domain write them anew: `python -m stock_pipeline.local.seeds dbt_project/seeds`.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from stock_pipeline.domain.conditions import SALE_CONDITIONS
+from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, NANOSECONDS, session_hours, trading_days
+
+FIRST_SESSION = date(FIRST_CALENDAR_YEAR, 1, 1)
+LAST_SESSION = date(2035, 12, 31)
+"""A trade outside these dates has no session in SQL: it keeps its volume and makes no price."""
+
+
+def sale_conditions_csv() -> str:
+    flags = (
+        "updates_volume",
+        "updates_high_low",
+        "updates_open_close",
+        "is_auction",
+        "is_official_print",
+        "is_opening",
+        "is_closing",
+    )
+    rows = (
+        [condition.code, condition.name, *(_flag(getattr(condition, flag)) for flag in flags)]
+        for condition in SALE_CONDITIONS
+    )
+    return _csv(("code", "name", *flags), rows)
+
+
+def trading_sessions_csv() -> str:
+    rows = []
+    for day in trading_days(FIRST_SESSION, LAST_SESSION):
+        hours = session_hours(day)
+        assert hours is not None  # a trading day has hours
+        rows.append([day.isoformat(), _utc(hours.open_ns), _utc(hours.close_ns), _flag(hours.is_half_day)])
+    return _csv(("session_date", "open_utc", "close_utc", "is_half_day"), rows)
+
+
+def write_seeds(folder: Path) -> None:
+    (folder / "sale_conditions.csv").write_text(sale_conditions_csv(), encoding="utf-8", newline="")
+    (folder / "trading_sessions.csv").write_text(trading_sessions_csv(), encoding="utf-8", newline="")
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _utc(instant_ns: int) -> str:
+    # Without a zone or fraction: the one form that both dbt adapters load as a timestamp.
+    return datetime.fromtimestamp(instant_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+if __name__ == "__main__":
+    write_seeds(Path(sys.argv[1]))

@@ -1,0 +1,89 @@
+"""A Kinesis record as a Lambda sees it: `StreamRecord`, and the event JSON that carries a batch of them.
+
+What is inside a record is the processor's business and not known here.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+EMPTY_EVENT_BYTES = len('{"Records":[]}')
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """The stream, and the role under which the function reads it, as events name them."""
+
+    stream_arn: str
+    role_arn: str
+
+    @property
+    def stream_name(self) -> str:
+        return self.stream_arn.rsplit("/", 1)[1]
+
+    @property
+    def region(self) -> str:
+        return self.stream_arn.split(":")[3]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One record of one shard. `event_bytes` is its length inside the event's JSON, data in base64."""
+
+    sequence_number: str
+    partition_key: str
+    data: bytes
+    arrived_at: datetime
+    event_bytes: int
+
+
+def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -> StreamRecord:
+    """A record from one entry of a GetRecords answer."""
+    data: bytes = answer["Data"]
+    without_data = StreamRecord(
+        sequence_number=answer["SequenceNumber"],
+        partition_key=answer["PartitionKey"],
+        data=b"",
+        arrived_at=answer["ApproximateArrivalTimestamp"].astimezone(UTC),
+        event_bytes=0,
+    )
+    base64_bytes = (len(data) + 2) // 3 * 4
+    envelope_bytes = len(event_json(_record_json(source, shard_id, without_data)))
+    return replace(without_data, data=data, event_bytes=envelope_bytes + base64_bytes)
+
+
+def kinesis_event(source: EventSource, shard_id: str, records: Sequence[StreamRecord]) -> dict[str, Any]:
+    """The invocation event of a batch: new objects at each call, since handlers may change what they get."""
+    return {"Records": [_record_json(source, shard_id, record) for record in records]}
+
+
+def event_json(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))
+
+
+def event_bytes(records: Sequence[StreamRecord]) -> int:
+    """The length of the JSON of `kinesis_event`, without making it."""
+    commas = max(0, len(records) - 1)
+    return EMPTY_EVENT_BYTES + sum(record.event_bytes for record in records) + commas
+
+
+def _record_json(source: EventSource, shard_id: str, record: StreamRecord) -> dict[str, Any]:
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": record.partition_key,
+            "sequenceNumber": record.sequence_number,
+            "data": base64.b64encode(record.data).decode("ascii"),
+            "approximateArrivalTimestamp": round(record.arrived_at.timestamp(), 3),
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{shard_id}:{record.sequence_number}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": source.role_arn,
+        "awsRegion": source.region,
+        "eventSourceARN": source.stream_arn,
+    }

@@ -1,0 +1,55 @@
+"""The session's job, run in this process: what the demo and the command line do where the UI would launch a run."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple
+
+import dagster as dg
+
+from stock_pipeline.errors import PermanentError
+
+
+class SessionRun(NamedTuple):
+    """The figures of the run's compaction."""
+
+    rows_in: int
+    rows_out: int
+
+
+def run_session(
+    definitions: dg.Definitions, job_name: str, session_date: date, on_step: Callable[[str], None]
+) -> SessionRun:
+    """Run the job for one session; `PermanentError` names the step that failed.
+
+    on_step: told of each asset as it is materialized and each check as it is evaluated.
+    """
+    job = definitions.resolve_job_def(job_name)
+    key = session_date.isoformat()
+    if job.partitions_def is None or not job.partitions_def.has_partition_key(key):
+        raise PermanentError(f"{key} is no trading day of the exchange, so there is no session to run")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = dg.DagsterRun(job_name=job_name).run_id
+        instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=key,
+            run_id=run_id,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        )
+    failures = [event for event in result.all_events if event.is_step_failure]
+    if failures:
+        error = failures[0].step_failure_data.error
+        raise PermanentError(f"step {failures[0].step_key} of session {key} failed: {error.message if error else ''}")
+    metadata = result.asset_materializations_for_node("trades")[0].metadata
+    if "rows_in" not in metadata:
+        return SessionRun(0, 0)
+    return SessionRun(int(str(metadata["rows_in"].value)), int(str(metadata["dagster/partition_row_count"].value)))
+
+
+def _tell(entry: dg.EventLogEntry, on_step: Callable[[str], None]) -> None:
+    event = entry.dagster_event
+    if event is None:
+        return
+    if event.is_step_materialization and event.asset_key is not None:
+        on_step(event.asset_key.to_user_string())

@@ -1,0 +1,125 @@
+"""The whole pipeline as a user runs it: `stock-pipeline demo`, and the README that shows what it prints."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import psutil
+import pytest
+
+from stock_pipeline.providers.sample_session import SAMPLE_TRADES
+
+ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("stock-pipeline")
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def environment() -> dict[str, str]:
+    # no AWS_…: the demo must not need, nor by mistake use, anybody's account
+    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | {"DO_NOT_TRACK": "1"}
+
+
+def demo(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(COMMAND), "demo", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+def without_measures(output: str) -> list[str]:
+    """The lines of the demo's output without ports, seconds and trailing blanks."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", output)
+    text = re.sub(r" +\d+\.\d s  ", " SECONDS ", text)
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+def test_the_demo_agrees_with_the_published_bar_and_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--json", tmp_path / "out.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    figures = json.loads((tmp_path / "out.json").read_text())
+    accounting = figures["accounting"]
+    assert accounting["balances"]
+    assert accounting["rejected"] == 6
+    assert accounting["duplicates"] > 0
+    (bar,) = [bar for bar in figures["daily_bars"] if bar["symbol"] == "XXX"]
+    assert [bar[name] for name in ("open", "high", "low", "close", "volume")] == [
+        158.30,
+        159.39,
+        156.03,
+        157.04,
+        5108362,
+    ]
+    assert len(figures["state"]) == len(figures["daily_bars"]) == 10
+
+    shown = re.search(r"<!-- demo -->\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown is not None
+    printed = [line for line in without_measures(done.stdout) if "figures written to" not in line]
+    assert without_measures(shown.group(1)) == printed
+
+
+def test_a_session_of_ones_own_runs_without_simulated_symbols(tmp_path: Path) -> None:
+    """Two symbols, one with a cancelled trade and its notice, in a file of the documented schema."""
+    sample = pl.read_parquet(SAMPLE_TRADES)
+    first = sample.filter(pl.col("sequence").is_between(100, 2_100))
+    cancelled = first.with_columns(
+        symbol=pl.lit("YYY"),
+        correction=pl.when(pl.col("sequence") == 2_100).then(pl.lit("8")).otherwise(pl.lit("0")),
+    )
+    session = tmp_path / "session.parquet"
+    pl.concat([first, cancelled]).write_parquet(session)
+
+    done = demo(tmp_path, "--trades", session, "--json", "out.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert figures["accounting"] == {
+        "published": 2 * first.height + 6,
+        "in_lake": 2 * first.height,
+        "duplicates": 0,
+        "rejected": 6,
+        "rejected_by_reason": {"not_json": 1, "schema": 2, "value": 3},
+        "balances": True,
+    }
+    ours, theirs = figures["daily_bars"]
+    newest = first.row(-1, named=True)
+    assert (ours["symbol"], theirs["symbol"]) == ("XXX", "YYY")
+    assert ours["volume"] - theirs["volume"] == newest["size"]
+    assert ours["trade_count"] - theirs["trade_count"] == 1
+    before = first.row(-2, named=True)
+    assert [(s["symbol"], s["price"]) for s in figures["state"]] == [("XXX", newest["price"]), ("YYY", before["price"])]
+
+
+def test_a_file_that_is_no_session_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    nothing = tmp_path / "trades.parquet"
+    pl.DataFrame({"symbol": ["A"], "price": [1.0]}).write_parquet(nothing)
+    done = demo(tmp_path, "--trades", nothing)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "lacks event_time, size, exchange, sale_condition, correction, sequence" in done.stderr
+
+
+def test_ctrl_c_stops_everything_the_demo_started(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [str(COMMAND), "demo"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "Start the local stack" in line:
+            break
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert children
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []

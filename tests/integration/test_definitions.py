@@ -1,0 +1,99 @@
+"""The Dagster code location, as the webserver would load it."""
+
+import json
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stock_pipeline.definitions import SESSION_JOB, build_definitions
+from stock_pipeline.domain.session import trading_days
+from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.session_run import run_session
+from stock_pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.xdist_group("definitions")
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings.from_env({}))
+
+
+def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
+        "raw_trades",
+        "trades",
+        "sale_conditions",
+        "trading_sessions",
+        "stg_print_rules",
+        "stg_trading_sessions",
+        "stg_trades",
+        "stock_market_data",
+        "daily_bars",
+    }
+
+
+def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents["trades"] == {"raw_trades"}
+    assert parents["stg_trades"] == {"trades", "raw_trades", "stg_print_rules", "stg_trading_sessions"}
+    assert parents["stock_market_data"] == parents["daily_bars"] == {"stg_trades"}
+
+
+def test_every_asset_says_what_it_is_and_who_owns_it(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.group_name in ("lake", "staging", "marts", "seeds"), key
+        assert node.owners, key
+
+
+def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:
+    partitions = session_partitions()
+    keys = partitions.get_partition_keys(current_time=datetime.fromisoformat("2026-11-20T15:00:00-05:00"))
+    assert list(keys) == [day.isoformat() for day in trading_days(date(2007, 1, 3), date(2026, 11, 20))]
+
+
+def test_a_session_on_a_day_without_trading_is_refused_in_one_sentence(definitions: dg.Definitions) -> None:
+    with pytest.raises(PermanentError, match="2018-01-01 is no trading day"):
+        run_session(definitions, SESSION_JOB, date(2018, 1, 1), lambda _step: None)
+
+
+def test_workspace_yaml_loads_as_the_webserver_would_load_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dagster"), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location stock_pipeline" in done.stdout
+
+
+def test_the_dbt_models_parse_for_athena_without_credentials(tmp_path: Path) -> None:
+    project = ROOT / "dbt_project"
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "parse", "--target", "athena", "--project-dir", project,
+         "--profiles-dir", project, "--target-path", tmp_path, "--log-path", tmp_path],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    nodes = json.loads((tmp_path / "manifest.json").read_text())["nodes"]
+    assert "model.stock_pipeline.daily_bars" in nodes
