@@ -1,0 +1,305 @@
+"""Alpaca Market Data v2 by REST: every trade of all symbols at once, from a checkpoint on.
+
+Polling and paging only; how a trade is read is `alpaca_trade`'s business, the stream `alpaca_stream`'s. Free keys see
+the feed `iex`, a few per cent of the volume; the feed is part of every trade, and feeds are never mixed.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import urlencode
+
+import msgspec
+
+from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.trade import FEED, SYMBOL, Trade
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.providers.alpaca_trade import read_trade, settle_corrections
+from stock_pipeline.providers.api_client import ApiClient, Observer
+from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.http import (
+    HttpClient,
+    ProviderPermanentError,
+    RequestRefusedError,
+    ReusedConnection,
+    UnexpectedAnswerError,
+)
+from stock_pipeline.providers.payload import read_piece, unreadable
+from stock_pipeline.providers.seen_trades import SeenTrades
+from stock_pipeline.providers.timestamps import format_rfc3339_ns
+from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
+
+NANOSECONDS = 10**9
+
+BASE_URL = "https://data.alpaca.markets"
+PAGE_LIMIT = 10_000
+"""The most trades that one page may hold, counted over all its symbols."""
+
+BURST_CALLS = 50
+REFILL_PER_MINUTE = 150
+"""Together the 200 calls a minute of the Basic plan."""
+
+OVERLAP_SECONDS = 300
+
+
+class CheckpointError(ProviderPermanentError):
+    """A checkpoint is not of this provider. Going on from now would lose trades, so somebody must decide."""
+
+    kind = "checkpoint"
+
+
+class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A checkpoint: the window `start_ns <= t <= end_ns`, and the page to read next; None once it is complete.
+
+    Alpaca pages by symbol first, so a time alone can't say how far a window was read. `query` tells whether the page
+    token still belongs to the same feed and symbols.
+    """
+
+    start_ns: int
+    end_ns: int
+    page_token: str | None
+    query: str
+
+
+class TradePage(msgspec.Struct):
+    """One page of `/v2/stocks/trades`, its trades still unread."""
+
+    trades: dict[str, msgspec.Raw] | None
+    next_page_token: str | None = None
+
+
+def alpaca_client(
+    credentials: Credentials,
+    *,
+    now_ns: Callable[[], int],
+    wait: Callable[[float], None],
+    jitter: random.Random,
+    observer: Observer,
+    http: HttpClient | None = None,
+    bucket: TokenBucket | None = None,
+) -> ApiClient:
+    """The API under one key, by default on Alpaca's address and within the Basic plan's budget.
+
+    Share one client between all uses of a key: the budget is the key's.
+    """
+    return ApiClient(
+        "alpaca",
+        http or ReusedConnection(BASE_URL, now_ns),
+        credentials,
+        {"APCA-API-KEY-ID": credentials.key, "APCA-API-SECRET-KEY": credentials.secret},
+        bucket or TokenBucket(BURST_CALLS, REFILL_PER_MINUTE, now_ns, wait),
+        now_ns=now_ns,
+        wait=wait,
+        jitter=jitter,
+        observer=observer,
+    )
+
+
+class AlpacaProvider:
+    """Trades of `symbols` on one feed. Not safe to share between threads."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        symbols: Sequence[str],
+        now_ns: Callable[[], int],
+        feed: str = "iex",
+        overlap_seconds: int = OVERLAP_SECONDS,
+        delay_seconds: int = 0,
+    ) -> None:
+        """`overlap_seconds` are read again at every poll, for late prints and corrections.
+
+        `delay_seconds` keeps the window's end behind the clock: the free plan refuses the last 15 minutes of `sip`.
+        """
+        for symbol in symbols:
+            if SYMBOL.fullmatch(symbol) is None or "," in symbol:
+                raise RequestRefusedError(f"{symbol[:40]!r} is no ticker symbol")
+        if not symbols or FEED.fullmatch(feed) is None:
+            raise RequestRefusedError("Alpaca needs at least one symbol, and a feed such as iex or sip")
+        self._client = client
+        self._symbols = ",".join(sorted(set(symbols)))
+        self._now_ns = now_ns
+        self._feed = feed
+        self._overlap_ns = overlap_seconds * NANOSECONDS
+        self._delay_ns = delay_seconds * NANOSECONDS
+        self._query = hashlib.sha256(f"{feed}:{self._symbols}".encode()).hexdigest()[:16]
+        self._seen = SeenTrades()
+
+    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
+        """Pages of trades since `checkpoint`, each with the checkpoint that stands once its trades are in the stream.
+
+        Without a checkpoint, the last `overlap_seconds`. Ends early, without loss, when `deadline_ns` comes: the next
+        poll goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
+        """
+        self._seen.resume(checkpoint)
+        progress = self._next_window(checkpoint)
+        self._seen.forget_before(progress.start_ns)
+        resumed = progress.page_token is not None
+        while progress.start_ns < progress.end_ns:
+            try:
+                page = self._page(progress, deadline_ns)
+            except NoTimeLeftError:
+                return
+            except RequestRefusedError:
+                if not resumed:
+                    raise
+                # The token has outlived its use; its window has not.
+                resumed, progress = False, msgspec.structs.replace(progress, page_token=None)
+                continue
+            resumed, progress = False, self._after(progress, page)
+            yield self._capture(page, progress)
+            if progress.page_token is None:
+                return
+
+    def capture_since(self, start_ns: int, deadline_ns: int) -> Iterator[Capture]:
+        """Every trade from the overlap before `start_ns` until now, to close a gap of the stream; no checkpoints.
+
+        Raises `NoTimeLeftError` if the deadline comes before the last page: the gap is still open then.
+        """
+        progress = self._window(start_ns - self._overlap_ns)
+        while progress.start_ns < progress.end_ns:
+            page = self._page(progress, deadline_ns)
+            progress = self._after(progress, page)
+            trades, bad = self._read(page)
+            yield Capture(tuple(trades), tuple(bad))
+            if progress.page_token is None:
+                return
+
+    def first_prices(self, deadline_ns: int) -> Capture:
+        """The latest trade of each symbol, from snapshots: for a first display, never for a complete capture.
+
+        Snapshots leave out odd lots, and do not apply corrections (Alpaca's reference); an unknown symbol is
+        reported as unreadable. Raises what `ApiClient.get` raises.
+        """
+        target = "/v2/stocks/snapshots?" + urlencode({"symbols": self._symbols, "feed": self._feed})
+        snapshots = self._client.get(target, deadline_ns, _read_snapshots)
+        ingest_time_ns = self._now_ns()
+        trades: list[Trade] = []
+        bad: list[UnreadablePayload] = []
+        for symbol, piece in snapshots.items():
+            try:
+                latest = _latest_trade(symbol, piece)
+            except InvalidTradeError as error:
+                bad.append(unreadable(error, bytes(piece), self._client.credentials))
+                continue
+            if latest is not None:
+                self._read_into(trades, bad, symbol, latest, ingest_time_ns)
+        return Capture(tuple(trades), tuple(bad))
+
+    def _next_window(self, checkpoint: str | None) -> Progress:
+        if checkpoint is None:
+            return self._window(self._now_ns() - self._delay_ns - self._overlap_ns)
+        try:
+            progress = msgspec.json.decode(checkpoint, type=Progress)
+        except msgspec.DecodeError:
+            raise CheckpointError(
+                "the checkpoint is none of Alpaca's: restore it, or delete it to begin now, without the trades since"
+            ) from None
+        if progress.page_token is None:
+            return self._window(progress.end_ns - self._overlap_ns)
+        if progress.query != self._query:
+            return msgspec.structs.replace(progress, page_token=None, query=self._query)
+        return progress
+
+    def _window(self, start_ns: int) -> Progress:
+        return Progress(max(start_ns, 0), self._now_ns() - self._delay_ns, None, self._query)
+
+    def _page(self, progress: Progress, deadline_ns: int) -> TradePage:
+        parameters = {
+            "symbols": self._symbols,
+            "start": format_rfc3339_ns(progress.start_ns),
+            "end": format_rfc3339_ns(progress.end_ns),
+            "limit": str(PAGE_LIMIT),
+            "feed": self._feed,
+            "sort": "asc",
+        }
+        if progress.page_token is not None:
+            parameters["page_token"] = progress.page_token
+        return self._client.get("/v2/stocks/trades?" + urlencode(parameters), deadline_ns, read_page)
+
+    def _after(self, progress: Progress, page: TradePage) -> Progress:
+        token = page.next_page_token or None
+        if token is not None and token == progress.page_token:
+            raise UnexpectedAnswerError("alpaca names the same next page twice: its pages would never end")
+        return msgspec.structs.replace(progress, page_token=token)
+
+    def _capture(self, page: TradePage, progress: Progress) -> Capture:
+        trades, bad = self._read(page)
+        unseen = self._seen.unseen(trades)
+        checkpoint = msgspec.json.encode(progress).decode()
+        self._seen.hand_over(checkpoint, unseen)
+        return Capture(tuple(unseen), tuple(bad), checkpoint)
+
+    def _read(self, page: TradePage) -> tuple[list[Trade], list[UnreadablePayload]]:
+        ingest_time_ns = self._now_ns()
+        trades: list[Trade] = []
+        bad: list[UnreadablePayload] = []
+        for symbol, raw in (page.trades or {}).items():
+            try:
+                pieces = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
+            except msgspec.DecodeError as error:
+                problem = InvalidTradeError(Reason.SCHEMA, f"trades of a symbol are no list: {error}")
+                bad.append(unreadable(problem, bytes(raw), self._client.credentials))
+                continue
+            for piece in pieces:
+                self._read_into(trades, bad, symbol, bytes(piece), ingest_time_ns)
+        return settle_corrections(trades), bad
+
+    def _read_into(
+        self, trades: list[Trade], bad: list[UnreadablePayload], symbol: str, piece: bytes, ingest_time_ns: int
+    ) -> None:
+        try:
+            trades.append(read_trade(piece, symbol, self._feed, ingest_time_ns))
+        except InvalidTradeError as error:
+            bad.append(unreadable(error, piece, self._client.credentials))
+
+
+def read_page(body: bytes) -> TradePage:
+    """One page; raises `UnexpectedAnswerError` for what is no page."""
+    try:
+        return msgspec.json.decode(body, type=TradePage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return msgspec.json.decode(quote_bare_words(body), type=TradePage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnexpectedAnswerError(f"no page of trades: {error}") from None
+
+
+_STRING_OR_BARE_WORD = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|inf|nan)\b', re.DOTALL)
+
+
+def quote_bare_words(body: bytes) -> bytes:
+    """`NaN` and `Infinity`, which are no JSON, as strings: the trade that holds one is rejected, its page is not."""
+    return _STRING_OR_BARE_WORD.sub(
+        lambda match: match[0] if match[0].startswith(b'"') else b'"' + match[0] + b'"', body
+    )
+
+
+def _read_snapshots(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        snapshots = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnexpectedAnswerError(f"no snapshots: {error}") from None
+    if snapshots and not any(bytes(piece)[:1] in (b"{", b"n") for piece in snapshots.values()):
+        # An error under status 200: its values are texts and numbers.
+        raise UnexpectedAnswerError("no snapshots: no symbol has an object")
+    return snapshots
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _Snapshot(msgspec.Struct):
+    # A union of Raw and None would only take null.
+    latest: msgspec.Raw = msgspec.field(name="latestTrade", default=_NULL)
+
+
+def _latest_trade(symbol: str, piece: msgspec.Raw) -> bytes | None:
+    """The piece with the latest trade, None without one; raises `InvalidTradeError` for an unknown symbol."""
+    if piece == _NULL:
+        raise InvalidTradeError(Reason.VALUE, f"alpaca knows no symbol {symbol[:40]!r}")
+    latest = read_piece(piece, _Snapshot).latest
+    return None if latest == _NULL else bytes(latest)

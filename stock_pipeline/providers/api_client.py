@@ -1,0 +1,235 @@
+"""Calls to a provider's API: in its budget, with retries, counted, and without a key in any error.
+
+What an answer means belongs to the provider, which passes a function that reads it.
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.http import (
+    CredentialsRefusedError,
+    HttpAnswer,
+    HttpClient,
+    ProviderPermanentError,
+    ProviderRetryableError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RequestRefusedError,
+    UnexpectedAnswerError,
+)
+from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
+
+NANOSECONDS = 10**9
+LONGEST_HOLD_NS = 300 * NANOSECONDS
+"""A provider that asks for more would silence its key for a day because of one misread header."""
+
+_EXCERPT = 200
+
+Read = TypeVar("Read")
+
+
+class Observer(Protocol):
+    """Counts what happens to a provider, for metrics. Called in the thread that calls the provider."""
+
+    def request(self, provider: str) -> None:
+        """A request goes out."""
+
+    def error(self, provider: str, kind: str) -> None:
+        """A request or a connection failed; `kind` is one of the errors' `kind`."""
+
+    def rate_limit_wait(self, provider: str, seconds: float) -> None:
+        """A request waited for the key's budget or for a `Retry-After`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """Exponential back-off with full jitter: a uniform draw from 0 to the ceiling, which doubles to the longest.
+
+    Rule: AWS Architecture Blog, "Exponential Backoff and Jitter".
+    """
+
+    first_seconds: float = 0.5
+    longest_seconds: float = 30.0
+    attempts: int = 6
+    """Calls in all; the deadline usually ends them first."""
+
+    def seconds(self, failures: int, jitter: random.Random) -> float:
+        """How long to wait after the `failures`-th failure in a row (from 1)."""
+        ceiling = self.first_seconds * 2.0 ** min(failures - 1, 30)
+        return jitter.uniform(0.0, min(ceiling, self.longest_seconds))
+
+
+class ApiClient:
+    """One provider's API under one key."""
+
+    def __init__(
+        self,
+        provider: str,
+        http: HttpClient,
+        credentials: Credentials,
+        key_headers: Mapping[str, str],
+        bucket: TokenBucket,
+        *,
+        now_ns: Callable[[], int],
+        wait: Callable[[float], None],
+        jitter: random.Random,
+        observer: Observer,
+        back_off: BackOff | None = None,
+    ) -> None:
+        """`key_headers` carry the key; it never goes into a URL. `now_ns`: since 1970 UTC; `wait`: seconds."""
+        self.provider = provider
+        self.credentials = credentials
+        self._http = http
+        self._key_headers = dict(key_headers)
+        self._bucket = bucket
+        self._now_ns = now_ns
+        self._wait = wait
+        self._jitter = jitter
+        self._observer = observer
+        self._back_off = back_off or BackOff()
+
+    def get(self, target: str, deadline_ns: int, read: Callable[[bytes], Read]) -> Read:
+        """What `read` makes of the body of `target` (path and query), trying again until `deadline_ns`.
+
+        `read` raises `UnexpectedAnswerError` for a body that is no answer. Raises `NoTimeLeftError` if nothing could be
+        sent before the deadline, the last `ProviderRetryableError` if retrying did not help, and at once
+        `CredentialsRefusedError` or `RequestRefusedError`.
+        """
+        last_error: ProviderRetryableError | None = None
+        for failures in range(1, self._back_off.attempts + 1):
+            try:
+                self._take_token(deadline_ns)
+            except NoTimeLeftError:
+                if last_error is not None:
+                    raise last_error from None
+                raise
+            try:
+                return self._attempt(target, deadline_ns, read)
+            except ProviderPermanentError as error:
+                self._observer.error(self.provider, error.kind)
+                raise
+            except ProviderRetryableError as error:
+                self._observer.error(self.provider, error.kind)
+                last_error = error
+                if not self._waited_to_retry(failures, deadline_ns):
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _take_token(self, deadline_ns: int) -> None:
+        waited = self._bucket.acquire(deadline_ns)
+        if waited > 0:
+            self._observer.rate_limit_wait(self.provider, waited)
+
+    def _attempt(self, target: str, deadline_ns: int, read: Callable[[bytes], Read]) -> Read:
+        self._observer.request(self.provider)
+        answer = self._http.get(target, self._key_headers, deadline_ns)
+        if answer.status != 200:
+            raise self._refusal(answer.status, answer)
+        try:
+            return read(answer.body)
+        except UnexpectedAnswerError as error:
+            status = status_in_body(answer.body, self.credentials)
+            if status is not None:
+                raise self._refusal(status, answer) from None
+            raise UnexpectedAnswerError(self._describe(str(error), answer)) from None
+
+    def _refusal(self, status: int, answer: HttpAnswer) -> ProviderPermanentError | ProviderRetryableError:
+        said = self._describe(str(status), answer)
+        if status in (401, 403):
+            return CredentialsRefusedError(
+                f"{said}: check the key in {self.credentials.source} and what its plan allows"
+            )
+        if status == 429:
+            self._hold(answer)
+            return RateLimitedError(f"{said}: too many calls with the key in {self.credentials.source}")
+        if status >= 500 or status == 408:
+            self._hold(answer)
+            return ProviderUnavailableError(said)
+        return RequestRefusedError(f"{said}: check the symbols and parameters")
+
+    def _describe(self, what: str, answer: HttpAnswer) -> str:
+        said = message_in_body(answer.body, self.credentials)
+        return f"{self.provider} answered {what} ({said})"
+
+    def _hold(self, answer: HttpAnswer) -> None:
+        until_ns = told_wait_ns(answer.headers, self._now_ns())
+        if until_ns is not None:
+            self._bucket.hold_until(until_ns)
+
+    def _waited_to_retry(self, failures: int, deadline_ns: int) -> bool:
+        if failures >= self._back_off.attempts:
+            return False
+        seconds = self._back_off.seconds(failures, self._jitter)
+        if self._now_ns() + int(seconds * NANOSECONDS) >= deadline_ns:
+            return False
+        self._wait(seconds)
+        return True
+
+
+def told_wait_ns(headers: Mapping[str, str], now_ns: int) -> int | None:
+    """Until when the provider asks us to wait (nanoseconds since 1970 UTC), at most five minutes; None if it does not.
+
+    `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); else Alpaca's `X-RateLimit-Reset`, in seconds
+    since 1970 (its OpenAPI description), once `X-RateLimit-Remaining` is 0.
+    """
+    until_ns: int | None = None
+    retry_after = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", retry_after):
+        until_ns = now_ns + int(retry_after) * NANOSECONDS
+    elif retry_after:
+        try:
+            until_ns = int(parsedate_to_datetime(retry_after).timestamp()) * NANOSECONDS
+        except (ValueError, OverflowError):
+            until_ns = None
+    elif headers.get("x-ratelimit-remaining") == "0":
+        reset = headers.get("x-ratelimit-reset", "")
+        until_ns = int(reset) * NANOSECONDS if re.fullmatch(r"[0-9]{1,11}", reset) else None
+    return None if until_ns is None else min(until_ns, now_ns + LONGEST_HOLD_NS)
+
+
+def message_in_body(body: bytes, credentials: Credentials) -> str:
+    """What an error body says, on one line: its `message`, `error` or `msg`, or its text; at most 200 characters.
+
+    Some servers send back what they received. The key is taken out before anything is cut: half a key is still one.
+    """
+    body = credentials.redact_bytes(body)
+    try:
+        envelope = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        envelope = None
+    text: object = None
+    if isinstance(envelope, dict):
+        text = next((envelope[name] for name in ("message", "error", "msg") if name in envelope), None)
+    if not isinstance(text, str):
+        text = body[: 4 * _EXCERPT].decode("utf-8", "replace")
+    line = credentials.redact(" ".join(text.split()))
+    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+
+
+def status_in_body(body: bytes, credentials: Credentials) -> int | None:
+    """The status that an error sent under HTTP 200 stands for, or None if the body is no such error.
+
+    `code` is a status, or begins with one (Alpaca: 40110000 is a 401); Finnhub only has words.
+    """
+    try:
+        envelope = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(envelope, dict) or not envelope.keys() & {"message", "error", "msg", "code"}:
+        return None
+    code = envelope.get("code")
+    if isinstance(code, int) and re.fullmatch(r"[45][0-9]{2}([0-9]{5})?", str(code)):
+        return int(str(code)[:3])
+    words = message_in_body(body, credentials).lower()
+    if "limit" in words or "too many" in words:
+        return 429
+    if "api key" in words or "access" in words or "not authorized" in words:
+        return 401
+    return None

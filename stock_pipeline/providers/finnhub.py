@@ -1,0 +1,264 @@
+"""Finnhub: last prices by polling, one symbol a call, and trades from its websocket messages.
+
+The feed is called `finnhub`; its US prices are IEX's on the free plan. A polled quote has no volume and no id
+(`capture_mode` is quote), so it counts in no bar. Keeping a websocket open does not belong here.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from urllib.parse import urlencode
+
+import msgspec
+
+from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.providers.api_client import ApiClient, Observer
+from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.http import (
+    HttpClient,
+    ProviderPermanentError,
+    ProviderRetryableError,
+    RequestRefusedError,
+    ReusedConnection,
+    UnexpectedAnswerError,
+)
+from stock_pipeline.providers.payload import read_piece, unreadable
+from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
+
+FEED = "finnhub"
+BASE_URL = "https://finnhub.io"
+
+BURST_CALLS = 10
+REFILL_PER_MINUTE = 50
+"""Together the free plan's 60 calls a minute; the burst stays below its 30 a second."""
+
+SECOND_NS = 10**9
+MILLISECOND_NS = 10**6
+
+
+class Quote(msgspec.Struct):
+    """What is used of `/api/v1/quote`: c the last price, t its time in seconds since 1970."""
+
+    c: Decimal
+    t: int
+
+
+class Rotation(msgspec.Struct, forbid_unknown_fields=True):
+    """A checkpoint: whose turn it is, the last quote of each symbol (time, price), and the unknown ones."""
+
+    turn: str
+    quotes: dict[str, tuple[int, str]]
+    unknown: list[str]
+
+
+class StreamTrade(msgspec.Struct):
+    """A trade of a websocket message: s symbol, p price, t milliseconds since 1970, v volume."""
+
+    s: str
+    p: Decimal
+    t: int
+    v: Decimal
+
+
+class StreamMessage(msgspec.Struct):
+    """A websocket message: `trade` with data, `ping`, or `error` with msg."""
+
+    type: str
+    data: list[msgspec.Raw] = []
+    msg: str = ""
+
+
+def finnhub_client(
+    credentials: Credentials,
+    *,
+    now_ns: Callable[[], int],
+    wait: Callable[[float], None],
+    jitter: random.Random,
+    observer: Observer,
+    http: HttpClient | None = None,
+    bucket: TokenBucket | None = None,
+) -> ApiClient:
+    """The API under one key, by default on Finnhub's address and within the free plan's budget."""
+    return ApiClient(
+        "finnhub",
+        http or ReusedConnection(BASE_URL, now_ns),
+        credentials,
+        {"X-Finnhub-Token": credentials.key},
+        bucket or TokenBucket(BURST_CALLS, REFILL_PER_MINUTE, now_ns, wait),
+        now_ns=now_ns,
+        wait=wait,
+        jitter=jitter,
+        observer=observer,
+    )
+
+
+class FinnhubProvider:
+    """Last prices of `symbols`, in turn. Keeps nothing between polls but what is in the checkpoint."""
+
+    def __init__(self, client: ApiClient, symbols: Sequence[str], now_ns: Callable[[], int]) -> None:
+        for symbol in symbols:
+            if SYMBOL.fullmatch(symbol) is None:
+                raise RequestRefusedError(f"{symbol[:40]!r} is no ticker symbol")
+        if not symbols:
+            raise RequestRefusedError("Finnhub needs at least one symbol")
+        self._client = client
+        self._symbols = list(dict.fromkeys(symbols))
+        self._now_ns = now_ns
+
+    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
+        """One capture with the quotes that changed, each symbol asked at most once, going on where the last poll
+        stopped: what the key's budget or `deadline_ns` leaves out comes first next time.
+
+        Quotes already read are handed over before an error is raised, and the failing symbol has had its turn, so that
+        one symbol that a plan leaves out does not keep the others waiting. Raises what `ApiClient.get` raises.
+        """
+        rotation = self._rotation(checkpoint)
+        trades: list[Trade] = []
+        bad: list[UnreadablePayload] = []
+        failure: ProviderPermanentError | ProviderRetryableError | None = None
+        asked = 0
+        for symbol in self._in_turn(rotation.turn):
+            try:
+                self._ask(symbol, rotation, trades, bad, deadline_ns)
+            except NoTimeLeftError:
+                break
+            except (ProviderPermanentError, ProviderRetryableError) as error:
+                failure = error
+            asked += 1
+            rotation.turn = self._next_to(symbol)
+            if failure is not None:
+                break
+        if asked:
+            yield Capture(tuple(trades), tuple(bad), msgspec.json.encode(rotation).decode())
+        if failure is not None:
+            raise failure
+
+    def _ask(
+        self,
+        symbol: str,
+        rotation: Rotation,
+        trades: list[Trade],
+        bad: list[UnreadablePayload],
+        deadline_ns: int,
+    ) -> None:
+        target = "/api/v1/quote?" + urlencode({"symbol": symbol})
+        body = self._client.get(target, deadline_ns, _checked_quote)
+        try:
+            trade = self._changed(symbol, body, rotation)
+        except InvalidTradeError as error:
+            bad.append(unreadable(error, body, self._client.credentials))
+        else:
+            trades.extend([trade] if trade is not None else [])
+
+    def _changed(self, symbol: str, body: bytes, rotation: Rotation) -> Trade | None:
+        """The quote as a trade, or None if it is the one seen last or the symbol is known to be unknown."""
+        quote = read_piece(body, Quote)
+        if quote.c == 0 or quote.t == 0:
+            # Finnhub's answer for a symbol that it does not know is HTTP 200 with zeros.
+            if symbol in rotation.unknown:
+                return None
+            rotation.unknown.append(symbol)
+            raise InvalidTradeError(Reason.VALUE, f"finnhub knows no price of {symbol}")
+        if rotation.quotes.get(symbol) == (quote.t, str(quote.c)):
+            return None
+        trade = _build_trade(symbol, quote.c, quote.t * SECOND_NS, None, 0, self._now_ns())
+        rotation.quotes[symbol] = (quote.t, str(quote.c))
+        rotation.unknown = [name for name in rotation.unknown if name != symbol]
+        return trade
+
+    def _rotation(self, checkpoint: str | None) -> Rotation:
+        rotation = Rotation(self._symbols[0], {}, [])
+        if checkpoint is not None:
+            try:
+                rotation = msgspec.json.decode(checkpoint, type=Rotation)
+            except msgspec.DecodeError:
+                # It holds no position in a history: without it, quotes are only read once more.
+                return rotation
+        rotation.quotes = {name: seen for name, seen in rotation.quotes.items() if name in self._symbols}
+        rotation.unknown = [name for name in rotation.unknown if name in self._symbols]
+        return rotation
+
+    def _in_turn(self, first: str) -> list[str]:
+        start = self._symbols.index(first) if first in self._symbols else 0
+        return self._symbols[start:] + self._symbols[:start]
+
+    def _next_to(self, symbol: str) -> str:
+        return self._symbols[(self._symbols.index(symbol) + 1) % len(self._symbols)]
+
+
+def parse_stream_message(message: bytes, ingest_time_ns: int, credentials: Credentials) -> Capture:
+    """The trades of one websocket message; a ping has none.
+
+    Equal trades of one instant are told apart by their order in the message, the only order Finnhub gives: those of
+    two messages in one millisecond can't be. Condition codes are left out, since they are not the tape's letters.
+    Fractional volumes (crypto) are unreadable. Raises `UnexpectedAnswerError` for what is no message, and
+    `RequestRefusedError` for Finnhub's error message.
+    """
+    try:
+        content = msgspec.json.decode(message, type=StreamMessage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UnexpectedAnswerError("finnhub sent what is no message of its websocket") from None
+    if content.type == "error":
+        raise RequestRefusedError(f"finnhub refused the subscription ({credentials.redact(content.msg)[:200]})")
+    trades: list[Trade] = []
+    bad: list[UnreadablePayload] = []
+    ordinals: Counter[tuple[str, int, Decimal, Decimal]] = Counter()
+    for piece in content.data if content.type == "trade" else []:
+        try:
+            wire = read_piece(piece, StreamTrade)
+            identical = (wire.s, wire.t, wire.p, wire.v)
+            trades.append(
+                _build_trade(wire.s, wire.p, wire.t * MILLISECOND_NS, wire.v, ordinals[identical], ingest_time_ns)
+            )
+            ordinals[identical] += 1
+        except InvalidTradeError as error:
+            bad.append(unreadable(error, bytes(piece), credentials))
+    return Capture(tuple(trades), tuple(bad))
+
+
+def _build_trade(
+    symbol: str, price: Decimal, event_time_ns: int, volume: Decimal | None, ordinal: int, ingest_time_ns: int
+) -> Trade:
+    """A checked `Trade`; raises `InvalidTradeError`. `sequence` is the ordinal: Finnhub has no other order."""
+    if not price.is_finite() or abs(price.adjusted()) > 30:
+        raise InvalidTradeError(Reason.VALUE, "the price is no number of this world")
+    shares = None if volume is None else _shares(volume)
+    trade = Trade(
+        event_id=derived_event_id(FEED, symbol, event_time_ns, price, shares, ordinal),
+        feed=FEED,
+        capture_mode="quote" if shares is None else "trade",
+        symbol=symbol,
+        event_time_ns=event_time_ns,
+        sequence=ordinal,
+        price=price,
+        volume=shares,
+        exchange="",
+        conditions="",
+        tape="",
+        status="good",
+        version=0,
+        ingest_time_ns=ingest_time_ns,
+    )
+    check_trade(trade)
+    return trade
+
+
+def _shares(volume: Decimal) -> int:
+    if not volume.is_finite() or abs(volume.adjusted()) > 30 or volume != volume.to_integral_value():
+        raise InvalidTradeError(Reason.VALUE, "v is no whole number of shares")
+    return int(volume)
+
+
+def _checked_quote(body: bytes) -> bytes:
+    """The body if it is a quote's, readable or not; an error or a page of HTML raises `UnexpectedAnswerError`."""
+    try:
+        content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnexpectedAnswerError(f"no quote: {error}") from None
+    if not content.keys() >= {"c", "t"}:
+        raise UnexpectedAnswerError("no quote: c or t is missing")
+    return body
