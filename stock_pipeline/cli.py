@@ -1,36 +1,20 @@
-"""The command line: `stock-pipeline`. Reads arguments and the environment, wires, prints; the work is done elsewhere.
-
-Each command imports what it needs when it runs, so that `--help` is instant and no command needs an extra it does not
-use.
-"""
+"""The command line: `stock-pipeline`. What each command does is in `commands`."""
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from stock_pipeline.commands import dbt_parse, demo
 from stock_pipeline.errors import StockPipelineError
 
-if TYPE_CHECKING:
-    from stock_pipeline.local.demo import RunSession
-    from stock_pipeline.orchestration.session_run import SessionRun
-    from stock_pipeline.settings import Settings
-
-REDIRECTED_WIDTH = 118
-"""Columns of output that goes into a file or a pipe."""
-
-LOG_CHARACTERS = 6_000
+COMMANDS = (demo, dbt_parse)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. An expected error is one sentence on stderr, never a traceback."""
     options = parser().parse_args(arguments)
     try:
-        code: int = options.command(options)
+        code: int = options.run(options)
         return code
     except StockPipelineError as error:
         print(f"stock-pipeline: {error}", file=sys.stderr)
@@ -44,108 +28,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="stock-pipeline", description="A real-time stock market pipeline on AWS, and on this machine."
     )
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = commands.add_parser(
-        "demo",
-        help="run the whole pipeline on a recorded session, on this machine",
-        description="Runs the pipeline on loopback: no account, no Docker, no network. Publishes a recorded session "
-        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the partition, builds "
-        "the models, and shows that every figure agrees. Exits with 1 if one does not.",
-    )
-    demo.add_argument(
-        "--trades",
-        type=Path,
-        metavar="FILE",
-        help="a session of your own: a Parquet file with the columns of the sample "
-        "(stock_pipeline/providers/sample/README.md); default: the sample and nine simulated symbols",
-    )
-    demo.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write accounting, state and daily bars to FILE as JSON"
-    )
-    demo.set_defaults(command=_demo)
-
-    parse = commands.add_parser(
-        "dbt-parse",
-        help="parse the dbt models and write their manifest",
-        description="Parses dbt_project for a target and writes target/<target>/manifest.json, which Dagster reads. "
-        "Needs no credentials and no network.",
-    )
-    parse.add_argument("--target", choices=("local", "athena"), default="local")
-    parse.set_defaults(command=_dbt_parse)
+    commands = top.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for command in COMMANDS:
+        command.add_to(commands)
     return top
-
-
-def _dbt_parse(options: argparse.Namespace) -> int:
-    from stock_pipeline.orchestration.dbt_assets import prepare_manifest
-
-    print(f"dbt models parse for {options.target}: {prepare_manifest(options.target)}")
-    return 0
-
-
-def _demo(options: argparse.Namespace) -> int:
-    import msgspec
-    from rich.console import Console
-
-    from stock_pipeline.local.demo import Demo, disagreements, report_json
-    from stock_pipeline.local.demo_display import ConsoleDisplay, print_next_steps, print_report
-    from stock_pipeline.local.demo_sources import recorded_session, simulated_session
-    from stock_pipeline.local.stack import local_stack
-    from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
-
-    is_sample = options.trades is None
-    published = published_bar() if is_sample else None
-    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades)
-    sources = [recorded.source]
-    if is_sample:
-        sources.append(simulated_session(recorded.sessions[0]))
-
-    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
-    sessions = ", ".join(map(str, recorded.sessions))
-    console.print(f"The whole pipeline on this machine: session {sessions}", style="bold", highlight=False)
-    with ExitStack() as running:
-        display = running.enter_context(ConsoleDisplay(console))
-        display.started("Start the local stack")
-        stack = running.enter_context(local_stack({**os.environ, "DUCKDB_PATH": _demo_database()}))
-        # boto3, dbt and the Lambda handler read the process's environment, here as everywhere else
-        os.environ.update(stack.environ)
-        display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
-        report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()
-
-    print_report(console, report, published)
-    if options.json is not None:
-        document = msgspec.json.Encoder(decimal_format="number").encode(report_json(report))
-        options.json.write_bytes(msgspec.json.format(document, indent=2) + b"\n")
-    failures = disagreements(report, published)
-    for failure in failures:
-        print(f"stock-pipeline: {failure}", file=sys.stderr)
-    if not failures:
-        print_next_steps(console, options.json)
-    return 1 if failures else 0
-
-
-def _demo_database() -> str:
-    """A DuckDB file of the demo's own, new each time."""
-    path = Path.cwd() / ".stock-pipeline" / "demo.duckdb"
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    return os.fspath(path)
-
-
-def _session_job(settings: "Settings") -> "RunSession":
-    """The session's Dagster job as a function. What Dagster and dbt print is kept for the case that it fails."""
-    import io
-
-    def run(session_date: date, on_step: Callable[[str], None]) -> "SessionRun":
-        from stock_pipeline.definitions import SESSION_JOB, build_definitions
-        from stock_pipeline.orchestration.session_run import run_session
-
-        log = io.StringIO()
-        try:
-            with redirect_stdout(log), redirect_stderr(log):
-                return run_session(build_definitions(settings), SESSION_JOB, session_date, on_step)
-        except Exception:
-            print(log.getvalue()[-LOG_CHARACTERS:], file=sys.stderr)
-            raise
-
-    return run

@@ -1,4 +1,4 @@
-"""What Dagster loads: assets, jobs and resources, put together from the environment's settings.
+"""What Dagster loads: the definitions of each layer, merged, and the job over all of them.
 
 `workspace.yaml` names this module. Importing it does nothing; `defs` runs when Dagster loads the code location.
 """
@@ -7,9 +7,8 @@ import os
 
 import dagster as dg
 
-from stock_pipeline.orchestration.dbt_assets import dbt_resource, manifest_path, marts
-from stock_pipeline.orchestration.lake_assets import raw_trades, trades
-from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.dbt_assets import marts_definitions
+from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.settings import Settings
 
 SESSION_JOB = "session"
@@ -17,23 +16,13 @@ SESSION_JOB = "session"
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location for these settings."""
-    return dg.Definitions(
-        assets=[raw_trades(), trades(), marts(manifest_path(settings.dbt_target))],
-        jobs=[
-            dg.define_asset_job(
-                SESSION_JOB,
-                selection=dg.AssetSelection.all(),
-                description="Compact one session, publish it, and build the models on it.",
-            )
-        ],
-        resources={
-            "lake": LakeResource(
-                aws_region=settings.aws_region,
-                bucket_name=settings.bucket_name,
-                database_name=settings.database_name,
-            ),
-            "dbt": dbt_resource(settings.dbt_target),
-        },
+    session_job = dg.define_asset_job(
+        SESSION_JOB,
+        selection=dg.AssetSelection.all(),
+        description="Compact one session, publish it, and build the models on it.",
+    )
+    return dg.Definitions.merge(
+        lake_definitions(settings), marts_definitions(settings), dg.Definitions(jobs=[session_job])
     )
 
 

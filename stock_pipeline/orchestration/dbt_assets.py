@@ -12,8 +12,16 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.lake_assets import OWNERS
+from stock_pipeline.settings import Settings
 
 PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
+
+
+def marts_definitions(settings: Settings) -> dg.Definitions:
+    """The models' side of the code location."""
+    return dg.Definitions(
+        assets=[marts(manifest_path(settings.dbt_target))], resources={"dbt": dbt_resource(settings.dbt_target)}
+    )
 
 
 class Translator(DagsterDbtTranslator):

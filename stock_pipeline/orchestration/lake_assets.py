@@ -8,8 +8,23 @@ from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.lake.compaction import CompactionReport
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.settings import Settings
 
 OWNERS = ["team:data-platform"]
+
+
+def lake_definitions(settings: Settings) -> dg.Definitions:
+    """The lake's side of the code location."""
+    return dg.Definitions(
+        assets=[raw_trades(), trades()],
+        resources={
+            "lake": LakeResource(
+                aws_region=settings.aws_region,
+                bucket_name=settings.bucket_name,
+                database_name=settings.database_name,
+            )
+        },
+    )
 
 
 def raw_trades() -> dg.AssetSpec:

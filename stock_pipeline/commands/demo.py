@@ -1,0 +1,111 @@
+"""`stock-pipeline demo`: the whole pipeline on this machine, and the figures that show it arrived whole."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stock_pipeline.commands.parsers import Commands
+
+if TYPE_CHECKING:
+    from stock_pipeline.local.demo import RunSession
+    from stock_pipeline.orchestration.session_run import SessionRun
+    from stock_pipeline.settings import Settings
+
+REDIRECTED_WIDTH = 118
+"""Columns of output that goes into a file or a pipe."""
+
+LOG_CHARACTERS = 6_000
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="run the whole pipeline on a recorded session, on this machine",
+        description="Runs the pipeline on loopback: no account, no Docker, no network. Publishes a recorded session "
+        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the partition, builds "
+        "the models, and shows that every figure agrees. Exits with 1 if one does not.",
+    )
+    parser.add_argument(
+        "--trades",
+        type=Path,
+        metavar="FILE",
+        help="a session of your own: a Parquet file with the columns of the sample "
+        "(stock_pipeline/providers/sample/README.md); default: the sample and nine simulated symbols",
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write accounting, state and daily bars to FILE as JSON"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    import msgspec
+    from rich.console import Console
+
+    from stock_pipeline.local.demo import Demo, disagreements, report_json
+    from stock_pipeline.local.demo_display import ConsoleDisplay, print_next_steps, print_report
+    from stock_pipeline.local.demo_sources import recorded_session, simulated_session
+    from stock_pipeline.local.stack import local_stack
+    from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
+
+    is_sample = options.trades is None
+    published = published_bar() if is_sample else None
+    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades)
+    sources = [recorded.source]
+    if is_sample:
+        sources.append(simulated_session(recorded.sessions[0]))
+
+    console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
+    sessions = ", ".join(map(str, recorded.sessions))
+    console.print(f"The whole pipeline on this machine: session {sessions}", style="bold", highlight=False)
+    with ExitStack() as running:
+        display = running.enter_context(ConsoleDisplay(console))
+        display.started("Start the local stack")
+        stack = running.enter_context(local_stack({**os.environ, "DUCKDB_PATH": _demo_database()}))
+        # boto3, dbt and the Lambda handler read the process's environment, here as everywhere else
+        os.environ.update(stack.environ)
+        display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
+        report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()
+
+    print_report(console, report, published)
+    if options.json is not None:
+        document = msgspec.json.Encoder(decimal_format="number").encode(report_json(report))
+        options.json.write_bytes(msgspec.json.format(document, indent=2) + b"\n")
+    failures = disagreements(report, published)
+    for failure in failures:
+        print(f"stock-pipeline: {failure}", file=sys.stderr)
+    if not failures:
+        print_next_steps(console, options.json)
+    return 1 if failures else 0
+
+
+def _demo_database() -> str:
+    """A DuckDB file of the demo's own, new each time."""
+    path = Path.cwd() / ".stock-pipeline" / "demo.duckdb"
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    return os.fspath(path)
+
+
+def _session_job(settings: "Settings") -> "RunSession":
+    """The session's Dagster job as a function. What Dagster and dbt print is kept for the case that it fails."""
+    import io
+
+    def run(session_date: date, on_step: Callable[[str], None]) -> "SessionRun":
+        from stock_pipeline.definitions import SESSION_JOB, build_definitions
+        from stock_pipeline.orchestration.session_run import run_session
+
+        log = io.StringIO()
+        try:
+            with redirect_stdout(log), redirect_stderr(log):
+                return run_session(build_definitions(settings), SESSION_JOB, session_date, on_step)
+        except Exception:
+            print(log.getvalue()[-LOG_CHARACTERS:], file=sys.stderr)
+            raise
+
+    return run
