@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import SettingsError
 
 
@@ -46,6 +47,13 @@ def _windows(text: str) -> tuple[int, ...]:
     if list(windows) != sorted(set(windows)):
         raise ValueError
     return windows
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    symbols = tuple(part.strip() for part in text.split(","))
+    if len(set(symbols)) != len(symbols) or not all(SYMBOL.fullmatch(symbol) for symbol in symbols):
+        raise ValueError
+    return symbols
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -93,6 +101,21 @@ SETTINGS: tuple[Setting, ...] = (
         _windows,
         "rising numbers of trades from 1 to 50, such as 5,20",
     ),
+    Setting("state_ttl_days", "STATE_TTL_DAYS", "7", _whole(1, 3650), "a whole number of days from 1 to 3650"),
+    Setting("provider", "PROVIDER", "alpaca", _one_of("alpaca", "finnhub"), "alpaca or finnhub"),
+    Setting("feed", "FEED", "iex", _name(r"[a-z][a-z0-9_]{0,15}"), "a feed of the provider, such as iex or sip"),
+    Setting("symbols", "SYMBOLS", "AAPL,AMZN,GOOG,MSFT,TSLA", _symbols, "ticker symbols, such as AAPL,MSFT"),
+    Setting(
+        "poll_interval_seconds", "POLL_INTERVAL_SECONDS", "5", _whole(1, 60), "a whole number of seconds from 1 to 60"
+    ),
+    Setting("provider_url", "PROVIDER_URL", None, _name(r"https?://\S+"), "the address of the price API"),
+    Setting(
+        "provider_secret_name",
+        "PROVIDER_SECRET_NAME",
+        "stock-pipeline/dev/provider",
+        _name(r"[A-Za-z0-9/_+=.@:-]{1,512}"),
+        "the name or ARN of a Secrets Manager secret",
+    ),
     Setting(
         "athena_workgroup", "ATHENA_WORKGROUP", "primary", _name(r"[A-Za-z0-9._-]{1,128}"), "an Athena workgroup's name"
     ),
@@ -121,6 +144,13 @@ class Settings:
     dead_letter_queue_url: str | None
     partition_buckets: int
     moving_average_windows: tuple[int, ...]
+    state_ttl_days: int
+    provider: str
+    feed: str
+    symbols: tuple[str, ...]
+    poll_interval_seconds: int
+    provider_url: str | None
+    provider_secret_name: str
     athena_workgroup: str
     dbt_target: str
     duckdb_path: str

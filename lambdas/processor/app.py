@@ -1,9 +1,9 @@
 """Processor Lambda: Kinesis records into the dead-letter queue, the raw lake and the realtime state. Wiring only."""
 
 import os
-import random
 import time
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 from stock_pipeline.aws.clients import Clients
@@ -13,23 +13,28 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.processor import Processor
+from stock_pipeline.streaming.telemetry import Telemetry
 
 
 @lru_cache(maxsize=1)
-def processor() -> Processor:
+def parts() -> tuple[Processor, Telemetry]:
     settings = Settings.from_env(os.environ)
     clients = Clients(settings.aws_region)
     lake = ObjectStore(clients.s3, settings.bucket_name)
     windows = settings.moving_average_windows
-    return Processor(
+    processor = Processor(
         dead_letters=SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), oversized=lake),
         raw_store=lake,
-        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows),
+        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days),
         average_windows=windows,
-        wait=back_off(time.sleep, random.Random()),
+        wait=back_off(time.sleep, Random()),
     )
+    return processor, Telemetry("processor", settings.environment, print, time.time_ns)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answers with the lowest sequence number to deliver again, if any (ReportBatchItemFailures)."""
-    return dict(processor().handle(event))
+    processor, telemetry = parts()
+    report = processor.process(event)
+    telemetry.batch_processed(report, context.aws_request_id)
+    return dict(report.response())

@@ -1,13 +1,15 @@
 """The Glue catalog: the lake's tables, and the pointer of each curated partition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX
+from stock_pipeline.domain.columns import Column
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
+from stock_pipeline.domain.rejection import REJECTION_COLUMNS
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 RAW_TABLE = "raw_trades"
 CURATED_TABLE = "trades"
+REJECTED_TABLE = "rejected_records"
 
 _PROJECTED_YEARS = "2007,2035"
 """Athena walks every projected partition of a query that does not name its year: no more years than can have trades."""
@@ -32,31 +35,28 @@ class GlueCatalog:
     def create(self) -> None:
         """The database with both tables. Terraform does this in an account; here it serves the local stack."""
         self._ignoring("AlreadyExistsException", self.client.create_database, DatabaseInput={"Name": self.database})
-        for table in (self.raw_table_input(), self.curated_table_input()):
+        for table in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
             self._ignoring(
                 "AlreadyExistsException", self.client.create_table, DatabaseName=self.database, TableInput=table
             )
 
     def raw_table_input(self) -> "TableInputTypeDef":
         """`raw_trades`: partitions follow from their path (projection), so nothing is ever registered."""
-        location = f"s3://{self.bucket}/{RAW_PREFIX}"
-        projection = {
-            "projection.enabled": "true",
-            "projection.year.type": "integer",
-            "projection.year.range": _PROJECTED_YEARS,
-            "projection.month.type": "integer",
-            "projection.month.range": "1,12",
-            "projection.day.type": "integer",
-            "projection.day.range": "1,31",
-            "storage.location.template": location + "year=${year}/month=${month}/day=${day}/",
-        }
-        return self._table_input(RAW_TABLE, "Trades as they arrived, with repeats.", location, projection)
+        return self._projected(RAW_TABLE, "Trades as they arrived, with repeats.", RAW_PREFIX, COLUMNS)
+
+    def rejected_table_input(self) -> "TableInputTypeDef":
+        """`rejected_records`: the quarantine, by date of arrival."""
+        return self._projected(
+            REJECTED_TABLE, "Lines of the stream that were no trades.", QUARANTINE_PREFIX, REJECTION_COLUMNS
+        )
 
     def curated_table_input(self) -> "TableInputTypeDef":
         """`trades`: each partition registered with the location of its published version. No projection: Athena
         would then ignore the registered locations."""
         location = f"s3://{self.bucket}/{CURATED_PREFIX}"
-        return self._table_input(CURATED_TABLE, "Trades once each, sorted, corrections kept as rows.", location, {})
+        return self._table_input(
+            CURATED_TABLE, "Trades once each, sorted, corrections kept as rows.", location, COLUMNS, {}
+        )
 
     def published_location(self, session_date: date) -> str | None:
         try:
@@ -84,7 +84,7 @@ class GlueCatalog:
         """Point the partition at `location`: one call, after which readers see the new version and not before."""
         partition: PartitionInputTypeDef = {
             "Values": _values(session_date),
-            "StorageDescriptor": _storage(location),
+            "StorageDescriptor": _storage(location, COLUMNS),
         }
         if self.published_location(session_date) is None:
             created = self._ignoring(
@@ -103,8 +103,27 @@ class GlueCatalog:
             PartitionInput=partition,
         )
 
+    def _projected(self, name: str, description: str, prefix: str, columns: Sequence[Column]) -> "TableInputTypeDef":
+        location = f"s3://{self.bucket}/{prefix}"
+        projection = {
+            "projection.enabled": "true",
+            "projection.year.type": "integer",
+            "projection.year.range": _PROJECTED_YEARS,
+            "projection.month.type": "integer",
+            "projection.month.range": "1,12",
+            "projection.day.type": "integer",
+            "projection.day.range": "1,31",
+            "storage.location.template": location + "year=${year}/month=${month}/day=${day}/",
+        }
+        return self._table_input(name, description, location, columns, projection)
+
     def _table_input(
-        self, name: str, description: str, location: str, parameters: Mapping[str, str]
+        self,
+        name: str,
+        description: str,
+        location: str,
+        columns: Sequence[Column],
+        parameters: Mapping[str, str],
     ) -> "TableInputTypeDef":
         return {
             "Name": name,
@@ -115,7 +134,7 @@ class GlueCatalog:
                 {"Name": column.name, "Type": column.sql_type, "Comment": column.description}
                 for column in PARTITION_COLUMNS
             ],
-            "StorageDescriptor": _storage(location),
+            "StorageDescriptor": _storage(location, columns),
         }
 
     @staticmethod
@@ -133,10 +152,10 @@ def _values(session_date: date) -> list[str]:
     return [str(session_date.year), str(session_date.month), str(session_date.day)]
 
 
-def _storage(location: str) -> "StorageDescriptorTypeDef":
+def _storage(location: str, columns: Sequence[Column]) -> "StorageDescriptorTypeDef":
     return {
         "Columns": [
-            {"Name": column.name, "Type": column.sql_type, "Comment": column.description} for column in COLUMNS
+            {"Name": column.name, "Type": column.sql_type, "Comment": column.description} for column in columns
         ],
         "Location": location,
         "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",

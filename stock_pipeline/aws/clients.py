@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_kinesis.client import KinesisClient
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
 
 
@@ -44,6 +45,11 @@ class Clients:
     @property
     def sqs(self) -> "SQSClient":
         client: SQSClient = self._client("sqs", max_attempts=5)
+        return client
+
+    @property
+    def secretsmanager(self) -> "SecretsManagerClient":
+        client: SecretsManagerClient = self._client("secretsmanager", max_attempts=4)
         return client
 
     @property

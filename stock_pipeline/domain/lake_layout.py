@@ -6,7 +6,9 @@ from datetime import date
 
 RAW_PREFIX = "raw/trades/"
 CURATED_PREFIX = "curated/trades/"
-QUARANTINE_PREFIX = "quarantine/"
+QUARANTINE_PREFIX = "quarantine/records/"
+OVERSIZED_PREFIX = "quarantine/oversized/"
+CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
 MARTS_PREFIX = "marts/"
 
@@ -58,17 +60,22 @@ class VersionPrefix:
 
 def quarantine_key(arrival_date: date, shard_id: str, first_sequence: str, last_sequence: str) -> str:
     """Rejected records of one batch, by the date of arrival, since they have no session."""
-    return f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}-{first_sequence}-{last_sequence}.json"
+    return f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}-{first_sequence}-{last_sequence}.parquet"
 
 
 def oversized_key(content_hash: str) -> str:
     """A dead-letter document too large for a message of the queue."""
-    return f"{QUARANTINE_PREFIX}oversized/{content_hash}.json"
+    return f"{OVERSIZED_PREFIX}{content_hash}.json"
 
 
 def unpublished_key(content_hash: str) -> str:
     """Records that the producer could not put into the stream."""
     return f"{FAILED_PREFIX}producer/{content_hash}.json"
+
+
+def checkpoint_key(provider: str, feed: str) -> str:
+    """How far a provider's capture came."""
+    return f"{CHECKPOINT_PREFIX}{provider}-{feed}.json"
 
 
 def session_date_of_key(key: str) -> date:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stock_pipeline.domain.columns import Column
+
 
 class Reason(StrEnum):
     """Why a line was rejected; the dimension of the `RejectedRecords` metric and of `redrive --reason`."""
@@ -36,3 +38,18 @@ class Rejection:
     @property
     def rejection_id(self) -> str:
         return f"{self.shard_id}:{self.sequence_number}:{self.line}"
+
+
+REJECTION_COLUMNS: tuple[Column, ...] = (
+    Column("rejection_id", "string", "Shard, sequence number and line: the same however often the line is read."),
+    Column("reason", "string", "not_json, schema or value."),
+    Column("detail", "string", "Which field, and what is wrong with it."),
+    Column("payload", "string", "The line as text; bytes that are no UTF-8 are replaced."),
+    Column("payload_base64", "string", "The line byte for byte."),
+    Column("shard_id", "string", "Shard of the Kinesis record."),
+    Column("sequence_number", "string", "Sequence number of the Kinesis record."),
+    Column("line", "bigint", "Place in the record, from 0."),
+    Column("partition_key", "string", "Partition key of the Kinesis record."),
+    Column("arrival_time", "timestamp", "When Kinesis took the record, UTC."),
+)
+"""The table `rejected_records`."""

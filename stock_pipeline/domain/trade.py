@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
+from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.errors import InvalidTradeError
 
@@ -66,14 +67,6 @@ class Trade:
 
 
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Trade))
-
-
-class Column(NamedTuple):
-    """A column of the lake's trade tables. `sql_type` is the Hive and Athena name of the type."""
-
-    name: str
-    sql_type: str
-    description: str
 
 
 COLUMNS: tuple[Column, ...] = (

@@ -24,8 +24,9 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.invocation import get_invocation_id
 
 from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, GlueCatalog
+from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, session_date_of_key
-from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS, Column
+from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 
 if TYPE_CHECKING:

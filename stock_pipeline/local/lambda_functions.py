@@ -1,6 +1,7 @@
 """The Lambda functions of `lambdas/`, called by the local stack as AWS would call them."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 from stock_pipeline.errors import PermanentError
@@ -19,16 +20,34 @@ ACCOUNT = "123456789012"
 """moto's own."""
 
 
-def load_handler(name: str) -> Handler:
-    """The handler in `lambdas/<name>/app.py`, freshly imported: it reads its settings when it is first called."""
+def load_handler(name: str, write_log: Callable[[str], object]) -> Handler:
+    """The handler in `lambdas/<name>/app.py`, freshly imported: it reads its settings when it is first called.
+
+    write_log: takes each line that the function logs. In an account a function's standard output is its log; here it is
+    the terminal of whoever runs the stack.
+    """
     path = ROOT / "lambdas" / name / "app.py"
     spec = importlib.util.spec_from_file_location(f"{name}_lambda", path)
     if spec is None or spec.loader is None or not path.exists():
         raise PermanentError(f"{path} is not there: the local stack runs from a checkout of the repository")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    vars(module)["print"] = write_log
     handler: Handler = module.handler
     return handler
+
+
+def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
+    """Appends lines to `logs/<name>.log` beside the stack's database."""
+    path = Path(stack.settings.duckdb_path).parent / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(line: str) -> None:
+        # one write a line: threads of several shards share the file
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    return write
 
 
 def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller:
@@ -40,7 +59,7 @@ def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller
     return EventSourcePoller(
         Wiring(
             kinesis=clients.kinesis,
-            function=LocalFunction(load_handler("processor"), arn),
+            function=LocalFunction(load_handler("processor", log_file(stack, "processor")), arn),
             destination=S3FailureDestination(
                 clients.s3, settings.bucket_name, clients.sqs, settings.require_dead_letter_queue_url()
             ),

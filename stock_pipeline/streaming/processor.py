@@ -5,17 +5,25 @@ state. Each effect is idempotent, so a batch that failed half-way is simply proc
 done makes Lambda retry from the lowest record that needs it; nothing is skipped and nothing is swallowed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import numpy as np
+import pyarrow as pa
+
+from stock_pipeline.domain.lake_layout import quarantine_key
 from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.rejection import Rejection
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.batch_decoder import decode_batch
-from stock_pipeline.streaming.kinesis_event import parse_kinesis_event
+from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
 from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
+from stock_pipeline.streaming.quarantine import quarantine_file
 from stock_pipeline.streaming.raw_files import raw_files
 from stock_pipeline.streaming.rejection_message import message_bytes
 
@@ -52,13 +60,26 @@ class BatchReport:
     last_sequence: str
     records: int
     trades: int
-    rejected: int
+    duplicates: int
+    rejected_by_reason: Mapping[str, int]
+    median_event_time_ns: int | None
+    oldest_hundredth_event_time_ns: int | None
     lake_objects: int
     lake_bytes: int
     state_writes: int
     state_conflicts: int
     failed_record: int | None
     failed_sequence: str | None
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.rejected_by_reason.values())
+
+    def response(self) -> dict[str, list[dict[str, str]]]:
+        """The answer to Lambda: the first record to deliver again, if any (ReportBatchItemFailures)."""
+        if self.failed_sequence is None:
+            return {"batchItemFailures": []}
+        return {"batchItemFailures": [{"itemIdentifier": self.failed_sequence}]}
 
 
 @dataclass(frozen=True)
@@ -74,28 +95,26 @@ class Processor:
     average_windows: tuple[int, ...]
     wait: Callable[[int], None]
     parallel_writes: int = 8
-    report: Callable[[BatchReport], None] = lambda _: None
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
         """Process a Kinesis event; the answer names the first record to deliver again, if any."""
-        report = self.process(event)
-        self.report(report)
-        if report.failed_sequence is None:
-            return {"batchItemFailures": []}
-        return {"batchItemFailures": [{"itemIdentifier": report.failed_sequence}]}
+        return self.process(event).response()
 
     def process(self, event: Mapping[str, Any]) -> BatchReport:
         batch = parse_kinesis_event(event)
         decoded = decode_batch(batch)
 
         if decoded.rejections:
-            self.dead_letters.send([message_bytes(rejection) for rejection in decoded.rejections])
+            self._reject(batch, decoded.rejections)
 
-        lake_objects = lake_bytes = 0
+        lake_objects = lake_bytes = duplicates = 0
         for file in raw_files(batch, decoded.trades):
             if self.raw_store.put_if_absent(file.key, file.body):
                 lake_objects += 1
                 lake_bytes += len(file.body)
+                duplicates += file.repeats
+            else:
+                duplicates += file.rows
 
         newest = newest_trades(decoded.trades, decoded.record_of_row, window_capacity(self.average_windows))
         outcomes = self._update_states(newest)
@@ -107,7 +126,10 @@ class Processor:
             last_sequence=batch.last_sequence,
             records=len(batch.records),
             trades=decoded.trades.num_rows,
-            rejected=len(decoded.rejections),
+            duplicates=duplicates,
+            rejected_by_reason=Counter(str(rejection.reason) for rejection in decoded.rejections),
+            median_event_time_ns=_event_time_quantile(decoded.trades, 0.5),
+            oldest_hundredth_event_time_ns=_event_time_quantile(decoded.trades, 0.01),
             lake_objects=lake_objects,
             lake_bytes=lake_bytes,
             state_writes=sum(outcome.wrote for _, outcome in outcomes),
@@ -115,6 +137,13 @@ class Processor:
             failed_record=failed_record,
             failed_sequence=None if failed_record is None else batch.records[failed_record].sequence_number,
         )
+
+    def _reject(self, batch: StreamBatch, rejections: Sequence[Rejection]) -> None:
+        """Into the quarantine, where they can be queried, and into the queue, from where they are redriven."""
+        arrival_date = datetime.fromtimestamp(rejections[0].arrival_time, UTC).date()
+        key = quarantine_key(arrival_date, batch.shard_id, batch.first_sequence, batch.last_sequence)
+        self.raw_store.put_if_absent(key, quarantine_file(rejections))
+        self.dead_letters.send([message_bytes(rejection) for rejection in rejections])
 
     def _update_states(self, newest: Sequence[NewestTrades]) -> list[tuple[NewestTrades, "_Outcome"]]:
         if not newest:
@@ -143,6 +172,14 @@ class Processor:
                 self.wait(attempt)
                 held = self.state_store.read([group.key]).get(group.key)
         return _Outcome(done=False, wrote=False, conflicts=conflicts)
+
+
+def _event_time_quantile(trades: pa.Table, share: float) -> int | None:
+    if not trades.num_rows:
+        return None
+    times = trades["event_time_ns"].to_numpy()
+    place = int(share * (len(times) - 1))
+    return int(np.partition(times, place)[place])
 
 
 @dataclass(frozen=True, slots=True)

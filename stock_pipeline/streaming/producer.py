@@ -1,7 +1,7 @@
 """The producer: what a provider captures goes into the stream, what it could not read into the dead-letter queue.
 
-A page's checkpoint is saved only after its trades are in the stream (or kept for redrive): a crash in between reads the
-page again, and the event ids make that harmless.
+When `run` returns, every trade of the page is in the stream or kept for redrive. Only then may its checkpoint be saved:
+a crash in between reads the page again, and the event ids make that harmless.
 """
 
 import base64
@@ -28,30 +28,34 @@ class ProducerReport:
     records: int
     unreadable: int
 
+    def plus(self, other: "ProducerReport") -> "ProducerReport":
+        return ProducerReport(
+            self.trades + other.trades,
+            self.published + other.published,
+            self.kept + other.kept,
+            self.records + other.records,
+            self.unreadable + other.unreadable,
+        )
+
 
 @dataclass(frozen=True)
 class Producer:
     publisher: Publisher
     dead_letters: Queue
-    save_checkpoint: Callable[[str], None] = lambda _checkpoint: None
     progress: Callable[[int], None] = lambda _trades: None
 
     def run(self, captures: Iterable[Capture], deadline_ns: int) -> ProducerReport:
         """Take every page of the provider; the provider ends by itself or at the deadline."""
-        trades = published = kept = records = unreadable = 0
+        total = ProducerReport(0, 0, 0, 0, 0)
         for capture in captures:
             if capture.unreadable:
                 self.dead_letters.send([unreadable_message(payload) for payload in capture.unreadable])
             report = self.publisher.publish(capture.trades, deadline_ns)
-            if capture.checkpoint is not None:
-                self.save_checkpoint(capture.checkpoint)
-            trades += report.lines
-            published += report.published
-            kept += report.kept
-            records += report.records
-            unreadable += len(capture.unreadable)
+            total = total.plus(
+                ProducerReport(report.lines, report.published, report.kept, report.records, len(capture.unreadable))
+            )
             self.progress(report.lines)
-        return ProducerReport(trades, published, kept, records, unreadable)
+        return total
 
 
 def unreadable_message(payload: UnreadablePayload) -> bytes:

@@ -14,11 +14,12 @@ from stock_pipeline.streaming.kinesis_event import StreamBatch
 
 
 class RawFile(NamedTuple):
-    """An object to put into the raw zone, if its key is not there yet."""
+    """An object to put into the raw zone, if its key is not there yet. `repeats`: rows beyond one an event id."""
 
     key: str
     body: bytes
     rows: int
+    repeats: int
 
 
 def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
@@ -29,7 +30,8 @@ def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
         if len(session_dates) > 1:
             rows = trades.filter(pc.equal(trades["session_date"], pa.scalar(session_date)))
         key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence)
-        yield RawFile(key, parquet_bytes(rows), rows.num_rows)
+        repeats = rows.num_rows - pc.count_distinct(rows["event_id"]).as_py()
+        yield RawFile(key, parquet_bytes(rows), rows.num_rows, repeats)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -1,5 +1,6 @@
 """One batch in, three effects out, in their order; whatever fails is done again without harm."""
 
+import base64
 import io
 import json
 from typing import Any
@@ -25,14 +26,25 @@ class World:
         self.queue, self.lake, self.table = FakeQueue(), FakeObjectStore(), FakeStateTable()
         self.waits: list[int] = []
 
+    def processor(self) -> Processor:
+        return Processor(self.queue, self.lake, self.table, (5, 20), self.waits.append)
+
     def handle(self, event: dict[str, Any]) -> dict[str, Any]:
-        return Processor(self.queue, self.lake, self.table, (5, 20), self.waits.append).handle(event)
+        return self.processor().handle(event)
 
     def raw_rows(self) -> list[str]:
         ids = []
-        for body in self.lake.objects.values():
-            ids += pq.read_table(io.BytesIO(body))["event_id"].to_pylist()
+        for key, body in self.lake.objects.items():
+            if key.startswith("raw/"):
+                ids += pq.read_table(io.BytesIO(body))["event_id"].to_pylist()
         return sorted(ids)
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for key, body in self.lake.objects.items():
+            if key.startswith("quarantine/"):
+                rows += pq.read_table(io.BytesIO(body)).to_pylist()
+        return rows
 
 
 @pytest.fixture
@@ -61,6 +73,23 @@ def test_broken_lines_go_to_the_queue_with_payload_and_reason_and_stop_nothing(w
         ("schema", b'{"symbol":1}', 0),
     ]
     assert world.raw_rows() == [trade(1).event_id]
+    quarantined = [(row["reason"], row["payload"], row["rejection_id"]) for row in world.quarantine()]
+    assert quarantined == [(str(r.reason), r.payload.decode(), r.rejection_id) for r in rejections]
+
+
+def test_a_line_that_is_no_text_is_quarantined_byte_for_byte(world: World) -> None:
+    world.handle(kinesis_event([b"\xff\xfe"]))
+    (row,) = world.quarantine()
+    assert base64.b64decode(row["payload_base64"]) == b"\xff\xfe"
+
+
+def test_the_report_counts_repeats_within_a_batch_and_batches_that_were_written_before(world: World) -> None:
+    event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2)), encode_trade(trade(1)), b"{}"])
+    first, second = world.processor().process(event), world.processor().process(event)
+    assert (first.trades, first.duplicates, first.lake_objects) == (3, 1, 1)
+    assert (second.trades, second.duplicates, second.lake_objects) == (3, 3, 0)
+    assert first.rejected_by_reason == {"schema": 1}
+    assert first.median_event_time_ns == trade(1).event_time_ns
 
 
 def test_one_object_is_written_for_each_session_date_of_a_batch(world: World) -> None:

@@ -1,0 +1,57 @@
+"""API keys from Secrets Manager, read once in a while and never shown."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from stock_pipeline.errors import PermanentError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+
+KEPT_SECONDS = 900
+"""A rotated key is noticed after this long at the latest, and a warm Lambda doesn't ask at every invocation."""
+
+
+class SecretError(PermanentError):
+    """The secret is not there, not allowed, or not of the documented form. The message names it, never its value."""
+
+
+@dataclass
+class SecretReader:
+    """Reads JSON secrets {"key": …, "secret": …}. now_ns: nanoseconds, any clock that only goes forward."""
+
+    client: "SecretsManagerClient"
+    now_ns: Callable[[], int]
+    _held: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict, repr=False)
+
+    def read(self, name: str) -> dict[str, str]:
+        """The secret's fields, at most `KEPT_SECONDS` old."""
+        held = self._held.get(name)
+        if held is not None and self.now_ns() - held[0] < KEPT_SECONDS * 10**9:
+            return held[1]
+        fields = self._fetch(name)
+        self._held[name] = (self.now_ns(), fields)
+        return fields
+
+    def _fetch(self, name: str) -> dict[str, str]:
+        try:
+            text = self.client.get_secret_value(SecretId=name).get("SecretString", "")
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException"):
+                raise SecretError(
+                    f"the secret {name} can't be read ({code}): store the API key in it and allow this role to read it"
+                ) from None
+            raise
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            fields = None
+        # from None, everywhere: the text of a JSON error holds the document
+        if not isinstance(fields, dict) or not isinstance(fields.get("key"), str):
+            raise SecretError(f'the secret {name} is not of the form {{"key": "…", "secret": "…"}}: store it again')
+        return {name: str(value) for name, value in fields.items()}

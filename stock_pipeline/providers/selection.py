@@ -1,0 +1,48 @@
+"""The provider that the settings name. What each one does is in its own module."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.errors import SettingsError
+from stock_pipeline.providers.alpaca import AlpacaProvider, alpaca_client
+from stock_pipeline.providers.api_client import Observer
+from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
+from stock_pipeline.providers.http import ReusedConnection
+
+
+class PollingProvider(Protocol):
+    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]: ...
+
+
+def provider_named(
+    name: str,
+    symbols: Sequence[str],
+    feed: str,
+    credentials: Credentials,
+    *,
+    now_ns: Callable[[], int],
+    wait: Callable[[float], None],
+    observer: Observer,
+    url: str | None = None,
+) -> PollingProvider:
+    """Alpaca (trades of `feed`) or Finnhub (quotes) under these credentials; `SettingsError` for another name.
+
+    url: another address than the provider's own.
+    """
+    http = ReusedConnection(url, now_ns) if url else None
+    jitter = random.Random()
+    if name == "alpaca":
+        alpaca = alpaca_client(credentials, now_ns=now_ns, wait=wait, jitter=jitter, observer=observer, http=http)
+        return AlpacaProvider(alpaca, symbols, now_ns, feed=feed, delay_seconds=feed_delay_seconds(feed))
+    if name == "finnhub":
+        finnhub = finnhub_client(credentials, now_ns=now_ns, wait=wait, jitter=jitter, observer=observer, http=http)
+        return FinnhubProvider(finnhub, symbols, now_ns)
+    raise SettingsError(f"PROVIDER is {name!r}, which can't be polled: it takes alpaca or finnhub")
+
+
+def feed_delay_seconds(feed: str) -> int:
+    """How far behind the clock a capture of Alpaca's feed ends: its free plan refuses the last 15 minutes of `sip`."""
+    return 16 * 60 if feed == "sip" else 0

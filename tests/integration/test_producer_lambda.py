@@ -1,0 +1,151 @@
+"""The producer Lambda's handler against AWS services and a price API, both on loopback."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from stock_pipeline.aws.checkpoint_object import CheckpointObject
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.lake_layout import checkpoint_key
+from stock_pipeline.local.lambda_functions import load_handler
+from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.streaming.trade_json import decode_trade
+from tests.unit.provider_fakes import KEY, SECRET, Answer, ScriptedServer, recorded, scripted_server
+
+# A Lambda's process ends with its connections open; here the next "process" drops them.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+SECRET_NAME = "stock-pipeline/dev/provider"
+EMPTY = Answer(b'{"trades":{},"next_page_token":null}')
+
+
+@dataclass(frozen=True)
+class Context:
+    """A context whose time is almost over: one poll, and the run ends."""
+
+    milliseconds: int = 8_900
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@dataclass(frozen=True)
+class World:
+    stack: LocalStack
+    api: ScriptedServer
+    log: list[str]
+
+    def run(self) -> dict[str, Any]:
+        # a new process, as after a cold start: nothing is remembered but what was stored
+        return load_handler("producer", self.log.append)({}, Context())
+
+    def stream_lines(self) -> list[bytes]:
+        kinesis, name = self.stack.clients.kinesis, self.stack.settings.stream_name
+        lines: list[bytes] = []
+        for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+            iterator = kinesis.get_shard_iterator(
+                StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            for record in kinesis.get_records(ShardIterator=iterator)["Records"]:
+                lines += record["Data"].split(b"\n")
+        return lines
+
+    def queue_bodies(self) -> list[str]:
+        sqs, url = self.stack.clients.sqs, self.stack.settings.require_dead_letter_queue_url()
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in received.get("Messages", [])]
+
+    def everything_written(self) -> str:
+        """All that left the producer: log lines, queue messages, objects, records."""
+        lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
+        objects = [lake.get(listed.key).decode("utf-8", "replace") for listed in lake.list("")]
+        records = [line.decode("utf-8", "replace") for line in self.stream_lines()]
+        return "\n".join([*self.log, *self.queue_bodies(), *objects, *records])
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with scripted_server() as api, local_stack({"PATH": os.environ["PATH"]}) as stack:
+        for name, value in stack.environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PROVIDER_URL", api.url)
+        monkeypatch.setenv("SYMBOLS", "AAPL")
+        stack.clients.secretsmanager.create_secret(
+            Name=SECRET_NAME, SecretString=json.dumps({"key": KEY, "secret": SECRET})
+        )
+        yield World(stack, api, [])
+
+
+def test_one_run_puts_the_apis_trades_into_the_stream_and_keeps_its_checkpoint(world: World) -> None:
+    world.api.play(Answer(recorded("alpaca/TestGetMultiTrades.1")), *[EMPTY] * 5)
+    answer = world.run()
+    trades = [decode_trade(line) for line in world.stream_lines()]
+    assert answer == {"published": len(trades), "failure": None}
+    assert trades
+    assert {trade.feed for trade in trades} == {"iex"}
+    lake = ObjectStore(world.stack.clients.s3, world.stack.settings.bucket_name)
+    assert CheckpointObject(lake, checkpoint_key("alpaca", "iex")).load() is not None
+    assert json.loads(world.log[0])["PublishedTrades"] == len(trades)
+
+
+def test_the_next_run_goes_on_from_the_checkpoint(world: World) -> None:
+    world.api.play(*[EMPTY] * 2)
+    world.run()
+    first = world.api.seen[0].path
+    world.api.play(*[EMPTY] * 2)
+    world.run()
+    assert all("start=" in seen.path for seen in world.api.seen)
+    assert world.api.seen[-1].path != first
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, b'{"code":40110000,"message":"request is not authorized"}'),
+        (403, f'{{"message":"forbidden for {KEY} {SECRET}"}}'.encode()),
+    ],
+)
+def test_a_refused_key_is_one_clear_error_without_a_retry_storm_and_without_the_key(
+    world: World, status: int, body: bytes
+) -> None:
+    world.api.play(*[Answer(body, status)] * 20)
+    answer = world.run()
+    assert SECRET_NAME in answer["failure"]
+    assert len(world.api.seen) == 1
+    lines = [json.loads(line) for line in world.log]
+    assert [line["message"] for line in lines if line["level"] == "ERROR"] == [answer["failure"]]
+    assert sum(line.get("ProviderErrors", 0) for line in lines) == 1
+    assert KEY not in world.everything_written()
+    assert SECRET not in world.everything_written()
+
+
+def test_a_trade_that_can_not_be_read_goes_to_the_queue_and_the_others_to_the_stream(world: World) -> None:
+    page = json.loads(recorded("alpaca/TestGetMultiTrades.1"))
+    symbol = next(iter(page["trades"]))
+    page["trades"][symbol][0]["p"] = -1
+    page["trades"][symbol][0]["note"] = f"seen {SECRET}"
+    page["next_page_token"] = None
+    world.api.play(Answer(json.dumps(page).encode()), *[EMPTY] * 5)
+    world.run()
+    (message,) = [json.loads(body) for body in world.queue_bodies()]
+    assert (message["kind"], message["reason"]) == ("unreadable_payload", "value")
+    assert world.stream_lines()
+    assert SECRET not in world.everything_written()
+
+
+def test_a_secret_of_another_form_is_named_but_not_shown(world: World) -> None:
+    world.stack.clients.secretsmanager.put_secret_value(SecretId=SECRET_NAME, SecretString=f"token={SECRET}")
+    answer = world.run()
+    assert f"the secret {SECRET_NAME} is not of the form" in answer["failure"]
+    assert SECRET not in world.everything_written()
+    assert world.api.seen == []
+
+
+def test_a_missing_secret_says_what_to_do(world: World) -> None:
+    world.stack.clients.secretsmanager.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+    assert "store the API key in it" in world.run()["failure"]
