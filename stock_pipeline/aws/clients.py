@@ -57,6 +57,12 @@ class Clients:
         client: GlueClient = self._client("glue", max_attempts=5)
         return client
 
+    def close(self) -> None:
+        """Close every connection; the clients are of no use afterwards."""
+        for client in self._made.values():
+            client.close()
+        self._made.clear()
+
     def _client(self, service: str, max_attempts: int) -> Any:
         if service not in self._made:
             config = Config(

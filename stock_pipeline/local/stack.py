@@ -7,7 +7,7 @@ difference. What deploys to an account is `infra/`.
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from stock_pipeline.aws.catalog import GlueCatalog
@@ -45,8 +45,9 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
         settings = Settings.from_env(local)
         local["AWS_REGION"] = local["AWS_DEFAULT_REGION"] = settings.aws_region
         clients = Clients(settings.aws_region, endpoint=endpoint, credentials=("local", "local"))
-        local["DEAD_LETTER_QUEUE_URL"] = create_resources(clients, settings)
-        yield LocalStack(endpoint, local, Settings.from_env(local), clients)
+        with closing(clients):
+            local["DEAD_LETTER_QUEUE_URL"] = create_resources(clients, settings)
+            yield LocalStack(endpoint, local, Settings.from_env(local), clients)
 
 
 @contextmanager

@@ -162,6 +162,11 @@ class AlpacaStream:
         self._failures = 0
         self._complete_to_ns: int | None = None
 
+    @property
+    def complete_to_ns(self) -> int | None:
+        """The instant up to which nothing is missing, where a later `run` may start; None before it is known."""
+        return self._complete_to_ns
+
     async def run(self, stop: asyncio.Event, start_ns: int | None = None) -> None:
         """Until `stop` is set. Everything since `start_ns` (nanoseconds since 1970 UTC) is read first, if given.
 
@@ -225,12 +230,12 @@ class AlpacaStream:
         silence = asyncio.ensure_future(self._wait(self._silence_seconds))
         try:
             while not stopping.done():
-                waiting = {stopping, message, silence} | ({gap} if not gap.done() else set())
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if gap.done():
                     gap.result()
                     # While a gap is open, what the stream has heard since proves nothing about before it.
                     self._complete_to_ns = heard_ns
+                waiting = {stopping, message, silence} | ({gap} if not gap.done() else set())
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if message.done():
                     arrived_ns = self._now_ns()
                     await self._hand_over(self._reader.read(message.result()))

@@ -1,0 +1,136 @@
+"""`stock-pipeline stream`: Alpaca's trade stream into Kinesis, for as long as the process lives."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from stock_pipeline.commands.parsers import Commands
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.streaming.stream_sink import StreamSink
+
+TELL_SECONDS = 10.0
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "stream",
+        help="carry Alpaca's trade stream into Kinesis until stopped",
+        description="A long-lived producer for a container: connects to Alpaca's websocket, reconnects by itself, "
+        "notices a silent connection while the market is open, and reads what it missed by REST, also from before it "
+        "was started. Alpaca allows one connection a key: stop the old process before starting a new one. Settings: "
+        "SYMBOLS, FEED, PROVIDER_SECRET_NAME, STREAM_NAME, BUCKET_NAME, DEAD_LETTER_QUEUE_URL. Ctrl-C or SIGTERM ends "
+        "it in order.",
+    )
+    parser.add_argument("--url", help="another websocket address than Alpaca's, for testing")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    import asyncio
+    import signal
+
+    from stock_pipeline.settings import Settings
+
+    async def until_signalled() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await carry(Settings.from_env(os.environ), stop, options.url)
+
+    asyncio.run(until_signalled())
+    return 0
+
+
+async def carry(
+    settings: "Settings", stop: "asyncio.Event", url: str | None = None, tell_seconds: float = TELL_SECONDS
+) -> None:
+    """Carry trades until `stop` is set. Raises what no reconnecting mends: a refused key, an unknown feed.
+
+    tell_seconds: how often counts are written and the position is kept.
+    """
+    import asyncio
+    import random
+    import time
+    from contextlib import closing
+
+    from stock_pipeline.aws.checkpoint_object import CheckpointObject
+    from stock_pipeline.aws.clients import Clients
+    from stock_pipeline.aws.dead_letter_queue import SqsQueue
+    from stock_pipeline.aws.kinesis_stream import KinesisStream
+    from stock_pipeline.aws.object_store import ObjectStore
+    from stock_pipeline.aws.secrets import SecretReader
+    from stock_pipeline.domain.lake_layout import checkpoint_key
+    from stock_pipeline.providers.alpaca import BASE_URL, AlpacaProvider, alpaca_client
+    from stock_pipeline.providers.alpaca_stream import STREAM_URL, AlpacaStream, websocket_connect
+    from stock_pipeline.providers.credentials import Credentials
+    from stock_pipeline.providers.http import ReusedConnection
+    from stock_pipeline.streaming.back_off import back_off
+    from stock_pipeline.streaming.producer import Producer
+    from stock_pipeline.streaming.provider_calls import ProviderCalls
+    from stock_pipeline.streaming.publisher import FailedZone, Publisher
+    from stock_pipeline.streaming.stream_sink import StreamSink
+    from stock_pipeline.streaming.telemetry import Telemetry
+
+    clients = Clients(settings.aws_region)
+    lake = ObjectStore(clients.s3, settings.bucket_name)
+    queue = SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), oversized=lake)
+    fields = SecretReader(clients.secretsmanager, time.monotonic_ns).read(settings.provider_secret_name)
+    credentials = Credentials(f"the secret {settings.provider_secret_name}", fields["key"], fields.get("secret", ""))
+    calls, jitter = ProviderCalls(), random.Random()
+    http = ReusedConnection(settings.provider_url or BASE_URL, time.time_ns)
+    rest = alpaca_client(
+        credentials,
+        now_ns=time.time_ns,
+        wait=time.sleep,
+        jitter=jitter,
+        observer=calls,
+        http=http,
+    )
+    publisher = Publisher(
+        stream=KinesisStream(clients.kinesis, settings.stream_name),
+        leftovers=FailedZone(lake, queue),
+        buckets=settings.partition_buckets,
+        now_ns=time.time_ns,
+        wait=back_off(time.sleep, jitter),
+    )
+    sink = StreamSink(
+        producer=Producer(publisher, queue),
+        telemetry=Telemetry("stream", settings.environment, print, time.time_ns),
+        calls=calls,
+        checkpoints=CheckpointObject(lake, checkpoint_key("alpaca-stream", settings.feed)),
+        position=lambda: stream.complete_to_ns,
+        now_ns=time.time_ns,
+    )
+    stream = AlpacaStream(
+        websocket_connect(url or STREAM_URL + settings.feed),
+        credentials,
+        settings.symbols,
+        settings.feed,
+        publish=sink.publish,
+        read_gap=AlpacaProvider(rest, settings.symbols, time.time_ns, feed=settings.feed).capture_since,
+        now_ns=time.time_ns,
+        wait=asyncio.sleep,
+        jitter=jitter,
+        observer=calls,
+    )
+    with closing(clients), closing(http):
+        start_ns = await asyncio.to_thread(sink.start_ns)
+        telling = asyncio.create_task(_tell_regularly(sink, tell_seconds))
+        try:
+            await stream.run(stop, start_ns)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+            sink.tell()
+
+
+async def _tell_regularly(sink: "StreamSink", seconds: float) -> None:
+    import asyncio
+
+    while True:
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(sink.tell)
