@@ -130,6 +130,15 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
+def settings_table() -> str:
+    """The settings as a Markdown table: variable, default, what it takes. docs/settings.md holds it."""
+    rows = [
+        f"| `{setting.variable}` | {'none' if setting.default is None else f'`{setting.default}`'} | {setting.expects} |"
+        for setting in SETTINGS
+    ]
+    return "\n".join(["| variable | default | takes |", "|---|---|---|", *rows])
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The pipeline's settings. Defaults are the names that the documentation uses."""

@@ -1,9 +1,10 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from stock_pipeline.errors import SettingsError
-from stock_pipeline.settings import SETTINGS, Settings
+from stock_pipeline.settings import SETTINGS, Settings, settings_table
 
 
 def test_an_empty_environment_gives_the_documented_names() -> None:
@@ -42,6 +43,10 @@ def test_a_bad_value_is_one_sentence_that_names_the_variable(variable: str, valu
     assert message.startswith(f"{variable} is ")
     assert "it takes" in message
     assert "\n" not in message
+
+
+def test_every_setting_is_documented() -> None:
+    assert settings_table() in (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 
 
 def test_a_missing_setting_is_named_where_it_is_needed() -> None:
