@@ -132,10 +132,10 @@ SETTINGS: tuple[Setting, ...] = (
 
 def settings_table() -> str:
     """The settings as a Markdown table: variable, default, what it takes. docs/settings.md holds it."""
-    rows = [
-        f"| `{setting.variable}` | {'none' if setting.default is None else f'`{setting.default}`'} | {setting.expects} |"
-        for setting in SETTINGS
-    ]
+    rows = []
+    for setting in SETTINGS:
+        default = "none" if setting.default is None else f"`{setting.default}`"
+        rows.append(f"| `{setting.variable}` | {default} | {setting.expects} |")
     return "\n".join(["| variable | default | takes |", "|---|---|---|", *rows])
 
 
