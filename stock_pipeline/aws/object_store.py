@@ -63,3 +63,16 @@ class ObjectStore:
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+
+@dataclass(frozen=True)
+class BucketObjects:
+    """Objects of any bucket to read, and of the pipeline's own to write."""
+
+    store: ObjectStore
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        return ObjectStore(self.store.client, bucket).get_if_there(key)
+
+    def put(self, key: str, body: bytes) -> None:
+        self.store.put(key, body)

@@ -8,6 +8,8 @@ RAW_PREFIX = "raw/trades/"
 CURATED_PREFIX = "curated/trades/"
 QUARANTINE_PREFIX = "quarantine/records/"
 OVERSIZED_PREFIX = "quarantine/oversized/"
+PARKED_PREFIX = "quarantine/parked/"
+LEDGER_PREFIX = "redrive/"
 CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
 MARTS_PREFIX = "marts/"
@@ -71,6 +73,16 @@ def oversized_key(content_hash: str) -> str:
 def unpublished_key(content_hash: str) -> str:
     """Records that the producer could not put into the stream."""
     return f"{FAILED_PREFIX}producer/{content_hash}.json"
+
+
+def parked_key(message_id: str) -> str:
+    """A dead-letter message that redrive gave up, with its history."""
+    return f"{PARKED_PREFIX}{message_id}.json"
+
+
+def ledger_key(day: date, run_id: str, message_id: str) -> str:
+    """What redrive did with one message, by day and run."""
+    return f"{LEDGER_PREFIX}{day.isoformat()}/{run_id}/{message_id}.json"
 
 
 def checkpoint_key(provider: str, feed: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from stock_pipeline.streaming.poll_loop import PollReport
 from stock_pipeline.streaming.processor import BatchReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
+from stock_pipeline.streaming.redrive import RedriveReport
 
 NAMESPACE = "StockPipeline"
 
@@ -43,6 +44,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("UnreadablePayloads", "Count", None, "Pieces of the provider's answers that were no trades."),
     Metric("ProviderRequests", "Count", None, "Calls to the price API."),
     Metric("ProviderErrors", "Count", "Kind", "Failed calls to the price API, by kind of error."),
+    Metric("RedrivenMessages", "Count", "Outcome", "Messages of the dead-letter queue: published, parked or left."),
+    Metric("RedrivenLines", "Count", None, "Lines that redrive put into the stream again."),
     Metric("RateLimitWaitSeconds", "Seconds", None, "Time spent waiting for the key's budget."),
 )
 
@@ -113,6 +116,18 @@ class Telemetry:
             self._line("WARNING", "provider calls failed", {"ProviderErrors": count}, {"Kind": kind}, run)
         if report.failure is not None:
             self.log("ERROR", str(report.failure), **run)
+
+    def redriven(self, report: RedriveReport, request_id: str) -> None:
+        """What one redrive came to: one line, one more for each outcome, and one for each message that was not
+        published, with the reason."""
+        run = {"request_id": request_id}
+        lines = sum(outcome.lines for outcome in report.outcomes)
+        self._line("INFO", "redrive finished", {"RedrivenLines": lines}, {}, {**run, "messages": len(report.outcomes)})
+        for action, count in report.counts.items():
+            self._line("INFO", "messages redriven", {"RedrivenMessages": count}, {"Outcome": action}, run)
+        for outcome in report.outcomes:
+            if outcome.action != "published":
+                self.log("WARNING", f"message {outcome.action}: {outcome.why}", message_id=outcome.message_id, **run)
 
     def _line(
         self,

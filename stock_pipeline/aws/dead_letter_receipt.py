@@ -1,0 +1,63 @@
+"""Receiving from the dead-letter queue for redrive: messages in hand, to be deleted or released."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.domain.redrive_plan import QueueMessage
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+HELD_SECONDS = 300
+"""How long a received message is ours. Longer than a run takes with ten messages, so that no other run has it too."""
+
+RETRY_SECONDS = 900
+"""After how long a message that was left may be tried again: it must not keep others waiting."""
+
+
+@dataclass(frozen=True)
+class SqsReceived:
+    """A message in hand."""
+
+    client: "SQSClient"
+    url: str
+    receipt: str
+    message: QueueMessage
+
+    def delete(self) -> None:
+        self.client.delete_message(QueueUrl=self.url, ReceiptHandle=self.receipt)
+
+    def release(self) -> None:
+        self.client.change_message_visibility(
+            QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=RETRY_SECONDS
+        )
+
+
+@dataclass(frozen=True)
+class SqsRedriveQueue:
+    """The dead-letter queue as redrive uses it."""
+
+    queue: SqsQueue
+
+    def receive(self, limit: int) -> Sequence[SqsReceived]:
+        """Up to ten messages that nobody else has in hand; none if there is none."""
+        received = self.queue.client.receive_message(
+            QueueUrl=self.queue.url,
+            MaxNumberOfMessages=min(10, limit),
+            VisibilityTimeout=HELD_SECONDS,
+            AttributeNames=["ApproximateReceiveCount"],
+        ).get("Messages", [])
+        return [
+            SqsReceived(
+                self.queue.client,
+                self.queue.url,
+                entry["ReceiptHandle"],
+                QueueMessage(entry["MessageId"], entry["Body"], int(entry["Attributes"]["ApproximateReceiveCount"])),
+            )
+            for entry in received
+        ]
+
+    def send(self, documents: Sequence[bytes]) -> None:
+        self.queue.send(documents)

@@ -1,0 +1,49 @@
+"""Reading a range of a Kinesis shard again, for failed batches of which only the place is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from stock_pipeline.domain.redrive_plan import StreamRange
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis.client import KinesisClient
+
+
+@dataclass(frozen=True)
+class StreamHistory:
+    client: "KinesisClient"
+
+    def read(self, place: StreamRange) -> Sequence[bytes] | None:
+        """The payloads from the first to the last sequence number, both included, or None if they expired.
+
+        Kinesis starts at the next record it still has when the first one is gone, so the first record that comes back
+        must be the one that was asked for.
+        """
+        try:
+            iterator: str | None = self.client.get_shard_iterator(
+                StreamARN=place.stream_arn,
+                ShardId=place.shard_id,
+                ShardIteratorType="AT_SEQUENCE_NUMBER",
+                StartingSequenceNumber=place.first_sequence,
+            )["ShardIterator"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("ResourceNotFoundException", "InvalidArgumentException"):
+                return None
+            raise
+        payloads: list[bytes] = []
+        first: str | None = None
+        while iterator is not None:
+            answer = self.client.get_records(ShardIterator=iterator, StreamARN=place.stream_arn)
+            for record in answer["Records"]:
+                first = first or record["SequenceNumber"]
+                if int(record["SequenceNumber"]) > int(place.last_sequence):
+                    return payloads if first == place.first_sequence else None
+                payloads.append(record["Data"])
+            last_read = answer["Records"][-1]["SequenceNumber"] if answer["Records"] else None
+            if last_read == place.last_sequence or (not answer["Records"] and answer["MillisBehindLatest"] == 0):
+                break
+            iterator = answer.get("NextShardIterator")
+        return payloads if first == place.first_sequence else None

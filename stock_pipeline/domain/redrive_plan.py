@@ -1,0 +1,103 @@
+"""What redrive does with a message of the dead-letter queue, decided without touching anything.
+
+Reading the forms of messages belongs to `streaming.dead_letter_forms`; fetching what they point to, publishing and
+deleting to `streaming.redrive`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+MAX_TRIES = 5
+"""After so many deliveries of a message that could not be redriven it is parked with its history."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """One received message. `tries` counts this delivery too."""
+
+    message_id: str
+    body: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The message holds its lines itself."""
+
+    lines: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """The lines lie in an object."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRange:
+    """The lines lie in the stream, between two sequence numbers of a shard, both included, while it keeps them."""
+
+    stream_arn: str
+    shard_id: str
+    first_sequence: str
+    last_sequence: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unredrivable:
+    """There is nothing that could be published again, now or later."""
+
+    why: str
+
+
+Origin = Inline | StoredObject | StreamRange | Unredrivable
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Put these lines into the stream again, keep those that are no trades as rejected, then delete the message."""
+
+    lines: tuple[bytes, ...]
+    rejected: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Keep the message with its history in the quarantine, then delete it: another try would not change anything."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the message in the queue: a later try may succeed."""
+
+    why: str
+
+
+Action = Publish | Park | Leave
+
+
+def plan(
+    message: QueueMessage, found: Sequence[bytes] | Unredrivable | Leave, is_trade: Callable[[bytes], bool]
+) -> Action:
+    """What to do with a message whose lines were looked for.
+
+    found: its lines; or why there are none and never will be; or why they could not be fetched this time.
+    """
+    if isinstance(found, Unredrivable):
+        return Park(found.why)
+    if isinstance(found, Leave):
+        return Park(f"{found.why}, {message.tries} times") if message.tries >= MAX_TRIES else found
+    good = tuple(line for line in found if is_trade(line))
+    bad = tuple(line for line in found if not is_trade(line))
+    if good:
+        return Publish(good, bad)
+    if len(bad) > 1:
+        # a batch of broken lines: each gets its own message, with its own reason
+        return Publish((), bad)
+    why = "the line is still no trade"
+    return Park(f"{why}, {message.tries} times") if message.tries >= MAX_TRIES else Leave(why)

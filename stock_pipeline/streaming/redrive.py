@@ -1,0 +1,203 @@
+"""Redrive: messages of the dead-letter queue back into the stream, and nothing deleted before it is safe elsewhere.
+
+A bounded batch is read; for each message its lines are fetched, `domain.redrive_plan` decides, and the action is
+carried out in an order that a crash can't turn into a loss: publish, confirm, write the ledger, delete. A message that
+is redriven twice publishes the same event ids twice, which counts once.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Protocol
+
+from stock_pipeline.domain.lake_layout import ledger_key, parked_key
+from stock_pipeline.domain.redrive_plan import (
+    Action,
+    Inline,
+    Leave,
+    Origin,
+    Park,
+    Publish,
+    QueueMessage,
+    StoredObject,
+    StreamRange,
+    Unredrivable,
+    plan,
+)
+from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.streaming.dead_letter_forms import lines_of_object, origin_of
+from stock_pipeline.streaming.publisher import Publisher
+from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
+from stock_pipeline.streaming.rejection_message import message_bytes
+from stock_pipeline.streaming.trade_json import decode_trade
+
+
+class Received(Protocol):
+    """A message in our hands, invisible to others for a while."""
+
+    @property
+    def message(self) -> QueueMessage: ...
+
+    def delete(self) -> None: ...
+
+    def release(self) -> None:
+        """Let others have it, after the queue's own delay."""
+
+
+class Queue(Protocol):
+    def receive(self, limit: int) -> Sequence[Received]: ...
+
+    def send(self, documents: Sequence[bytes]) -> None: ...
+
+
+class Objects(Protocol):
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """The object, or None if there is none."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Into the pipeline's own bucket."""
+
+
+class StreamHistory(Protocol):
+    def read(self, place: StreamRange) -> Sequence[bytes] | None:
+        """The payloads of a range of the stream, or None if it keeps them no longer."""
+
+
+class StayInQueue:
+    """What the stream refuses stays in the message that it came from: nothing else has to be kept."""
+
+    def keep(self, records: Sequence[PackedRecord], reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message. `lines` were published and confirmed."""
+
+    message_id: str
+    tries: int
+    action: str
+    why: str
+    lines: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveReport:
+    """What one run came to, message by message."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return Counter(outcome.action for outcome in self.outcomes)
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """run_id: names the run in the ledger. publisher: one whose leftovers are `StayInQueue`. now: UTC."""
+
+    queue: Queue
+    objects: Objects
+    history: StreamHistory
+    publisher: Publisher
+    buckets: int
+    run_id: str
+    now: Callable[[], datetime]
+
+    def run(self, limit: int, deadline_ns: int, dry_run: bool = False) -> RedriveReport:
+        """Redrive up to `limit` messages before the deadline (nanoseconds, the publisher's clock).
+
+        dry_run: decide only; every message stays as it was.
+        """
+        outcomes: list[Outcome] = []
+        while len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
+            batch = self.queue.receive(min(10, limit - len(outcomes)))
+            if not batch:
+                break
+            for received in batch:
+                action = self._plan(received.message)
+                outcome = self._describe(received.message, action)
+                if not dry_run:
+                    outcome = self._carry_out(received, action, outcome, deadline_ns)
+                outcomes.append(outcome)
+        return RedriveReport(tuple(outcomes))
+
+    def _plan(self, message: QueueMessage) -> Action:
+        return plan(message, self._fetch(origin_of(message.body)), _is_trade)
+
+    def _fetch(self, origin: Origin) -> Sequence[bytes] | Unredrivable | Leave:
+        if isinstance(origin, Unredrivable):
+            return origin
+        if isinstance(origin, Inline):
+            return origin.lines
+        if isinstance(origin, StoredObject):
+            return self._fetch_object(origin)
+        payloads = self.history.read(origin)
+        if payloads is None:
+            return Leave(f"the stream keeps the {origin.records} records of {origin.shard_id} no longer")
+        return [line for payload in payloads for line in payload.removesuffix(b"\n").split(b"\n")]
+
+    def _fetch_object(self, place: StoredObject) -> Sequence[bytes] | Unredrivable | Leave:
+        body = self.objects.get(place.bucket, place.key)
+        if body is None:
+            return Leave(f"s3://{place.bucket}/{place.key} is not there")
+        try:
+            return lines_of_object(body)
+        except (ValueError, KeyError, TypeError) as error:
+            return Unredrivable(f"s3://{place.bucket}/{place.key} can't be understood: {error}")
+
+    def _carry_out(self, received: Received, action: Action, outcome: Outcome, deadline_ns: int) -> Outcome:
+        if isinstance(action, Leave):
+            received.release()
+            return outcome
+        if isinstance(action, Publish):
+            if not self._publish(received.message, action, deadline_ns):
+                received.release()
+                return Outcome(outcome.message_id, outcome.tries, "left", "the stream refused its lines", 0, 0)
+        else:
+            self._park(received.message, action)
+        self._write_ledger(received.message, outcome)
+        received.delete()
+        return outcome
+
+    def _publish(self, message: QueueMessage, action: Publish, deadline_ns: int) -> bool:
+        """Whether the stream confirmed every line. Lines that are no trades become messages of their own first."""
+        if action.rejected:
+            self.queue.send(
+                [message_bytes(self._rejection(message, n, line)) for n, line in enumerate(action.rejected)]
+            )
+        keyed = ((partition_key(decode_trade(line).symbol, self.buckets), line) for line in action.lines)
+        report = self.publisher.publish_lines(keyed, deadline_ns)
+        return report.published == len(action.lines)
+
+    def _rejection(self, message: QueueMessage, number: int, line: bytes) -> Rejection:
+        try:
+            decode_trade(line)
+        except InvalidTradeError as error:
+            reason, detail = Reason(error.reason), error.detail
+        return Rejection(reason, detail, line, "redrive", message.message_id, number, "", self.now().timestamp())
+
+    def _park(self, message: QueueMessage, action: Park) -> None:
+        history = {**asdict(message), "why": action.why, "run_id": self.run_id, "at": self.now().isoformat()}
+        self.objects.put(parked_key(message.message_id), json.dumps(history).encode())
+
+    def _write_ledger(self, message: QueueMessage, outcome: Outcome) -> None:
+        entry = {**asdict(outcome), "run_id": self.run_id, "at": self.now().isoformat()}
+        self.objects.put(ledger_key(self.now().date(), self.run_id, message.message_id), json.dumps(entry).encode())
+
+    def _describe(self, message: QueueMessage, action: Action) -> Outcome:
+        if isinstance(action, Publish):
+            return Outcome(message.message_id, message.tries, "published", "", len(action.lines), len(action.rejected))
+        name = "parked" if isinstance(action, Park) else "left"
+        return Outcome(message.message_id, message.tries, name, action.why, 0, 0)
+
+
+def _is_trade(line: bytes) -> bool:
+    try:
+        decode_trade(line)
+    except InvalidTradeError:
+        return False
+    return True

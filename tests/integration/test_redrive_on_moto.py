@@ -1,0 +1,94 @@
+"""Redrive against AWS services on loopback: what the processor rejected or failed on comes back, once."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from stock_pipeline.cli import main
+from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
+from tests.trades import trade
+from tests.unit.test_redrive import rejected
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+    with local_stack({"PATH": os.environ["PATH"]}) as running:
+        for name, value in running.environ.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def send(stack: LocalStack, body: str) -> None:
+    stack.clients.sqs.send_message(QueueUrl=stack.settings.require_dead_letter_queue_url(), MessageBody=body)
+
+
+def stream_lines(stack: LocalStack) -> list[bytes]:
+    kinesis, name = stack.clients.kinesis, stack.settings.stream_name
+    lines: list[bytes] = []
+    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+        start = kinesis.get_shard_iterator(StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        for record in kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]:
+            lines += record["Data"].split(b"\n")
+    return lines
+
+
+def depth(stack: LocalStack) -> int:
+    answer = stack.clients.sqs.get_queue_attributes(
+        QueueUrl=stack.settings.require_dead_letter_queue_url(),
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return sum(int(value) for value in answer["Attributes"].values())
+
+
+def test_a_repaired_line_reaches_the_stream_and_its_message_is_deleted(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = encode_trade(trade(1))
+    send(stack, rejected(line).decode())
+    send(stack, rejected(b"not json", line=1).decode())
+    assert main(["redrive", "--dry-run", "--limit", "0"]) == 0
+    assert main(["redrive"]) == 0
+    assert stream_lines(stack) == [line]
+    assert depth(stack) == 1
+    assert "2 messages: 1 left, 1 published" in capsys.readouterr().out
+
+
+def test_a_failed_batch_of_which_only_the_place_is_known_is_read_from_the_stream_again(stack: LocalStack) -> None:
+    kinesis, name = stack.clients.kinesis, stack.settings.stream_name
+    placed = [
+        kinesis.put_record(StreamName=name, PartitionKey="bucket-0001", Data=encode_trade(trade(number)))
+        for number in range(5)
+    ]
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    batch = {
+        "shardId": placed[1]["ShardId"],
+        "startSequenceNumber": placed[1]["SequenceNumber"],
+        "endSequenceNumber": placed[3]["SequenceNumber"],
+        "batchSize": 3,
+        "streamArn": summary["StreamARN"],
+    }
+    send(stack, json.dumps({"version": "1.0", "KinesisBatchInfo": batch}))
+    assert main(["redrive"]) == 0
+    numbers = sorted(decode_trade(line).sequence for line in stream_lines(stack))
+    assert numbers == [0, 1, 1, 2, 2, 3, 3, 4]
+    assert depth(stack) == 0
+
+
+def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = stack.clients.kinesis.describe_stream_summary(StreamName=stack.settings.stream_name)
+    batch = {
+        "shardId": "shardId-000000000099",
+        "startSequenceNumber": "1",
+        "endSequenceNumber": "2",
+        "batchSize": 2,
+        "streamArn": summary["StreamDescriptionSummary"]["StreamARN"],
+    }
+    send(stack, json.dumps({"version": "1.0", "KinesisBatchInfo": batch}))
+    assert main(["redrive"]) == 0
+    assert "keeps the 2 records of shardId-000000000099 no longer" in capsys.readouterr().out
+    assert depth(stack) == 1

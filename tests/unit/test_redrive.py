@@ -1,0 +1,240 @@
+"""Redrive: every repairable line reaches the stream, every other message is parked, nothing is deleted before that."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stock_pipeline.domain.redrive_plan import MAX_TRIES, QueueMessage, StreamRange
+from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.streaming.publisher import Publisher
+from stock_pipeline.streaming.redrive import Redrive, RedriveReport, StayInQueue
+from stock_pipeline.streaming.rejection_message import message_bytes
+from stock_pipeline.streaming.trade_json import encode_trade
+from tests.kinesis_events import kinesis_event
+from tests.trades import trade
+
+EVENTS = Path(__file__).parent.parent / "data" / "aws_events"
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@dataclass
+class World:
+    """Queue, bucket, old and new stream in memory. `crash_at`: the side effect, counted from 1, that all ends at."""
+
+    crash_at: int | None = None
+    effects: int = 0
+    waiting: dict[str, str] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    own_objects: dict[str, bytes] = field(default_factory=dict)
+    history: dict[str, list[bytes]] = field(default_factory=dict)
+    stream: list[bytes] = field(default_factory=list)
+    refuses: bool = False
+
+    def effect(self) -> None:
+        self.effects += 1
+        if self.effects == self.crash_at:
+            raise Crash
+
+    def add(self, message_id: str, body: str | bytes | dict[str, Any]) -> None:
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        self.waiting[message_id] = body if isinstance(body, str) else body.decode()
+
+    # the queue
+
+    def receive(self, limit: int) -> Sequence["InHand"]:
+        chosen = [name for name in self.waiting if name not in self.held][:limit]
+        self.held.update(chosen)
+        for name in chosen:
+            self.tries[name] = self.tries.get(name, 0) + 1
+        return [InHand(self, QueueMessage(name, self.waiting[name], self.tries[name])) for name in chosen]
+
+    def send(self, documents: Sequence[bytes]) -> None:
+        for document in documents:
+            self.add(f"sent-{json.loads(document)['rejection_id']}", document)
+        self.effect()
+
+    def visible_again(self) -> None:
+        self.held.clear()
+
+    # objects, history, stream
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        return self.objects.get((bucket, key))
+
+    def put(self, target: Any, body: Any = None) -> Any:
+        if isinstance(target, str):
+            self.own_objects[target] = body
+            return self.effect()
+        if self.refuses:
+            return ["ServiceUnavailable"] * len(target)
+        for record in target:
+            self.stream += record.data.split(b"\n")
+        self.effect()
+        return [None] * len(target)
+
+    def read(self, place: StreamRange) -> Sequence[bytes] | None:
+        return self.history.get(place.shard_id)
+
+    def run(self, limit: int = 100, dry_run: bool = False) -> RedriveReport:
+        ticks = iter(range(0, 10**15, 10**9))
+        publisher = Publisher(self, StayInQueue(), 4, lambda: next(ticks), lambda _attempt: None)
+        redrive = Redrive(self, self, self, publisher, 4, "run-1", lambda: datetime(2026, 1, 16, tzinfo=UTC))
+        self.visible_again()
+        return redrive.run(limit, deadline_ns=10**12, dry_run=dry_run)
+
+    def parked(self) -> dict[str, Any]:
+        found = {
+            key: json.loads(body) for key, body in self.own_objects.items() if key.startswith("quarantine/parked/")
+        }
+        return {history["message_id"]: history for history in found.values()}
+
+
+@dataclass(frozen=True)
+class InHand:
+    world: World
+    message: QueueMessage
+
+    def delete(self) -> None:
+        self.world.effect()
+        del self.world.waiting[self.message.message_id]
+
+    def release(self) -> None: ...
+
+
+def rejected(payload: bytes, line: int = 0) -> bytes:
+    return message_bytes(Rejection(Reason.SCHEMA, "detail", payload, "shardId-0", "1", line, "bucket-0001", 1.0))
+
+
+def failed_batch(lines: Sequence[bytes]) -> bytes:
+    document = json.loads((EVENTS / "docs_kinesis_on_failure_s3.json").read_text())
+    return json.dumps(document | {"payload": json.dumps(kinesis_event(lines))}).encode()
+
+
+def notification(key: str) -> str:
+    event = json.loads((EVENTS / "s3_object_created.json").read_text())
+    event["Records"][0]["s3"]["bucket"]["name"] = "lake"
+    event["Records"][0]["s3"]["object"]["key"] = key
+    return json.dumps(event)
+
+
+def full_world(crash_at: int | None = None) -> tuple[World, set[bytes], set[str]]:
+    """Every form of message; the lines that can be repaired, and the messages that never can."""
+    world = World(crash_at)
+    lines = [encode_trade(trade(n)) for n in range(12)]
+    world.add("rejected-good", rejected(lines[0]))
+    world.add("rejected-bad", rejected(b"not json"))
+    world.objects["lake", "quarantine/oversized/x.json"] = rejected(lines[1])
+    world.add("oversized", {"kind": "rejected_record", "document": "s3://lake/quarantine/oversized/x.json"})
+    unpublished = {"partition_key": "k", "data_base64": base64.b64encode(b"\n".join(lines[2:4])).decode()}
+    body = json.dumps({"kind": "unpublished_records", "reason": "r", "records": [unpublished]}).encode()
+    world.objects["lake", "failed/producer/y.json"] = body
+    world.add("unpublished", {"kind": "unpublished_records", "document": "s3://lake/failed/producer/y.json"})
+    world.objects["lake", "aws/lambda/id/a b.json"] = failed_batch([b"\n".join([*lines[4:6], b"broken"]), lines[6]])
+    world.add("failed-batch", notification("aws/lambda/id/a+b.json"))
+    metadata = json.loads((EVENTS / "docs_kinesis_on_failure_sqs.json").read_text())
+    metadata["KinesisBatchInfo"]["shardId"] = "kept"
+    world.history["kept"] = [b"\n".join(lines[7:9]), lines[9] + b"\n"]
+    world.add("metadata", metadata)
+    metadata["KinesisBatchInfo"]["shardId"] = "expired"
+    world.add("expired", json.dumps(metadata))
+    world.add("recorded", (EVENTS / "recorded_record_age_exceeded.json").read_text())
+    world.add("missing-object", notification("gone.json"))
+    world.add("unreadable", {"kind": "unreadable_payload", "reason": "value", "payload_base64": ""})
+    world.add("no-json", "what is this")
+    world.add("unknown", {"kind": "greeting"})
+    never = {"rejected-bad", "expired", "recorded", "missing-object", "unreadable", "no-json", "unknown"}
+    return world, set(lines[:10]), never | {"sent-redrive:failed-batch:0"}
+
+
+def test_every_form_is_redriven_or_parked_and_the_queue_ends_empty() -> None:
+    world, repairable, never = full_world()
+    for _ in range(2 * MAX_TRIES):
+        world.run()
+    assert set(world.stream) == repairable
+    assert len(world.stream) == len(repairable)
+    assert set(world.parked()) == never
+    assert world.waiting == {}
+
+
+def test_a_crash_at_any_side_effect_loses_nothing_and_deletes_nothing_too_early() -> None:
+    crash_at = 0
+    while True:
+        crash_at += 1
+        world, repairable, never = full_world(crash_at)
+        bodies = dict(world.waiting)
+        crashed = False
+        for _ in range(3 * MAX_TRIES):
+            try:
+                world.run()
+            except Crash:
+                crashed = True
+                gone = bodies.keys() - world.waiting.keys()
+                kept = set(world.parked()) | {json.loads(b)["message_id"] for b in world.own_objects.values()}
+                assert gone <= kept, f"deleted before it was safe, at effect {crash_at}"
+                world.crash_at = None
+        assert set(world.stream) == repairable
+        assert set(world.parked()) == never
+        assert world.waiting == {}
+        if not crashed:
+            assert crash_at > 20
+            return
+
+
+def test_a_stream_that_refuses_keeps_the_message() -> None:
+    world = World(refuses=True)
+    world.add("rejected-good", rejected(encode_trade(trade(1))))
+    report = world.run()
+    assert report.counts == {"left": 1}
+    assert "rejected-good" in world.waiting
+    assert world.own_objects == {}
+
+
+def test_a_message_that_can_never_succeed_does_not_keep_others_waiting() -> None:
+    world = World()
+    for n in range(30):
+        world.add(f"bad-{n:02}", rejected(b"not json", n))
+    world.add("good", rejected(encode_trade(trade(1))))
+    report = world.run(limit=100)
+    assert world.stream == [encode_trade(trade(1))]
+    assert report.counts == {"left": 30, "published": 1}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
+    world, _, _ = full_world()
+    report = world.run(dry_run=True)
+    assert report.counts == {"published": 5, "left": 4, "parked": 3}
+    assert world.effects == 0
+    assert len(world.waiting) == 12
+
+
+def test_the_ledger_says_what_was_done_with_each_message_and_by_which_run() -> None:
+    world = World()
+    world.add("rejected-good", rejected(encode_trade(trade(1))))
+    world.run()
+    (entry,) = [
+        json.loads(body) for key, body in world.own_objects.items() if key.startswith("redrive/2026-01-16/run-1/")
+    ]
+    assert (entry["message_id"], entry["action"], entry["lines"], entry["run_id"]) == (
+        "rejected-good",
+        "published",
+        1,
+        "run-1",
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 7, 11])
+def test_a_limit_bounds_the_messages_of_a_run(limit: int) -> None:
+    world, _, _ = full_world()
+    assert len(world.run(limit=limit).outcomes) == limit
