@@ -1,0 +1,132 @@
+"""boto3's S3, SQS and DynamoDB clients in memory, as far as the project's adapters call them.
+
+With them a test runs the real adapters, whose handling of errors is part of what it proves. The contract tests hold
+them to an emulator; limits that the emulator does not keep are those of the services' API references.
+"""
+
+import io
+from collections.abc import Iterator
+from hashlib import md5
+from typing import Any
+
+from tests.fakes.faults import client_error
+
+SQS_CALL_BYTES = 256 * 1024
+SQS_CALL_ENTRIES = 10
+DYNAMODB_KEYS_PER_READ = 100
+
+
+class FakeS3Client:
+    """One bucket; its name is not looked at."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str = "", **_: Any) -> dict[str, Any]:
+        if IfNoneMatch == "*" and Key in self.objects:
+            raise client_error("PutObject", "PreconditionFailed", 412)
+        self.objects[Key] = Body
+        return {"ETag": _etag(Body)}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        if Key not in self.objects:
+            raise client_error("GetObject", "NoSuchKey", 404)
+        return {"Body": io.BytesIO(self.objects[Key]), "ETag": _etag(self.objects[Key])}
+
+    def get_paginator(self, operation: str) -> "FakeListing":
+        assert operation == "list_objects_v2"
+        return FakeListing(self.objects)
+
+
+class FakeListing:
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self._objects = objects
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        entries = [
+            {"Key": key, "Size": len(body), "ETag": _etag(body)}
+            for key, body in sorted(self._objects.items())
+            if key.startswith(Prefix)
+        ]
+        yield {"Contents": entries} if entries else {}
+
+
+class FakeSqsClient:
+    """One queue, from which nothing is taken away. `bodies` are its messages."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
+        _check_message(MessageBody)
+        self.bodies.append(MessageBody)
+        return {"MessageId": str(len(self.bodies))}
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        if not 1 <= len(Entries) <= SQS_CALL_ENTRIES:
+            raise client_error("SendMessageBatch", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest")
+        if sum(len(entry["MessageBody"].encode()) for entry in Entries) > SQS_CALL_BYTES:
+            raise client_error("SendMessageBatch", "AWS.SimpleQueueService.BatchRequestTooLong")
+        for entry in Entries:
+            _check_message(entry["MessageBody"])
+        self.bodies += [entry["MessageBody"] for entry in Entries]
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.bodies))}}
+
+
+class FakeDynamoDbClient:
+    """One table of items by symbol and feed, with the two conditions that the project writes under."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def put_item(
+        self,
+        *,
+        TableName: str,
+        Item: dict[str, Any],
+        ConditionExpression: str,
+        ExpressionAttributeValues: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        held = self.items.get(_item_key(Item))
+        match ConditionExpression, ExpressionAttributeValues:
+            case "attribute_not_exists(symbol)", None:
+                holds = held is None
+            case "revision = :held", {":held": revision}:
+                holds = held is not None and held["revision"] == revision
+            case _:
+                raise client_error("PutItem", "ValidationException")
+        if not holds:
+            raise client_error("PutItem", "ConditionalCheckFailedException")
+        self.items[_item_key(Item)] = dict(Item)
+        return {}
+
+    def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        ((table, request),) = RequestItems.items()
+        keys = [_item_key(key) for key in request["Keys"]]
+        if not 1 <= len(keys) <= DYNAMODB_KEYS_PER_READ or len(set(keys)) < len(keys):
+            raise client_error("BatchGetItem", "ValidationException")
+        names = request["ProjectionExpression"].split(", ")
+        found = [self.items[key] for key in keys if key in self.items]
+        return {
+            "Responses": {table: [{name: item[name] for name in names if name in item} for item in found]},
+            "UnprocessedKeys": {},
+        }
+
+
+def _item_key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["symbol"]["S"], item["feed"]["S"]
+
+
+def _etag(body: bytes) -> str:
+    return f'"{md5(body, usedforsecurity=False).hexdigest()}"'
+
+
+def _check_message(body: str) -> None:
+    """What a message may consist of: tab, line ends, and U+0020 to U+10FFFF without surrogates, U+FFFE and U+FFFF."""
+    for character in body:
+        code = ord(character)
+        if (code < 0x20 and character not in "\t\n\r") or 0xD800 <= code <= 0xDFFF or code in (0xFFFE, 0xFFFF):
+            raise client_error("SendMessageBatch", "InvalidMessageContents")
