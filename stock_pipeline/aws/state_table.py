@@ -6,13 +6,14 @@ follow from as one compressed attribute. Every attribute is a function of the wi
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
@@ -63,7 +64,10 @@ class StateTable:
     time_to_live_days: int | None = None
 
     def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
-        """The held states, read consistently; keys without an item are left out."""
+        """The held states, read consistently; keys without an item are left out.
+
+        `RetryableError` if DynamoDB throttles or does not answer.
+        """
         states: dict[SymbolKey, HeldState] = {}
         for start in range(0, len(keys), KEYS_PER_READ):
             states.update(self._read_some(keys[start : start + KEYS_PER_READ]))
@@ -72,7 +76,8 @@ class StateTable:
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Put the item if the held one has the revision `replaces` (None: there is none).
 
-        `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles.
+        `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles or does not answer. It may have
+        written all the same then, and the next read shows it.
         """
         condition: dict[str, Any]
         if replaces is None:
@@ -83,13 +88,11 @@ class StateTable:
                 "ExpressionAttributeValues": {":held": {"S": replaces}},
             }
         try:
-            self.client.put_item(TableName=self.name, Item=self.item(state), **condition)
+            with _passing_errors_retryable(f"write {state.key}"):
+                self.client.put_item(TableName=self.name, Item=self.item(state), **condition)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "ConditionalCheckFailedException":
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 raise StateConflictError(f"{state.key} was written by somebody else; read it again") from error
-            if code in THROTTLES:
-                raise RetryableError(f"DynamoDB refused to write {state.key} ({code}); try again") from error
             raise
 
     def item(self, state: SymbolState) -> dict[str, Any]:
@@ -122,7 +125,8 @@ class StateTable:
         }
         states: dict[SymbolKey, HeldState] = {}
         for _ in range(READ_ATTEMPTS):
-            response = self.client.batch_get_item(RequestItems=pending)
+            with _passing_errors_retryable(f"read {self.name}"):
+                response = self.client.batch_get_item(RequestItems=pending)
             for item in response["Responses"].get(self.name, ()):
                 held = _held_state(item)
                 states[held.state.key] = held
@@ -130,6 +134,20 @@ class StateTable:
             if not pending:
                 return states
         raise RetryableError(f"DynamoDB left keys of {self.name} unread; try again")
+
+
+@contextmanager
+def _passing_errors_retryable(doing: str) -> Iterator[None]:
+    """What may pass by itself, throttling and lost calls, becomes a `RetryableError`."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in THROTTLES:
+            raise RetryableError(f"DynamoDB refused to {doing} ({code}); try again") from error
+        raise
+    except (ConnectionError, HTTPClientError) as error:
+        raise RetryableError(f"DynamoDB did not answer when asked to {doing}; try again") from error
 
 
 def _held_state(item: Mapping[str, Any]) -> HeldState:

@@ -31,9 +31,13 @@ def raw_partition_prefix(session_date: date) -> str:
     return RAW_PREFIX + partition_path(session_date)
 
 
-def raw_key(session_date: date, shard_id: str, first_sequence: str, last_sequence: str) -> str:
-    """One object per batch and session date, named by what it holds: writing a batch twice names one object."""
-    return f"{raw_partition_prefix(session_date)}{shard_id}-{first_sequence}-{last_sequence}.parquet"
+def raw_key(session_date: date, shard_id: str, first_sequence: str, last_sequence: str, content_hash: str) -> str:
+    """One object per batch and session date, named by what it holds: writing a batch twice names one object.
+
+    The range says where the object came from; only the content says what is in it. Two batches can begin and end with
+    the same records and differ between them, and sequence numbers begin anew with a stream.
+    """
+    return f"{raw_partition_prefix(session_date)}{shard_id}-{first_sequence}-{last_sequence}-{content_hash}.parquet"
 
 
 def curated_partition_prefix(session_date: date) -> str:

@@ -150,27 +150,28 @@ class Processor:
             return []
         held = self.state_store.read([group.key for group in newest])
         with ThreadPoolExecutor(max_workers=self.parallel_writes) as pool:
-            outcomes = pool.map(lambda group: self._update_state(group, held.get(group.key)), newest)
-            return list(zip(newest, outcomes, strict=True))
+            futures = [pool.submit(self._update_state, group, held.get(group.key)) for group in newest]
+        # All are tried by now: what one symbol raises keeps no other from being written.
+        return [(group, future.result()) for group, future in zip(newest, futures, strict=True)]
 
     def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
         """Merge and write, and again from a fresh read for as long as somebody else is quicker."""
         conflicts = 0
-        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
-            base = held.state if held else SymbolState(group.key, ())
-            merged = base.merged_with(group.trades, self.average_windows)
-            if merged == base:
-                return _Outcome(done=True, wrote=False, conflicts=conflicts)
+        for earlier_attempts in range(CONFLICT_ATTEMPTS):
             try:
+                if earlier_attempts:
+                    self.wait(earlier_attempts)
+                    held = self.state_store.read([group.key]).get(group.key)
+                base = held.state if held else SymbolState(group.key, ())
+                merged = base.merged_with(group.trades, self.average_windows)
+                if merged == base:
+                    return _Outcome(done=True, wrote=False, conflicts=conflicts)
                 self.state_store.write(merged, held.revision if held else None)
                 return _Outcome(done=True, wrote=True, conflicts=conflicts)
             except StateConflictError:
                 conflicts += 1
             except RetryableError:
                 pass
-            if attempt < CONFLICT_ATTEMPTS:
-                self.wait(attempt)
-                held = self.state_store.read([group.key]).get(group.key)
         return _Outcome(done=False, wrote=False, conflicts=conflicts)
 
 

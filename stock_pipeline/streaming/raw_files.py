@@ -1,5 +1,6 @@
 """A batch's trades as raw lake files: one Parquet object per session date, named by what it holds."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from datetime import date
@@ -29,9 +30,11 @@ def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
         rows = trades
         if len(session_dates) > 1:
             rows = trades.filter(pc.equal(trades["session_date"], pa.scalar(session_date)))
-        key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence)
+        body = parquet_bytes(rows)
+        content_hash = hashlib.sha256(body).hexdigest()[:16]
+        key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash)
         repeats = rows.num_rows - pc.count_distinct(rows["event_id"]).as_py()
-        yield RawFile(key, parquet_bytes(rows), rows.num_rows, repeats)
+        yield RawFile(key, body, rows.num_rows, repeats)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

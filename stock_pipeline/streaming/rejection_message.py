@@ -47,4 +47,5 @@ def parse_rejection_message(message: Mapping[str, Any]) -> Rejection:
 
 
 def message_bytes(rejection: Rejection) -> bytes:
-    return json.dumps(rejection_message(rejection), ensure_ascii=False).encode()
+    # ASCII: SQS refuses U+FFFE and U+FFFF, which are valid UTF-8, and one such line would fail its batch for ever
+    return json.dumps(rejection_message(rejection)).encode()

@@ -69,7 +69,7 @@ class Lake:
         for one in trades:
             by_date.setdefault(session_date_of(one.event_time_ns), []).append(one)
         for session_date, rows in by_date.items():
-            self._put(raw_key(session_date, "shardId-000000000000", batch, batch), rows)
+            self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), rows)
 
     def publish(self, session_date: date, trades: Sequence[Trade], version: str) -> None:
         place = VersionPrefix(session_date, version)

@@ -45,7 +45,7 @@ class Lake:
         self.compactor = Compactor(self.store, self.catalog)
 
     def add(self, rows: list[Trade], number: int) -> None:
-        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number))
+        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), "0" * 16)
         self.store.put(key, parquet_bytes(table_of_trades(rows)))
 
     def read(self) -> list[Trade]:
@@ -164,7 +164,7 @@ def test_a_version_is_named_by_the_set_of_its_inputs() -> None:
 
 @given(st.dates(date(2007, 1, 1), date(2099, 12, 31)))
 def test_object_keys_and_partitions_round_trip(session_date: date) -> None:
-    assert session_date_of_key(raw_key(session_date, "shardId-000000000000", "1", "2")) == session_date
+    assert session_date_of_key(raw_key(session_date, "shardId-000000000000", "1", "2", "0" * 16)) == session_date
     version = VersionPrefix(session_date, "0123456789abcdef")
     assert session_date_of_key(version.data_key) == session_date
     assert version_of_key(version.manifest_key) == "0123456789abcdef"

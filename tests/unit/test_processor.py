@@ -3,13 +3,14 @@
 import base64
 import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
-from stock_pipeline.errors import RetryableError
+from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS, Processor
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
 from stock_pipeline.streaming.trade_json import encode_trade
@@ -164,6 +165,59 @@ def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: Wo
     assert {parse_rejection_message(json.loads(d)).rejection_id for d in world.queue.documents} == {
         f"shardId-000000000000:{1:056}:0"
     }
+
+
+def test_a_range_whose_key_is_taken_by_other_records_is_written_too(world: World) -> None:
+    # two lanes of a shard become one when the parallelization factor is changed: the same first and last record,
+    # with others between them
+    event = kinesis_event([encode_trade(trade(n)) for n in range(3)])
+    without_the_middle = {"Records": [event["Records"][0], event["Records"][2]]}
+    world.handle(without_the_middle)
+    world.handle(event)
+    assert set(world.raw_rows()) == {trade(n).event_id for n in range(3)}
+
+
+@pytest.mark.parametrize("character", ["\uffff", "\ufffe", "\x00", "\x7f", "\U0001f4c8", "\ufffd"])
+def test_a_rejected_line_of_any_character_is_a_message_that_the_queue_takes(world: World, character: str) -> None:
+    # SQS takes no U+FFFE, U+FFFF and control characters
+    world.handle(kinesis_event([f"broken {character}".encode()]))
+    (document,) = world.queue.documents
+    assert document.isascii()
+    assert document.decode().isprintable()
+    assert parse_rejection_message(json.loads(document)).payload == f"broken {character}".encode()
+
+
+def test_a_read_that_is_throttled_after_a_conflict_fails_its_symbol_only(world: World) -> None:
+    def refuse_xyz(state: SymbolState) -> None:
+        if state.key == XYZ:
+            raise StateConflictError("written by somebody else")
+
+    read = world.table.read
+
+    def read_many_only(keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+        if len(keys) == 1:
+            raise RetryableError("throttled")
+        return read(keys)
+
+    world.table.interfere = refuse_xyz  # type: ignore[method-assign]
+    world.table.read = read_many_only  # type: ignore[method-assign]
+    event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2, symbol="XYZ"))])
+    answer = world.handle(event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["kinesis"]["sequenceNumber"]}]}
+    assert ABC in world.table.held
+    assert len(world.waits) == CONFLICT_ATTEMPTS - 1
+
+
+def test_a_symbol_whose_write_fails_for_good_does_not_keep_the_others_from_being_written(world: World) -> None:
+    def break_abc(state: SymbolState) -> None:
+        if state.key == ABC:
+            raise PermissionError("no access")
+
+    world.table.interfere = break_abc  # type: ignore[method-assign]
+    symbols = ["ABC", *(f"S{n}" for n in range(20))]
+    with pytest.raises(PermissionError):
+        world.handle(kinesis_event([encode_trade(trade(1, symbol=symbol)) for symbol in symbols]))
+    assert {key.symbol for key in world.table.held} == set(symbols) - {"ABC"}
 
 
 def test_an_event_of_another_service_is_refused_in_one_sentence(world: World) -> None:
