@@ -158,7 +158,8 @@ class EventSourcePoller:
         return [self._consumers[shard.shard_id] for shard in readable(self._shards, self._drained)]
 
     def _discover(self) -> None:
-        is_first = not self._shards
+        # Checkpoints of an earlier poller say that it, and not this one, had the first look.
+        is_first = not self._shards and not self._wiring.checkpoints
         self._shards = self._list_shards()
         # LATEST is where the stream stood at the first look; a shard that came later is new from its start on.
         position = self._wiring.mapping.starting_position if is_first else "TRIM_HORIZON"

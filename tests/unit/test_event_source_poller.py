@@ -546,6 +546,18 @@ def test_latest_skips_what_was_there_but_nothing_that_comes_after() -> None:
     assert scene.batches == [["a"], ["b"]]
 
 
+def test_a_restart_at_latest_skips_nothing_of_shards_that_came_meanwhile() -> None:
+    scene = Scene(mapping=with_mapping(starting_position="LATEST"))
+    scene.poller.run_until_idle()
+    scene.put("a")
+    scene.poller.run_until_idle()
+    scene.kinesis.split_shard("shardId-000000000000")
+    scene.put("b")
+    scene.poller = scene.new_poller()
+    scene.poller.run_until_idle()
+    assert scene.batches == [["a"], ["b"]]
+
+
 def test_latest_loses_nothing_when_its_iterator_expires() -> None:
     scene = Scene(mapping=with_mapping(starting_position="LATEST"))
     scene.put("before")
