@@ -9,7 +9,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports dbt-parse definitions lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -21,6 +21,9 @@ demo: $(STAMP) ## Run the whole pipeline on a real session, on this machine, in 
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-long: $(STAMP) ## Run the property tests with 20,000 new examples each: hours, for the night
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit tests/integration/test_streaming_state_machine.py
 
 check: lint types imports dbt-parse definitions test ## Everything CI checks, in its order
 

@@ -1,0 +1,277 @@
+"""The streaming path holds: under any schedule of faults nothing is lost, and the same trades give the same answer.
+
+Hypothesis chooses what is published, what fails, who crashes, when shards split and merge, and how time passes. After
+each step the books must balance; at the end the faults stop, everything must drain in bounded time, what was given up
+is redriven, and state, lake and queue must be those that the lines alone determine.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.symbol_state import SymbolState
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.local.event_source_mapping import EventSourceMapping
+from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS
+from stock_pipeline.streaming.record_packing import partition_key
+from stock_pipeline.streaming.trade_json import encode_trade
+from tests.fakes.faults import Fault
+from tests.fakes.stores import FakeCatalog
+from tests.streaming_books import Line, sessions, standing_rows, windows, without_ingest_time
+from tests.streaming_world import BUCKETS, MAPPING, WINDOWS, World
+from tests.trades import NOON, trade
+
+EXAMPLES = 500
+STEPS = 25
+HOURS_TO_DRAIN = 2
+ROUNDS_TO_DRAIN = 500
+SYMBOLS = ("ABC", "XYZ", "QRS", "KLM")
+LAST_OF_THE_DAY = 15
+"""Trades after this one belong to the next session."""
+
+DAY_NS = 86_400 * 10**9
+STATUSES = ("good", "corrected", "cancelled")
+
+_EFFECTS = (
+    Fault.REFUSED,
+    Fault.UNREACHABLE,
+    Fault.ANSWER_LOST,
+    Fault.REPEATED,
+    Fault.PARTIAL,
+    Fault.SLOW,
+    Fault.CUT_OFF_BEFORE,
+    Fault.CUT_OFF_AFTER,
+    Fault.CRASH_BEFORE,
+    Fault.CRASH_AFTER,
+    Fault.OVERTAKEN,
+)
+_READS = (Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST, Fault.CRASH_AFTER)
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "put_item": _EFFECTS,
+    "put_object": _EFFECTS,
+    "send_message_batch": _EFFECTS,
+    "send_message": _EFFECTS,
+    "batch_get_item": (*_READS, Fault.PARTIAL, Fault.CUT_OFF_BEFORE),
+    "put_records": (Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST, Fault.REPEATED, Fault.PARTIAL),
+    "handle": (Fault.REFUSED, Fault.ANSWER_LOST, Fault.SLOW, Fault.CRASH_BEFORE, Fault.CRASH_AFTER),
+    "get_records": _READS,
+    "get_shard_iterator": _READS,
+    "list_shards": _READS,
+}
+
+BROKEN_LINES = (
+    b"not json",
+    b"",
+    b"\xff\xfe",
+    "\uffff".encode(),
+    b'{"symbol":1}',
+    b"[" * 2000,
+    encode_trade(trade(1)).replace(b"11.50", b"NaN"),
+    encode_trade(trade(1)).replace(b"11.50", b"1e999"),
+    encode_trade(trade(1)).replace(b'"volume":100', b'"volume":100,"volume":200'),
+    encode_trade(trade(1)).replace(b'"volume":100', b'"volume":' + b"9" * 30),
+    encode_trade(trade(1)).replace(b'"tape":"A"', b'"tape":"\\ud800"'),
+)
+
+mappings = st.builds(
+    lambda **changes: replace(MAPPING, **changes),
+    batch_size=st.integers(1, 5),
+    maximum_batching_window_in_seconds=st.sampled_from([0, 5]),
+    parallelization_factor=st.integers(1, 3),
+    bisect_batch_on_function_error=st.booleans(),
+    maximum_retry_attempts=st.sampled_from([0, 1, 3, -1]),
+    maximum_record_age_in_seconds=st.sampled_from([-1, 60, 3600]),
+)
+
+
+def trade_of(symbol: str, number: int, version: int, seen: int) -> Trade:
+    """One version of the `number`-th trade of a symbol, as seen for the first, second, … time."""
+    later = DAY_NS if number > LAST_OF_THE_DAY else 0
+    return trade(
+        number,
+        event_id=f"sim:{symbol}:{number}",
+        symbol=symbol,
+        event_time_ns=NOON + number // 3 * 10**9 + later,
+        sequence=number % 3,
+        price=Decimal(100 + number + version) / 8,
+        status=STATUSES[version],
+        version=version,
+        ingest_time_ns=NOON + DAY_NS + seen * 1_000_000,
+    )
+
+
+trade_lines = st.builds(
+    trade_of,
+    symbol=st.sampled_from(SYMBOLS),
+    number=st.integers(0, 20),
+    version=st.sampled_from([0, 0, 0, 1, 2]),
+    seen=st.integers(0, 1),
+).map(lambda row: (partition_key(row.symbol, BUCKETS), encode_trade(row)))
+broken_lines = st.tuples(
+    st.sampled_from([partition_key(symbol, BUCKETS) for symbol in SYMBOLS]), st.sampled_from(BROKEN_LINES)
+)
+pages = st.lists(st.one_of(trade_lines, trade_lines, trade_lines, broken_lines), min_size=1, max_size=6)
+coming_faults = st.lists(
+    st.sampled_from([(operation, fault) for operation, faults in FAULTS.items() for fault in faults]),
+    min_size=1,
+    max_size=4,
+)
+
+
+class Streaming(RuleBasedStateMachine):
+    world: World
+
+    @initialize(mapping=mappings, shards=st.integers(1, 2))
+    def begin(self, mapping: EventSourceMapping, shards: int) -> None:
+        self.world = World(mapping, shards)
+        self.catalog = FakeCatalog()
+        self.old_checkpoints: list[dict[str, str]] = [{}]
+
+    @rule(page=pages)
+    def publish(self, page: list[Line]) -> None:
+        self.world.publish(page)
+
+    @rule(symbols=st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=2), first=st.integers(0, 16))
+    def publish_a_burst(self, symbols: list[str], first: int) -> None:
+        """Trades that are each a record of their own; with others, more of a symbol than its state keeps."""
+        for number in range(first, first + 5):
+            row = trade_of(symbols[number % len(symbols)], number, 0, 0)
+            self.world.publish([(partition_key(row.symbol, BUCKETS), encode_trade(row))])
+
+    @precondition(lambda self: self.world.books.lines)
+    @rule(places=st.lists(st.integers(0, 200), min_size=1, max_size=4))
+    def publish_again(self, places: list[int]) -> None:
+        lines = self.world.books.lines
+        self.world.publish([(partition_key("ABC", BUCKETS), lines[place % len(lines)]) for place in places])
+
+    @rule()
+    def publish_what_failed(self) -> None:
+        self.world.publish_what_failed()
+
+    @rule(faults=coming_faults)
+    def expect(self, faults: list[tuple[str, Fault]]) -> None:
+        for operation, fault in faults:
+            self.world.faults.expect(operation, fault)
+
+    @rule(fault=st.sampled_from([Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST]), symbols=st.integers(1, 4))
+    def exhaust_the_patience_of_the_next_writes(self, fault: Fault, symbols: int) -> None:
+        """So many symbols' states can't be written: the answer names the first record that touches one of them."""
+        self.world.faults.expect("put_item", *[fault] * CONFLICT_ATTEMPTS * symbols)
+        self.world.poll()
+        self.world.poll()
+
+    @rule(rounds=st.integers(1, 8))
+    def poll(self, rounds: int) -> None:
+        self.old_checkpoints.append(dict(self.world.checkpoints))
+        for _ in range(rounds):
+            self.world.poll()
+
+    @rule(seconds=st.sampled_from([1, 20, 61, 3700]))
+    def pass_by(self, seconds: int) -> None:
+        self.world.time.pass_by(seconds)
+
+    @rule(mapping=st.none() | mappings, polls_back=st.integers(0, 3))
+    def restart(self, mapping: EventSourceMapping | None, polls_back: int) -> None:
+        """Start the poller again, with other settings or the same, from where it stands or stood some polls ago."""
+        checkpoints = [*self.old_checkpoints, self.world.checkpoints]
+        self.world.restart(mapping, checkpoints[max(0, len(checkpoints) - 1 - polls_back)])
+
+    @rule(mapping=mappings)
+    def deploy_at_the_next_crash(self, mapping: EventSourceMapping) -> None:
+        self.world.next_mapping = mapping
+
+    @precondition(lambda self: self.world.events)
+    @rule(place=st.integers(0, 50))
+    def deliver_again(self, place: int) -> None:
+        self.world.deliver_again(place)
+
+    @rule(place=st.integers(0, 5))
+    def split_a_shard(self, place: int) -> None:
+        opened = self._open_shards()
+        if len(opened) < 4:
+            self.world.kinesis.split_shard(opened[place % len(opened)])
+
+    @rule(place=st.integers(0, 5))
+    def merge_shards(self, place: int) -> None:
+        opened = self._open_shards()
+        if len(opened) > 1:
+            first = place % (len(opened) - 1)
+            self.world.kinesis.merge_shards(opened[first], opened[first + 1])
+
+    @invariant()
+    def nothing_behind_a_checkpoint_is_lost(self) -> None:
+        self.world.settle_books()
+        lost = self.world.books.lost(self.world.records_behind_checkpoints())
+        assert not lost, lost
+
+    @invariant()
+    def state_holds_nothing_that_the_lake_does_not(self) -> None:
+        lake = set(map(without_ingest_time, self.world.books.lake_rows()))
+        assert set(self.world.state()) <= lake
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self._stop_faults()
+        self.world.publish_what_failed()
+        self._drain()
+        self._assert_what_was_never_given_up_is_complete()
+        if self.world.redrive():
+            self._drain()
+            assert not self.world.redrive(), "given up again although nothing fails any more"
+        self._assert_everything_is_complete()
+
+    def _stop_faults(self) -> None:
+        self.world.faults.clear()
+        self.world.restart(replace(self.world.mapping, maximum_record_age_in_seconds=-1))
+
+    def _drain(self) -> None:
+        """No shard is blocked for ever: everything is done in bounded time and a bounded number of rounds."""
+        began_at = self.world.time.now()
+        for _ in range(ROUNDS_TO_DRAIN):
+            if self.world.poll():
+                break
+        else:
+            raise AssertionError(f"not drained after {ROUNDS_TO_DRAIN} rounds: {self.world.checkpoints}")
+        assert (self.world.time.now() - began_at).total_seconds() <= HOURS_TO_DRAIN * 3600
+        self.world.settle_books()
+        assert not self.world.books.lost(self.world.stream())
+
+    def _assert_what_was_never_given_up_is_complete(self) -> None:
+        books = self.world.books
+        assert books.trades_never_given_up() <= books.lake_rows() <= books.trades()
+        expected = books.rejections_never_given_up(self.world.stream())
+        assert expected.items() <= books.rejected.items() <= books.rejections(self.world.stream()).items()
+        if not books.anything_given_up:
+            self._assert_state_and_lake_are(books.trades())
+
+    def _assert_everything_is_complete(self) -> None:
+        books = self.world.books
+        self._assert_state_and_lake_are(books.trades())
+        assert books.lake_rows() == books.trades()
+        assert set(books.rejected.values()) == set(books.rejections(self.world.stream()).values())
+
+    def _assert_state_and_lake_are(self, rows: set[Trade]) -> None:
+        world = self.world
+        states = [SymbolState(key, held) for key, held in windows(rows, window_capacity(WINDOWS)).items()]
+        assert world.dynamodb.items == {(s.key.symbol, s.key.feed): world.table.item(s) for s in states}
+        assert standing_rows(world.books.lake_rows()) == standing_rows(rows)
+        for session_date, standing in sessions(rows).items():
+            report = Compactor(world.lake, self.catalog).compact(session_date)
+            assert report is not None
+            assert report.rows_out == len(standing)
+            assert report.volume == sum(row.volume or 0 for row in standing)
+
+    def _open_shards(self) -> list[str]:
+        opened = [shard for shard in self.world.kinesis.shards.values() if not shard.is_closed]
+        return [shard.shard_id for shard in sorted(opened, key=lambda shard: shard.first_hash_key)]
+
+
+TestStreaming: Any = Streaming.TestCase
+TestStreaming.settings = settings(max_examples=max(EXAMPLES, settings().max_examples), stateful_step_count=STEPS)
