@@ -64,9 +64,12 @@ class VersionPrefix:
         return self.prefix + MANIFEST_FILE
 
 
-def quarantine_key(arrival_date: date, shard_id: str, first_sequence: str, last_sequence: str) -> str:
-    """Rejected records of one batch, by the date of arrival, since they have no session."""
-    return f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}-{first_sequence}-{last_sequence}.parquet"
+def quarantine_key(
+    arrival_date: date, shard_id: str, first_sequence: str, last_sequence: str, content_hash: str
+) -> str:
+    """Rejected records of one batch, by the date of arrival, since they have no session; named like a raw object."""
+    place = f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}"
+    return f"{place}-{first_sequence}-{last_sequence}-{content_hash}.parquet"
 
 
 def oversized_key(content_hash: str) -> str:

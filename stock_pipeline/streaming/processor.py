@@ -24,7 +24,7 @@ from stock_pipeline.streaming.batch_decoder import decode_batch
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
 from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
 from stock_pipeline.streaming.quarantine import quarantine_file
-from stock_pipeline.streaming.raw_files import raw_files
+from stock_pipeline.streaming.raw_files import content_hash, raw_files
 from stock_pipeline.streaming.rejection_message import message_bytes
 
 CONFLICT_ATTEMPTS = 8
@@ -141,8 +141,11 @@ class Processor:
     def _reject(self, batch: StreamBatch, rejections: Sequence[Rejection]) -> None:
         """Into the quarantine, where they can be queried, and into the queue, from where they are redriven."""
         arrival_date = datetime.fromtimestamp(rejections[0].arrival_time, UTC).date()
-        key = quarantine_key(arrival_date, batch.shard_id, batch.first_sequence, batch.last_sequence)
-        self.raw_store.put_if_absent(key, quarantine_file(rejections))
+        body = quarantine_file(rejections)
+        key = quarantine_key(
+            arrival_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash(body)
+        )
+        self.raw_store.put_if_absent(key, body)
         self.dead_letters.send([message_bytes(rejection) for rejection in rejections])
 
     def _update_states(self, newest: Sequence[NewestTrades]) -> list[tuple[NewestTrades, "_Outcome"]]:

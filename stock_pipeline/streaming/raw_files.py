@@ -31,10 +31,14 @@ def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
         if len(session_dates) > 1:
             rows = trades.filter(pc.equal(trades["session_date"], pa.scalar(session_date)))
         body = parquet_bytes(rows)
-        content_hash = hashlib.sha256(body).hexdigest()[:16]
-        key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash)
+        key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash(body))
         repeats = rows.num_rows - pc.count_distinct(rows["event_id"]).as_py()
         yield RawFile(key, body, rows.num_rows, repeats)
+
+
+def content_hash(body: bytes) -> str:
+    """16 hexadecimal digits that stand for these bytes, in an object's key."""
+    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
