@@ -27,7 +27,7 @@ class BrokenLine:
 
 
 def break_line(trade: Trade, kind: str) -> BrokenLine:
-    """The trade's line, broken in one of the ways of `KINDS`."""
+    """The trade's line, broken in one of the ways of `KINDS`. Different trades make different lines of a kind."""
     reason, broken = KINDS[kind]
     return BrokenLine(trade.symbol, kind, reason, broken(asdict(trade)))
 
@@ -45,8 +45,7 @@ def _with_bare_price(text: bytes) -> Callable[[dict[str, Any]], bytes]:
 
 
 KINDS: dict[str, tuple[Reason, Callable[[dict[str, Any]], bytes]]] = {
-    "empty line": (Reason.NOT_JSON, lambda _: b""),
-    "prose": (Reason.NOT_JSON, lambda fields: f"{fields['symbol']} bought at noon".encode()),
+    "prose": (Reason.NOT_JSON, lambda fields: f"bought {fields['symbol']}, see {fields['event_id']}".encode()),
     "half a line": (Reason.NOT_JSON, lambda fields: _encoder.encode(fields)[:-40]),
     "two trades on a line": (Reason.NOT_JSON, lambda fields: _encoder.encode(fields) * 2),
     "not UTF-8": (Reason.NOT_JSON, lambda fields: _encoder.encode(fields).replace(b'"tape":"A"', b'"tape":"\xff"')),
