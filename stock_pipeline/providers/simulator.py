@@ -66,11 +66,20 @@ class Simulation:
     cancelled: float = 0.0
     broken: float = 0.0
 
+    def __post_init__(self) -> None:
+        if session_hours(self.session_date) is None:
+            raise SimulationError(f"the exchange is closed on {self.session_date}: simulate a trading day")
+        if not self.symbols or self.trades < 2 * len(self.symbols):
+            raise SimulationError(
+                f"{self.trades} trades of {len(self.symbols)} symbols can't be simulated: it takes at least one symbol "
+                "with an opening and a closing print each"
+            )
+
 
 def arrivals(simulation: Simulation, ingest_time_ns: int, ledger: Ledger) -> Iterator[Arrival]:
     """Everything in the order of its delivery, noted in the ledger, which is complete when this ends.
 
-    `ingest_time_ns` stamps every row. Raises `SimulationError` before the first arrival.
+    `ingest_time_ns` stamps every row.
     """
     chance = random.Random(f"arrivals {simulation.seed}")
     draw = chance.random
@@ -119,15 +128,9 @@ class SimulatorProvider:
 def _trades(simulation: Simulation, ingest_time_ns: int) -> Iterator[Trade]:
     """Trades in the order of their time: an opening print of each symbol, the session, and a closing print of each."""
     hours = session_hours(simulation.session_date)
-    if hours is None:
-        raise SimulationError(f"the exchange is closed on {simulation.session_date}: simulate a trading day")
+    assert hours is not None
     symbols = simulation.symbols
     between = simulation.trades - 2 * len(symbols)
-    if not symbols or between < 0:
-        raise SimulationError(
-            f"{len(symbols)} symbols with an opening and a closing print each do not fit into {simulation.trades} "
-            "trades: simulate more trades, or fewer symbols (but one)"
-        )
     generator = random.Random(f"trades {simulation.seed}")
     tapes = [_Tape(symbol, simulation.session_date, generator, ingest_time_ns) for symbol in symbols]
     for tape in tapes:

@@ -211,16 +211,12 @@ def test_arrivals_are_made_as_they_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "impossible",
-    [
-        Simulation(("AAA",), date(2018, 1, 1), trades=100, seed=1),
-        Simulation(("AAA", "BBB"), DAY, trades=3, seed=1),
-        Simulation((), DAY, trades=3, seed=1),
-    ],
+    ("symbols", "day", "trades"),
+    [(("AAA",), date(2018, 1, 1), 100), (("AAA", "BBB"), DAY, 3), ((), DAY, 3)],
 )
-def test_an_impossible_simulation_is_refused(impossible: Simulation) -> None:
+def test_an_impossible_simulation_is_refused(symbols: tuple[str, ...], day: date, trades: int) -> None:
     with pytest.raises(SimulationError):
-        simulate(impossible)
+        Simulation(symbols, day, trades, seed=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
