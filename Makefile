@@ -9,15 +9,20 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Demo options: make demo TRADES=session.parquet (your own session), JSON=out.json (figures as JSON)"
+	@echo "Load options: make load TRADES=20000 SYMBOLS=20 SEED=7 NO_FAULTS=1 JSON=out.json"
 
 demo: $(STAMP) ## Run the whole pipeline on a real session, on this machine, in about two minutes
 	@$(BIN)/stock-pipeline demo $(if $(TRADES),--trades "$(TRADES)") $(if $(JSON),--json "$(JSON)")
+
+load: $(STAMP) ## Push two million simulated trades through the pipeline while everything that can fail does
+	@$(BIN)/stock-pipeline load $(if $(TRADES),--trades $(TRADES)) $(if $(SYMBOLS),--symbols $(SYMBOLS)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(NO_FAULTS),--no-faults) $(if $(JSON),--json "$(JSON)")
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

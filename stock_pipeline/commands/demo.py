@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
         "--trades",
         type=Path,
         metavar="FILE",
-        help="a session of your own: a Parquet file with the columns of the sample "
+        help="a session of your own: a Parquet or CSV file with the columns of the sample "
         "(stock_pipeline/providers/sample/README.md); default: the sample and nine simulated symbols",
     )
     parser.add_argument(
@@ -48,9 +48,10 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from stock_pipeline.local.demo import Demo, disagreements, report_json
-    from stock_pipeline.local.demo_display import ConsoleDisplay, print_next_steps, print_report
+    from stock_pipeline.local.demo_display import print_next_steps, print_report
     from stock_pipeline.local.demo_sources import recorded_session, simulated_session
     from stock_pipeline.local.stack import local_stack
+    from stock_pipeline.local.step_display import ConsoleDisplay
     from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
 
     is_sample = options.trades is None

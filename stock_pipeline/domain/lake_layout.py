@@ -19,6 +19,7 @@ MANIFEST_FILE = "_manifest.json"
 """The underscore keeps Athena from reading it as data."""
 
 _PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
+_RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)\.parquet$")
 _VERSION = re.compile(r"v=([0-9a-f]{16})/")
 
 
@@ -38,6 +39,14 @@ def raw_key(session_date: date, shard_id: str, first_sequence: str, last_sequenc
     the same records and differ between them, and sequence numbers begin anew with a stream.
     """
     return f"{raw_partition_prefix(session_date)}{shard_id}-{first_sequence}-{last_sequence}-{content_hash}.parquet"
+
+
+def sequence_range_of_key(key: str) -> tuple[str, int, int]:
+    """Shard, first and last sequence number of a raw object; `ValueError` if its key is none of `raw_key`'s."""
+    match = _RAW_FILE.search(key)
+    if match is None:
+        raise ValueError(f"{key} is no key of a raw object")
+    return match.group(1), int(match.group(2)), int(match.group(3))
 
 
 def curated_partition_prefix(session_date: date) -> str:

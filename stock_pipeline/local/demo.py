@@ -35,6 +35,7 @@ from stock_pipeline.local.example_queries import ExampleQuery, example_queries
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.local.step_display import Display
 from stock_pipeline.providers.sample_session import PublishedBar
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.producer import Producer, ProducerReport
@@ -57,15 +58,6 @@ class CompactionFigures(Protocol):
 
 RunSession = Callable[[date, Callable[[str], None]], CompactionFigures]
 """Runs the session's job: compact, prove, publish, build the models. The second argument hears of finished steps."""
-
-
-class Display(Protocol):
-    """Where the demo shows what it is doing."""
-
-    def started(self, step: str, total: int | None = None) -> None: ...
-    def advanced(self, amount: int) -> None: ...
-    def note(self, text: str) -> None: ...
-    def finished(self, result: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

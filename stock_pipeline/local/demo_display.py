@@ -1,4 +1,4 @@
-"""How the demo looks on a terminal: progress while it works, tables when it is done. No figure is computed here."""
+"""How the demo looks on a terminal when it is done. Progress is `step_display`'s; no figure is computed here."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stock_pipeline.local.demo import DemoReport, QueryAnswer
@@ -19,47 +18,6 @@ SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 60
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
-
-
-class ConsoleDisplay:
-    """A line for each finished step; a bar and a spinner below while one is under way, where there is a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._step = ""
-        self._began = 0.0
-
-    def __enter__(self) -> "ConsoleDisplay":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def started(self, step: str, total: int | None = None) -> None:
-        self._step, self._began = step, time.monotonic()
-        self._task = self._progress.add_task(step, total=total)
-
-    def advanced(self, amount: int) -> None:
-        self._progress.advance(self._task, amount)
-
-    def note(self, text: str) -> None:
-        self._progress.update(self._task, description=f"{self._step}: {text}")
-
-    def finished(self, result: str) -> None:
-        self._progress.remove_task(self._task)
-        seconds = time.monotonic() - self._began
-        self._console.print(f"  ✓ {self._step:<42} {seconds:5.1f} s  {result}", highlight=False, soft_wrap=True)
 
 
 def print_report(console: Console, report: DemoReport, published: PublishedBar | None) -> None:

@@ -11,15 +11,16 @@ import pyarrow.compute as pc
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import is_trading_day, session_date_of
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.replay import ReplayFile, read_session_file
-from stock_pipeline.providers.simulator import Simulation, simulate
+from stock_pipeline.providers.replay import ReplayFile
+from stock_pipeline.providers.session_file import read_session_file
+from stock_pipeline.providers.simulation_ledger import Ledger
+from stock_pipeline.providers.simulator import Simulation, SimulatorProvider, arrivals
 
 SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "JPM", "MSFT", "NVDA", "TSLA", "XOM")
-TRADES_PER_SYMBOL = 4_000
+TRADES = 36_000
 SEED = 20180102
 REPEATED, LATE, REORDERED = 0.01, 0.01, 0.1
 
-PAGE_TRADES = 5_000
 FAR_FUTURE_NS = 2**62
 
 
@@ -60,18 +61,9 @@ def recorded_session(path: Path) -> RecordedSession:
 
 def simulated_session(session_date: date) -> Source:
     """Nine made-up symbols of the same session; some trades come twice, late, or out of order."""
-    simulated = simulate(
-        Simulation(
-            SYMBOLS,
-            session_date,
-            TRADES_PER_SYMBOL,
-            SEED,
-            repeated=REPEATED,
-            late=LATE,
-            reordered=REORDERED,
-        ),
-        now_ns=time.time_ns(),
-    )
-    arrivals = simulated.arrivals
-    pages = (Capture(arrivals[start : start + PAGE_TRADES]) for start in range(0, len(arrivals), PAGE_TRADES))
-    return Source(f"{len(SYMBOLS)} simulated symbols", len(arrivals), pages)
+    simulation = Simulation(SYMBOLS, session_date, TRADES, SEED, repeated=REPEATED, late=LATE, reordered=REORDERED)
+    ledger = Ledger()
+    for _ in arrivals(simulation, 0, ledger):
+        pass  # counted by the ledger
+    captures = SimulatorProvider(simulation, time.time_ns).poll(None, FAR_FUTURE_NS)
+    return Source(f"{len(SYMBOLS)} simulated symbols", ledger.lines, captures)

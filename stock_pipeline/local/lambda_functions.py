@@ -11,6 +11,7 @@ from stock_pipeline.local.failure_destination import S3FailureDestination
 from stock_pipeline.local.function_runtime import Handler, LocalFunction
 from stock_pipeline.local.poller_observer import Observer
 from stock_pipeline.local.shard_consumer import Wiring
+from stock_pipeline.local.shard_lane import Backoff
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.stream_record import EventSource
 from stock_pipeline.local.surroundings import Surroundings
@@ -52,6 +53,11 @@ def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
 
 def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller:
     """The processor Lambda's event source mapping, with the settings that Terraform gives it in an account."""
+    return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, Backoff())
+
+
+def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: Backoff) -> EventSourcePoller:
+    """The same with a handler in the processor's place, and pauses of one's own between tries."""
     settings = stack.settings
     arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"
     stream_arn = f"arn:aws:kinesis:{settings.aws_region}:{ACCOUNT}:stream/{settings.stream_name}"
@@ -59,7 +65,7 @@ def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller
     return EventSourcePoller(
         Wiring(
             kinesis=clients.kinesis,
-            function=LocalFunction(load_handler("processor", log_file(stack, "processor")), arn),
+            function=LocalFunction(processor, arn),
             destination=S3FailureDestination(
                 clients.s3, settings.bucket_name, clients.sqs, settings.require_dead_letter_queue_url()
             ),
@@ -67,6 +73,7 @@ def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller
             source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
             mapping_uuid=mapping_uuid(stream_arn, arn),
             surroundings=Surroundings.of_this_machine(),
+            backoff=backoff,
             observer=observer,
         )
     )

@@ -1,7 +1,7 @@
-"""Replay: a recorded session from a Parquet file, as trades.
+"""Replay: a recorded session from a file, as trades, at once or at the speed at which it was recorded.
 
-The file's schema is that of the sample session (`sample/README.md`): event_time, symbol, price, size, exchange,
-sale_condition, correction, sequence. Rows that can't be trades are handed over as unreadable, with the row as JSON.
+How a file is read is `session_file`'s business. Rows that can't be trades are handed over as unreadable, with the row
+as JSON.
 """
 
 import json
@@ -12,19 +12,24 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import PRICE_SCALE, Trade, check_trade, provider_event_id
-from stock_pipeline.errors import InputFileError, InvalidTradeError
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.providers.session_file import read_session_file
 
 PAGE_ROWS = 5_000
 
-COLUMNS = ("event_time", "symbol", "price", "size", "exchange", "sale_condition", "correction", "sequence")
+TICK_SECONDS = 0.25
+"""At a chosen speed, rows that fall due within this time go out together."""
+
+NANOSECONDS = 10**9
 
 STATUS_OF_CORRECTION = {
     "0": "good",
@@ -42,19 +47,51 @@ wrong), which execute nothing."""
 
 @dataclass(frozen=True)
 class ReplayFile:
-    """A recorded session. `feed` is what its rows are marked with; `now_ns` stamps their ingest time."""
+    """A recorded session. `feed` is what its rows are marked with; `now_ns` stamps their ingest time.
+
+    speed: seconds of the session that pass in one second: 1 as recorded, 60 a minute a second; None as fast as they
+    are taken. wait: sleeps for seconds; needed with a speed only.
+    """
 
     path: Path
     now_ns: Callable[[], int]
     feed: str = "taq"
+    speed: float | None = None
+    wait: Callable[[float], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.speed is not None and (not 0 < self.speed < math.inf or self.wait is None):
+            raise ValueError("a replay takes a speed above 0 and something to wait with, or neither")
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of the file from the row number in `checkpoint` on, until the end or the deadline."""
+        """Pages of the file from the row number in `checkpoint` on, until the end or the deadline.
+
+        With a speed, the first of these rows goes out at once, and every other one when it is due after it.
+        """
         table = read_session_file(self.path)
         start = int(checkpoint) if checkpoint else 0
-        while start < table.num_rows and self.now_ns() < deadline_ns:
-            yield self._page(table.slice(start, PAGE_ROWS), start)
-            start += PAGE_ROWS
+        pages = _pages(start, table.num_rows) if self.speed is None else self._due_pages(table, start, deadline_ns)
+        for first, end in pages:
+            if self.now_ns() >= deadline_ns:
+                return
+            yield self._page(table.slice(first, end - first), first)
+
+    def _due_pages(self, table: pa.Table, start: int, deadline_ns: int) -> Iterator[tuple[int, int]]:
+        """First and last row (exclusive) of each page once it is due; waits in between, at most to the deadline."""
+        assert self.speed is not None
+        assert self.wait is not None
+        due_ns = _due_after(table.slice(start), self.speed)
+        began_ns = self.now_ns()
+        done = 0
+        while done < len(due_ns) and (now_ns := self.now_ns()) < deadline_ns:
+            due = int(np.searchsorted(due_ns, now_ns - began_ns, side="right"))
+            if due > done:
+                end = min(due, done + PAGE_ROWS)
+                yield start + done, start + end
+                done = end
+            else:
+                seconds = max(TICK_SECONDS, (int(due_ns[done]) - (now_ns - began_ns)) / NANOSECONDS)
+                self.wait(min(seconds, (deadline_ns - now_ns) / NANOSECONDS))
 
     def _page(self, rows: pa.Table, start: int) -> Capture:
         ingest_time_ns = self.now_ns()
@@ -67,30 +104,6 @@ class ReplayFile:
                 payload = json.dumps(row, default=str).encode()
                 unreadable.append(UnreadablePayload(Reason(error.reason), error.detail, payload))
         return Capture(tuple(trades), tuple(unreadable), checkpoint=str(start + rows.num_rows))
-
-
-def read_session_file(path: Path) -> pa.Table:
-    """The columns of a session file, event_time as int64 nanoseconds UTC; `InputFileError` if it is none."""
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except FileNotFoundError:
-        raise InputFileError(f"{path} does not exist") from None
-    except (pa.ArrowException, OSError) as error:
-        raise InputFileError(f"{path} is no Parquet file that can be read: {error}") from None
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise InputFileError(f"{path} lacks {', '.join(missing)}; a session file has {', '.join(COLUMNS)}")
-    table = table.select(COLUMNS)
-    event_time = table.schema.field("event_time").type
-    if not pa.types.is_timestamp(event_time) or event_time.tz is None:
-        raise InputFileError(f"{path}: event_time is {event_time}; it takes timestamps with a time zone (UTC)")
-    nanoseconds = pc.cast(table["event_time"], pa.timestamp("ns", tz="UTC")).cast(pa.int64())
-    table = table.set_column(0, "event_time", nanoseconds)
-    for name in ("size", "sequence"):
-        if not pa.types.is_integer(table.schema.field(name).type):
-            raise InputFileError(f"{path}: {name} is {table.schema.field(name).type}; it takes whole numbers")
-    _check_sequence_is_a_key(path, table)
-    return table
 
 
 def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
@@ -124,9 +137,10 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
 
 
 def _price(value: Any) -> Decimal:
-    """Exact for every price of up to 6 decimals that a double can hold."""
+    """Exact for every price of up to 6 decimals that a double can hold, and for every decimal."""
     if isinstance(value, Decimal):
-        return value
+        # as few digits as the price has: a decimal column pads them, and a padded price is none of the contract
+        return Decimal(f"{value.normalize():f}")
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidTradeError(Reason.VALUE, f"price {value} is not a number")
     return Decimal(repr(round(value, PRICE_SCALE)))
@@ -141,11 +155,15 @@ def _status(correction: Any) -> str:
     return status
 
 
-def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:
-    keys = table.group_by(["symbol", "sequence"]).aggregate([([], "count_all")])
-    if keys.num_rows < table.num_rows:
-        repeated = keys.filter(pc.greater(keys["count_all"], 1)).slice(0, 1).to_pylist()[0]
-        raise InputFileError(
-            f"{path}: symbol {repeated['symbol']} has sequence {repeated['sequence']} {repeated['count_all']} times; "
-            "every row of a symbol needs its own, or real trades could not be told from repeats"
-        )
+def _pages(start: int, rows: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(first + PAGE_ROWS, rows)) for first in range(start, rows, PAGE_ROWS))
+
+
+def _due_after(rows: pa.Table, speed: float) -> npt.NDArray[np.int64]:
+    """Nanoseconds after the first row at which each row goes out. A late print goes out where the recording has it."""
+    if not rows.num_rows:
+        return np.empty(0, np.int64)
+    known = pc.fill_null_backward(pc.fill_null_forward(rows["event_time"]))
+    recorded_ns = np.maximum.accumulate(pc.fill_null(known, 0).to_numpy())
+    due_ns: npt.NDArray[np.int64] = np.minimum((recorded_ns - recorded_ns[0]) / speed, 2.0**62).astype(np.int64)
+    return due_ns

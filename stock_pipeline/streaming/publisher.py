@@ -38,6 +38,15 @@ class PublishReport:
     kept: int
     retried_records: int
 
+    def plus(self, other: "PublishReport") -> "PublishReport":
+        return PublishReport(
+            self.lines + other.lines,
+            self.records + other.records,
+            self.published + other.published,
+            self.kept + other.kept,
+            self.retried_records + other.retried_records,
+        )
+
 
 @dataclass(frozen=True)
 class Publisher:
@@ -63,7 +72,7 @@ class Publisher:
         """The same for lines that are written already, each with its partition key."""
         total = PublishReport(0, 0, 0, 0, 0)
         for group in calls(pack(lines)):
-            total = _sum(total, self._put(group, deadline_ns))
+            total = total.plus(self._put(group, deadline_ns))
         return total
 
     def _put(self, group: list[PackedRecord], deadline_ns: int) -> PublishReport:
@@ -126,13 +135,3 @@ class FailedZone:
             "lines": sum(record.lines for record in records),
         }
         self.queue.send([json.dumps(announcement).encode()])
-
-
-def _sum(a: PublishReport, b: PublishReport) -> PublishReport:
-    return PublishReport(
-        a.lines + b.lines,
-        a.records + b.records,
-        a.published + b.published,
-        a.kept + b.kept,
-        a.retried_records + b.retried_records,
-    )

@@ -6,6 +6,7 @@ billing rounds each record up to 1 KB, and a shard takes 1,000 records a second,
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 RECORD_BYTES = 25 * 1024
@@ -28,6 +29,7 @@ class PackedRecord(NamedTuple):
         return len(self.data) + len(self.partition_key)
 
 
+@lru_cache(maxsize=65_536)
 def partition_key(symbol: str, buckets: int) -> str:
     """The symbol's bucket: all trades of a symbol take one way, and quiet symbols still fill a record together."""
     return f"bucket-{zlib.crc32(symbol.encode()) % buckets:04}"
@@ -40,15 +42,19 @@ def pack(lines: Iterable[tuple[str, bytes]], record_bytes: int = RECORD_BYTES) -
     trade is for the processor to say.
     """
     open_records: dict[str, list[bytes]] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = {}  # with a newline behind every line, also the last
     for key, line in lines:
-        if key in open_records and sizes[key] + 1 + len(line) > record_bytes:
-            yield _record(key, open_records.pop(key))
-        if key not in open_records:
-            open_records[key] = []
-            sizes[key] = -1
-        open_records[key].append(line)
-        sizes[key] += 1 + len(line)
+        parts = open_records.get(key)
+        if parts is None:
+            open_records[key], sizes[key] = [line], len(line) + 1
+            continue
+        size = sizes[key] + len(line) + 1
+        if size - 1 <= record_bytes:
+            parts.append(line)
+            sizes[key] = size
+        else:
+            yield _record(key, parts)
+            open_records[key], sizes[key] = [line], len(line) + 1
     for key, parts in open_records.items():
         yield _record(key, parts)
 

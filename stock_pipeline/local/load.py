@@ -1,0 +1,265 @@
+"""The load: simulated trades through the local stack while everything that can fail does.
+
+Publishing and processing go on at the same time, and neither keeps what it is done with. Wiring and flow only: what
+fails is `faults`, what is there afterwards `load_findings`, whether it is right `load_report`.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import islice
+from random import Random
+
+from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.kinesis_stream import KinesisStream
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.errors import RetryableError
+from stock_pipeline.local.event_source_mapping import Batch, Plan
+from stock_pipeline.local.event_source_poller import EventSourcePoller
+from stock_pipeline.local.failure_destination import FailedBatch
+from stock_pipeline.local.faults import (
+    Faults,
+    FaultyFunction,
+    FaultyQueue,
+    FaultyRawStore,
+    FaultyStateStore,
+    FaultyStream,
+)
+from stock_pipeline.local.function_runtime import Handler
+from stock_pipeline.local.lambda_functions import poller
+from stock_pipeline.local.load_findings import (
+    given_up_lines,
+    given_up_records,
+    read_lake,
+    read_queue,
+    state_items,
+)
+from stock_pipeline.local.load_report import LoadReport, Traffic
+from stock_pipeline.local.poller_observer import SilentObserver
+from stock_pipeline.local.shard_lane import Backoff
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.local.step_display import Display
+from stock_pipeline.providers.broken_line import BrokenLine
+from stock_pipeline.providers.simulation_ledger import Ledger
+from stock_pipeline.providers.simulator import Arrival, Simulation, arrivals
+from stock_pipeline.streaming.back_off import back_off
+from stock_pipeline.streaming.processor import Processor
+from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport, Stream
+from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
+from stock_pipeline.streaming.trade_json import encode_trade
+
+SESSION_DATE = date(2018, 1, 2)
+
+PAGE_ARRIVALS = 20_000
+PAGE_SECONDS = 6
+"""What is not in the stream after that is kept in `failed/`."""
+
+STALLED_SECONDS = 180
+BACKOFF = Backoff(first_seconds=0.05, cap_seconds=1.0)
+"""Shorter pauses than in an account, so that a bad day fits into minutes."""
+
+
+class StalledError(RetryableError):
+    """Nothing was processed for minutes: look at what the event source poller reports."""
+
+
+def simulation(trades: int, symbols: int, seed: int, *, with_faults: bool) -> Simulation:
+    """A session of so many trades; with faults, its trades misbehave too."""
+    names = tuple(f"S{number:04}" for number in range(symbols))
+    if not with_faults:
+        return Simulation(names, SESSION_DATE, trades, seed)
+    return Simulation(
+        names,
+        SESSION_DATE,
+        trades,
+        seed,
+        repeated=0.01,
+        late=0.01,
+        reordered=0.1,
+        corrected=0.005,
+        cancelled=0.005,
+        broken=0.0005,
+    )
+
+
+class MeteredStream:
+    """Counts what the stream took, which is more than was published where an answer was lost."""
+
+    def __init__(self, inner: Stream) -> None:
+        self._inner = inner
+        self.records = 0
+        self.lines = 0
+
+    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
+        answers = self._inner.put(records)
+        for record, refused in zip(records, answers, strict=True):
+            if not refused:
+                self.records += 1
+                self.lines += record.lines
+        return answers
+
+
+class Progress(SilentObserver):
+    """Records that are done, for a display, and for whoever waits for them."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._changed = threading.Condition()
+        self._records = 0
+        self._stopped = False
+
+    def batch_finished(self, shard_id: str, batch: Batch, plan: Plan) -> None:  # noqa: ARG002
+        self._display.advanced(sum(record.data.count(b"\n") + 1 for record in plan.done))
+        self._add(len(plan.done))
+
+    def sent_to_destination(self, failed: FailedBatch) -> None:
+        self._add(len(failed.batch.records))
+
+    def stopped(self) -> None:
+        """Nothing more will be done."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def wait_for(self, records: int) -> None:
+        """Until so many records are done; `StalledError` if nothing happens for long, or nothing more will."""
+        with self._changed:
+            while self._records < records:
+                if self._stopped or not self._changed.wait(STALLED_SECONDS):
+                    raise StalledError(f"{self._records} of {records} records were processed, then nothing more")
+
+    def _add(self, records: int) -> None:
+        if records:
+            with self._changed:
+                self._records += records
+                self._changed.notify_all()
+
+
+@dataclass
+class Load:
+    """One run over a fresh stack. `faults` are over once everything was published and processed: what was given up then
+    goes into the stream again, as a redrive would bring it back."""
+
+    stack: LocalStack
+    simulation: Simulation
+    faults: Faults
+    display: Display
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        settings, clients = self.stack.settings, self.stack.clients
+        self._store = ObjectStore(clients.s3, settings.bucket_name)
+        self._queue = SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), self._store)
+        self._stream = MeteredStream(KinesisStream(clients.kinesis, settings.stream_name))
+        self._publisher = Publisher(
+            stream=FaultyStream(self._stream, self.faults),
+            leftovers=FailedZone(self._store, self._queue),
+            buckets=settings.partition_buckets,
+            now_ns=time.time_ns,
+            wait=back_off(time.sleep, Random(self.simulation.seed)),
+        )
+
+    def run(self) -> LoadReport:
+        progress = Progress(self.display)
+        processing = poller(self.stack, self._function(), progress, BACKOFF)
+        self.display.started("Publish and process", self.simulation.trades)
+        began = time.monotonic()
+        published = self._publish_while(processing, progress)
+        seconds = time.monotonic() - began
+        in_first_pass = self._stream.lines
+        counts = processing.counts
+        self.display.finished(
+            f"{in_first_pass:,} lines in {self._stream.records:,} records, {counts.invocations:,} calls"
+        )
+        self.faults.stop()
+        redriven = self._redrive(processing)
+        traffic = Traffic(
+            seconds=seconds,
+            records=self._stream.records,
+            invocations=processing.counts.invocations,
+            put_twice=in_first_pass - published.published,
+            redriven=redriven,
+        )
+        return self._measure(traffic)
+
+    def _publish_while(self, processing: EventSourcePoller, progress: Progress) -> PublishReport:
+        """Publish everything while the poller runs in a thread of its own, and wait until all of it is processed."""
+        stop = threading.Event()
+        thread = threading.Thread(target=_run, args=(processing, stop, progress), name="event source poller")
+        thread.start()
+        try:
+            published = self._publish()
+            progress.wait_for(self._stream.records)
+        finally:
+            stop.set()
+            thread.join()
+        return published
+
+    def _publish(self) -> PublishReport:
+        total = PublishReport(0, 0, 0, 0, 0)
+        rest = arrivals(self.simulation, time.time_ns(), self.ledger)
+        while page := list(islice(rest, PAGE_ARRIVALS)):
+            lines = self._lines(page)
+            total = total.plus(self._publisher.publish_lines(lines, time.time_ns() + PAGE_SECONDS * 10**9))
+            self.display.note(f"{total.lines:,} published")
+        return total
+
+    def _lines(self, page: Iterable[Arrival]) -> Iterator[tuple[str, bytes]]:
+        """Broken lines travel among the others of their symbol, so that good ones share a record with them."""
+        buckets = self.stack.settings.partition_buckets
+        for arrival in page:
+            line = arrival.line if isinstance(arrival, BrokenLine) else encode_trade(arrival)
+            yield partition_key(arrival.symbol, buckets), line
+
+    def _redrive(self, processing: EventSourcePoller) -> int:
+        """Put what was given up into the stream again, and process it; how many lines that were."""
+        self.display.started("Redrive what was given up")
+        lines = ((record.partition_key, line) for record in given_up_records(self._store) for line in record.lines)
+        report = self._publisher.publish_lines(lines, time.time_ns() + STALLED_SECONDS * 10**9)
+        processing.run_until_idle(timeout_seconds=STALLED_SECONDS)
+        self.display.finished(f"{report.published:,} lines")
+        return report.published
+
+    def _measure(self, traffic: Traffic) -> LoadReport:
+        self.display.started("Read the lake", self.ledger.rows)
+        lake = read_lake(self._store, self.display.advanced)
+        self.display.finished(f"{lake.rows_written:,} rows in {lake.files:,} raw files")
+        self.display.started("Read queue, failed/ and state")
+        queue = read_queue(self.stack)
+        given_up = given_up_lines(given_up_records(self._store), lake, queue)
+        items = state_items(self.stack)
+        self.display.finished(f"{queue.messages:,} messages, {len(items):,} items")
+        return LoadReport(
+            ledger=self.ledger,
+            traffic=traffic,
+            lake=lake,
+            queue=queue,
+            given_up=given_up,
+            items=items,
+            average_windows=self.stack.settings.moving_average_windows,
+            faults=self.faults.counts,
+        )
+
+    def _function(self) -> Handler:
+        """The processor as its Lambda wires it, with faults around each of its adapters."""
+        settings, clients = self.stack.settings, self.stack.clients
+        windows = settings.moving_average_windows
+        table = StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days)
+        processor = Processor(
+            dead_letters=FaultyQueue(self._queue, self.faults),
+            raw_store=FaultyRawStore(self._store, self.faults),
+            state_store=FaultyStateStore(table, self.faults),
+            average_windows=windows,
+            wait=back_off(time.sleep, Random(self.simulation.seed)),
+        )
+        return FaultyFunction(lambda event, _context: dict(processor.handle(event)), self.faults)
+
+
+def _run(processing: EventSourcePoller, stop: threading.Event, progress: Progress) -> None:
+    try:
+        processing.run(stop)
+    finally:
+        progress.stopped()

@@ -1,0 +1,190 @@
+"""What lake, queue, `failed/` and state hold after a load, measured from outside.
+
+Raw files are read one after the other; of their rows only 16 bytes each are kept. Nothing here knows what should be
+there: that is the ledger's business, and comparing the two `load_report`'s.
+"""
+
+import base64
+import io
+import json
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.lake_layout import FAILED_PREFIX, RAW_PREFIX, sequence_range_of_key
+from stock_pipeline.errors import PermanentError
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.providers.simulation_ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
+from stock_pipeline.streaming.rejection_message import KIND as REJECTED_RECORD
+
+RECEIVE_SECONDS = 600
+"""How long a message that was looked at stays hidden: longer than looking at all of them takes."""
+
+
+class OverlapError(PermanentError):
+    """Two raw files share some records but neither holds all of the other's: their rows can't be told apart."""
+
+
+class SequenceRange(NamedTuple):
+    """Records of one shard, first and last included."""
+
+    shard_id: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFindings:
+    """rows_written: in all raw files. rows_of_stream: without files whose records another file holds too, since a batch
+    that is tried again in parts is written again. digest: distinct rows."""
+
+    files: int
+    rows_written: int
+    rows_of_stream: int
+    digest: LakeDigest
+    ranges: tuple[SequenceRange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFindings:
+    """rejection_ids: lines that were rejected, wherever they stood. by_reason: distinct payloads."""
+
+    messages: int
+    rejection_ids: frozenset[str]
+    by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUpRecord:
+    """A record in `failed/`. `shard_id` and `sequence_number` are None if it never reached the stream."""
+
+    partition_key: str
+    data: bytes
+    shard_id: str | None = None
+    sequence_number: int | None = None
+
+    @property
+    def lines(self) -> list[bytes]:
+        return self.data.split(b"\n")
+
+
+def maximal_ranges(ranges: Sequence[SequenceRange]) -> list[SequenceRange]:
+    """Those that no other one holds, in order; `OverlapError` if two overlap otherwise. Batches of one poller never do:
+    it only ever splits them."""
+    kept: list[SequenceRange] = []
+    for found in sorted(set(ranges), key=lambda each: (each.shard_id, each.first, -each.last)):
+        before = kept[-1] if kept and kept[-1].shard_id == found.shard_id else None
+        if before is None or found.first > before.last:
+            kept.append(found)
+        elif found.last > before.last:
+            raise OverlapError(f"raw files of {before} and {found} overlap: run one event source poller at a time")
+    return kept
+
+
+def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows: None) -> LakeFindings:
+    """Every raw file, one after the other."""
+    keys = {SequenceRange(*sequence_range_of_key(listed.key)): listed.key for listed in store.list(RAW_PREFIX)}
+    ranges = maximal_ranges(list(keys))
+    outermost = set(ranges)
+    hashes: list[npt.NDArray[np.uint64]] = []
+    volumes: list[npt.NDArray[np.int64]] = []
+    rows_of_stream = 0
+    for covered, key in keys.items():
+        table = pq.read_table(io.BytesIO(store.get(key)), columns=list(HASHED_COLUMNS), partitioning=None)
+        hashes.append(_row_hashes(table))
+        volumes.append(pc.fill_null(table["volume"], 0).to_numpy())
+        rows_of_stream += table.num_rows if covered in outermost else 0
+        on_file(table.num_rows)
+    rows_written = sum(map(len, hashes))
+    distinct, places = np.unique(np.concatenate(hashes or [np.empty(0, np.uint64)]), return_index=True)
+    volume = int(np.concatenate(volumes or [np.empty(0, np.int64)])[places].sum())
+    # unsigned integers of numpy wrap around, which is the modulus
+    digest = LakeDigest(len(distinct), volume, int(distinct.sum(dtype=np.uint64)) % HASH_MODULUS)
+    return LakeFindings(len(keys), rows_written, rows_of_stream, digest, tuple(ranges))
+
+
+def read_queue(stack: LocalStack) -> QueueFindings:
+    """Every message of the dead-letter queue. They stay there, hidden for a while."""
+    sqs, url = stack.clients.sqs, stack.settings.require_dead_letter_queue_url()
+    messages = 0
+    rejection_ids: set[str] = set()
+    reasons: dict[str, str] = {}
+    while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=RECEIVE_SECONDS).get(
+        "Messages"
+    ):
+        for message in map(json.loads, (entry["Body"] for entry in received)):
+            messages += 1
+            if message.get("kind") == REJECTED_RECORD:
+                rejection_ids.add(message["rejection_id"])
+                reasons[message["payload_base64"]] = message["reason"]
+    return QueueFindings(messages, frozenset(rejection_ids), Counter(reasons.values()))
+
+
+def given_up_records(store: ObjectStore) -> Iterator[GivenUpRecord]:
+    """Every record in `failed/`: what the publisher could not put, and what the mapping gave up."""
+    for listed in store.list(FAILED_PREFIX):
+        document = json.loads(store.get(listed.key))
+        if document.get("kind") == "unpublished_records":
+            for record in document["records"]:
+                yield GivenUpRecord(record["partition_key"], base64.b64decode(record["data_base64"]))
+        else:
+            for record in json.loads(document["payload"])["Records"]:
+                kinesis = record["kinesis"]
+                yield GivenUpRecord(
+                    kinesis["partitionKey"],
+                    base64.b64decode(kinesis["data"]),
+                    record["eventID"].rpartition(":")[0],
+                    int(kinesis["sequenceNumber"]),
+                )
+
+
+def given_up_lines(records: Iterator[GivenUpRecord], lake: LakeFindings, queue: QueueFindings) -> int:
+    """Lines in `failed/` that are nowhere else: a batch may be given up after some of its effects are done."""
+    ends = [(covered.shard_id, covered.first) for covered in lake.ranges]
+    count = 0
+    for record in records:
+        if record.shard_id is None or record.sequence_number is None:
+            count += len(record.lines)
+            continue
+        place = bisect_right(ends, (record.shard_id, record.sequence_number)) - 1
+        if place >= 0:
+            covered = lake.ranges[place]
+            if covered.shard_id == record.shard_id and record.sequence_number <= covered.last:
+                continue
+        prefix = f"{record.shard_id}:{record.sequence_number}:"
+        count += sum(f"{prefix}{number}" not in queue.rejection_ids for number in range(len(record.lines)))
+    return count
+
+
+def state_items(stack: LocalStack) -> dict[tuple[str, str], dict[str, Any]]:
+    """The plain attributes of every item of the state table, by symbol and feed; numbers as decimals."""
+    pages = stack.clients.dynamodb.get_paginator("scan").paginate(TableName=stack.settings.state_table_name)
+    items = {}
+    for page in pages:
+        for item in page["Items"]:
+            plain = {name: _plain(value) for name, value in item.items()}
+            items[(plain["symbol"], plain["feed"])] = plain
+    return items
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    return Decimal(content) if kind == "N" else content
+
+
+def _row_hashes(table: pa.Table) -> npt.NDArray[np.uint64]:
+    table = table.set_column(
+        table.column_names.index("price"), "price", pc.multiply(table["price"], 10**6).cast(pa.int64())
+    )
+    columns = [table[name].to_pylist() for name in HASHED_COLUMNS]
+    return np.fromiter((row_hash(*row) for row in zip(*columns, strict=True)), np.uint64, count=table.num_rows)

@@ -1,0 +1,57 @@
+"""Steps on a terminal: what is under way, how far it is, how long it took. What the figures mean is known elsewhere."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+class Display(Protocol):
+    """Where work shows what it is doing."""
+
+    def started(self, step: str, total: int | None = None) -> None: ...
+    def advanced(self, amount: int) -> None: ...
+    def note(self, text: str) -> None: ...
+    def finished(self, result: str) -> None: ...
+
+
+class ConsoleDisplay:
+    """A line for each finished step; a bar and a spinner below while one is under way, where there is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._step = ""
+        self._began = 0.0
+
+    def __enter__(self) -> "ConsoleDisplay":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def started(self, step: str, total: int | None = None) -> None:
+        self._step, self._began = step, time.monotonic()
+        self._task = self._progress.add_task(step, total=total)
+
+    def advanced(self, amount: int) -> None:
+        self._progress.advance(self._task, amount)
+
+    def note(self, text: str) -> None:
+        self._progress.update(self._task, description=f"{self._step}: {text}")
+
+    def finished(self, result: str) -> None:
+        self._progress.remove_task(self._task)
+        seconds = time.monotonic() - self._began
+        self._console.print(f"  ✓ {self._step:<42} {seconds:5.1f} s  {result}", highlight=False, soft_wrap=True)

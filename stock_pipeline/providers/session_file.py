@@ -1,0 +1,102 @@
+"""Session files: a recorded session as Parquet or CSV, in the columns that `sample/README.md` describes.
+
+Types are settled here, so that whoever goes through the rows meets one form. What a row means is `replay`'s business.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from stock_pipeline.errors import InputFileError
+
+CSV_TYPES = {
+    "event_time": pa.timestamp("ns", tz="UTC"),
+    "symbol": pa.string(),
+    # more places than a price may have: a row with too many is refused for itself, not the whole file for it
+    "price": pa.decimal128(38, 12),
+    "size": pa.int64(),
+    "exchange": pa.string(),
+    "sale_condition": pa.string(),
+    "correction": pa.string(),
+    "sequence": pa.int64(),
+}
+
+COLUMNS = tuple(CSV_TYPES)
+
+CSV_SUFFIXES = (".csv", ".csv.gz")
+
+
+def read_session_file(path: Path) -> pa.Table:
+    """The columns of a session file, event_time as int64 nanoseconds UTC; `InputFileError` if it is none.
+
+    A name that ends in .csv or .csv.gz is read as CSV, any other as Parquet.
+    """
+    table = _read_csv(path) if path.name.lower().endswith(CSV_SUFFIXES) else _read_parquet(path)
+    repeated = sorted({name for name in COLUMNS if table.column_names.count(name) > 1})
+    if repeated:
+        raise InputFileError(f"{path} has more than one column {', '.join(repeated)}: keep one of them")
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputFileError(f"{path} lacks {', '.join(missing)}; a session file has {', '.join(COLUMNS)}")
+    table = table.select(COLUMNS)
+    _check_types(path, table.schema)
+    nanoseconds = pc.cast(table["event_time"], pa.timestamp("ns", tz="UTC")).cast(pa.int64())
+    table = table.set_column(0, "event_time", nanoseconds)
+    _check_sequence_is_a_key(path, table)
+    return table
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise InputFileError(f"{path} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputFileError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from None
+
+
+def _read_csv(path: Path) -> pa.Table:
+    try:
+        return pa_csv.read_csv(
+            path,
+            convert_options=pa_csv.ConvertOptions(
+                column_types=CSV_TYPES,
+                # only nothing is null: NA and NULL are ticker symbols
+                null_values=[""],
+                strings_can_be_null=True,
+                timestamp_parsers=[pa_csv.ISO8601],
+            ),
+        )
+    except FileNotFoundError:
+        raise InputFileError(f"{path} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputFileError(
+            f"{path} is no CSV file of a session: {_first_line(error)}; "
+            "stock_pipeline/providers/sample/README.md describes the columns"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _check_types(path: Path, schema: pa.Schema) -> None:
+    event_time = schema.field("event_time").type
+    if not pa.types.is_timestamp(event_time) or event_time.tz is None:
+        raise InputFileError(f"{path}: event_time is {event_time}; it takes timestamps with a time zone (UTC)")
+    for name in ("size", "sequence"):
+        if not pa.types.is_integer(schema.field(name).type):
+            raise InputFileError(f"{path}: {name} is {schema.field(name).type}; it takes whole numbers")
+
+
+def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:
+    keys = table.group_by(["symbol", "sequence"]).aggregate([([], "count_all")])
+    if keys.num_rows < table.num_rows:
+        repeated = keys.filter(pc.greater(keys["count_all"], 1)).slice(0, 1).to_pylist()[0]
+        raise InputFileError(
+            f"{path}: symbol {repeated['symbol']} has sequence {repeated['sequence']} {repeated['count_all']} times; "
+            "every row of a symbol needs its own, or real trades could not be told from repeats"
+        )

@@ -1,0 +1,136 @@
+"""The ledger of a simulation: what lake, queue and state must hold in the end, whatever happens on the way.
+
+Written while trades are made, when their last version is known at once: it needs none of the pipeline's own merging,
+sorting or averaging, and holds a few rows per symbol however many trades there are.
+"""
+
+import hashlib
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.trade import Trade
+
+HASH_MODULUS = 2**64
+
+KEPT_TRADES = 60
+"""Of each symbol: what the realtime state keeps for the longest average that can be set."""
+
+_MILLION = 10**6
+
+
+class LakeDigest(NamedTuple):
+    """Distinct rows, whatever their order and repeats. A row is one version of one trade.
+
+    row_hash: the sum of every row's `row_hash`, modulo 2^64. volume: the sum of their volumes.
+    """
+
+    rows: int
+    volume: int
+    row_hash: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedState:
+    """What the realtime table must show of a symbol: its newest trade that stands, and averages by window."""
+
+    latest: Trade | None
+    averages: dict[int, Decimal]
+    newest_event_ids: tuple[str, ...]
+
+
+@dataclass
+class Ledger:
+    """Counts and sums of what a simulation made. Complete once its last arrival was handed over."""
+
+    trades: int = 0
+    repeats: int = 0
+    late: int = 0
+    reordered: int = 0
+    corrected: int = 0
+    cancelled: int = 0
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    rows: int = 0
+    volume: int = 0
+    row_hash: int = 0
+    newest: dict[str, deque[Trade]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> int:
+        """Every line handed over: rows, repeats of rows, and lines that are no trades."""
+        return self.rows + self.repeats + self.rejected.total()
+
+    @property
+    def lake(self) -> LakeDigest:
+        return LakeDigest(self.rows, self.volume, self.row_hash)
+
+    def note_trade(self, standing: Trade) -> None:
+        """One trade in the version that stands in the end. The trades of a symbol come in their order."""
+        self.trades += 1
+        newest = self.newest.get(standing.symbol)
+        if newest is None:
+            newest = self.newest[standing.symbol] = deque(maxlen=KEPT_TRADES)
+        newest.append(standing)
+
+    def note_row(self, row: Trade) -> None:
+        """One version of one trade, the first time it is made."""
+        self.rows += 1
+        self.volume += row.volume or 0
+        self.row_hash = (self.row_hash + row_hash(*hashed_values(row))) % HASH_MODULUS
+
+    def expected_state(self, symbol: str, average_windows: tuple[int, ...]) -> ExpectedState:
+        newest = tuple(self.newest[symbol])[-window_capacity(average_windows) :]
+        standing = [trade for trade in newest if trade.status != "cancelled"]
+        averages = {}
+        for window in average_windows:
+            prices = [Fraction(trade.price) for trade in standing[-window:]]
+            if prices:
+                # Python rounds a fraction half to even
+                averages[window] = Decimal(round(sum(prices) / len(prices) * _MILLION)).scaleb(-6)
+        event_ids = tuple(trade.event_id for trade in newest)
+        return ExpectedState(standing[-1] if standing else None, averages, event_ids)
+
+
+HASHED_COLUMNS = (
+    "event_id",
+    "feed",
+    "symbol",
+    "event_time_ns",
+    "sequence",
+    "price",
+    "volume",
+    "exchange",
+    "conditions",
+    "tape",
+    "status",
+    "version",
+    "capture_mode",
+)
+"""Everything but the time of ingestion, which differs between two deliveries of one row."""
+
+
+def hashed_values(row: Trade) -> tuple[object, ...]:
+    return (
+        row.event_id,
+        row.feed,
+        row.symbol,
+        row.event_time_ns,
+        row.sequence,
+        int(row.price * _MILLION),
+        row.volume,
+        row.exchange,
+        row.conditions,
+        row.tape,
+        row.status,
+        row.version,
+        row.capture_mode,
+    )
+
+
+def row_hash(*values: object) -> int:
+    """A 64-bit hash of a row's values, the price in millionths: equal in any process, unlike Python's own."""
+    return int.from_bytes(hashlib.blake2b(repr(values).encode(), digest_size=8).digest(), "little")
