@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stock_pipeline.commands import dbt_parse, demo, load, redrive, stream
+from stock_pipeline.commands import catalog, compact, dbt_parse, demo, gc, load, redrive, stream
 from stock_pipeline.errors import StockPipelineError
 
-COMMANDS = (demo, load, stream, redrive, dbt_parse)
+COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, dbt_parse)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

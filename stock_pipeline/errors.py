@@ -44,3 +44,15 @@ class PublishConflictError(RetryableError):
 
 class ProofError(PermanentError):
     """A compacted file does not hold the trades of its inputs. Nothing was published; readers keep the old version."""
+
+
+class UnreadableInputError(PermanentError):
+    """Raw files that can't be read as trades; the message names them. Nothing was published."""
+
+
+class HeadLostError(PermanentError):
+    """A partition was published before, but its head is gone: publishing anew would lose what only its version has."""
+
+
+class IncompatibleSchemaError(PermanentError):
+    """A table's columns would change in a way that files which are there already do not follow."""

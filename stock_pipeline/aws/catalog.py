@@ -11,6 +11,7 @@ from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
 from stock_pipeline.domain.rejection import REJECTION_COLUMNS
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
+from stock_pipeline.errors import IncompatibleSchemaError, RetryableError
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 RAW_TABLE = "raw_trades"
 CURATED_TABLE = "trades"
 REJECTED_TABLE = "rejected_records"
+
+_PARTITIONS_A_CALL = 100
 
 _PROJECTED_YEARS = "2007,2035"
 """Athena walks every projected partition of a query that does not name its year: no more years than can have trades."""
@@ -102,6 +105,45 @@ class GlueCatalog:
             PartitionValueList=_values(session_date),
             PartitionInput=partition,
         )
+
+    def register(self, locations: Mapping[date, str]) -> int:
+        """Create the partitions that are not registered yet, 100 a call; how many were created. Those that are there
+        already keep their location."""
+        created = 0
+        sessions = sorted(locations)
+        for start in range(0, len(sessions), _PARTITIONS_A_CALL):
+            batch = sessions[start : start + _PARTITIONS_A_CALL]
+            errors = self.client.batch_create_partition(
+                DatabaseName=self.database,
+                TableName=CURATED_TABLE,
+                PartitionInputList=[
+                    {"Values": _values(session_date), "StorageDescriptor": _storage(locations[session_date], COLUMNS)}
+                    for session_date in batch
+                ],
+            ).get("Errors", [])
+            for error in errors:
+                detail = error.get("ErrorDetail", {})
+                if detail.get("ErrorCode") != "AlreadyExistsException":
+                    values = "-".join(error.get("PartitionValues", ()))
+                    raise RetryableError(f"partition {values} could not be registered ({detail}); run again")
+            created += len(batch) - len(errors)
+        return created
+
+    def evolve(self) -> None:
+        """Bring the tables' columns up to this version's. `IncompatibleSchemaError` unless columns are only added at
+        the end: files that are there already must stay readable."""
+        for wanted in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
+            table = self.client.get_table(DatabaseName=self.database, Name=wanted["Name"])["Table"]
+            held = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
+            columns = [(column["Name"], column.get("Type")) for column in wanted["StorageDescriptor"]["Columns"]]
+            if held == columns:
+                continue
+            if held != columns[: len(held)]:
+                raise IncompatibleSchemaError(
+                    f"table {wanted['Name']} has columns {held}, which {columns} would change: only add columns, and "
+                    "at the end"
+                )
+            self.client.update_table(DatabaseName=self.database, TableInput=wanted)
 
     def _projected(self, name: str, description: str, prefix: str, columns: Sequence[Column]) -> "TableInputTypeDef":
         location = f"s3://{self.bucket}/{prefix}"

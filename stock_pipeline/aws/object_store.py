@@ -1,7 +1,10 @@
 """Objects of the lake's bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -10,6 +13,13 @@ from stock_pipeline.errors import RetryableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+
+_PIECE_BYTES = 64 * 1024 * 1024
+"""An object up to this size is sent by one call, a larger one in parts: at most 10,000, which is 640 GB."""
+
+_KEYS_A_CALL = 1000
 
 
 class ObjectInfo(NamedTuple):
@@ -18,6 +28,7 @@ class ObjectInfo(NamedTuple):
     key: str
     size: int
     etag: str
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,27 @@ class ObjectStore:
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status == 412:
-                return False
-            if status == 409:
-                raise RetryableError(f"{key} is being written by somebody else; try again") from error
-            raise
+            return _condition_failed(error, key)
         return True
+
+    def replace(self, key: str, body: bytes, etag: str) -> bool:
+        """Write the object if it still is what was read with this etag; whether it was written."""
+        try:
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfMatch=etag)
+        except ClientError as error:
+            return _condition_failed(error, key)
+        return True
+
+    def upload_if_absent(self, key: str, path: Path) -> bool:
+        """`put_if_absent` of a file of any size, which is not read into memory."""
+        if path.stat().st_size <= _PIECE_BYTES:
+            with path.open("rb") as file:
+                try:
+                    self.client.put_object(Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*")
+                except ClientError as error:
+                    return _condition_failed(error, key)
+                return True
+        return self._upload_in_parts(key, path)
 
     def put(self, key: str, body: bytes) -> None:
         self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
@@ -55,14 +80,74 @@ class ObjectStore:
                 return None
             raise
 
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """The object and its etag, or None if there is none."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        return answer["Body"].read(), answer["ETag"].strip('"')
+
+    def download(self, key: str, path: Path, etag: str | None = None) -> None:
+        """Write the object to a file. `RetryableError` if it is gone, or no longer the one with this etag."""
+        try:
+            if etag is None:
+                body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            else:
+                body = self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+                raise RetryableError(f"{key} was removed or replaced meanwhile; try again") from error
+            raise
+        with path.open("wb") as file:
+            for piece in body.iter_chunks(1024 * 1024):
+                file.write(piece)
+
+    def copy(self, key: str, target: str) -> None:
+        self.client.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": key})
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the objects; one that is not there is no error."""
+        remaining = iter(keys)
+        while page := list(islice(remaining, _KEYS_A_CALL)):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in page], "Quiet": True}
+            )
+            for failed in answer.get("Errors", ()):
+                raise RetryableError(f"{failed.get('Key')} could not be deleted ({failed.get('Code')}); try again")
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object under a prefix, in key order."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
-                yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
+                yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+    def _upload_in_parts(self, key: str, path: Path) -> bool:
+        upload = self.client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+        parts: list[CompletedPartTypeDef] = []
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    number = len(parts) + 1
+                    answer = self.client.upload_part(
+                        Bucket=self.bucket, Key=key, UploadId=upload, PartNumber=number, Body=piece
+                    )
+                    parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except BaseException as error:
+            # parts of an upload that nobody completes are billed for ever
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+            if isinstance(error, ClientError):
+                return _condition_failed(error, key)
+            raise
+        return True
 
 
 @dataclass(frozen=True)
@@ -76,3 +161,13 @@ class BucketObjects:
 
     def put(self, key: str, body: bytes) -> None:
         self.store.put(key, body)
+
+
+def _condition_failed(error: ClientError, key: str) -> bool:
+    """False if the write's condition did not hold; raises whatever else went wrong."""
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status == 412 or error.response["Error"]["Code"] == "NoSuchKey":
+        return False
+    if status == 409:
+        raise RetryableError(f"{key} is being written by somebody else; try again") from error
+    raise error

@@ -1,4 +1,4 @@
-"""What compaction would do, decided from a listing and the published manifest alone.
+"""What compaction would do, decided from a listing, the partition's head and the published manifest alone.
 
 A version is named by the hash of all raw files that ever went into it, so the same files always name the same version:
 planning again after a success plans nothing, and planning again after a crash plans the same.
@@ -12,8 +12,10 @@ from datetime import date
 from typing import Any
 
 from stock_pipeline.domain.lake_layout import VersionPrefix
+from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.domain.trades_digest import TradesDigest
 
-LAYOUT = "trades-1"
+LAYOUT = "trades-2"
 """Part of every version's name: change it when the rows of a version would change for the same inputs."""
 
 
@@ -31,26 +33,39 @@ class Manifest:
     """What a curated version is made of; it lies beside the version's data.
 
     inputs: every raw file whose trades are in the version, those of earlier versions included.
+    set_aside: raw files that could not be read, and that an operator allowed to be missing.
     replaces: the version that it was built on, or None for the first.
-    rows, volume: of the version's data, after its proof.
+    digest: of the version's data, after its proof.
+    data_bytes: the size of the version's data.
     """
 
     session_date: date
     version: str
     replaces: str | None
     inputs: tuple[InputFile, ...]
-    rows: int
-    volume: int
+    set_aside: tuple[InputFile, ...]
+    digest: TradesDigest
+    data_bytes: int
+
+    @property
+    def settled_files(self) -> frozenset[InputFile]:
+        """The raw files that are dealt with."""
+        return frozenset(self.inputs + self.set_aside)
 
     def to_json(self) -> bytes:
-        document = asdict(self) | {"session_date": self.session_date.isoformat()}
+        document = asdict(self) | {
+            "session_date": self.session_date.isoformat(),
+            "digest": self.digest.to_document(),
+        }
         return json.dumps(document, indent=1).encode()
 
     @classmethod
     def from_json(cls, document: bytes) -> "Manifest":
         fields: dict[str, Any] = json.loads(document)
         fields["session_date"] = date.fromisoformat(fields["session_date"])
-        fields["inputs"] = tuple(InputFile(**entry) for entry in fields["inputs"])
+        fields["digest"] = TradesDigest.from_document(fields["digest"])
+        for name in ("inputs", "set_aside"):
+            fields[name] = tuple(InputFile(**entry) for entry in fields[name])
         return cls(**fields)
 
 
@@ -59,35 +74,53 @@ class CompactionPlan:
     """One partition's next version.
 
     base: the published version whose rows it starts from. new_files: raw files that are not in it yet.
-    inputs: all raw files that will be in the new version.
+    held, held_aside: the raw files that the base has, and those that it does without.
     """
 
-    target: VersionPrefix
+    session_date: date
+    generation: int
     base: VersionPrefix | None
     new_files: tuple[InputFile, ...]
-    inputs: tuple[InputFile, ...]
+    held: tuple[InputFile, ...] = ()
+    held_aside: tuple[InputFile, ...] = ()
+
+    def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
+        """All raw files that will be in the new version."""
+        return tuple(sorted({*self.held, *self.new_files} - unreadable))
+
+    def set_aside(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
+        return tuple(sorted({*self.held_aside, *unreadable}))
+
+    def target(self, unreadable: frozenset[InputFile] = frozenset()) -> VersionPrefix:
+        """Where the new version goes, if these of the new files turn out to be unreadable."""
+        version = version_of(self.session_date, self.generation, self.inputs(unreadable), self.set_aside(unreadable))
+        return VersionPrefix(self.session_date, version)
 
 
 def plan_compaction(
-    session_date: date, listing: Iterable[InputFile], published: Manifest | None
+    session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
 ) -> CompactionPlan | None:
     """The next version of a partition, or None if the published one has everything that is listed."""
-    held = frozenset(published.inputs) if published else frozenset()
+    held = published.settled_files if published else frozenset()
     new_files = tuple(sorted(set(listing) - held))
     if not new_files:
         return None
-    inputs = tuple(sorted(held.union(new_files)))
     return CompactionPlan(
-        target=VersionPrefix(session_date, version_of(session_date, inputs)),
+        session_date=session_date,
+        generation=head.generation,
         base=VersionPrefix(session_date, published.version) if published else None,
         new_files=new_files,
-        inputs=inputs,
+        held=published.inputs if published else (),
+        held_aside=published.set_aside if published else (),
     )
 
 
-def version_of(session_date: date, inputs: Iterable[InputFile]) -> str:
+def version_of(
+    session_date: date, generation: int, inputs: Iterable[InputFile], set_aside: Iterable[InputFile] = ()
+) -> str:
     """16 hexadecimal digits that stand for this set of raw files of this session."""
-    digest = hashlib.sha256(f"{LAYOUT} {session_date}\n".encode())
-    for file in sorted(inputs):
-        digest.update(f"{file.key} {file.etag} {file.size}\n".encode())
+    digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n".encode())
+    for kind, files in (("in", inputs), ("aside", set_aside)):
+        for file in sorted(files):
+            digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())
     return digest.hexdigest()[:16]

@@ -18,6 +18,9 @@ CURATED_FILE = "trades.parquet"
 MANIFEST_FILE = "_manifest.json"
 """The underscore keeps Athena from reading it as data."""
 
+HEAD_FILE = "_head.json"
+"""Which version of the partition is published; beside the versions."""
+
 _PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
 _RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)\.parquet$")
 _VERSION = re.compile(r"v=([0-9a-f]{16})/")
@@ -53,6 +56,10 @@ def curated_partition_prefix(session_date: date) -> str:
     return CURATED_PREFIX + partition_path(session_date)
 
 
+def head_key(session_date: date) -> str:
+    return curated_partition_prefix(session_date) + HEAD_FILE
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPrefix:
     """The place of one curated version: `curated/trades/year=…/month=…/day=…/v=<hash of its inputs>/`."""
@@ -79,6 +86,11 @@ def quarantine_key(
     """Rejected records of one batch, by the date of arrival, since they have no session; named like a raw object."""
     place = f"{QUARANTINE_PREFIX}{partition_path(arrival_date)}{shard_id}"
     return f"{place}-{first_sequence}-{last_sequence}-{content_hash}.parquet"
+
+
+def unreadable_key(key: str) -> str:
+    """Where a raw file that can't be read is kept, after its session was published without it."""
+    return f"{QUARANTINE_PREFIX}unreadable/{key}"
 
 
 def oversized_key(content_hash: str) -> str:

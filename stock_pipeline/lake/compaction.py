@@ -1,57 +1,47 @@
 """Compaction of one partition: plan, act, prove, publish.
 
-Readers follow the catalog's pointer, so nothing that happens here is visible before `publish`, which is one call. A
-crash at any point leaves the old version published; the next run plans the same version and writes it again.
+Readers follow the catalog's pointer, so nothing that happens here is visible before it moves, which is one call. A
+crash at any point leaves a whole version published; the next run plans the same version and goes on.
 """
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import NamedTuple, Protocol
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile, Manifest, plan_compaction
-from stock_pipeline.domain.lake_layout import VersionPrefix, raw_partition_prefix, version_of_key
-from stock_pipeline.errors import PublishConflictError
-from stock_pipeline.lake.proof import digest_of_inputs, prove
-from stock_pipeline.lake.trade_rows import one_row_per_event_id
-from stock_pipeline.trade_table import trade_schema
+from stock_pipeline.domain.lake_layout import (
+    MANIFEST_FILE,
+    VersionPrefix,
+    curated_partition_prefix,
+    raw_partition_prefix,
+)
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
+from stock_pipeline.lake.input_files import UnreadableFile, groups, read_group, read_in_pieces, unreadable_files
+from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.local_engine import LocalEngine
+from stock_pipeline.lake.partition_heads import HeldHead
+from stock_pipeline.lake.proof import prove
+from stock_pipeline.lake.publication import Publication
 
-ROW_GROUP_ROWS = 131_072
-"""Small enough that one symbol's day is a small part of the file, large enough to compress (128k to 256k measured)."""
+ATTEMPTS = 5
+"""How often a run plans again because another one published meanwhile."""
 
-_DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "exchange", "conditions", "tape", "status"]
-
-
-class _Listed(Protocol):
-    @property
-    def key(self) -> str: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-
-
-class Lake(Protocol):
-    def list(self, prefix: str) -> Iterable[_Listed]: ...
-    def get(self, key: str) -> bytes: ...
-    def put(self, key: str, body: bytes) -> None: ...
-    def uri(self, key: str) -> str: ...
-
-
-class Catalog(Protocol):
-    def published_location(self, session_date: date) -> str | None:
-        """The URI that the partition's readers are sent to, or None if it is not registered."""
-
-    def publish(self, session_date: date, location: str) -> None:
-        """Send readers of the partition there, in one step."""
+_DOWNLOADS = 16
 
 
 class CompactionReport(NamedTuple):
-    """What one compaction came to. `rows_in == rows_out + duplicates`."""
+    """What one compaction came to. `rows_in == rows_out + duplicates`.
+
+    unreadable: keys of the new files that the version does without.
+    published: False if the published version already had everything.
+    """
 
     session_date: date
     version: str
@@ -62,8 +52,18 @@ class CompactionReport(NamedTuple):
     rows_out: int
     duplicates: int
     volume: int
+    unreadable: tuple[str, ...]
     published: bool
-    """False if the published version already had everything."""
+
+
+class _Written(NamedTuple):
+    """A version that lies in the lake, proved."""
+
+    target: VersionPrefix
+    rows_in: int
+    unreadable: frozenset[InputFile]
+    digest: TradesDigest
+    data_bytes: int
 
 
 @dataclass(frozen=True)
@@ -71,42 +71,37 @@ class Compactor:
     """Compacts partitions of the lake's trades.
 
     progress: told the number of raw files read so far and in all.
+    scratch: where spilled rows go; the system's place for temporary files if not given.
     """
 
     lake: Lake
     catalog: Catalog
+    now: Callable[[], datetime]
     progress: Callable[[int, int], None] = lambda _done, _all: None
+    scratch: Path | None = None
+    engine: Callable[[date, Path], LocalEngine] = field(default=LocalEngine)
 
-    def compact(self, session_date: date) -> CompactionReport | None:
+    @property
+    def publication(self) -> Publication:
+        return Publication(self.lake, self.catalog, self.now)
+
+    def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport | None:
         """Bring the published version up to the raw files that are there now.
 
-        None if the session has no raw file at all. `ProofError` if what was written is not what was read, and
-        `PublishConflictError` if another run published meanwhile; readers keep the published version in both cases.
+        None if the session has no raw file at all. `UnreadableInputError` names files that can't be read, unless
+        `allow_missing`; `ProofError` if what was written is not what was read. Readers keep the old version then.
         """
-        published = self.published_manifest(session_date)
-        plan = plan_compaction(session_date, self.raw_listing(session_date), published)
-        if plan is None:
-            return _nothing_to_do(published) if published else None
-        rows = self._read(plan)
-        digest = digest_of_inputs(rows)
-        body = parquet_file(one_row_per_event_id(rows))
-        self.lake.put(plan.target.data_key, body)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt(session_date, allow_missing)
+            except PublishConflictError:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
 
-        written = pl.read_parquet(io.BytesIO(self.lake.get(plan.target.data_key)))
-        proven = prove(digest, written, session_date)
-        self._publish(plan, rows=proven.event_ids, volume=proven.volume)
-        return CompactionReport(
-            session_date=session_date,
-            version=plan.target.version,
-            files_in=len(plan.new_files),
-            bytes_in=sum(file.size for file in plan.new_files),
-            bytes_out=len(body),
-            rows_in=rows.height,
-            rows_out=proven.event_ids,
-            duplicates=rows.height - proven.event_ids,
-            volume=proven.volume,
-            published=True,
-        )
+    def plan(self, session_date: date) -> CompactionPlan | None:
+        """What `compact` would do now."""
+        return self._planned(self.publication.heads.read(session_date))[0]
 
     def raw_listing(self, session_date: date) -> Sequence[InputFile]:
         return [
@@ -116,55 +111,154 @@ class Compactor:
         ]
 
     def published_manifest(self, session_date: date) -> Manifest | None:
-        """The manifest of the version that readers see, or None if there is none yet."""
-        version = self._published_version(session_date)
-        if version is None:
+        """The manifest of the published version, or None if there is none yet."""
+        return self._manifest(self.publication.heads.read(session_date))
+
+    def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport | None:
+        self.publication.settle(session_date)
+        held = self.publication.heads.read(session_date)
+        plan, published = self._planned(held)
+        if plan is None:
+            return _nothing_to_do(published) if published else None
+        with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
+            written = self._write(plan, published, Path(folder), allow_missing)
+        manifest = Manifest(
+            session_date=session_date,
+            version=written.target.version,
+            replaces=plan.base.version if plan.base else None,
+            inputs=plan.inputs(written.unreadable),
+            set_aside=plan.set_aside(written.unreadable),
+            digest=written.digest,
+            data_bytes=written.data_bytes,
+        )
+        self.lake.put(written.target.manifest_key, manifest.to_json())
+        self.publication.publish(held, written.target.version)
+        return _report(plan, written)
+
+    def _planned(self, held: HeldHead) -> tuple[CompactionPlan | None, Manifest | None]:
+        published = self._manifest(held)
+        listing = self.raw_listing(held.session_date)
+        if published is None:
+            self._check_head_was_not_lost(held.session_date, listing)
+        return plan_compaction(held.session_date, listing, held.head, published), published
+
+    def _manifest(self, held: HeldHead) -> Manifest | None:
+        if held.head.version is None:
             return None
-        return Manifest.from_json(self.lake.get(VersionPrefix(session_date, version).manifest_key))
+        return Manifest.from_json(self.lake.get(VersionPrefix(held.session_date, held.head.version).manifest_key))
 
-    def _published_version(self, session_date: date) -> str | None:
-        location = self.catalog.published_location(session_date)
-        return version_of_key(location.rstrip("/") + "/") if location else None
+    def _check_head_was_not_lost(self, session_date: date, listing: Sequence[InputFile]) -> None:
+        """A first version is built on raw files alone, so none that an earlier version read may be gone."""
+        for listed in self.lake.list(curated_partition_prefix(session_date)):
+            if listed.key.endswith("/" + MANIFEST_FILE):
+                manifest = Manifest.from_json(self.lake.get(listed.key))
+                if not set(manifest.inputs) <= set(listing):
+                    raise HeadLostError(
+                        f"session {session_date} has version {manifest.version}, whose raw files are gone, but no "
+                        "head: run `stock-pipeline catalog rebuild` first"
+                    )
 
-    def _read(self, plan: CompactionPlan) -> pl.DataFrame:
-        frames = list(self._frames(plan))
-        return pl.concat(frames, rechunk=True)
+    def _write(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> _Written:
+        """Read the inputs, write the version unless it lies there already, and prove what lies there."""
+        engine = self.engine(plan.session_date, folder / "engine")
+        unreadable: dict[InputFile, str] = {}
+        engine.read(self._base_rows(plan, published, folder))
+        engine.read(self._new_rows(plan, folder, unreadable))
+        _check_unreadable(plan, unreadable, allow_missing)
+        target = plan.target(frozenset(unreadable))
+        expected = engine.write(folder / "written.parquet")
+        self.lake.upload_if_absent(target.data_key, folder / "written.parquet")
+        (folder / "written.parquet").unlink()
 
-    def _frames(self, plan: CompactionPlan) -> Iterator[pl.DataFrame]:
-        if plan.base is not None:
-            yield _frame(self.lake.get(plan.base.data_key))
-        for done, file in enumerate(plan.new_files, start=1):
-            yield _frame(self.lake.get(file.key))
+        stored = folder / "stored.parquet"
+        self.lake.download(target.data_key, stored)
+        digest = prove(expected, stored, plan.session_date, folder / "proof")
+        return _Written(target, engine.rows_in, frozenset(unreadable), digest, stored.stat().st_size)
+
+    def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
+        if plan.base is None or published is None:
+            return
+        path = folder / "base.parquet"
+        self.lake.download(plan.base.data_key, path)
+        rows = 0
+        for frame in read_in_pieces(path):
+            rows += frame.height
+            yield frame
+        path.unlink()
+        if rows != published.digest.rows:
+            raise ProofError(
+                f"session {plan.session_date}: version {plan.base.version} has {rows} rows, its manifest says "
+                f"{published.digest.rows}; nothing was published"
+            )
+
+    def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
+        """The rows of the new files; those that can't be read are put into `unreadable` with the reason."""
+        done = 0
+        for files, paths in self._downloaded(plan, folder):
+            try:
+                yield from read_group(paths, plan.session_date)
+            except UnreadableFile:
+                bad = {error.path: error.reason for error in unreadable_files(paths, plan.session_date)}
+                unreadable.update({file: bad[path] for file, path in zip(files, paths, strict=True) if path in bad})
+                good = [path for path in paths if path not in bad]
+                if good:
+                    yield from read_group(good, plan.session_date)
+            for path in paths:
+                path.unlink()
+            done += len(files)
             self.progress(done, len(plan.new_files))
 
-    def _publish(self, plan: CompactionPlan, rows: int, volume: int) -> None:
-        base_version = plan.base.version if plan.base else None
-        session_date = plan.target.session_date
-        manifest = Manifest(session_date, plan.target.version, base_version, plan.inputs, rows, volume)
-        self.lake.put(plan.target.manifest_key, manifest.to_json())
-        if self._published_version(session_date) != base_version:
-            raise PublishConflictError(f"session {session_date} was published by another run meanwhile; run again")
-        self.catalog.publish(session_date, self.lake.uri(plan.target.prefix))
+    def _downloaded(self, plan: CompactionPlan, folder: Path) -> Iterator[tuple[list[InputFile], list[Path]]]:
+        """Groups of files on disk; the next group is fetched while one is in use."""
+        place = folder / "inputs"
+        place.mkdir()
+        with ThreadPoolExecutor(_DOWNLOADS) as pool:
+            fetched: tuple[list[InputFile], list[Future[Path]]] | None = None
+            for number, files in enumerate(groups(plan.new_files)):
+                names = [place / f"{number}-{index}.parquet" for index in range(len(files))]
+                coming = [pool.submit(self._download, *pair) for pair in zip(files, names, strict=True)]
+                if fetched:
+                    yield fetched[0], [each.result() for each in fetched[1]]
+                fetched = files, coming
+            if fetched:
+                yield fetched[0], [each.result() for each in fetched[1]]
+
+    def _download(self, file: InputFile, path: Path) -> Path:
+        self.lake.download(file.key, path, file.etag)
+        return path
 
 
-def parquet_file(rows: pl.DataFrame) -> bytes:
-    """A curated data file: zstd, small row groups, a dictionary where values repeat, deltas for times."""
-    sink = io.BytesIO()
-    pq.write_table(
-        rows.to_arrow().cast(trade_schema()),
-        sink,
-        row_group_size=ROW_GROUP_ROWS,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=_DICTIONARY_COLUMNS,
-        column_encoding={"event_time": "DELTA_BINARY_PACKED", "event_time_ns": "DELTA_BINARY_PACKED"},
-        coerce_timestamps="us",
+def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], allow_missing: bool) -> None:
+    if not unreadable:
+        return
+    nothing_left = not plan.inputs(frozenset(unreadable))
+    if allow_missing and not nothing_left:
+        return
+    names = "; ".join(f"{file.key}: {reason}" for file, reason in sorted(unreadable.items()))
+    advice = (
+        "there is nothing else to publish"
+        if nothing_left
+        else "put them right, or publish the rest with --allow-missing"
     )
-    return sink.getvalue()
+    raise UnreadableInputError(
+        f"session {plan.session_date}: {len(unreadable)} raw files can't be read as trades ({names}); {advice}"
+    )
 
 
-def _frame(body: bytes) -> pl.DataFrame:
-    return pl.read_parquet(io.BytesIO(body), columns=trade_schema().names, hive_partitioning=False)
+def _report(plan: CompactionPlan, written: _Written) -> CompactionReport:
+    return CompactionReport(
+        session_date=plan.session_date,
+        version=written.target.version,
+        files_in=len(plan.new_files),
+        bytes_in=sum(file.size for file in plan.new_files),
+        bytes_out=written.data_bytes,
+        rows_in=written.rows_in,
+        rows_out=written.digest.rows,
+        duplicates=written.rows_in - written.digest.rows,
+        volume=written.digest.volume,
+        unreadable=tuple(sorted(file.key for file in written.unreadable)),
+        published=True,
+    )
 
 
 def _nothing_to_do(published: Manifest) -> CompactionReport:
@@ -174,9 +268,10 @@ def _nothing_to_do(published: Manifest) -> CompactionReport:
         files_in=0,
         bytes_in=0,
         bytes_out=0,
-        rows_in=published.rows,
-        rows_out=published.rows,
+        rows_in=published.digest.rows,
+        rows_out=published.digest.rows,
         duplicates=0,
-        volume=published.volume,
+        volume=published.digest.volume,
+        unreadable=(),
         published=False,
     )

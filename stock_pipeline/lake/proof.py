@@ -1,67 +1,133 @@
 """The proof that a written version holds exactly the trades of its inputs.
 
-It is computed from the bytes that were written, by other means than the compaction itself, and before anybody can read
-them through the catalog.
+What is expected comes from the inputs as they were read, by the hashes of their event ids and of their content, and by
+the domain's own rule where rows of one event id differ; sorting has no part in it. What is found comes from the
+written file alone. Equal hashes of content prove price, volume, time and every other column of every row.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
-from stock_pipeline.lake.trade_rows import PRECEDENCE, is_in_lake_order
+from stock_pipeline.lake.hash_spill import HashSpill
+from stock_pipeline.lake.row_hash import HASHED_COLUMNS, Hashes, column_array, hash_rows, hash_strings
+from stock_pipeline.trade_table import table_of_trades
+
+_BATCH_ROWS = 262_144
+
+_ORDER_COLUMNS = ("symbol", "event_time_ns", "sequence", "event_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What must be equal between inputs and output, whatever the order of rows.
+class ExpectedRows:
+    """Hashes of all input rows, repeats included, kept on disk until all have been read."""
 
-    id_hash: the wrapping sum of a 64-bit hash of each distinct event id.
-    volume: total shares of the standing rows.
-    """
+    def __init__(self, folder: Path) -> None:
+        self._spill = HashSpill(folder, columns=2)
+        self.rows_in = 0
 
-    event_ids: int
-    id_hash: int
-    volume: int
-    newest_event_time_ns: int
+    def add(self, rows: pa.Table, id_hashes: Hashes) -> None:
+        self._spill.add(id_hashes, hash_rows(rows, id_hashes))
+        self.rows_in += rows.num_rows
+
+    def contested(self) -> Hashes:
+        """The hashes (sorted) of event ids whose rows are not all alike: corrections, or a source's mistakes."""
+        return np.concatenate([np.empty(0, np.uint64), *(_contested(part) for part in self._spill.parts())])
+
+    def digest(self, contested: Hashes, candidates: Callable[[], Iterator[Trade]]) -> TradesDigest:
+        """Rows and hashes that the standing rows must have. candidates: every row of the contested event ids."""
+        total = TradesDigest()
+        for part in self._spill.parts():
+            ids = part[:, 0]
+            stands = np.ones(len(ids), bool)
+            stands[1:] = ids[1:] != ids[:-1]
+            stands &= ~np.isin(ids, contested, assume_unique=False)
+            total = total.plus(_hashes_digest(ids[stands], part[stands, 1]))
+        if len(contested):
+            standing: dict[str, Trade] = {}
+            for trade in candidates():
+                held = standing.get(trade.event_id)
+                if held is None or precedence(trade) > precedence(held):
+                    standing[trade.event_id] = trade
+            table = table_of_trades(list(standing.values()))
+            id_hashes = hash_strings(column_array(table["event_id"]))
+            total = total.plus(_hashes_digest(id_hashes, hash_rows(table, id_hashes)))
+        return total
 
 
-def digest_of_inputs(rows: pl.DataFrame) -> Digest:
-    """The digest of the rows that stand, found by elimination instead of sorting: of each event id's rows those stay
-    that are greatest in one column of the precedence after the other."""
-    count = pl.len().over("event_id")
-    repeated = rows.filter(count > 1)
-    for column in PRECEDENCE:
-        rank = pl.col(column).fill_null(-1) if column == "volume" else pl.col(column)
-        repeated = repeated.filter(rank == rank.max().over("event_id"))
-    once = rows.filter(count == 1)
-    return _digest(pl.concat([once, repeated.unique("event_id")]))
-
-
-def digest_of_output(rows: pl.DataFrame) -> Digest:
-    return _digest(rows)
-
-
-def prove(inputs: Digest, output: pl.DataFrame, session_date: date) -> Digest:
-    """The output's digest, or `ProofError` naming what differs."""
-    found = digest_of_output(output)
-    if found != inputs:
-        raise ProofError(f"session {session_date}: the inputs hold {inputs}, the written file {found}")
-    if output["event_id"].n_unique() != output.height:
-        raise ProofError(f"session {session_date}: the written file repeats event ids")
-    if output.height and output["session_date"].unique().to_list() != [session_date]:
-        raise ProofError(f"session {session_date}: the written file has trades of another session")
-    if not is_in_lake_order(output):
-        raise ProofError(f"session {session_date}: the written file is not sorted")
+def prove(expected: TradesDigest, written: Path, session_date: date, folder: Path) -> TradesDigest:
+    """The digest of the written file, or `ProofError` naming what is wrong. folder: for what memory should not hold."""
+    found = digest_of_file(written, session_date, folder)
+    for name in ("rows", "ids_hash", "rows_hash"):
+        if getattr(found, name) != getattr(expected, name):
+            raise ProofError(
+                f"session {session_date}: {name} of the inputs is {getattr(expected, name)}, of the written file "
+                f"{getattr(found, name)}; nothing was published"
+            )
     return found
 
 
-def _digest(rows: pl.DataFrame) -> Digest:
-    newest = rows["event_time_ns"].max()
-    return Digest(
-        event_ids=rows.height,
-        id_hash=int(rows["event_id"].hash(seed=0).sum()),
-        volume=int(rows["volume"].sum()),
-        newest_event_time_ns=newest if isinstance(newest, int) else 0,
+def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest:
+    """The file's digest, read a piece at a time; `ProofError` if it is out of order, repeats an event id, or has
+    trades of another session."""
+    ids = HashSpill(folder, columns=1)
+    total = TradesDigest()
+    last: pa.Table | None = None
+    columns = sorted({*HASHED_COLUMNS, "session_date"})
+    with pq.ParquetFile(
+        path, read_dictionary=["feed", "capture_mode", "exchange", "conditions", "tape", "status"]
+    ) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+            rows = pa.Table.from_batches([batch])
+            id_hashes = hash_strings(column_array(rows["event_id"]))
+            ids.add(id_hashes)
+            total = total.plus(_table_digest(rows, id_hashes))
+            days = pc.unique(rows["session_date"]).to_pylist()
+            if days not in ([session_date], []):
+                raise ProofError(
+                    f"session {session_date}: the written file has trades of {days}; nothing was published"
+                )
+            order = rows.select(_ORDER_COLUMNS)
+            if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
+                raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
+            last = order.slice(max(0, rows.num_rows - 1))
+    for part in ids.parts():
+        if (part[1:, 0] == part[:-1, 0]).any():
+            raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
+    return total
+
+
+def _table_digest(rows: pa.Table, id_hashes: Hashes) -> TradesDigest:
+    hashes = _hashes_digest(id_hashes, hash_rows(rows, id_hashes))
+    bounds = pc.min_max(rows["event_time_ns"]).as_py()
+    figures = TradesDigest(
+        volume=pc.sum(rows["volume"]).as_py() or 0, min_event_time_ns=bounds["min"], max_event_time_ns=bounds["max"]
     )
+    return hashes.plus(figures)
+
+
+def _hashes_digest(id_hashes: Hashes, row_hashes: Hashes) -> TradesDigest:
+    return TradesDigest(rows=len(id_hashes), ids_hash=int(id_hashes.sum()), rows_hash=int(row_hashes.sum()))
+
+
+def _contested(part: Hashes) -> Hashes:
+    ids, rows = part[:, 0], part[:, 1]
+    differs = (ids[1:] == ids[:-1]) & (rows[1:] != rows[:-1])
+    return np.unique(ids[1:][differs])
+
+
+def _is_ordered(rows: pa.Table) -> bool:
+    """Whether each row comes after the one before it; a comparison of neighbours, no sorting."""
+    earlier, later = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
+    after: pa.ChunkedArray | None = None
+    for name in reversed(_ORDER_COLUMNS):
+        greater = pc.greater(later[name], earlier[name])
+        after = greater if after is None else pc.or_(greater, pc.and_(pc.equal(later[name], earlier[name]), after))
+    return bool(pc.all(after).as_py()) if rows.num_rows > 1 else True

@@ -1,5 +1,8 @@
 """The lake's assets: raw trades, which the processor Lambda writes, and the compacted trades, which Dagster does."""
 
+import resource
+import sys
+import time
 from datetime import date
 
 import dagster as dg
@@ -52,11 +55,13 @@ def trades() -> dg.AssetsDefinition:
     def compacted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
         """Trades once each, sorted by symbol and time: the session's raw files compacted, proved and published."""
         session_date = date.fromisoformat(context.partition_key)
+        started = time.monotonic()
         report = lake.compactor().compact(session_date)
         if report is None:
             context.log.warning("session %s has no raw trades; nothing is published", session_date)
             return dg.MaterializeResult(metadata={"dagster/partition_row_count": 0})
-        return dg.MaterializeResult(metadata=compaction_metadata(report), data_version=dg.DataVersion(report.version))
+        metadata = compaction_metadata(report) | process_metadata(time.monotonic() - started)
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(report.version))
 
     return compacted
 
@@ -70,13 +75,25 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
         "duplicates": report.duplicates,
         "volume": report.volume,
         "files_in": report.files_in,
+        "files_out": int(report.published),
         "bytes_in": report.bytes_in,
         "bytes_out": report.bytes_out,
     }
     return {
         **{name: dg.MetadataValue.int(value) for name, value in numbers.items()},
+        "bytes_out_to_in": dg.MetadataValue.float(report.bytes_out / report.bytes_in if report.bytes_in else 1.0),
+        "unreadable": dg.MetadataValue.json(list(report.unreadable)),
         "published": dg.MetadataValue.bool(report.published),
         "version": dg.MetadataValue.text(report.version),
         "window_start": dg.MetadataValue.timestamp(start_ns / 1e9),
         "window_end": dg.MetadataValue.timestamp(end_ns / 1e9),
+    }
+
+
+def process_metadata(seconds: float) -> dict[str, dg.MetadataValue]:
+    """What the step took. The memory is the most that its process ever had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": dg.MetadataValue.float(round(seconds, 3)),
+        "peak_memory_bytes": dg.MetadataValue.int(peak if sys.platform == "darwin" else peak * 1024),
     }

@@ -2,6 +2,7 @@
 their own: `definitions` fills them from `Settings`.
 """
 
+from datetime import UTC, datetime
 from typing import cast
 
 import dagster as dg
@@ -30,4 +31,5 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Compactor(
             ObjectStore(clients.s3, self.bucket_name),
             GlueCatalog(clients.glue, self.database_name, self.bucket_name),
+            now=lambda: datetime.now(UTC),
         )

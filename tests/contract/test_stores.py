@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
-from stock_pipeline.errors import StateConflictError
+from stock_pipeline.errors import IncompatibleSchemaError, RetryableError, StateConflictError
 from stock_pipeline.streaming.record_packing import PackedRecord
 from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client, FakeSqsClient
 from tests.fakes.kinesis import FakeKinesis
@@ -159,6 +161,55 @@ def test_a_listing_names_the_objects_under_a_prefix_and_changes_with_their_conte
     assert after[1].etag != before[1].etag
 
 
+def test_an_object_is_replaced_only_by_who_read_it_last(object_store: Any) -> None:
+    assert object_store.read("head") is None
+    assert not object_store.replace("head", b"one", "0" * 32)
+    assert object_store.put_if_absent("head", b"one")
+    body, etag = object_store.read("head")
+    assert body == b"one"
+    assert object_store.replace("head", b"two", etag)
+    assert not object_store.replace("head", b"three", etag)
+    assert object_store.read("head")[0] == b"two"
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 6_000_000])
+def test_a_file_is_uploaded_once_and_downloaded_as_it_was(
+    object_store: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stock_pipeline.aws.object_store._PIECE_BYTES", 5 * 1024 * 1024)  # S3's smallest part
+    one, other, back = (tmp_path / name for name in ("one", "other", "back"))
+    one.write_bytes(bytes(range(250)) * (size // 250))
+    other.write_bytes(b"other" * (size // 5))
+    assert object_store.upload_if_absent("data", one)
+    assert not object_store.upload_if_absent("data", other)
+    etag = object_store.read("data")[1]
+    object_store.download("data", back, etag)
+    assert back.read_bytes() == one.read_bytes()
+    with pytest.raises(RetryableError, match="try again"):
+        object_store.download("data", back, "0" * 32)
+    with pytest.raises(RetryableError, match="try again"):
+        object_store.download("nothing", back)
+
+
+def test_more_objects_than_one_call_takes_are_deleted_and_missing_ones_are_no_error(object_store: Any) -> None:
+    for key in ("a/1", "a/2", "b/1"):
+        object_store.put(key, b"x")
+    object_store.copy("a/1", "c/1")
+    object_store.delete([*(f"none/{number}" for number in range(1500)), "a/1", "a/2"])
+    assert [listed.key for listed in object_store.list("")] == ["b/1", "c/1"]
+    object_store.delete([])
+
+
+def test_partitions_are_registered_in_batches_and_those_that_are_there_are_kept(catalog: Any) -> None:
+    days = list(trading_days(date(2018, 1, 2), date(2018, 12, 31)))
+    catalog.publish(days[3], "s3://bucket/published/")
+    locations = {day: f"s3://bucket/{day}/" for day in days}
+    assert catalog.register(locations) == len(days) - 1
+    assert catalog.register(locations) == 0
+    assert catalog.published_location(days[3]) == "s3://bucket/published/"
+    assert catalog.published_location(days[-1]) == f"s3://bucket/{days[-1]}/"
+
+
 def test_a_state_is_read_as_it_was_written(state_table: Any) -> None:
     written = state(1, 2).merged_with(
         [trade(2, version=1, status="cancelled", volume=None, capture_mode="quote")], WINDOWS
@@ -225,6 +276,27 @@ def test_creating_the_catalog_twice_keeps_it(clients: Clients) -> None:
     glue.publish(date(2018, 1, 2), "s3://bucket/a/")
     glue.create()
     assert glue.published_locations() == {date(2018, 1, 2): "s3://bucket/a/"}
+
+
+def test_a_table_gains_columns_and_never_loses_or_changes_one(clients: Clients) -> None:
+    glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+
+    def columns() -> list[str]:
+        table = clients.glue.get_table(DatabaseName=glue.database, Name="trades")["Table"]
+        return [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
+
+    every = columns()
+    older = glue.curated_table_input()
+    older["StorageDescriptor"]["Columns"] = list(older["StorageDescriptor"]["Columns"])[:-2]
+    clients.glue.update_table(DatabaseName=glue.database, TableInput=older)
+    glue.evolve()
+    assert columns() == every
+    other = glue.curated_table_input()
+    other["StorageDescriptor"]["Columns"] = [{"Name": "price", "Type": "double"}]
+    clients.glue.update_table(DatabaseName=glue.database, TableInput=other)
+    with pytest.raises(IncompatibleSchemaError, match="only add columns"):
+        glue.evolve()
 
 
 def test_documents_of_every_size_reach_the_queue_or_the_bucket_with_a_pointer(clients: Clients, bucket: str) -> None:

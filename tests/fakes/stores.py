@@ -1,32 +1,48 @@
 """In-memory twins of the AWS adapters, with failures on demand. The contract tests hold them to the real ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from hashlib import md5
+from pathlib import Path
 from typing import NamedTuple
 
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
-from stock_pipeline.errors import StateConflictError
+from stock_pipeline.errors import RetryableError, StateConflictError
 
 
 class Listed(NamedTuple):
     key: str
     size: int
     etag: str
+    modified: datetime
 
 
 class FakeObjectStore:
+    """`now`: the time that objects written from now on carry."""
+
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.modified: dict[str, datetime] = {}
+        self.now = datetime(2018, 1, 2, 22, tzinfo=UTC)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         if key in self.objects:
             return False
-        self.objects[key] = body
+        self.put(key, body)
         return True
+
+    def replace(self, key: str, body: bytes, etag: str) -> bool:
+        if key not in self.objects or _etag(self.objects[key]) != etag:
+            return False
+        self.put(key, body)
+        return True
+
+    def upload_if_absent(self, key: str, path: Path) -> bool:
+        return self.put_if_absent(key, path.read_bytes())
 
     def put(self, key: str, body: bytes) -> None:
         self.objects[key] = body
+        self.modified[key] = self.now
 
     def get(self, key: str) -> bytes:
         return self.objects[key]
@@ -34,14 +50,35 @@ class FakeObjectStore:
     def get_if_there(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        body = self.objects.get(key)
+        return None if body is None else (body, _etag(body))
+
+    def download(self, key: str, path: Path, etag: str | None = None) -> None:
+        body = self.objects.get(key)
+        if body is None or etag not in (None, _etag(body)):
+            raise RetryableError(f"{key} was removed or replaced meanwhile; try again")
+        path.write_bytes(body)
+
+    def copy(self, key: str, target: str) -> None:
+        self.put(target, self.objects[key])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.objects.pop(key, None)
+
     def list(self, prefix: str) -> Iterator[Listed]:
         for key in sorted(self.objects):
             if key.startswith(prefix):
                 body = self.objects[key]
-                yield Listed(key, len(body), md5(body, usedforsecurity=False).hexdigest())
+                yield Listed(key, len(body), _etag(body), self.modified[key])
 
     def uri(self, key: str) -> str:
         return f"s3://bucket/{key}"
+
+
+def _etag(body: bytes) -> str:
+    return md5(body, usedforsecurity=False).hexdigest()
 
 
 class FakeQueue:
@@ -85,3 +122,8 @@ class FakeCatalog:
     def publish(self, session_date: date, location: str) -> None:
         self.locations[session_date] = location
         self.publications += 1
+
+    def register(self, locations: Mapping[date, str]) -> int:
+        before = len(self.locations)
+        self.locations = {**locations, **self.locations}
+        return len(self.locations) - before

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def outcome(stack: LocalStack, seed: int) -> Outcome:
         assert processor.handle(kinesis_event(records, first=sequence)) == {"batchItemFailures": []}
         sequence += len(records)
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-    report = Compactor(lake, catalog).compact(SAMPLE_DATE)
+    report = Compactor(lake, catalog, lambda: datetime.now(UTC)).compact(SAMPLE_DATE)
     assert report is not None
     location = catalog.published_location(SAMPLE_DATE)
     assert location is not None

@@ -263,7 +263,7 @@ class Streaming(RuleBasedStateMachine):
         assert world.dynamodb.items == {(s.key.symbol, s.key.feed): world.table.item(s) for s in states}
         assert standing_rows(world.books.lake_rows()) == standing_rows(rows)
         for session_date, standing in sessions(rows).items():
-            report = Compactor(world.lake, self.catalog).compact(session_date)
+            report = Compactor(world.lake, self.catalog, now=world.time.now).compact(session_date)
             assert report is not None
             assert report.rows_out == len(standing)
             assert report.volume == sum(row.volume or 0 for row in standing)

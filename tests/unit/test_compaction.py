@@ -1,61 +1,23 @@
 """Compaction conserves the set of trades; planning twice plans nothing; a failure leaves the old version published."""
 
-import io
 from datetime import date
 from random import Random
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest, plan_compaction
-from stock_pipeline.domain.lake_layout import (
-    VersionPrefix,
-    curated_partition_prefix,
-    raw_key,
-    session_date_of_key,
-    version_of_key,
-)
-from stock_pipeline.domain.trade import Trade, precedence
-from stock_pipeline.errors import ProofError, PublishConflictError
-from stock_pipeline.lake.compaction import Compactor
-from stock_pipeline.lake.proof import digest_of_inputs, prove
-from stock_pipeline.lake.trade_rows import one_row_per_event_id
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trades_of_table
-from tests.fakes.stores import FakeCatalog, FakeObjectStore
+from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key, session_date_of_key, version_of_key
+from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.errors import HeadLostError, UnreadableInputError
+from tests.lake import SESSION, Lake, standing_trades
 from tests.strategies import trades
 from tests.trades import trade
 
-SESSION = date(2018, 1, 2)
-
 files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=12), min_size=1, max_size=5)
-
-
-def standing_rows(rows: list[Trade]) -> list[Trade]:
-    """The oracle: one row per event id by the domain's rule, in the lake's order."""
-    standing = {row.event_id: row for row in sorted(rows, key=precedence)}
-    return sorted(standing.values(), key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
-
-
-class Lake:
-    def __init__(self) -> None:
-        self.store, self.catalog = FakeObjectStore(), FakeCatalog()
-        self.compactor = Compactor(self.store, self.catalog)
-
-    def add(self, rows: list[Trade], number: int) -> None:
-        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), "0" * 16)
-        self.store.put(key, parquet_bytes(table_of_trades(rows)))
-
-    def read(self) -> list[Trade]:
-        """What a reader of the catalog sees."""
-        prefix = self.catalog.locations[SESSION].removeprefix("s3://bucket/")
-        (key,) = [listed.key for listed in self.store.list(prefix) if listed.key.endswith(".parquet")]
-        return trades_of_table(pl.read_parquet(io.BytesIO(self.store.get(key))).to_arrow().cast(SCHEMA))
-
-
-SCHEMA = table_of_trades([]).schema
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,19 +31,13 @@ def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_
         if data.draw(st.booleans()):
             lake.compactor.compact(SESSION)
     report = lake.compactor.compact(SESSION)
-    assert lake.read() == standing_rows([row for rows in split for row in rows])
+    assert lake.read() == standing_trades(row for rows in split for row in rows)
     assert report is not None
     assert report.rows_in == report.rows_out + report.duplicates
     manifest = lake.compactor.published_manifest(SESSION)
     assert manifest is not None
     assert len(manifest.inputs) == len(split)
-    assert manifest.rows == report.rows_out
-
-
-@given(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=20))
-def test_the_vectorised_rule_of_precedence_is_the_domains(rows: list[Trade]) -> None:
-    frame = pl.DataFrame(table_of_trades(rows))
-    assert trades_of_table(one_row_per_event_id(frame).to_arrow().cast(SCHEMA)) == standing_rows(rows)
+    assert manifest.digest.rows == report.rows_out
 
 
 def test_compacting_twice_is_a_no_op() -> None:
@@ -111,54 +67,127 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
     assert any(key.startswith(old.removeprefix("s3://bucket/")) for key in lake.store.objects)
 
 
+@pytest.mark.parametrize(
+    ("late", "stands"),
+    [
+        (trade(1, version=1, status="cancelled"), "late"),
+        (trade(1, price=trade(1).price - 1), "first"),
+        (trade(1, price=trade(1).price + 1), "late"),
+        (trade(1, event_time_ns=trade(1).event_time_ns + 1, version=0, price=trade(0).price), "late"),
+        (trade(1, event_time_ns=trade(1).event_time_ns - 1, version=9), "first"),
+        (trade(1, symbol="ZZZ"), "late"),
+        (trade(1, symbol="AAA"), "first"),
+        (trade(1, ingest_time_ns=trade(1).ingest_time_ns - 1000), "late"),
+    ],
+)
+def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
+    late: Trade, stands: str
+) -> None:
+    lake = Lake()
+    lake.add([trade(0), trade(1), trade(2)], 1)
+    lake.compactor.compact(SESSION)
+    lake.add([late], 2)
+    lake.compactor.compact(SESSION)
+    chosen = [row for row in lake.read() if row.event_id == late.event_id]
+    assert chosen == [late if stands == "late" else trade(1)]
+    assert lake.read() == standing_trades([trade(0), trade(1), trade(2), late])
+
+
 def test_a_session_without_raw_files_publishes_nothing() -> None:
     lake = Lake()
     assert lake.compactor.compact(SESSION) is None
     assert lake.catalog.locations == {}
 
 
-def test_a_version_published_by_another_run_meanwhile_is_not_overwritten() -> None:
+BROKEN = {
+    "empty": b"",
+    "truncated": None,
+    "no Parquet": b"symbol,price\nABC,1\n" * 10,
+    "another session": None,
+}
+
+
+def broken_file(kind: str, lake: Lake) -> bytes:
+    good = lake.store.get(lake.add([trade(7)], 99))
+    lake.store.delete([key for key in lake.store.objects if "-99-" in key])
+    if kind == "truncated":
+        return good[: len(good) // 2]
+    if kind == "another session":
+        lake.add([trade(7, event_time_ns=trade(7).event_time_ns + 86_400 * 10**9)], 98)
+        (key,) = [key for key in lake.store.objects if "-98-" in key]
+        body = lake.store.objects.pop(key)
+        return body
+    body = BROKEN[kind]
+    assert body is not None
+    return body
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator_allows_it_to_be_missing(
+    kind: str,
+) -> None:
     lake = Lake()
     lake.add([trade(1)], 1)
+    lake.compactor.compact(SESSION)
+    bad = lake.add_bytes(broken_file(kind, lake), 2)
+    lake.add([trade(2)], 3)
+    with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
+        lake.compactor.compact(SESSION)
+    assert bad in str(refused.value)
+    assert lake.read() == [trade(1)]
 
-    def publish_first(done: int, total: int) -> None:
-        lake.catalog.locations[SESSION] = f"s3://bucket/{curated_partition_prefix(SESSION)}v=0123456789abcdef/"
+    report = lake.compactor.compact(SESSION, allow_missing=True)
+    assert report is not None
+    assert report.unreadable == (bad,)
+    assert lake.read() == [trade(1), trade(2)]
+    again = lake.compactor.compact(SESSION)
+    assert again is not None
+    assert not again.published
 
-    racing = Compactor(lake.store, lake.catalog, progress=publish_first)
-    with pytest.raises(PublishConflictError, match="run again"):
-        racing.compact(SESSION)
-    assert lake.catalog.locations[SESSION].endswith("v=0123456789abcdef/")
+    # put right under the same key: it is another file
+    lake.add([trade(3)], 2)
+    lake.compactor.compact(SESSION)
+    assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-@pytest.mark.parametrize("damage", ["lost", "doubled", "swapped", "shares", "unsorted", "other session"])
-def test_the_proof_refuses_a_file_that_is_not_its_inputs(damage: str) -> None:
-    rows = [trade(n) for n in range(6)]
-    frame = pl.DataFrame(table_of_trades(rows))
-    written = {
-        "lost": frame.head(5),
-        "doubled": pl.concat([frame.head(5), frame.head(1)]),
-        "swapped": pl.DataFrame(table_of_trades([*rows[:5], trade(7)])),
-        "shares": pl.DataFrame(table_of_trades([*rows[:5], trade(5, volume=99)])),
-        "unsorted": frame.sample(fraction=1, shuffle=True, seed=1),
-        "other session": frame.with_columns(session_date=pl.lit(date(2018, 1, 3))),
-    }[damage]
-    prove(digest_of_inputs(frame), frame, SESSION)
-    with pytest.raises(ProofError, match="session 2018-01-02"):
-        prove(digest_of_inputs(frame), written, SESSION)
+def test_a_session_of_unreadable_files_alone_is_not_published_even_if_they_may_be_missing() -> None:
+    lake = Lake()
+    lake.add_bytes(b"nothing", 1)
+    with pytest.raises(UnreadableInputError, match="nothing else to publish"):
+        lake.compactor.compact(SESSION, allow_missing=True)
+    assert lake.catalog.locations == {}
+
+
+def test_a_lost_head_is_no_reason_to_publish_less_than_was_published_before() -> None:
+    lake = Lake()
+    first = lake.add([trade(1)], 1)
+    lake.compactor.compact(SESSION)
+    lake.store.delete([first, *(key for key in lake.store.objects if key.endswith("_head.json"))])
+    lake.add([trade(2)], 2)
+    with pytest.raises(HeadLostError, match="catalog rebuild"):
+        lake.compactor.compact(SESSION)
+    assert lake.read() == [trade(1)]
 
 
 def test_a_version_is_named_by_the_set_of_its_inputs() -> None:
     listing = [InputFile(f"raw/{n}", "etag", 1) for n in range(5)]
     shuffled = listing.copy()
     Random(1).shuffle(shuffled)
-    one, two = plan_compaction(SESSION, listing, None), plan_compaction(SESSION, shuffled, None)
+    head = PartitionHead()
+    one, two = plan_compaction(SESSION, listing, head, None), plan_compaction(SESSION, shuffled, head, None)
     assert one == two
     assert one is not None
-    rewritten = plan_compaction(SESSION, [*listing[:4], InputFile("raw/4", "other", 1)], None)
+    version = one.target().version
+    rewritten = plan_compaction(SESSION, [*listing[:4], InputFile("raw/4", "other", 1)], head, None)
+    emptied = plan_compaction(SESSION, listing, head.collecting(frozenset()), None)
     assert rewritten is not None
-    assert rewritten.target != one.target
-    manifest = Manifest(SESSION, one.target.version, None, one.inputs, 1, 1)
-    assert plan_compaction(SESSION, listing, manifest) is None
+    assert emptied is not None
+    others = {rewritten.target().version, emptied.target().version, one.target(frozenset(listing[:1])).version}
+    assert len(others | {version}) == 4
+
+    digest = TradesDigest(1, 2, 2**64 - 1, 2**63, 5, 6)
+    manifest = Manifest(SESSION, version, None, one.inputs(), (), digest, 7)
+    assert plan_compaction(SESSION, listing, head, manifest) is None
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 

@@ -1,0 +1,33 @@
+"""`stock-pipeline catalog`: the tables and partitions of the catalog."""
+
+import argparse
+
+from stock_pipeline.commands.parsers import Commands
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser("catalog", help="the lake's tables and partitions in the catalog")
+    actions = parser.add_subparsers(required=True, metavar="ACTION", title="actions")
+    rebuild = actions.add_parser(
+        "rebuild",
+        help="make the catalog anew from what lies in the lake",
+        description="Creates database and tables where they are missing, adds columns that are new, and registers "
+        "every session by its head, or by its manifests alone where the head is lost.",
+    )
+    rebuild.set_defaults(run=run)
+
+
+def run(_options: argparse.Namespace) -> int:
+    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
+    from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
+    from stock_pipeline.lake.publication import Publication
+
+    lake = lake_of_environment()
+    lake.catalog.create()
+    lake.catalog.evolve()
+    rebuilt = CatalogRebuild(Publication(lake.objects, lake.catalog, now)).run()
+    print(
+        f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
+        f"{rebuilt.heads:,} heads were made anew"
+    )
+    return 0

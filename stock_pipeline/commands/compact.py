@@ -1,0 +1,54 @@
+"""`stock-pipeline compact`: compact one session, or say what that would do."""
+
+import argparse
+from datetime import date
+
+from stock_pipeline.commands.parsers import Commands
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "compact",
+        help="compact, prove and publish one session's raw files",
+        description="Brings the published version of a session up to the raw files that are there now. Running it "
+        "twice, or twice at once, or again after a crash, is safe: readers see a whole version at all times.",
+    )
+    parser.add_argument(
+        "--session", type=date.fromisoformat, required=True, metavar="DATE", help="the session date, such as 2018-01-02"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="publish without the raw files that can't be read, and name them"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
+    from stock_pipeline.lake.compaction import Compactor
+
+    lake = lake_of_environment()
+    compactor = Compactor(lake.objects, lake.catalog, now)
+    session_date: date = options.session
+    if options.dry_run:
+        plan = compactor.plan(session_date)
+        if plan is None:
+            print(f"session {session_date}: nothing to do")
+            return 0
+        size = sum(file.size for file in plan.new_files)
+        base = f"version {plan.base.version}" if plan.base else "no version yet"
+        print(f"session {session_date}: {len(plan.new_files):,} raw files ({size:,} bytes) would be added to {base}")
+        return 0
+    report = compactor.compact(session_date, allow_missing=options.allow_missing)
+    if report is None:
+        print(f"session {session_date}: there are no raw files")
+    elif not report.published:
+        print(f"session {session_date}: version {report.version} has everything, {report.rows_out:,} rows")
+    else:
+        print(
+            f"session {session_date}: published version {report.version}, {report.rows_in:,} rows in = "
+            f"{report.rows_out:,} rows + {report.duplicates:,} duplicates, {report.bytes_out:,} bytes"
+        )
+        for key in report.unreadable:
+            print(f"  without {key}, which can't be read")
+    return 0

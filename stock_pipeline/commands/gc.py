@@ -1,0 +1,51 @@
+"""`stock-pipeline gc`: delete superseded versions and raw files that are in a published one."""
+
+import argparse
+
+from stock_pipeline.commands.parsers import Commands
+
+GRACE_DAYS = 3
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "gc",
+        help="delete superseded versions and compacted raw files after a grace period",
+        description="Deletes versions that were superseded, versions that a run left unpublished, and raw files whose "
+        "trades are in the published version, all of it only when the grace period has passed since.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
+    parser.add_argument(
+        "--grace-days",
+        type=float,
+        default=GRACE_DAYS,
+        metavar="N",
+        help=f"days to keep what was superseded; longer than any query or run lasts (default: {GRACE_DAYS})",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from datetime import timedelta
+
+    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
+    from stock_pipeline.lake.collection import Collector
+
+    if not 0 <= options.grace_days < 10_000:
+        from stock_pipeline.errors import SettingsError
+
+        raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
+    lake = lake_of_environment()
+    collector = Collector(lake.objects, lake.catalog, now, timedelta(days=options.grace_days))
+    would = "would delete" if options.dry_run else "deleted"
+    total = 0
+    for done in collector.collect(options.dry_run):
+        total += done.size
+        print(
+            f"session {done.session_date}: {would} {len(done.versions):,} versions and {done.raw_files:,} raw files, "
+            f"{done.size:,} bytes"
+        )
+        for key in done.set_aside:
+            print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
+    print(f"{would} {total:,} bytes in all")
+    return 0

@@ -1,0 +1,32 @@
+"""The lake of the settings, for the commands that work on it."""
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from stock_pipeline.aws.catalog import GlueCatalog
+    from stock_pipeline.aws.object_store import ObjectStore
+
+
+class LakeParts(NamedTuple):
+    objects: "ObjectStore"
+    catalog: "GlueCatalog"
+
+
+def lake_of_environment() -> LakeParts:
+    from stock_pipeline.aws.catalog import GlueCatalog
+    from stock_pipeline.aws.clients import Clients
+    from stock_pipeline.aws.object_store import ObjectStore
+    from stock_pipeline.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    clients = Clients(settings.aws_region)
+    return LakeParts(
+        ObjectStore(clients.s3, settings.bucket_name),
+        GlueCatalog(clients.glue, settings.database_name, settings.bucket_name),
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

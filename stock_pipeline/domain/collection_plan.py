@@ -1,0 +1,81 @@
+"""What garbage collection would delete of one partition, decided from its head, its listings and a clock's reading.
+
+Nothing that a pointer names goes, and nothing that a query which began before the last change may still be reading:
+the grace period is for those. A partition whose readers may still be on their way to the published version is left
+alone altogether.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.partition_head import PartitionHead
+
+
+@dataclass(frozen=True, slots=True)
+class VersionObjects:
+    """What lies under one version's prefix. newest: when the last of it was written."""
+
+    keys: tuple[str, ...]
+    size: int
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPlan:
+    """versions: superseded ones, and those that a run wrote and never published.
+    consumed: raw files whose trades are in the published version.
+    set_aside: unreadable raw files that it does without; they are moved, not deleted.
+    """
+
+    session_date: date
+    versions: Mapping[str, VersionObjects]
+    consumed: tuple[InputFile, ...]
+    set_aside: tuple[InputFile, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.versions or self.consumed or self.set_aside)
+
+    @property
+    def size(self) -> int:
+        files = (*self.consumed, *self.set_aside)
+        return sum(version.size for version in self.versions.values()) + sum(file.size for file in files)
+
+
+def plan_collection(
+    session_date: date,
+    head: PartitionHead,
+    published: Manifest | None,
+    catalog_version: str | None,
+    versions: Mapping[str, VersionObjects],
+    raw: Iterable[InputFile],
+    now: datetime,
+    grace: timedelta,
+) -> CollectionPlan:
+    """catalog_version: the version that the catalog sends readers to."""
+    nothing = CollectionPlan(session_date, {}, (), ())
+    if catalog_version != head.version or (head.version is not None and head.settled_at is None):
+        return nothing
+    latest = now - grace
+    superseded = {old.version: old.since for old in head.superseded}
+    old_versions = {
+        name: objects
+        for name, objects in versions.items()
+        if name != head.version and _before(superseded.get(name, objects.newest), latest)
+    }
+    if published is None or not _before(head.settled_at, latest):
+        return CollectionPlan(session_date, old_versions, (), ())
+    consumed, aside = frozenset(published.inputs), frozenset(published.set_aside)
+    listed = sorted(raw)
+    return CollectionPlan(
+        session_date,
+        old_versions,
+        tuple(file for file in listed if file in consumed),
+        tuple(file for file in listed if file in aside),
+    )
+
+
+def _before(time: datetime | None, latest: datetime) -> bool:
+    return time is not None and time <= latest

@@ -1,0 +1,79 @@
+"""The catalog made anew from what lies in the lake: heads where there are some, and manifests alone where not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import NamedTuple
+
+from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.head_choice import version_to_publish
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    MANIFEST_FILE,
+    VersionPrefix,
+    raw_partition_prefix,
+    session_date_of_key,
+)
+from stock_pipeline.errors import HeadLostError
+from stock_pipeline.lake.publication import Publication
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild came to. heads: those that had to be made anew."""
+
+    sessions: int
+    registered: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class CatalogRebuild:
+    publication: Publication
+
+    def run(self) -> Rebuilt:
+        """Register every session that has a published version, and send its readers there.
+
+        `HeadLostError`, after all others are done, for sessions of which no version is whole.
+        """
+        locations: dict[date, str] = {}
+        made, lost = 0, []
+        for session_date, keys in self._sessions():
+            held = self.publication.heads.read(session_date)
+            version = held.head.version
+            if version is None:
+                manifest = self._choose(session_date, keys)
+                if manifest is None:
+                    if _manifest_keys(keys):
+                        lost.append(session_date)
+                    continue
+                version = manifest.version
+                self.publication.heads.change(held, held.head.publishing(version))
+                made += 1
+            locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
+        registered = self.publication.catalog.register(locations)
+        for session_date in locations:
+            self.publication.settle(session_date)
+        if lost:
+            raise HeadLostError(
+                f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "
+                "deleted objects (bucket versioning keeps them), then run again"
+            )
+        return Rebuilt(len(locations), registered, made)
+
+    def _sessions(self) -> Iterator[tuple[date, list[str]]]:
+        keys = (listed.key for listed in self.publication.lake.list(CURATED_PREFIX))
+        for session_date, of_session in groupby(keys, key=session_date_of_key):
+            yield session_date, list(of_session)
+
+    def _choose(self, session_date: date, keys: Sequence[str]) -> Manifest | None:
+        lake = self.publication.lake
+        manifests = [Manifest.from_json(lake.get(key)) for key in _manifest_keys(keys)]
+        whole = [each for each in manifests if VersionPrefix(session_date, each.version).data_key in keys]
+        raw = [InputFile(each.key, each.etag, each.size) for each in lake.list(raw_partition_prefix(session_date))]
+        chosen = version_to_publish(manifests, raw)
+        return chosen if chosen in whole else version_to_publish(whole, raw)
+
+
+def _manifest_keys(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key.endswith("/" + MANIFEST_FILE)]

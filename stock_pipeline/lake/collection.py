@@ -1,0 +1,125 @@
+"""Garbage collection: deletes what `domain.collection_plan` says, partition by partition.
+
+A crash at any point leaves less to do. Before a version goes, the head's generation is raised, so that a run that might
+be writing the same version can't publish it, and plans again under another name.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+
+from stock_pipeline.domain.collection_plan import CollectionPlan, VersionObjects, plan_collection
+from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    MANIFEST_FILE,
+    VersionPrefix,
+    raw_partition_prefix,
+    session_date_of_key,
+    unreadable_key,
+    version_of_key,
+)
+from stock_pipeline.errors import PublishConflictError
+from stock_pipeline.lake.lake_access import Catalog, Lake, Listed
+from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+
+DEFAULT_GRACE = timedelta(days=3)
+"""Athena stops a query after 30 minutes, and a Dagster run takes hours; days leave room to look into a mishap."""
+
+
+class Collected(NamedTuple):
+    """What was deleted of one session, or would be."""
+
+    session_date: date
+    versions: tuple[str, ...]
+    raw_files: int
+    set_aside: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Collector:
+    lake: Lake
+    catalog: Catalog
+    now: Callable[[], datetime]
+    grace: timedelta = DEFAULT_GRACE
+
+    def collect(self, dry_run: bool = False) -> Iterator[Collected]:
+        """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
+        for session_date, listed in self._sessions():
+            held = self._heads.read(session_date)
+            plan = self._plan(held, listed)
+            if plan.is_empty or not (dry_run or self._deleted(held, plan)):
+                continue
+            aside = tuple(file.key for file in plan.set_aside)
+            yield Collected(session_date, tuple(sorted(plan.versions)), len(plan.consumed), aside, plan.size)
+
+    @property
+    def _heads(self) -> PartitionHeads:
+        return PartitionHeads(self.lake)
+
+    def _sessions(self) -> Iterator[tuple[date, list[Listed]]]:
+        """Sessions with curated objects. A key begins with its partition, so those of one lie together."""
+        listing = self.lake.list(CURATED_PREFIX)
+        for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
+            yield session_date, list(listed)
+
+    def _plan(self, held: HeldHead, listed: Iterable[Listed]) -> CollectionPlan:
+        session_date, head = held.session_date, held.head
+        published = None
+        if head.version is not None:
+            manifest_key = VersionPrefix(session_date, head.version).manifest_key
+            published = Manifest.from_json(self.lake.get(manifest_key))
+        location = self.catalog.published_location(session_date)
+        raw, versions = self._raw(session_date), _versions(listed)
+        if published is None:
+            versions = {name: each for name, each in versions.items() if self._is_replaceable(each, frozenset(raw))}
+        return plan_collection(
+            session_date=session_date,
+            head=head,
+            published=published,
+            catalog_version=version_of_key(location.rstrip("/") + "/") if location else None,
+            versions=versions,
+            raw=raw,
+            now=self.now(),
+            grace=self.grace,
+        )
+
+    def _is_replaceable(self, version: VersionObjects, raw: frozenset[InputFile]) -> bool:
+        """Whether all that a version was made of is still there. Where nothing is published, it may be all there is."""
+        manifests = (key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
+        return all(raw.issuperset(Manifest.from_json(self.lake.get(key)).inputs) for key in manifests)
+
+    def _raw(self, session_date: date) -> list[InputFile]:
+        listing = self.lake.list(raw_partition_prefix(session_date))
+        return [InputFile(listed.key, listed.etag, listed.size) for listed in listing]
+
+    def _deleted(self, held: HeldHead, plan: CollectionPlan) -> bool:
+        """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
+        if plan.versions:
+            try:
+                self._heads.change(held, held.head.collecting(frozenset(plan.versions)))
+            except PublishConflictError:
+                return False
+        for version in plan.versions.values():
+            # the manifest first: a version is never taken for whole when it is not
+            self.lake.delete(key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
+            self.lake.delete(version.keys)
+        for file in plan.set_aside:
+            self.lake.copy(file.key, unreadable_key(file.key))
+        # A raw key is written only while it is free, so what was listed is what is deleted.
+        self.lake.delete(file.key for file in (*plan.set_aside, *plan.consumed))
+        return True
+
+
+def _versions(listed: Iterable[Listed]) -> dict[str, VersionObjects]:
+    found: dict[str, VersionObjects] = {}
+    for each in listed:
+        version = version_of_key(each.key)
+        if version is not None:
+            held = found.get(version, VersionObjects((), 0, each.modified))
+            newest = max(held.newest, each.modified)
+            found[version] = VersionObjects((*held.keys, each.key), held.size + each.size, newest)
+    return found

@@ -1,0 +1,128 @@
+"""Reading the lake's files as trades, a bounded number of rows at a time, and naming those that can't be read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.trade_table import trade_schema
+
+BATCH_ROWS = 524_288
+
+_FILES_AT_ONCE = 64
+_BYTES_AT_ONCE = 12_000_000
+
+
+class UnreadableFile(Exception):
+    """A file does not hold trades of its session; the message says why. Never leaves this package."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.reason = reason
+
+
+def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
+    """The files in groups that are read together: many small ones, or a large one by itself.
+
+    Many small files are read by one call, since opening them one by one costs as much as compacting them.
+    """
+    group: list[InputFile] = []
+    for file in files:
+        if group and (len(group) == _FILES_AT_ONCE or sum(each.size for each in group) + file.size > _BYTES_AT_ONCE):
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
+
+
+def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFrame]:
+    """The rows of a group; `UnreadableFile` before the first row if one is no file of the session's trades."""
+    if len(paths) > 1:
+        yield _read_small(paths, session_date)
+    else:
+        for path in paths:
+            _check_whole(path, session_date)
+            yield from read_in_pieces(path)
+
+
+def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=trade_schema().names, use_threads=False):
+            yield _frame(pa.Table.from_batches([batch]))
+
+
+def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[UnreadableFile]:
+    """Those of the files that are no files of trades of the session."""
+    for path in paths:
+        try:
+            _check_whole(path, session_date)
+        except UnreadableFile as error:
+            yield error
+
+
+def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
+    try:
+        rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).select(trade_schema().names).collect()
+        rows = _frame(rows.to_arrow()) if rows.schema != _schema() else rows
+        reason = _wrong_rows(rows, session_date)
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        reason = _one_line(error)
+    if reason is None:
+        return rows
+    for path in paths:
+        _check_whole(path, session_date)
+    raise UnreadableFile(paths[0], reason)
+
+
+def _check_whole(path: Path, session_date: date) -> None:
+    """Read every page of the file, as a compaction would."""
+    try:
+        for rows in read_in_pieces(path):
+            reason = _wrong_rows(rows, session_date)
+            if reason is not None:
+                raise UnreadableFile(path, reason)
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        raise UnreadableFile(path, _one_line(error)) from error
+
+
+def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
+    """Why the rows can't be trades of the session, or None."""
+    start_ns, end_ns = session_bounds_ns(session_date)
+    required = [name for name in rows.columns if name != "volume"]
+    of_session = (pl.col("session_date") == session_date) & pl.col("event_time_ns").is_between(
+        start_ns, end_ns, closed="left"
+    )
+    same_time = pl.col("event_time").to_physical() == pl.col("event_time_ns") // 1000
+    nulls, strangers, torn = rows.select(
+        pl.sum_horizontal(pl.col(required).null_count()).alias("nulls"),
+        (~of_session).sum().alias("strangers"),
+        (~same_time).sum().alias("torn"),
+    ).row(0)
+    if nulls:
+        return f"{nulls} values are null that may not be"
+    if strangers:
+        return f"{strangers} rows are not of session {session_date}"
+    if torn:
+        return f"{torn} rows have an event_time that is not their event_time_ns"
+    return None
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    """As polars reads the lake's files; a file with other types than the catalog's is refused here."""
+    return pl.DataFrame(table.cast(pa.schema([field.with_nullable(True) for field in trade_schema()])))
+
+
+def _schema() -> pl.Schema:
+    return pl.DataFrame(trade_schema().empty_table()).schema
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]

@@ -1,0 +1,94 @@
+"""The engine `local`: compacts a session on this machine, in memory that does not grow with the day.
+
+Rows are packed, written to disk as sorted runs, and read back range by range, each range as large as memory should
+hold; the number of ranges follows the number of rows.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.lake.curated_file import ROW_GROUP_ROWS, curated_writer
+from stock_pipeline.lake.packed_rows import Packing
+from stock_pipeline.lake.proof import ExpectedRows
+from stock_pipeline.lake.row_hash import Hashes, column_array, hash_strings
+from stock_pipeline.lake.sorted_runs import SortedRuns
+from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, without_rows
+from stock_pipeline.trade_table import trades_of_table
+
+RUN_ROWS = 524_288
+RANGE_ROWS = 1_048_576
+
+
+class LocalEngine:
+    """One session's compaction: `read` all rows, then `write` those that stand.
+
+    folder: an empty one, for spilled rows. run_rows, range_rows: how many rows are in memory at once.
+    """
+
+    def __init__(
+        self, session_date: date, folder: Path, run_rows: int = RUN_ROWS, range_rows: int = RANGE_ROWS
+    ) -> None:
+        self._packing = Packing(session_date)
+        self._runs = SortedRuns(folder / "runs", self._packing)
+        self._expected = ExpectedRows(folder / "inputs")
+        self._run_rows, self._range_rows = run_rows, range_rows
+
+    @property
+    def rows_in(self) -> int:
+        return self._expected.rows_in
+
+    def read(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Take in rows with the columns of `trade_schema`."""
+        held: list[pl.DataFrame] = []
+        for frame in frames:
+            for start in range(0, frame.height, self._run_rows):
+                held.append(self._packed(frame.slice(start, self._run_rows)))
+                if sum(piece.height for piece in held) >= self._run_rows:
+                    self._runs.add(pl.concat(held))
+                    held = []
+        if held:
+            self._runs.add(pl.concat(held))
+
+    def write(self, path: Path) -> TradesDigest:
+        """Write the rows that stand as a curated file; the rows and hashes that the file must have."""
+        contested = self._expected.contested()
+        candidates = self._runs.rows_with(contested) if len(contested) else None
+        losing = None if candidates is None else losing_rows(candidates, self._packing)
+        with curated_writer(path) as writer:
+            for table in self._row_groups(losing):
+                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        return self._expected.digest(contested, lambda: self._trades(candidates))
+
+    def _packed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+        id_hashes: Hashes = hash_strings(column_array(table["event_id"]))
+        self._expected.add(table, id_hashes)
+        return self._packing.pack(rows, id_hashes)
+
+    def _row_groups(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
+        """The standing rows in the lake's order, cut into whole row groups across the ranges."""
+        carried: pl.DataFrame | None = None
+        for key_range in self._runs.ranges(self._range_rows):
+            packed = self._runs.read(key_range)
+            if losing is not None and losing.height:
+                packed = without_rows(packed, losing, self._packing)
+            rows = standing_rows(packed, self._packing)
+            rows = rows if carried is None else pl.concat([carried, rows])
+            whole = rows.height // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+            yield from self._packing.tables(rows.head(whole), ROW_GROUP_ROWS)
+            # a copy of its own: a slice would keep the range in memory
+            carried = rows.slice(whole).clone()
+        if carried is not None and carried.height:
+            yield from self._packing.tables(carried, ROW_GROUP_ROWS)
+
+    def _trades(self, candidates: pl.DataFrame | None) -> Iterator[Trade]:
+        if candidates is None:
+            return
+        for table in self._packing.tables(candidates, 10_000):
+            yield from trades_of_table(table)

@@ -1,0 +1,45 @@
+"""Reading and changing the heads of curated partitions: each is written only if it still is what was read."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from stock_pipeline.domain.lake_layout import head_key
+from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.errors import PublishConflictError
+
+
+class HeadObjects(Protocol):
+    def read(self, key: str) -> tuple[bytes, str] | None: ...
+    def put_if_absent(self, key: str, body: bytes) -> bool: ...
+    def replace(self, key: str, body: bytes, etag: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeldHead:
+    """A head as it was read; `etag` None if there was none."""
+
+    session_date: date
+    head: PartitionHead
+    etag: str | None
+
+
+@dataclass(frozen=True)
+class PartitionHeads:
+    objects: HeadObjects
+
+    def read(self, session_date: date) -> HeldHead:
+        found = self.objects.read(head_key(session_date))
+        if found is None:
+            return HeldHead(session_date, PartitionHead(), None)
+        return HeldHead(session_date, PartitionHead.from_json(found[0]), found[1])
+
+    def change(self, held: HeldHead, head: PartitionHead) -> None:
+        """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
+        key, body = head_key(held.session_date), head.to_json()
+        if held.etag is None:
+            changed = self.objects.put_if_absent(key, body)
+        else:
+            changed = self.objects.replace(key, body, held.etag)
+        if not changed:
+            raise PublishConflictError(f"session {held.session_date} was changed by another run meanwhile; run again")

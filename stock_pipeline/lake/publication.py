@@ -1,0 +1,63 @@
+"""Publishing a version: first the head, on condition, then the catalog, until it says what the head says.
+
+The catalog's partition can't be changed on condition. A run that was overtaken may therefore write an old location over
+a new one; but whoever writes the catalog reads the head again afterwards and corrects what differs, so the last one to
+write leaves it right. Should that one die in between, readers have an old version, whole, until the next run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from stock_pipeline.domain.lake_layout import VersionPrefix, version_of_key
+from stock_pipeline.errors import PublishConflictError, RetryableError
+from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+
+_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Publication:
+    lake: Lake
+    catalog: Catalog
+    now: Callable[[], datetime]
+
+    @property
+    def heads(self) -> PartitionHeads:
+        return PartitionHeads(self.lake)
+
+    def publish(self, held: HeldHead, version: str) -> None:
+        """Make the version the published one, unless the head changed since it was read (`PublishConflictError`)."""
+        self.heads.change(held, held.head.publishing(version))
+        self.settle(held.session_date)
+
+    def settle(self, session_date: date) -> None:
+        """Send readers where the head says, if they are not sent there already."""
+        for _ in range(_ROUNDS):
+            held = self.heads.read(session_date)
+            if held.head.version is None or self._is_settled(held):
+                return
+        raise RetryableError(f"session {session_date} is being published by other runs all the time; try again")
+
+    def _is_settled(self, held: HeldHead) -> bool:
+        """One round: bring head and catalog one step nearer to each other; whether they agree."""
+        head, session_date = held.head, held.session_date
+        wanted = self.lake.uri(VersionPrefix(session_date, str(head.version)).prefix)
+        location = self.catalog.published_location(session_date)
+        try:
+            if location == wanted:
+                if head.settled_at is None:
+                    self.heads.change(held, head.settled(self.now()))
+                return True
+            if head.settled_at is not None:
+                self.heads.change(held, head.unsettled(_version(location)))
+            else:
+                self.catalog.publish(session_date, wanted)
+        except PublishConflictError:
+            pass
+        return False
+
+
+def _version(location: str | None) -> str | None:
+    return version_of_key(location.rstrip("/") + "/") if location else None

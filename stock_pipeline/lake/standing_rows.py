@@ -1,0 +1,84 @@
+"""Which rows stand: one for each event id, chosen by the rule of `domain.trade.precedence`.
+
+Rows that repeat an event id are of two kinds. A redelivery or a correction has its original's symbol, time and
+sequence, so that sorting makes them neighbours. A row that gives a known event id another symbol or time, which a
+correct source never sends, can lie anywhere: such rows are looked for by hash, and dropped before sorting.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from stock_pipeline.lake.packed_rows import Packing
+
+LAKE_ORDER = ("symbol", "event_time_ns", "sequence", "event_id")
+
+PRECEDENCE = (
+    "event_time_ns",
+    "sequence",
+    "version",
+    "status",
+    "price",
+    "volume",
+    "exchange",
+    "conditions",
+    "tape",
+    "capture_mode",
+    "feed",
+    "symbol",
+)
+
+
+def standing_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+    """The rows in the lake's order, of neighbours with one event id the one that stands."""
+    keys = packing.sort_keys(packed)
+    order = np.argsort(keys)
+    same = keys[order[1:]] == keys[order[:-1]]
+    tied = np.zeros(len(order), bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    if not same.any():
+        return packed[order]
+    places = np.flatnonzero(tied)
+    chosen = _resolved(packed[order[places]], keys[order[places]], packing)
+    # rows that stand take the first places of their key's; the places left over are those of rows that don't
+    starts = np.concatenate([[True], keys[order[places]][1:] != keys[order[places]][:-1]])
+    group_of_place = np.cumsum(starts) - 1
+    group_of_chosen = group_of_place[chosen]
+    first_place = np.flatnonzero(starts)
+    rank_in_group = np.arange(len(chosen)) - np.searchsorted(group_of_chosen, group_of_chosen)
+    kept = np.full(len(order), -1, np.int64)
+    kept[~tied] = order[~tied]
+    kept[places[first_place[group_of_chosen] + rank_in_group]] = order[places[chosen]]
+    return packed[kept[kept >= 0]]
+
+
+def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+    """Of all rows of some event ids, those that do not stand because another one has a later time, or the like."""
+    readable = packing.readable(contested).with_row_index("row")
+    standing = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
+    key = ["event_id", "symbol", "event_time_ns", "sequence"]
+    return readable.select(key).unique().join(standing.select(key), on=key, how="anti")
+
+
+def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+    """The rows whose (event_id, symbol, event time, sequence) is none of `losing`."""
+    codes = {symbol: code for code, symbol in enumerate(packing.values("symbol"))}
+    coded = losing.with_columns(
+        pl.Series("symbol", [codes[symbol] for symbol in losing["symbol"]], packed["symbol"].dtype)
+    )
+    return packed.join(coded, on=coded.columns, how="anti", maintain_order="left")
+
+
+def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing) -> npt.NDArray[np.int64]:
+    """Of rows with equal keys, side by side: the places of those that stand, in the lake's order."""
+    rows = packing.readable(tied).with_columns(key=pl.Series(keys)).with_row_index("place")
+    same = ("key", "symbol", "event_time_ns", "sequence", "event_id")
+    standing = _by_precedence(rows, *same).unique(same, keep="last", maintain_order=True)
+    return standing["place"].to_numpy().astype(np.int64)
+
+
+def _by_precedence(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
+    columns = [*first, *(name for name in PRECEDENCE if name not in first), "ingest_time"]
+    # of rows that agree in everything else, the one seen first stands last
+    return rows.sort(columns, descending=[False] * (len(columns) - 1) + [True], nulls_last=False)

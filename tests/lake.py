@@ -1,0 +1,59 @@
+"""A lake in memory with its catalog: raw files in, compactions run, and what a reader of the catalog sees."""
+
+import io
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from stock_pipeline.domain.lake_layout import raw_key
+from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.local_engine import LocalEngine
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from tests.fakes.stores import FakeCatalog, FakeObjectStore
+
+SESSION = date(2018, 1, 2)
+EVENING = datetime(2018, 1, 2, 22, tzinfo=UTC)
+
+
+def standing_trades(rows: Iterable[Trade]) -> list[Trade]:
+    """The oracle: one row per event id by the domain's rule, in the lake's order."""
+    standing = {row.event_id: row for row in sorted(rows, key=precedence)}
+    return sorted(standing.values(), key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
+
+
+def small_engine(session_date: date, folder: Path) -> LocalEngine:
+    """Spills every four rows and reads back six, so that a handful of trades is a day too large for memory."""
+    return LocalEngine(session_date, folder, run_rows=4, range_rows=6)
+
+
+class Lake:
+    def __init__(self) -> None:
+        self.store, self.catalog = FakeObjectStore(), FakeCatalog()
+        self.now = EVENING
+        self.compactor = self.compactor_on(self.store, self.catalog)
+
+    def compactor_on(
+        self,
+        store: FakeObjectStore,
+        catalog: FakeCatalog,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> Compactor:
+        return Compactor(store, catalog, now=lambda: self.now, progress=progress, engine=small_engine)
+
+    def add(self, rows: Iterable[Trade], number: int) -> str:
+        return self.add_bytes(parquet_bytes(table_of_trades(list(rows))), number)
+
+    def add_bytes(self, body: bytes, number: int) -> str:
+        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), "0" * 16)
+        self.store.put(key, body)
+        return key
+
+    def read(self) -> list[Trade]:
+        """What a reader of the catalog sees."""
+        prefix = self.catalog.locations[SESSION].removeprefix("s3://bucket/")
+        (key,) = [key for key in self.store.objects if key.startswith(prefix) and key.endswith(".parquet")]
+        return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))

@@ -1,0 +1,121 @@
+"""The process dies at every side effect in turn: readers keep whole rows, a rerun finishes, nothing is left over."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
+from stock_pipeline.lake.collection import Collector
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.stores import FakeCatalog, FakeObjectStore
+from tests.lake import SESSION, Lake, standing_trades
+from tests.trades import trade
+
+GRACE = timedelta(days=3)
+
+FIRST = [trade(1), trade(2), trade(3)]
+LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
+
+
+def lake_with_late_and_broken_files() -> Lake:
+    """One version published long ago; since then late trades and a file that can't be read."""
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    pass_time(lake, GRACE * 2)
+    lake.add(LATE, 2)
+    lake.add_bytes(b"broken", 3)
+    return lake
+
+
+def pass_time(lake: Lake, time: timedelta) -> None:
+    lake.now += time
+    lake.store.now = lake.now
+
+
+def compact(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+    lake.compactor_on(store, catalog).compact(SESSION, allow_missing=True)
+
+
+def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+    list(Collector(store, catalog, now=lambda: lake.now, grace=GRACE).collect())
+
+
+def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
+    """A lake for every side effect of the work, in which the process died before or after it."""
+    for after in (False, True):
+        at = 1
+        while True:
+            lake = start()
+            fuse = Fuse(at, after)
+            try:
+                work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
+            except Crashed:
+                yield lake, fuse
+                at += 1
+            else:
+                assert at > 4, "the work has fewer side effects than the test believes"
+                break
+
+
+def assert_settles(lake: Lake, where: str) -> None:
+    """A rerun, and collections after the grace period, leave the right rows and nothing else."""
+    assert lake.read() in (standing_trades(FIRST), standing_trades(FIRST + LATE)), where
+    compact(lake, lake.store, lake.catalog)
+    assert lake.read() == standing_trades(FIRST + LATE), where
+    for _ in range(2):
+        pass_time(lake, GRACE + timedelta(seconds=1))
+        collect(lake, lake.store, lake.catalog)
+    published = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
+    names = [key.removeprefix(published) for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
+    assert sorted(name.rpartition("/")[2] for name in names) == ["_head.json", "_manifest.json", "trades.parquet"], (
+        where
+    )
+    assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)], where
+    assert [lake.store.objects[key] for key in lake.store.objects if key.startswith(QUARANTINE_PREFIX)] == [b"broken"]
+    assert lake.read() == standing_trades(FIRST + LATE), where
+    compact(lake, lake.store, lake.catalog)
+    assert lake.read() == standing_trades(FIRST + LATE), where
+
+
+def test_compaction_dies_at_every_side_effect() -> None:
+    seen = set()
+    for lake, fuse in crashes(compact, lake_with_late_and_broken_files):
+        seen.add(fuse.happened.rpartition("/")[2])
+        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+    assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
+
+
+def test_collection_dies_at_every_side_effect() -> None:
+    def start() -> Lake:
+        lake = lake_with_late_and_broken_files()
+        compact(lake, lake.store, lake.catalog)
+        pass_time(lake, GRACE + timedelta(seconds=1))
+        return lake
+
+    seen = set()
+    for lake, fuse in crashes(collect, start):
+        seen.add(fuse.happened.split(" ")[0])
+        assert lake.read() == standing_trades(FIRST + LATE), fuse.happened
+        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+    assert seen == {"put", "delete"}
+
+
+@pytest.mark.parametrize("first", ["compaction", "collection"])
+def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(first: str) -> None:
+    def start() -> Lake:
+        lake = Lake()
+        lake.add(FIRST, 1)
+        return lake
+
+    for lake, fuse in crashes(compact, start):
+        where = f"{fuse.happened}, after: {fuse.after}"
+        if first == "collection":
+            pass_time(lake, GRACE * 2)
+            collect(lake, lake.store, lake.catalog)
+        compact(lake, lake.store, lake.catalog)
+        assert lake.read() == FIRST, where
+        pass_time(lake, GRACE * 2)
+        collect(lake, lake.store, lake.catalog)
+        assert len([key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]) == 3, where
