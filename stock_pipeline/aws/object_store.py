@@ -1,5 +1,6 @@
 """Objects of the lake's bucket."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,8 +103,7 @@ class ObjectStore:
                 raise RetryableError(f"{key} was removed or replaced meanwhile; try again") from error
             raise
         with path.open("wb") as file:
-            for piece in body.iter_chunks(1024 * 1024):
-                file.write(piece)
+            shutil.copyfileobj(body, file, 1024 * 1024)
 
     def copy(self, key: str, target: str) -> None:
         self.client.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": key})

@@ -6,6 +6,7 @@ them to an emulator; limits that the emulator does not keep are those of the ser
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.fakes.faults import client_error
 SQS_CALL_BYTES = 256 * 1024
 SQS_CALL_ENTRIES = 10
 DYNAMODB_KEYS_PER_READ = 100
+S3_KEYS_PER_DELETE = 1000
+
+LAST_MODIFIED = datetime(2018, 1, 2, 22, tzinfo=UTC)
 
 
 class FakeS3Client:
@@ -21,17 +25,58 @@ class FakeS3Client:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self._parts: list[list[bytes]] = []
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str = "", **_: Any) -> dict[str, Any]:
-        if IfNoneMatch == "*" and Key in self.objects:
+    def put_object(
+        self, *, Bucket: str, Key: str, Body: Any, IfNoneMatch: str = "", IfMatch: str = "", **_: Any
+    ) -> dict[str, Any]:
+        if IfMatch and Key not in self.objects:
+            raise client_error("PutObject", "NoSuchKey", 404)
+        if (IfNoneMatch == "*" and Key in self.objects) or (IfMatch and not self._matches(Key, IfMatch)):
             raise client_error("PutObject", "PreconditionFailed", 412)
-        self.objects[Key] = Body
-        return {"ETag": _etag(Body)}
+        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
+        return {"ETag": _etag(self.objects[Key])}
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+    def get_object(self, *, Bucket: str, Key: str, IfMatch: str = "") -> dict[str, Any]:
         if Key not in self.objects:
             raise client_error("GetObject", "NoSuchKey", 404)
+        if IfMatch and not self._matches(Key, IfMatch):
+            raise client_error("GetObject", "PreconditionFailed", 412)
         return {"Body": io.BytesIO(self.objects[Key]), "ETag": _etag(self.objects[Key])}
+
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
+        self.objects[Key] = self.objects[CopySource["Key"]]
+
+    def delete_objects(self, *, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        if not 1 <= len(Delete["Objects"]) <= S3_KEYS_PER_DELETE:
+            raise client_error("DeleteObjects", "MalformedXML")
+        for entry in Delete["Objects"]:
+            self.objects.pop(entry["Key"], None)
+        return {}
+
+    def create_multipart_upload(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        self._parts.append([])
+        return {"UploadId": str(len(self._parts) - 1)}
+
+    def upload_part(self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
+        parts = self._parts[int(UploadId)]
+        assert PartNumber == len(parts) + 1, "the project sends parts in order"
+        parts.append(Body)
+        return {"ETag": _etag(Body)}
+
+    def complete_multipart_upload(
+        self, *, Bucket: str, Key: str, UploadId: str, MultipartUpload: dict[str, Any], IfNoneMatch: str
+    ) -> dict[str, Any]:
+        parts = self._parts[int(UploadId)]
+        if [part["ETag"] for part in MultipartUpload["Parts"]] != [_etag(part) for part in parts]:
+            raise client_error("CompleteMultipartUpload", "InvalidPart")
+        return self.put_object(Bucket=Bucket, Key=Key, Body=b"".join(parts), IfNoneMatch=IfNoneMatch)
+
+    def abort_multipart_upload(self, *, Bucket: str, Key: str, UploadId: str) -> None:
+        self._parts[int(UploadId)] = []
+
+    def _matches(self, key: str, etag: str) -> bool:
+        return _etag(self.objects[key]).strip('"') == etag.strip('"')
 
     def get_paginator(self, operation: str) -> "FakeListing":
         assert operation == "list_objects_v2"
@@ -44,7 +89,7 @@ class FakeListing:
 
     def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
         entries = [
-            {"Key": key, "Size": len(body), "ETag": _etag(body)}
+            {"Key": key, "Size": len(body), "ETag": _etag(body), "LastModified": LAST_MODIFIED}
             for key, body in sorted(self._objects.items())
             if key.startswith(Prefix)
         ]
