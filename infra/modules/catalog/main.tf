@@ -1,0 +1,114 @@
+# The lake's database, tables and contract in Glue.
+# stock_pipeline/aws/catalog.py has the same tables for the local stack; a test compares them.
+resource "aws_glue_catalog_database" "this" {
+  name        = var.database_name
+  description = "Trades of the stock pipeline, and the models built on them."
+}
+
+# Partitions follow from their path (projection), so nothing is ever registered.
+resource "aws_glue_catalog_table" "raw_trades" {
+  name          = "raw_trades"
+  description   = "Trades as they arrived, with repeats."
+  database_name = aws_glue_catalog_database.this.name
+  table_type    = "EXTERNAL_TABLE"
+
+  parameters = merge(local.parameters, {
+    "projection.enabled"        = "true"
+    "projection.year.type"      = "integer"
+    "projection.year.range"     = "2007,2035"
+    "projection.month.type"     = "integer"
+    "projection.month.range"    = "1,12"
+    "projection.day.type"       = "integer"
+    "projection.day.range"      = "1,31"
+    "storage.location.template" = "${local.raw_location}year=$${year}/month=$${month}/day=$${day}/"
+  })
+
+  dynamic "partition_keys" {
+    for_each = local.partition_columns
+    content {
+      name    = partition_keys.value.name
+      type    = partition_keys.value.type
+      comment = partition_keys.value.comment
+    }
+  }
+
+  storage_descriptor {
+    location      = local.raw_location
+    input_format  = local.input_format
+    output_format = local.output_format
+
+    ser_de_info {
+      serialization_library = local.serialization_library
+    }
+
+    dynamic "columns" {
+      for_each = local.columns
+      content {
+        name    = columns.value.name
+        type    = columns.value.type
+        comment = columns.value.comment
+      }
+    }
+  }
+}
+
+# Dagster registers each partition with the location of its published version. No projection: Athena would then ignore
+# the registered locations.
+resource "aws_glue_catalog_table" "trades" {
+  name          = "trades"
+  description   = "Trades once each, sorted, corrections kept as rows."
+  database_name = aws_glue_catalog_database.this.name
+  table_type    = "EXTERNAL_TABLE"
+  parameters    = local.parameters
+
+  dynamic "partition_keys" {
+    for_each = local.partition_columns
+    content {
+      name    = partition_keys.value.name
+      type    = partition_keys.value.type
+      comment = partition_keys.value.comment
+    }
+  }
+
+  storage_descriptor {
+    location      = local.curated_location
+    input_format  = local.input_format
+    output_format = local.output_format
+
+    ser_de_info {
+      serialization_library = local.serialization_library
+    }
+
+    dynamic "columns" {
+      for_each = local.columns
+      content {
+        name    = columns.value.name
+        type    = columns.value.type
+        comment = columns.value.comment
+      }
+    }
+  }
+}
+
+resource "aws_glue_registry" "this" {
+  registry_name = var.registry_name
+  description   = "Contracts of the stream."
+}
+
+resource "aws_glue_schema" "trade" {
+  schema_name       = "trade"
+  registry_arn      = aws_glue_registry.this.arn
+  description       = "One line of a record of the stream."
+  data_format       = "JSON"
+  compatibility     = "BACKWARD"
+  schema_definition = var.trade_schema
+}
+
+locals {
+  raw_location          = "s3://${var.bucket_name}/raw/trades/"
+  curated_location      = "s3://${var.bucket_name}/curated/trades/"
+  parameters            = { classification = "parquet", EXTERNAL = "TRUE" }
+  input_format          = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+  output_format         = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+  serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+}
