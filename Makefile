@@ -9,7 +9,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas lock format clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -33,7 +33,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --strict lambdas/*/app.py
+	@for file in lambdas/*/app.py lambdas/build.py; do $(BIN)/mypy --strict $$file || exit 1; done
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports
@@ -52,6 +52,13 @@ lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	    --extra local --extra stream --extra dev pyproject.toml -o requirements.lock
+	@for file in lambdas/requirements-*.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	    --constraint requirements.lock $$file -o $${file%.in}.txt || exit 1; done
+
+lambdas: $(STAMP) ## Build the Lambda packages: one zip a function, for python3.13 on arm64
+	@$(BIN)/python lambdas/build.py $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION)) \
+	    $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) .stock-pipeline dbt_project/target dbt_project/logs dist .mypy_cache .ruff_cache .import_linter_cache
