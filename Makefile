@@ -4,12 +4,13 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TERRAFORM ?= terraform
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas terraform plans lock format clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -47,6 +48,16 @@ definitions: $(STAMP) ## Load the Dagster definitions as the webserver would
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev and prod; needs terraform
+	@cd infra && $(TERRAFORM) fmt -check -recursive . ../bootstrap && $(TERRAFORM) init -backend=false -input=false >/dev/null \
+	    && $(TERRAFORM) validate && for environment in dev prod; do \
+	    $(TERRAFORM) test -var-file=envs/$$environment.tfvars || exit 1; done
+	@cd bootstrap && $(TERRAFORM) init -backend=false -input=false >/dev/null && $(TERRAFORM) validate
+
+plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where the tests read it (CHECK=1: compare)
+	@cd infra && $(TERRAFORM) init -backend=false -input=false >/dev/null
+	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
 
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

@@ -20,7 +20,7 @@ resource "aws_kms_key" "data" {
         Sid       = "AllowAlarmsAndBudget"
         Effect    = "Allow"
         Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       },
@@ -28,7 +28,10 @@ resource "aws_kms_key" "data" {
         Sid       = "AllowLogGroups"
         Effect    = "Allow"
         Principal = { Service = "logs.${var.aws_region}.amazonaws.com" }
-        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        Action = [
+          "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+          "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey",
+        ]
         Resource  = "*"
         Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "${local.arn.log_group_prefix}:*" } }
       },
