@@ -49,14 +49,15 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev and prod; needs terraform
-	@cd infra && $(TERRAFORM) fmt -check -recursive . ../bootstrap && $(TERRAFORM) init -backend=false -input=false >/dev/null \
-	    && $(TERRAFORM) validate && for environment in dev prod; do \
-	    $(TERRAFORM) test -var-file=envs/$$environment.tfvars || exit 1; done
-	@cd bootstrap && $(TERRAFORM) init -backend=false -input=false >/dev/null && $(TERRAFORM) validate
+terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev and prod (TERRAFORM=path, if not on PATH)
+	@$(TERRAFORM) fmt -check -recursive infra bootstrap
+	@for root in infra bootstrap; do \
+	    $(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null && $(TERRAFORM) -chdir=$$root validate || exit 1; done
+	@for environment in dev prod; do $(TERRAFORM) -chdir=infra test -var-file=envs/$$environment.tfvars || exit 1; done
+	@$(TERRAFORM) -chdir=bootstrap test
 
 plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where the tests read it (CHECK=1: compare)
-	@cd infra && $(TERRAFORM) init -backend=false -input=false >/dev/null
+	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
 	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
 
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
