@@ -10,7 +10,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas terraform plans lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas terraform plans module-readmes lock format clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -60,10 +60,16 @@ plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where t
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
 	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
 
+module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
+	@$(BIN)/python infra/module_readmes.py
+
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	    --extra local --extra stream --extra dev pyproject.toml -o requirements.lock
+	    --extra local --extra stream --extra deploy --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.lock \
+	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt
 	@for file in lambdas/requirements-*.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	    --constraint requirements.lock $$file -o $${file%.in}.txt || exit 1; done

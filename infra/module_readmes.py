@@ -1,7 +1,7 @@
 """The tables in the modules' READMEs, written from their variables and outputs: `make module-readmes`.
 
-The sentence above the tables is the comment at the head of `main.tf`. A test compares what is there with what this would
-write.
+The sentence above the tables is the comment at the head of `main.tf`. A test compares what is there with what this
+would write.
 """
 
 import re

@@ -27,3 +27,11 @@ output "alarm_topic_arn" {
   description = "Topic that alarms and the budget publish to."
   value       = module.observability.topic_arn
 }
+
+output "dagster" {
+  description = "Dagster's repository and cluster, or null."
+  value = one([for dagster in module.dagster : {
+    repository_url = dagster.repository_url
+    cluster        = dagster.cluster_name
+  }])
+}

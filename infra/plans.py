@@ -45,7 +45,13 @@ def planned(terraform: str, environment: str) -> dict[str, Any]:
         _run(terraform, "plan", "-input=false", "-lock=false", "-refresh=false", f"-out={file}", *variables)
         plan = json.loads(_run(terraform, "show", "-json", str(file)))
     resources = sorted(_resources(plan["planned_values"]["root_module"]), key=lambda resource: resource["address"])
-    return {"environment": environment, "sources_sha256": sources_sha256(), "resources": resources}
+    settings = plan["planned_values"]["outputs"]["settings"]["value"]
+    return {
+        "environment": environment,
+        "sources_sha256": sources_sha256(),
+        "settings": settings,
+        "resources": resources,
+    }
 
 
 def _run(terraform: str, *arguments: str) -> str:

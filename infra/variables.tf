@@ -250,3 +250,34 @@ variable "alert_email" {
     error_message = "alert_email takes an address, or null."
   }
 }
+
+variable "dagster_enabled" {
+  description = "Whether Dagster runs in the account."
+  type        = bool
+  default     = false
+  nullable    = false
+  validation {
+    condition     = can(tobool(var.dagster_enabled))
+    error_message = "dagster_enabled takes true or false."
+  }
+}
+
+variable "dagster_image_tag" {
+  description = "Tag of Dagster's image: the commit it was built from."
+  type        = string
+  default     = "unbuilt"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{1,128}$", var.dagster_image_tag))
+    error_message = "dagster_image_tag takes a tag."
+  }
+}
+
+variable "stream_producer_command" {
+  description = "Command of the long-lived websocket producer in Dagster's image; null runs none."
+  type        = list(string)
+  default     = null
+  validation {
+    condition     = var.stream_producer_command == null ? true : length(var.stream_producer_command) > 0
+    error_message = "stream_producer_command takes a command, or null."
+  }
+}

@@ -16,12 +16,13 @@ WITHOUT_ARNS = frozenset(
         "ecr:GetAuthorizationToken",
         # listing and describing of ECS's and EC2's own affairs has no resource to name
         "ecs:DescribeTaskDefinition",
-        "ecs:DeregisterTaskDefinition",
-        "ecs:RegisterTaskDefinition",
         "ecs:ListAccountSettings",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeRouteTables",
-        "tag:GetResources",
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
     }
 )
 """Actions of services that know no ARN for them."""

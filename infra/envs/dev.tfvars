@@ -14,3 +14,4 @@ raw_expire_days          = 90
 log_retention_days       = 14
 athena_scan_cutoff_bytes = 1073741824 # 1 GiB
 monthly_budget_usd       = 100
+dagster_enabled          = false

@@ -15,3 +15,4 @@ raw_expire_days          = null
 log_retention_days       = 90
 athena_scan_cutoff_bytes = 10737418240 # 10 GiB
 monthly_budget_usd       = 1000
+dagster_enabled          = true

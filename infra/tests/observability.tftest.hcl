@@ -62,6 +62,14 @@ run "topic" {
     condition     = length(jsondecode(module.observability.dashboard.dashboard_body).widgets) == 6
     error_message = "The dashboard shows the pipeline."
   }
+  assert {
+    condition = alltrue(flatten([
+      for widget in jsondecode(module.observability.dashboard.dashboard_body).widgets : [
+        for metric in widget.properties.metrics : try(length(metric), 0) == 4
+      ]
+    ]))
+    error_message = "Each line of the dashboard is a namespace, a metric and one dimension."
+  }
 }
 
 run "budget" {

@@ -53,7 +53,7 @@ def resources(request: pytest.FixtureRequest) -> list[rules.Resource]:
 
 def values_of(resources: rules.Resources, address: str) -> dict[str, Any]:
     (values,) = [resource["values"] for resource in resources if resource["address"] == address]
-    return dict(values)
+    return values  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -75,9 +75,10 @@ def change(resources: list[rules.Resource], kind: str, edit: Callable[[dict[str,
     edit(list(rules.of_type(resources, kind))[at]["values"])
 
 
-def remove(kind: str) -> Callable[[list[rules.Resource]], None]:
+def remove(kind: str, module: str = "") -> Callable[[list[rules.Resource]], None]:
     def mutate(resources: list[rules.Resource]) -> None:
-        resources.remove(next(rules.of_type(resources, kind)))
+        found = (found for found in rules.of_type(resources, kind) if found["address"].startswith(module))
+        resources.remove(next(found))
 
     return mutate
 
@@ -133,8 +134,13 @@ MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...]
         setting("aws_s3_bucket_versioning", versioning_configuration=[{"status": "Suspended"}]),
     ),
     (rules.every_bucket_has_its_companions, without_denials("aws_s3_bucket_policy")),
-    (rules.every_function_has_a_log_group, remove("aws_cloudwatch_log_group")),
-    (rules.every_function_has_a_log_group, setting("aws_cloudwatch_log_group", retention_in_days=0)),
+    (rules.every_function_has_a_log_group, remove("aws_cloudwatch_log_group", "module.processor.")),
+    (
+        rules.every_function_has_a_log_group,
+        lambda resources: values_of(resources, "module.processor.aws_cloudwatch_log_group.this").update(
+            retention_in_days=0
+        ),
+    ),
     (
         rules.every_function_has_its_alarms,
         lambda resources: resources.remove(
@@ -203,6 +209,13 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
         ("athena_workgroup", "module.athena.aws_athena_workgroup.this", "name"),
     ):
         assert getattr(settings, field) == values_of(resources, address)[name]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_dagster_gets_the_settings_that_the_code_reads(environment: str) -> None:
+    variables = load_plan(environment)["settings"]
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY}
+    assert Settings.from_env(variables).environment == environment
 
 
 def test_the_local_stack_sets_the_settings_that_the_code_reads(stack: LocalStack) -> None:

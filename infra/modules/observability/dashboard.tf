@@ -51,9 +51,9 @@ locals {
     {
       title = "Functions: errors and throttles"
       stat  = "Sum"
-      metrics = flatten([for function in var.functions : [
-        for metric in ["Errors", "Throttles"] : [["AWS/Lambda", metric, "FunctionName", function.name]]
-      ]], )
+      metrics = concat([for function in var.functions : [
+        for metric in ["Errors", "Throttles"] : ["AWS/Lambda", metric, "FunctionName", function.name]
+      ]]...)
     },
     {
       title = "Table: units and throttles"
