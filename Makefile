@@ -5,12 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TERRAFORM ?= terraform
+STATE_REGION ?= us-east-1
+IMAGE_TAG ?= $(shell git rev-parse HEAD 2>/dev/null)
+IMAGE_VAR = $(if $(IMAGE_TAG),-var=dagster_image_tag=$(IMAGE_TAG))
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas terraform plans module-readmes lock format clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes lock format clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -59,6 +62,33 @@ terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev an
 plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where the tests read it (CHECK=1: compare)
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
 	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
+
+deploy: lambdas plan apply image ## Deploy to the account: make deploy ENV=dev STATE_BUCKET=your-state
+
+plan: backend
+	@$(TERRAFORM) -chdir=infra plan -input=false $(if $(LOCK),-lock=$(LOCK)) -var-file=envs/$(ENV).tfvars $(IMAGE_VAR) -out=deploy.tfplan
+
+apply: backend
+	@$(TERRAFORM) -chdir=infra apply -input=false deploy.tfplan
+
+drift: backend
+	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -detailed-exitcode -refresh-only -var-file=envs/$(ENV).tfvars
+
+destroy: backend ## Take it down again: make destroy ENV=dev STATE_BUCKET=your-state (data included; prod refuses)
+	@$(TERRAFORM) -chdir=infra destroy -var-file=envs/$(ENV).tfvars
+
+image: # Dagster's image into the account's repository; nothing where Dagster does not run
+	@infra/dagster/push-image "$(ENV)" "$(IMAGE_TAG)"
+
+smoke: $(STAMP) ## Follow one marked trade through a deployment: make smoke ENV=dev
+	@$(BIN)/stock-pipeline smoke --env $(ENV)
+
+backend: $(STAMP)
+	@case "$(ENV)" in dev|prod) ;; *) echo "make: ENV takes dev or prod, as in make deploy ENV=dev" >&2; exit 1;; esac
+	@test -n "$(STATE_BUCKET)" || { echo "make: STATE_BUCKET takes the bucket of the state; docs/deploy.md says how to make one" >&2; exit 1; }
+	@cp infra/backend/s3.tf infra/backend.tf
+	@$(TERRAFORM) -chdir=infra init -input=false -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
+	    -backend-config=key=stock-pipeline/$(ENV).tfstate -backend-config=region=$(STATE_REGION) >/dev/null
 
 module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
 	@$(BIN)/python infra/module_readmes.py
