@@ -7,10 +7,12 @@ RUN uv pip install --python /opt/venv/bin/python --require-hashes --no-deps -r r
 COPY pyproject.toml README.md LICENSE ./
 COPY stock_pipeline stock_pipeline
 COPY dbt_project dbt_project
+# The command, without installing the project: dbt's models lie beside it.
+RUN printf '#!/opt/venv/bin/python\nfrom stock_pipeline.cli import main\nraise SystemExit(main())\n' \
+    > /opt/venv/bin/stock-pipeline && chmod 755 /opt/venv/bin/stock-pipeline
 # The dbt manifest is prepared here: without it each run would parse the project again.
 ENV DAGSTER_DISABLE_TELEMETRY=yes DO_NOT_TRACK=1
-RUN PYTHONPATH=/build /opt/venv/bin/python -c \
-    "from stock_pipeline.cli import main; raise SystemExit(main(['dbt-parse', '--target', 'athena']))"
+RUN PYTHONPATH=/build /opt/venv/bin/stock-pipeline dbt-parse --target athena
 
 FROM python:3.13-slim-bookworm
 RUN useradd --uid 10001 --create-home dagster

@@ -64,9 +64,9 @@ module "producer" {
 
   statements = concat(local.use_of_key, [
     {
-      sid       = "ReadKeysOfPriceApis"
+      sid       = "ReadKeyOfThePriceApi"
       actions   = ["secretsmanager:GetSecretValue"]
-      resources = local.arn.secrets
+      resources = [local.arn.secret]
     },
     {
       sid       = "PutRecords"
@@ -188,10 +188,8 @@ module "redrive" {
       resources = [local.arn.queue]
     },
     {
-      sid = "ReadWhatWasKept"
-      actions = [
-        "s3:GetObject",
-      ]
+      sid       = "ReadWhatWasKept"
+      actions   = ["s3:GetObject"]
       resources = [for prefix in ["failed", "aws/lambda", "quarantine"] : "${local.arn.bucket}/${prefix}/*"]
     },
     {
@@ -212,9 +210,9 @@ module "redrive" {
       resources = [local.arn.stream]
     },
     {
-      sid       = "KeepWhatTheStreamRefused"
+      sid       = "ParkAndKeepBooks"
       actions   = ["s3:PutObject"]
-      resources = ["${local.arn.bucket}/failed/*", "${local.arn.bucket}/quarantine/*"]
+      resources = ["${local.arn.bucket}/quarantine/*", "${local.arn.bucket}/redrive/*"]
     },
   ])
 }

@@ -13,6 +13,7 @@ module "lake" {
     { prefix = "curated/", infrequent_access_days = 90 },
     { prefix = "quarantine/", expire_days = 90 },
     { prefix = "failed/", expire_days = 90 },
+    { prefix = "redrive/", expire_days = 90 },
     # where Lambda puts the batches it gave up; the prefix is not ours to choose
     { prefix = "aws/lambda/", expire_days = 90 },
     { prefix = "athena-results/", expire_days = 14 },
@@ -62,7 +63,7 @@ module "state" {
 
 module "secrets" {
   source        = "./modules/secrets"
-  names         = [for provider in var.provider_secrets : "${local.secret_prefix}${provider}"]
+  names         = [local.secret_name]
   kms_key_arn   = local.kms_key_arn
   recovery_days = var.protected ? 30 : 0
 }
@@ -113,6 +114,7 @@ module "scheduler" {
 module "observability" {
   source             = "./modules/observability"
   name               = local.name
+  environment        = var.environment
   aws_region         = var.aws_region
   account_id         = local.account_id
   topic_arn          = local.arn.topic

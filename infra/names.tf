@@ -11,7 +11,7 @@ locals {
 
   function_names = { for key in ["producer", "processor", "redrive"] : key => "${local.name}-${key}" }
   queue_name     = "${local.name}-dead-letter"
-  secret_prefix  = "${var.project_name}/${var.environment}/"
+  secret_name    = "${var.project_name}/${var.environment}/provider"
 
   arn = {
     stream           = "arn:${local.partition}:kinesis:${var.aws_region}:${local.account_id}:stream/${var.stream_name}"
@@ -25,24 +25,31 @@ locals {
       "arn:${local.partition}:lambda:${var.aws_region}:${local.account_id}:function:${name}"
     }
     # Secrets Manager puts six characters of its own behind the name
-    secrets = [for provider in sort(var.provider_secrets) :
-      "arn:${local.partition}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${local.secret_prefix}${provider}-??????"
-    ]
+    secret = "arn:${local.partition}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${local.secret_name}-??????"
   }
 
   # What every process of the pipeline finds in its environment: the settings of stock_pipeline/settings.py.
   # Lambda sets AWS_REGION by itself; DUCKDB_PATH belongs to a laptop. A test compares the names.
-  settings = {
-    PROJECT_NAME           = var.project_name
-    ENVIRONMENT            = var.environment
-    STREAM_NAME            = var.stream_name
-    STATE_TABLE_NAME       = var.state_table_name
-    BUCKET_NAME            = var.bucket_name
-    DATABASE_NAME          = var.database_name
-    DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.amazonaws.com/${local.account_id}/${local.queue_name}"
-    PARTITION_BUCKETS      = tostring(var.partition_buckets)
-    MOVING_AVERAGE_WINDOWS = join(",", var.moving_average_windows)
-    ATHENA_WORKGROUP       = local.name
-    DBT_TARGET             = "athena"
-  }
+  settings = merge(
+    {
+      PROJECT_NAME           = var.project_name
+      ENVIRONMENT            = var.environment
+      STREAM_NAME            = var.stream_name
+      STATE_TABLE_NAME       = var.state_table_name
+      BUCKET_NAME            = var.bucket_name
+      DATABASE_NAME          = var.database_name
+      DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.amazonaws.com/${local.account_id}/${local.queue_name}"
+      PARTITION_BUCKETS      = tostring(var.partition_buckets)
+      MOVING_AVERAGE_WINDOWS = join(",", var.moving_average_windows)
+      STATE_TTL_DAYS         = tostring(var.state_ttl_days)
+      PROVIDER               = var.price_provider
+      FEED                   = var.feed
+      SYMBOLS                = join(",", var.symbols)
+      POLL_INTERVAL_SECONDS  = tostring(var.poll_interval_seconds)
+      PROVIDER_SECRET_NAME   = local.secret_name
+      ATHENA_WORKGROUP       = local.name
+      DBT_TARGET             = "athena"
+    },
+    var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
+  )
 }

@@ -211,13 +211,63 @@ variable "schedules_enabled" {
   }
 }
 
-variable "provider_secrets" {
-  description = "Price APIs that a secret is made for."
-  type        = set(string)
-  default     = ["alpaca", "finnhub"]
+variable "price_provider" {
+  description = "Price API that trades come from: alpaca or finnhub."
+  type        = string
+  default     = "alpaca"
   validation {
-    condition     = length(setsubtract(var.provider_secrets, ["alpaca", "finnhub"])) == 0
-    error_message = "provider_secrets takes alpaca and finnhub."
+    condition     = contains(["alpaca", "finnhub"], var.price_provider)
+    error_message = "price_provider takes alpaca or finnhub."
+  }
+}
+
+variable "feed" {
+  description = "Feed of the price API, such as iex or sip."
+  type        = string
+  default     = "iex"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,15}$", var.feed))
+    error_message = "feed takes a short lower-case name."
+  }
+}
+
+variable "symbols" {
+  description = "Symbols to follow."
+  type        = list(string)
+  default     = ["AAPL", "AMZN", "GOOG", "MSFT", "TSLA"]
+  validation {
+    condition     = length(var.symbols) > 0 && length(distinct(var.symbols)) == length(var.symbols)
+    error_message = "symbols takes ticker symbols, each once."
+  }
+}
+
+variable "poll_interval_seconds" {
+  description = "Seconds between two polls of the price API."
+  type        = number
+  default     = 5
+  validation {
+    condition     = var.poll_interval_seconds >= 1 && var.poll_interval_seconds <= 60
+    error_message = "poll_interval_seconds takes 1 to 60."
+  }
+}
+
+variable "provider_url" {
+  description = "Another address than the price API's own, for a proxy; null takes its own."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.provider_url == null || can(regex("^https://", var.provider_url))
+    error_message = "provider_url takes an https:// address, or null."
+  }
+}
+
+variable "state_ttl_days" {
+  description = "Days after its newest trade that a symbol's state expires."
+  type        = number
+  default     = 7
+  validation {
+    condition     = var.state_ttl_days >= 1 && var.state_ttl_days <= 3650
+    error_message = "state_ttl_days takes 1 to 3650."
   }
 }
 

@@ -2,7 +2,7 @@
 variables {
   packages_file           = "tests/packages.json"
   dagster_enabled         = true
-  stream_producer_command = ["stream-trades"]
+  stream_producer_command = ["stock-pipeline", "stream"]
 }
 
 mock_provider "aws" {

@@ -59,16 +59,16 @@ run "topic" {
     error_message = "Alarms and the budget may publish."
   }
   assert {
-    condition     = length(jsondecode(module.observability.dashboard.dashboard_body).widgets) == 6
+    condition     = length(jsondecode(module.observability.dashboard.dashboard_body).widgets) == 9
     error_message = "The dashboard shows the pipeline."
   }
   assert {
     condition = alltrue(flatten([
       for widget in jsondecode(module.observability.dashboard.dashboard_body).widgets : [
-        for metric in widget.properties.metrics : try(length(metric), 0) == 4
+        for metric in widget.properties.metrics : contains([4, 6], try(length(metric), 0))
       ]
     ]))
-    error_message = "Each line of the dashboard is a namespace, a metric and one dimension."
+    error_message = "Each line of the dashboard is a namespace, a metric and its dimensions."
   }
 }
 

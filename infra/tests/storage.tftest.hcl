@@ -92,6 +92,7 @@ run "buckets" {
       curated        = null
       quarantine     = 90
       failed         = 90
+      redrive        = 90
       aws-lambda     = 90
       athena-results = 14
       dagster-logs   = 30
@@ -104,8 +105,8 @@ run "secrets" {
   command = plan
 
   assert {
-    condition     = toset(keys(module.secrets.secrets)) == toset(["stock-pipeline/${var.environment}/alpaca", "stock-pipeline/${var.environment}/finnhub"])
-    error_message = "Each price API has a secret."
+    condition     = toset(keys(module.secrets.secrets)) == toset(["stock-pipeline/${var.environment}/provider"])
+    error_message = "There is a secret for the price API's key."
   }
   assert {
     condition     = alltrue([for secret in module.secrets.secrets : secret.recovery_window_in_days == (var.environment == "prod" ? 30 : 0)])
@@ -117,15 +118,15 @@ run "catalog" {
   command = plan
 
   assert {
-    condition     = module.catalog.raw_trades.parameters["projection.enabled"] == "true"
+    condition     = module.catalog.tables["raw_trades"].parameters["projection.enabled"] == "true"
     error_message = "raw_trades has partition projection."
   }
   assert {
-    condition     = length([for name in keys(module.catalog.trades.parameters) : name if startswith(name, "projection")]) == 0
+    condition     = length([for name in keys(module.catalog.tables["trades"].parameters) : name if startswith(name, "projection")]) == 0
     error_message = "trades has none: Athena would ignore the registered locations."
   }
   assert {
-    condition     = module.catalog.raw_trades.parameters["storage.location.template"] == "s3://${var.bucket_name}/raw/trades/year=$${year}/month=$${month}/day=$${day}/"
+    condition     = module.catalog.tables["raw_trades"].parameters["storage.location.template"] == "s3://${var.bucket_name}/raw/trades/year=$${year}/month=$${month}/day=$${day}/"
     error_message = "Raw partitions lie where the processor writes them."
   }
   assert {

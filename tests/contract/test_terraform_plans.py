@@ -8,7 +8,7 @@ import importlib.util
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ import boto3
 import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.event_source_mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import SETTINGS, Settings
+from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE
 from tests import terraform_rules as rules
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,8 @@ BOTO3_VARIABLES = frozenset(
 
 SET_BY_LAMBDA = "AWS_REGION"
 ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
+ON_REQUEST_ONLY = "PROVIDER_URL"
+"""Whoever goes through a proxy sets it; there is no value that means none."""
 
 
 def load_plan(environment: str) -> dict[str, Any]:
@@ -195,7 +199,11 @@ def variables_of(resources: rules.Resources, function: str) -> dict[str, str]:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_terraform_sets_the_settings_that_the_code_reads(function: str, resources: list[rules.Resource]) -> None:
     variables = variables_of(resources, function)
-    assert set(variables) == {setting.variable for setting in SETTINGS} - {SET_BY_LAMBDA, ON_A_LAPTOP_ONLY}
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {
+        SET_BY_LAMBDA,
+        ON_A_LAPTOP_ONLY,
+        ON_REQUEST_ONLY,
+    }
     settings = Settings.from_env(variables)
     assert settings.dbt_target == "athena"
     assert settings.require_dead_letter_queue_url().endswith(
@@ -214,19 +222,36 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_dagster_gets_the_settings_that_the_code_reads(environment: str) -> None:
     variables = load_plan(environment)["settings"]
-    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY}
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY, ON_REQUEST_ONLY}
     assert Settings.from_env(variables).environment == environment
 
 
 def test_the_local_stack_sets_the_settings_that_the_code_reads(stack: LocalStack) -> None:
     inherited = {"PATH"}
-    assert set(stack.environ) - BOTO3_VARIABLES - inherited == {setting.variable for setting in SETTINGS}
+    assert set(stack.environ) - BOTO3_VARIABLES - inherited == {setting.variable for setting in SETTINGS} - {
+        ON_REQUEST_ONLY
+    }
 
 
 def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
     settings = Settings.from_env(variables_of(load_plan("dev")["resources"], "processor"))
     defaults = Settings.from_env({})
-    for field in ("project_name", "environment", "stream_name", "state_table_name", "bucket_name", "database_name"):
+    for field in (
+        "project_name",
+        "environment",
+        "stream_name",
+        "state_table_name",
+        "bucket_name",
+        "database_name",
+        "partition_buckets",
+        "moving_average_windows",
+        "state_ttl_days",
+        "provider",
+        "feed",
+        "symbols",
+        "poll_interval_seconds",
+        "provider_secret_name",
+    ):
         assert getattr(settings, field) == getattr(defaults, field)
 
 
@@ -238,16 +263,40 @@ def test_terraform_and_the_local_poller_read_one_event_source_mapping(resources:
         assert planned[name] == (list(expected) if isinstance(expected, tuple) else expected), name
 
 
-@pytest.mark.parametrize("table", ["raw_trades", "trades"])
+def test_alarms_and_dashboard_look_at_metrics_that_the_functions_report(resources: list[rules.Resource]) -> None:
+    declared = {metric.name: metric.dimension for metric in METRICS}
+    looked_at = list(custom_metrics(resources))
+    assert {name for name, _ in looked_at} >= {"RejectedRecords", "ReceivedTrades", "PublishedTrades"}
+    for name, dimensions in looked_at:
+        assert set(dimensions) == {"Service", "Environment", *filter(None, [declared[name]])}, name
+    reasons = {dimensions["Reason"] for name, dimensions in looked_at if name == "RejectedRecords"}
+    assert reasons == {str(reason) for reason in Reason}
+
+
+def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, str]]]:
+    for alarm in rules.of_type(resources, "aws_cloudwatch_metric_alarm"):
+        for query in alarm["values"]["metric_query"]:
+            for metric in query.get("metric", ()):
+                if metric["namespace"] == NAMESPACE:
+                    yield metric["metric_name"], metric["dimensions"]
+    (dashboard,) = rules.of_type(resources, "aws_cloudwatch_dashboard")
+    for widget in json.loads(dashboard["values"]["dashboard_body"])["widgets"]:
+        for namespace, name, *pairs in widget["properties"]["metrics"]:
+            if namespace == NAMESPACE:
+                yield name, dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+@pytest.mark.parametrize("table", ["raw_trades", "trades", "rejected_records"])
 def test_terraform_and_the_code_have_the_same_tables(table: str, resources: list[rules.Resource]) -> None:
-    planned = values_of(resources, f"module.catalog.aws_glue_catalog_table.{table}")
+    planned = values_of(resources, f'module.catalog.aws_glue_catalog_table.this["{table}"]')
     settings = Settings.from_env(variables_of(resources, "processor"))
     catalog = GlueCatalog(
         boto3.client("glue", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"),
         settings.database_name,
         settings.bucket_name,
     )
-    expected = {"raw_trades": catalog.raw_table_input, "trades": catalog.curated_table_input}[table]()
+    inputs = (catalog.raw_table_input(), catalog.curated_table_input(), catalog.rejected_table_input())
+    expected = {table_input["Name"]: table_input for table_input in inputs}[table]
     storage, planned_storage = expected["StorageDescriptor"], planned["storage_descriptor"][0]
     assert planned["name"] == expected["Name"]
     assert planned["description"] == expected["Description"]

@@ -1,6 +1,6 @@
-# The columns of both tables. A test holds them against stock_pipeline/domain/trade.py.
+# The columns of the tables. A test holds them against those of the code.
 locals {
-  columns = [
+  trade_columns = [
     { name = "event_id", type = "string", comment = "Identity of the trade: the same for every redelivery and version." },
     { name = "feed", type = "string", comment = "Where the trade was seen (iex, sip, taq, sim): never mix feeds in one number." },
     { name = "capture_mode", type = "string", comment = "trade, or quote for a polled last price without volume." },
@@ -17,6 +17,19 @@ locals {
     { name = "version", type = "int", comment = "0 as first reported, higher after a correction or cancellation." },
     { name = "ingest_time", type = "timestamp", comment = "When the pipeline first saw the trade, UTC." },
     { name = "session_date", type = "date", comment = "The exchange's calendar date (New York)." },
+  ]
+
+  rejection_columns = [
+    { name = "rejection_id", type = "string", comment = "Shard, sequence number and line: the same however often the line is read." },
+    { name = "reason", type = "string", comment = "not_json, schema or value." },
+    { name = "detail", type = "string", comment = "Which field, and what is wrong with it." },
+    { name = "payload", type = "string", comment = "The line as text; bytes that are no UTF-8 are replaced." },
+    { name = "payload_base64", type = "string", comment = "The line byte for byte." },
+    { name = "shard_id", type = "string", comment = "Shard of the Kinesis record." },
+    { name = "sequence_number", type = "string", comment = "Sequence number of the Kinesis record." },
+    { name = "line", type = "bigint", comment = "Place in the record, from 0." },
+    { name = "partition_key", type = "string", comment = "Partition key of the Kinesis record." },
+    { name = "arrival_time", type = "timestamp", comment = "When Kinesis took the record, UTC." },
   ]
 
   partition_columns = [

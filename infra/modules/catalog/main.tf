@@ -5,23 +5,26 @@ resource "aws_glue_catalog_database" "this" {
   description = "Trades of the stock pipeline, and the models built on them."
 }
 
-# Partitions follow from their path (projection), so nothing is ever registered.
-resource "aws_glue_catalog_table" "raw_trades" {
-  name          = "raw_trades"
-  description   = "Trades as they arrived, with repeats."
+resource "aws_glue_catalog_table" "this" {
+  for_each      = local.tables
+  name          = each.key
+  description   = each.value.description
   database_name = aws_glue_catalog_database.this.name
   table_type    = "EXTERNAL_TABLE"
 
-  parameters = merge(local.parameters, {
-    "projection.enabled"        = "true"
-    "projection.year.type"      = "integer"
-    "projection.year.range"     = "2007,2035"
-    "projection.month.type"     = "integer"
-    "projection.month.range"    = "1,12"
-    "projection.day.type"       = "integer"
-    "projection.day.range"      = "1,31"
-    "storage.location.template" = "${local.raw_location}year=$${year}/month=$${month}/day=$${day}/"
-  })
+  parameters = merge(
+    { classification = "parquet", EXTERNAL = "TRUE" },
+    !each.value.projected ? {} : {
+      "projection.enabled"        = "true"
+      "projection.year.type"      = "integer"
+      "projection.year.range"     = "2007,2035"
+      "projection.month.type"     = "integer"
+      "projection.month.range"    = "1,12"
+      "projection.day.type"       = "integer"
+      "projection.day.range"      = "1,31"
+      "storage.location.template" = "s3://${var.bucket_name}/${each.value.prefix}year=$${year}/month=$${month}/day=$${day}/"
+    },
+  )
 
   dynamic "partition_keys" {
     for_each = local.partition_columns
@@ -33,16 +36,16 @@ resource "aws_glue_catalog_table" "raw_trades" {
   }
 
   storage_descriptor {
-    location      = local.raw_location
-    input_format  = local.input_format
-    output_format = local.output_format
+    location      = "s3://${var.bucket_name}/${each.value.prefix}"
+    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 
     ser_de_info {
-      serialization_library = local.serialization_library
+      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
     }
 
     dynamic "columns" {
-      for_each = local.columns
+      for_each = each.value.columns
       content {
         name    = columns.value.name
         type    = columns.value.type
@@ -52,40 +55,28 @@ resource "aws_glue_catalog_table" "raw_trades" {
   }
 }
 
-# Dagster registers each partition with the location of its published version. No projection: Athena would then ignore
-# the registered locations.
-resource "aws_glue_catalog_table" "trades" {
-  name          = "trades"
-  description   = "Trades once each, sorted, corrections kept as rows."
-  database_name = aws_glue_catalog_database.this.name
-  table_type    = "EXTERNAL_TABLE"
-  parameters    = local.parameters
-
-  dynamic "partition_keys" {
-    for_each = local.partition_columns
-    content {
-      name    = partition_keys.value.name
-      type    = partition_keys.value.type
-      comment = partition_keys.value.comment
+locals {
+  tables = {
+    # partitions follow from their path (projection), so nothing is ever registered
+    raw_trades = {
+      description = "Trades as they arrived, with repeats."
+      prefix      = "raw/trades/"
+      columns     = local.trade_columns
+      projected   = true
     }
-  }
-
-  storage_descriptor {
-    location      = local.curated_location
-    input_format  = local.input_format
-    output_format = local.output_format
-
-    ser_de_info {
-      serialization_library = local.serialization_library
+    # Dagster registers each partition with the location of its published version. No projection: Athena would then
+    # ignore the registered locations.
+    trades = {
+      description = "Trades once each, sorted, corrections kept as rows."
+      prefix      = "curated/trades/"
+      columns     = local.trade_columns
+      projected   = false
     }
-
-    dynamic "columns" {
-      for_each = local.columns
-      content {
-        name    = columns.value.name
-        type    = columns.value.type
-        comment = columns.value.comment
-      }
+    rejected_records = {
+      description = "Lines of the stream that were no trades."
+      prefix      = "quarantine/records/"
+      columns     = local.rejection_columns
+      projected   = true
     }
   }
 }
@@ -102,13 +93,4 @@ resource "aws_glue_schema" "trade" {
   data_format       = "JSON"
   compatibility     = "BACKWARD"
   schema_definition = var.trade_schema
-}
-
-locals {
-  raw_location          = "s3://${var.bucket_name}/raw/trades/"
-  curated_location      = "s3://${var.bucket_name}/curated/trades/"
-  parameters            = { classification = "parquet", EXTERNAL = "TRUE" }
-  input_format          = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-  output_format         = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-  serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 }

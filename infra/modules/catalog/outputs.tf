@@ -3,14 +3,9 @@ output "database_name" {
   value       = aws_glue_catalog_database.this.name
 }
 
-output "raw_trades" {
-  description = "The table of trades as they arrived."
-  value       = aws_glue_catalog_table.raw_trades
-}
-
-output "trades" {
-  description = "The table of compacted trades."
-  value       = aws_glue_catalog_table.trades
+output "tables" {
+  description = "The tables with all their settings, by name."
+  value       = aws_glue_catalog_table.this
 }
 
 output "schema" {

@@ -88,6 +88,14 @@ locals {
     }
   }
 
+  # what the functions report of themselves: METRICS of stock_pipeline/streaming/telemetry.py; a test compares the names
+  processed = {
+    namespace  = "StockPipeline"
+    dimensions = { Service = "processor", Environment = var.environment }
+  }
+  rejection_reasons = ["not_json", "schema", "value"]
+  rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
+
   incoming = {
     namespace  = "AWS/Kinesis"
     metric     = "IncomingRecords"
@@ -122,18 +130,17 @@ locals {
       missing    = "breaching"
     }
     rejected-ratio = {
-      description = "More than one dead letter for every ${var.records_per_dead_letter} records of the stream."
-      expression  = "FILL(letters, 0) * ${var.records_per_dead_letter} - FILL(records, 0)"
-      metrics = {
-        records = local.incoming
-        letters = {
-          namespace  = "AWS/SQS"
-          metric     = "NumberOfMessagesSent"
-          dimensions = { QueueName = var.queue_name }
-        }
-      }
+      description = "More than ${var.rejected_percent} % of what came into the stream was no trade."
+      expression  = "100 * (${local.rejected}) / (${local.rejected} + FILL(trades, 0) + 0.001)"
+      metrics = merge(
+        { trades = merge(local.processed, { metric = "ReceivedTrades" }) },
+        { for reason in local.rejection_reasons : reason => merge(local.processed, {
+          metric     = "RejectedRecords"
+          dimensions = merge(local.processed.dimensions, { Reason = reason })
+        }) },
+      )
       comparison = "GreaterThanThreshold"
-      threshold  = 0
+      threshold  = var.rejected_percent
       periods    = 1
       missing    = "notBreaching"
     }

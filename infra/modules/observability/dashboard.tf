@@ -62,5 +62,26 @@ locals {
         ["AWS/DynamoDB", metric, "TableName", var.table_name]
       ]
     },
+    {
+      title = "Trades: published, received, repeated"
+      stat  = "Sum"
+      metrics = [for line in [["PublishedTrades", "producer"], ["ReceivedTrades", "processor"], ["DuplicateTrades", "processor"]] :
+        ["StockPipeline", line[0], "Service", line[1], "Environment", var.environment]
+      ]
+    },
+    {
+      title = "Trades: age when they are in the lake (s)"
+      stat  = "Maximum"
+      metrics = [for metric in ["EventTimeLagP50", "EventTimeLagP99"] :
+        ["StockPipeline", metric, "Service", "processor", "Environment", var.environment]
+      ]
+    },
+    {
+      title = "Price API: calls and waiting (s)"
+      stat  = "Sum"
+      metrics = [for metric in ["ProviderRequests", "RateLimitWaitSeconds", "KeptTrades"] :
+        ["StockPipeline", metric, "Service", "producer", "Environment", var.environment]
+      ]
+    },
   ]
 }

@@ -83,13 +83,22 @@ variable "schedule_group" {
   }
 }
 
-variable "records_per_dead_letter" {
-  description = "The alarm on rejected trades fires above one dead letter for so many records."
+variable "rejected_percent" {
+  description = "Share of rejected lines, in per cent, above which somebody is told."
   type        = number
-  default     = 100
+  default     = 1
   validation {
-    condition     = var.records_per_dead_letter >= 1
-    error_message = "records_per_dead_letter takes at least 1."
+    condition     = var.rejected_percent > 0 && var.rejected_percent < 100
+    error_message = "rejected_percent takes more than 0 and less than 100."
+  }
+}
+
+variable "environment" {
+  description = "Environment that the functions report under."
+  type        = string
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{0,15}$", var.environment))
+    error_message = "environment takes a short name such as dev or prod."
   }
 }
 
