@@ -4,12 +4,16 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TERRAFORM ?= terraform
+STATE_REGION ?= us-east-1
+IMAGE_TAG ?= $(shell git rev-parse HEAD 2>/dev/null)
+IMAGE_VAR = $(if $(IMAGE_TAG),-var=dagster_image_tag=$(IMAGE_TAG))
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -38,7 +42,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --strict lambdas/*/app.py
+	@for file in lambdas/*/app.py lambdas/build.py; do $(BIN)/mypy --strict $$file || exit 1; done
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports
@@ -53,10 +57,61 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev and prod (TERRAFORM=path, if not on PATH)
+	@$(TERRAFORM) fmt -check -recursive infra bootstrap
+	@for root in infra bootstrap; do \
+	    $(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null && $(TERRAFORM) -chdir=$$root validate || exit 1; done
+	@for environment in dev prod; do $(TERRAFORM) -chdir=infra test -var-file=envs/$$environment.tfvars || exit 1; done
+	@$(TERRAFORM) -chdir=bootstrap test
+
+plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where the tests read it (CHECK=1: compare)
+	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
+	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
+
+deploy: lambdas plan apply image ## Deploy to the account: make deploy ENV=dev STATE_BUCKET=your-state
+
+plan: backend
+	@$(TERRAFORM) -chdir=infra plan -input=false $(if $(LOCK),-lock=$(LOCK)) -var-file=envs/$(ENV).tfvars $(IMAGE_VAR) -out=deploy.tfplan
+
+apply: backend
+	@$(TERRAFORM) -chdir=infra apply -input=false deploy.tfplan
+
+drift: backend
+	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -detailed-exitcode -refresh-only -var-file=envs/$(ENV).tfvars
+
+destroy: backend ## Take it down again: make destroy ENV=dev STATE_BUCKET=your-state (data included; prod refuses)
+	@$(TERRAFORM) -chdir=infra destroy -var-file=envs/$(ENV).tfvars
+
+image: # Dagster's image into the account's repository; nothing where Dagster does not run
+	@infra/dagster/push-image "$(ENV)" "$(IMAGE_TAG)"
+
+smoke: $(STAMP) ## Follow one marked trade through a deployment: make smoke ENV=dev
+	@$(BIN)/stock-pipeline smoke --env $(ENV)
+
+backend: $(STAMP)
+	@case "$(ENV)" in dev|prod) ;; *) echo "make: ENV takes dev or prod, as in make deploy ENV=dev" >&2; exit 1;; esac
+	@test -n "$(STATE_BUCKET)" || { echo "make: STATE_BUCKET takes the bucket of the state; docs/deploy.md says how to make one" >&2; exit 1; }
+	@cp infra/backend/s3.tf infra/backend.tf
+	@$(TERRAFORM) -chdir=infra init -input=false -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
+	    -backend-config=key=stock-pipeline/$(ENV).tfstate -backend-config=region=$(STATE_REGION) >/dev/null
+
+module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
+	@$(BIN)/python infra/module_readmes.py
+
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	    --extra local --extra stream --extra dev pyproject.toml -o requirements.lock
+	    --extra local --extra stream --extra deploy --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.lock \
+	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt
+	@for file in lambdas/requirements-*.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	    --constraint requirements.lock $$file -o $${file%.in}.txt || exit 1; done
+
+lambdas: $(STAMP) ## Build the Lambda packages: one zip a function, for python3.13 on arm64
+	@$(BIN)/python lambdas/build.py $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION)) \
+	    $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) .stock-pipeline dbt_project/target dbt_project/logs dist .mypy_cache .ruff_cache .import_linter_cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.errors import StockPipelineError
-from stock_pipeline.settings import Settings
+from stock_pipeline.settings import SETTINGS, Settings
 
 SHARDS = 2
 
@@ -36,6 +36,8 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
     """Start the services, create the resources that `environ`'s settings name, and stop all of it at the end."""
     with aws_services() as endpoint:
         local = {
+            # every setting by name, as Terraform sets them for the functions
+            **{setting.variable: setting.default for setting in SETTINGS if setting.default is not None},
             **environ,
             **_CREDENTIALS,
             "AWS_ENDPOINT_URL": endpoint,

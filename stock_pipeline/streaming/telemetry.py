@@ -8,12 +8,14 @@ said by the use cases' reports; nothing here decides. Values that came from outs
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stock_pipeline.streaming.poll_loop import PollReport
-from stock_pipeline.streaming.processor import BatchReport
-from stock_pipeline.streaming.provider_calls import ProviderCalls
-from stock_pipeline.streaming.redrive import RedriveReport
+if TYPE_CHECKING:
+    # names only: the processor brings pyarrow, which the producer's and redrive's packages do without
+    from stock_pipeline.streaming.poll_loop import PollReport
+    from stock_pipeline.streaming.processor import BatchReport
+    from stock_pipeline.streaming.provider_calls import ProviderCalls
+    from stock_pipeline.streaming.redrive import RedriveReport
 
 NAMESPACE = "StockPipeline"
 
@@ -68,7 +70,7 @@ class Telemetry:
         """A line without metrics."""
         self._line(level, message, {}, {}, fields)
 
-    def batch_processed(self, report: BatchReport, request_id: str) -> None:
+    def batch_processed(self, report: "BatchReport", request_id: str) -> None:
         """What one batch came to: one line, and one more for each reason of rejection."""
         values: dict[str, float] = {
             "ReceivedRecords": report.records,
@@ -98,7 +100,7 @@ class Telemetry:
         for reason, count in report.rejected_by_reason.items():
             self._line("WARNING", "lines rejected", {"RejectedRecords": count}, {"Reason": reason}, place)
 
-    def polled(self, report: PollReport, calls: ProviderCalls, request_id: str) -> None:
+    def polled(self, report: "PollReport", calls: "ProviderCalls", request_id: str) -> None:
         """What one run of the producer came to: one line, one more for each kind of provider error, and one for the
         error that ended the run."""
         produced = report.produced
@@ -117,7 +119,7 @@ class Telemetry:
         if report.failure is not None:
             self.log("ERROR", str(report.failure), **run)
 
-    def redriven(self, report: RedriveReport, request_id: str) -> None:
+    def redriven(self, report: "RedriveReport", request_id: str) -> None:
         """What one redrive came to: one line, one more for each outcome, and one for each message that was not
         published, with the reason."""
         run = {"request_id": request_id}

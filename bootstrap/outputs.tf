@@ -1,0 +1,9 @@
+output "state_bucket" {
+  description = "Bucket of the state: what STATE_BUCKET is for make deploy."
+  value       = module.state.id
+}
+
+output "role_arns" {
+  description = "Roles of GitHub Actions: plan and apply."
+  value       = { for key, role in aws_iam_role.github : key => role.arn }
+}

@@ -1,0 +1,17 @@
+environment              = "dev"
+aws_region               = "us-east-1"
+stream_name              = "stock-stream"
+state_table_name         = "stock-realtime"
+bucket_name              = "stock-historical-data-dev"
+database_name            = "stock_market"
+stream_mode              = "PROVISIONED"
+shard_count              = 1
+stream_retention_hours   = 24
+shard_level_metrics      = false
+protected                = false
+table_max_request_units  = 1000
+raw_expire_days          = 90
+log_retention_days       = 14
+athena_scan_cutoff_bytes = 1073741824 # 1 GiB
+monthly_budget_usd       = 100
+dagster_enabled          = false

@@ -1,0 +1,4 @@
+output "workgroup" {
+  description = "The workgroup with all its settings."
+  value       = aws_athena_workgroup.this
+}

@@ -1,0 +1,24 @@
+output "repository_url" {
+  description = "Where the image is pushed to."
+  value       = aws_ecr_repository.this.repository_url
+}
+
+output "cluster_name" {
+  description = "The cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "services" {
+  description = "The services with all their settings."
+  value       = aws_ecs_service.this
+}
+
+output "database" {
+  description = "The database with all its settings."
+  value       = aws_db_instance.this
+}
+
+output "policies" {
+  description = "What each role may do."
+  value       = { for role, policy in aws_iam_role_policy.task : role => jsondecode(policy.policy) }
+}

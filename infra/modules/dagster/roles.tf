@@ -1,0 +1,130 @@
+# Who may do what: `execution` starts containers, `control` (webserver, daemon) starts runs, `work` (code location, runs)
+# does the work on the lake, `produce` is the long-lived producer.
+locals {
+  assume = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+
+  ecs       = "arn:${var.partition}:ecs:${var.aws_region}:${var.account_id}"
+  role_arns = { for role in ["execution", "control", "work", "produce"] : role => "arn:${var.partition}:iam::${var.account_id}:role/${var.name}-${role}" }
+  cluster_condition = {
+    ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" }
+  }
+
+  statements = {
+    control = concat(local.read_logs, [
+      {
+        Sid       = "StartAndStopRuns"
+        Effect    = "Allow"
+        Action    = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks"]
+        Resource  = ["${local.ecs}:task-definition/${var.name}-run:*", "${local.ecs}:task/${var.name}/*"]
+        Condition = local.cluster_condition
+      },
+      {
+        Sid      = "TagRuns"
+        Effect   = "Allow"
+        Action   = ["ecs:TagResource"]
+        Resource = ["${local.ecs}:task/${var.name}/*"]
+      },
+      {
+        # none of these knows a resource
+        Sid      = "LookAtTheNetworkAndTasks"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListAccountSettings", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables"]
+        Resource = "*"
+      },
+      {
+        Sid       = "GiveRunsTheirRoles"
+        Effect    = "Allow"
+        Action    = ["iam:PassRole"]
+        Resource  = [local.role_arns.execution, local.role_arns.work]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      {
+        Sid    = "OpenAShellForForwarding"
+        Effect = "Allow"
+        Action = [
+          "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+          "ssmmessages:OpenDataChannel",
+        ]
+        Resource = "*"
+      },
+    ])
+    work    = concat(local.read_logs, var.work_statements)
+    produce = var.produce_statements
+  }
+
+  # the UI shows what runs printed, and runs write it
+  read_logs = [{
+    Sid      = "ReadAndWriteLogsOfRuns"
+    Effect   = "Allow"
+    Action   = ["s3:GetObject", "s3:PutObject"]
+    Resource = ["${var.bucket_arn}/dagster-logs/*"]
+  }]
+}
+
+resource "aws_iam_role" "execution" {
+  name               = "${var.name}-execution"
+  description        = "Starts Dagster's containers."
+  assume_role_policy = local.assume
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name = "start-containers"
+  role = aws_iam_role.execution.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "LogInToTheRegistry"
+        Effect   = "Allow"
+        Action   = ["ecr:GetAuthorizationToken"]
+        Resource = "*"
+      },
+      {
+        Sid      = "PullTheImage"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = "arn:${var.partition}:ecr:${var.aws_region}:${var.account_id}:repository/${var.name}"
+      },
+      {
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "arn:${var.partition}:logs:${var.aws_region}:${var.account_id}:log-group:/ecs/${var.name}/*"
+      },
+      {
+        Sid      = "ReadTheDatabasesPassword"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = "arn:${var.partition}:secretsmanager:${var.aws_region}:${var.account_id}:secret:rds!db-*"
+        Condition = {
+          StringEquals = {
+            "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:${var.partition}:rds:${var.aws_region}:${var.account_id}:db:${var.name}"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role" "task" {
+  for_each           = local.statements
+  name               = "${var.name}-${each.key}"
+  description        = "What Dagster's ${each.key} tasks may do."
+  assume_role_policy = local.assume
+}
+
+resource "aws_iam_role_policy" "task" {
+  for_each = local.statements
+  name     = each.key
+  role     = aws_iam_role.task[each.key].id
+  policy   = jsonencode({ Version = "2012-10-17", Statement = each.value })
+}

@@ -1,0 +1,24 @@
+output "topic_arn" {
+  description = "Topic that alarms and the budget publish to."
+  value       = aws_sns_topic.this.arn
+}
+
+output "topic_policy" {
+  description = "Who may publish to the topic."
+  value       = jsondecode(aws_sns_topic_policy.this.policy)
+}
+
+output "alarms" {
+  description = "Every alarm with its settings, by name."
+  value       = merge(aws_cloudwatch_metric_alarm.metric, aws_cloudwatch_metric_alarm.expression)
+}
+
+output "budget" {
+  description = "The monthly budget."
+  value       = aws_budgets_budget.monthly
+}
+
+output "dashboard" {
+  description = "The dashboard."
+  value       = aws_cloudwatch_dashboard.this
+}

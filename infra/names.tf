@@ -1,0 +1,55 @@
+# ARNs written from names, so that a plan shows every policy whole before anything exists, and tests can read it there.
+# Where one resource has to wait for another, it takes the ARN that the resource itself answers with.
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  name       = "${var.project_name}-${var.environment}"
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+
+  function_names = { for key in ["producer", "processor", "redrive"] : key => "${local.name}-${key}" }
+  queue_name     = "${local.name}-dead-letter"
+  secret_name    = "${var.project_name}/${var.environment}/provider"
+
+  arn = {
+    stream           = "arn:${local.partition}:kinesis:${var.aws_region}:${local.account_id}:stream/${var.stream_name}"
+    table            = "arn:${local.partition}:dynamodb:${var.aws_region}:${local.account_id}:table/${var.state_table_name}"
+    queue            = "arn:${local.partition}:sqs:${var.aws_region}:${local.account_id}:${local.queue_name}"
+    topic            = "arn:${local.partition}:sns:${var.aws_region}:${local.account_id}:${local.name}-alarms"
+    bucket           = "arn:${local.partition}:s3:::${var.bucket_name}"
+    keys             = "arn:${local.partition}:kms:${var.aws_region}:${local.account_id}:key/*"
+    log_group_prefix = "arn:${local.partition}:logs:${var.aws_region}:${local.account_id}:log-group"
+    function = { for key, name in local.function_names : key =>
+      "arn:${local.partition}:lambda:${var.aws_region}:${local.account_id}:function:${name}"
+    }
+    # Secrets Manager puts six characters of its own behind the name
+    secret = "arn:${local.partition}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${local.secret_name}-??????"
+  }
+
+  # What every process of the pipeline finds in its environment: the settings of stock_pipeline/settings.py.
+  # Lambda sets AWS_REGION by itself; DUCKDB_PATH belongs to a laptop. A test compares the names.
+  settings = merge(
+    {
+      PROJECT_NAME           = var.project_name
+      ENVIRONMENT            = var.environment
+      STREAM_NAME            = var.stream_name
+      STATE_TABLE_NAME       = var.state_table_name
+      BUCKET_NAME            = var.bucket_name
+      DATABASE_NAME          = var.database_name
+      DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.amazonaws.com/${local.account_id}/${local.queue_name}"
+      PARTITION_BUCKETS      = tostring(var.partition_buckets)
+      MOVING_AVERAGE_WINDOWS = join(",", var.moving_average_windows)
+      STATE_TTL_DAYS         = tostring(var.state_ttl_days)
+      PROVIDER               = var.price_provider
+      FEED                   = var.feed
+      SYMBOLS                = join(",", var.symbols)
+      POLL_INTERVAL_SECONDS  = tostring(var.poll_interval_seconds)
+      PROVIDER_SECRET_NAME   = local.secret_name
+      ATHENA_WORKGROUP       = local.name
+      DBT_TARGET             = "athena"
+    },
+    var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
+  )
+}

@@ -1,0 +1,83 @@
+# Dagster in the account: in prod, and anywhere on request.
+variables {
+  packages_file           = "tests/packages.json"
+  dagster_enabled         = true
+  stream_producer_command = ["stock-pipeline", "stream"]
+}
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+}
+
+run "services" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(module.dagster[0].services)) == toset(["code", "daemon", "webserver", "stream-producer"])
+    error_message = "Code location, daemon, webserver and the websocket producer are services of their own."
+  }
+  assert {
+    condition = alltrue([for name in ["daemon", "stream-producer"] :
+      module.dagster[0].services[name].deployment_minimum_healthy_percent == 0 &&
+      module.dagster[0].services[name].deployment_maximum_percent == 100
+    ])
+    error_message = "The old daemon and the old producer stop before the new ones start."
+  }
+  assert {
+    condition     = alltrue([for service in module.dagster[0].services : service.network_configuration[0].assign_public_ip == false])
+    error_message = "No task can be reached from outside."
+  }
+  assert {
+    condition     = module.dagster[0].database.publicly_accessible == false && module.dagster[0].database.storage_encrypted == true
+    error_message = "The database is private and encrypted."
+  }
+  assert {
+    condition     = module.dagster[0].database.manage_master_user_password == true && module.dagster[0].database.password == null
+    error_message = "RDS keeps the password; Terraform never knows it."
+  }
+  assert {
+    condition     = module.dagster[0].database.deletion_protection == (var.environment == "prod")
+    error_message = "prod's database refuses to be deleted."
+  }
+}
+
+run "raw_trades_are_safe" {
+  command = plan
+
+  assert {
+    condition = anytrue([
+      for statement in module.dagster[0].policies["work"].Statement :
+      statement.Effect == "Deny" && contains(statement.Action, "s3:DeleteObject") &&
+      contains(flatten([statement.Resource]), "arn:aws:s3:::${var.bucket_name}/raw/*")
+    ])
+    error_message = "Dagster is denied deleting raw trades."
+  }
+  assert {
+    condition = !anytrue(flatten([
+      for policy in module.dagster[0].policies : [
+        for statement in policy.Statement : statement.Effect == "Allow" && contains(statement.Action, "s3:DeleteObject") && anytrue([
+          for resource in flatten([statement.Resource]) :
+          endswith(resource, "${var.bucket_name}/*") || strcontains(resource, "/raw/")
+        ])
+      ]
+    ]))
+    error_message = "Nothing allows deleting raw trades."
+  }
+}
+
+run "without_dagster" {
+  command = plan
+  variables {
+    dagster_enabled = false
+  }
+
+  assert {
+    condition     = length(module.dagster) == 0
+    error_message = "Where Dagster is not wanted there is none."
+  }
+}

@@ -1,0 +1,86 @@
+# Alarms, topic, dashboard and budget.
+variables {
+  packages_file = "tests/packages.json"
+}
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+}
+
+run "alarms" {
+  command = plan
+
+  assert {
+    condition = toset(keys(module.observability.alarms)) == toset(concat(
+      flatten([for key in ["producer", "processor", "redrive"] : [for kind in ["errors", "throttles", "duration"] : "${key}-${kind}"]]),
+      [
+        "iterator-age", "stream-throttles", "dead-letter-depth", "dead-letter-age", "dropped-invocations",
+        "freshness", "producer-missing", "rejected-ratio", "table-throttles",
+      ],
+    ))
+    error_message = "Every part has its alarms."
+  }
+  assert {
+    condition     = module.observability.alarms["iterator-age"].threshold == 60000 && module.observability.alarms["iterator-age"].evaluation_periods == 3
+    error_message = "A minute behind for three minutes is an alarm."
+  }
+  assert {
+    condition     = module.observability.alarms["processor-duration"].threshold == 48000
+    error_message = "80 % of the timeout is an alarm."
+  }
+  assert {
+    condition     = module.observability.alarms["dead-letter-depth"].threshold == 0
+    error_message = "Any dead letter is an alarm."
+  }
+  assert {
+    condition     = module.observability.alarms["freshness"].treat_missing_data == "breaching"
+    error_message = "No data at all means not fresh."
+  }
+  assert {
+    condition     = module.observability.alarms["producer-missing"].treat_missing_data == "breaching"
+    error_message = "A producer that does not run reports nothing."
+  }
+  assert {
+    condition     = alltrue([for name, alarm in module.observability.alarms : contains(["freshness", "producer-missing"], name) || alarm.treat_missing_data == "notBreaching"])
+    error_message = "Elsewhere nothing reported is nothing wrong."
+  }
+}
+
+run "topic" {
+  command = plan
+
+  assert {
+    condition     = toset(module.observability.topic_policy.Statement[0].Principal.Service) == toset(["cloudwatch.amazonaws.com", "budgets.amazonaws.com"])
+    error_message = "Alarms and the budget may publish."
+  }
+  assert {
+    condition     = length(jsondecode(module.observability.dashboard.dashboard_body).widgets) == 9
+    error_message = "The dashboard shows the pipeline."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for widget in jsondecode(module.observability.dashboard.dashboard_body).widgets : [
+        for metric in widget.properties.metrics : contains([4, 6], try(length(metric), 0))
+      ]
+    ]))
+    error_message = "Each line of the dashboard is a namespace, a metric and its dimensions."
+  }
+}
+
+run "budget" {
+  command = plan
+
+  assert {
+    condition     = tonumber(module.observability.budget.limit_amount) == (var.environment == "prod" ? 1000 : 100)
+    error_message = "A month has its limit."
+  }
+  assert {
+    condition     = toset([for notice in module.observability.budget.notification : "${notice.notification_type} ${notice.threshold}"]) == toset(["FORECASTED 80", "ACTUAL 100"])
+    error_message = "Somebody is told before and when the limit is reached."
+  }
+}

@@ -1,0 +1,333 @@
+# Defaults are those of environment dev; envs/ says what each environment sets.
+
+variable "project_name" {
+  description = "Beginning of every name that is not given below."
+  type        = string
+  default     = "stock-pipeline"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.project_name))
+    error_message = "project_name takes 2 to 31 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "environment" {
+  description = "Which environment this is, such as dev or prod; part of names."
+  type        = string
+  default     = "dev"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{0,15}$", var.environment))
+    error_message = "environment takes a short name such as dev or prod."
+  }
+}
+
+variable "aws_region" {
+  description = "Region of everything."
+  type        = string
+  default     = "us-east-1"
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region takes a region such as us-east-1."
+  }
+}
+
+variable "stream_name" {
+  description = "Name of the Kinesis stream."
+  type        = string
+  default     = "stock-stream"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{1,128}$", var.stream_name))
+    error_message = "stream_name takes 1 to 128 letters, digits, dots, hyphens and underscores."
+  }
+}
+
+variable "state_table_name" {
+  description = "Name of the DynamoDB table of the realtime state."
+  type        = string
+  default     = "stock-realtime"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.state_table_name))
+    error_message = "state_table_name takes 3 to 255 letters, digits, dots, hyphens and underscores."
+  }
+}
+
+variable "bucket_name" {
+  description = "Name of the lake's bucket. Unique in the world: yours needs a name of its own."
+  type        = string
+  default     = "stock-historical-data-dev"
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,51}[a-z0-9]$", var.bucket_name))
+    error_message = "bucket_name takes 3 to 53 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "database_name" {
+  description = "Name of the Glue database."
+  type        = string
+  default     = "stock_market"
+  validation {
+    condition     = can(regex("^[a-z0-9_]{1,255}$", var.database_name))
+    error_message = "database_name takes lower-case letters, digits and underscores."
+  }
+}
+
+variable "partition_buckets" {
+  description = "Partition keys that symbols are spread over: many times the shards."
+  type        = number
+  default     = 64
+  validation {
+    condition     = var.partition_buckets >= 1 && var.partition_buckets <= 4096
+    error_message = "partition_buckets takes 1 to 4096."
+  }
+}
+
+variable "moving_average_windows" {
+  description = "Trades that each moving average covers, rising."
+  type        = list(number)
+  default     = [5, 20]
+  validation {
+    condition     = alltrue([for window in var.moving_average_windows : window >= 1 && window <= 50])
+    error_message = "moving_average_windows takes numbers of trades from 1 to 50."
+  }
+}
+
+variable "stream_mode" {
+  description = "PROVISIONED or ON_DEMAND. One shard takes 1,000 packed records a second, and is the cheaper one for a steady load."
+  type        = string
+  default     = "PROVISIONED"
+  validation {
+    condition     = contains(["PROVISIONED", "ON_DEMAND"], var.stream_mode)
+    error_message = "stream_mode takes PROVISIONED or ON_DEMAND."
+  }
+}
+
+variable "shard_count" {
+  description = "Shards of a PROVISIONED stream."
+  type        = number
+  default     = 1
+  validation {
+    condition     = var.shard_count >= 1 && var.shard_count <= 500
+    error_message = "shard_count takes 1 to 500."
+  }
+}
+
+variable "stream_retention_hours" {
+  description = "How long the stream keeps records: the time to repair a consumer before anything is lost."
+  type        = number
+  default     = 24
+  validation {
+    condition     = var.stream_retention_hours >= 24 && var.stream_retention_hours <= 8760
+    error_message = "stream_retention_hours takes 24 to 8760."
+  }
+}
+
+variable "shard_level_metrics" {
+  description = "Whether the stream reports each shard on its own, which costs extra."
+  type        = bool
+  default     = false
+  nullable    = false
+  validation {
+    condition     = can(tobool(var.shard_level_metrics))
+    error_message = "shard_level_metrics takes true or false."
+  }
+}
+
+variable "protected" {
+  description = "Whether data is protected: deletion protection, no emptying of buckets, recovery windows, a customer managed key."
+  type        = bool
+  default     = false
+  nullable    = false
+  validation {
+    condition     = can(tobool(var.protected))
+    error_message = "protected takes true or false."
+  }
+}
+
+variable "table_max_request_units" {
+  description = "Cap of the table's request units a second; null is no cap."
+  type        = number
+  default     = 1000
+  validation {
+    condition     = var.table_max_request_units == null ? true : var.table_max_request_units >= 1
+    error_message = "table_max_request_units takes at least 1, or null."
+  }
+}
+
+variable "raw_expire_days" {
+  description = "Days after which raw files are deleted; null keeps them. Curated trades are kept either way."
+  type        = number
+  default     = 90
+  validation {
+    condition     = var.raw_expire_days == null ? true : var.raw_expire_days >= 31
+    error_message = "raw_expire_days takes at least 31, or null."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 14
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.log_retention_days)
+    error_message = "log_retention_days takes one of CloudWatch's retention periods up to 365."
+  }
+}
+
+variable "packages_file" {
+  description = "What `make lambdas` says about the zips it built; from the root module's folder."
+  type        = string
+  default     = "../dist/lambdas/packages.json"
+  validation {
+    condition     = endswith(var.packages_file, ".json")
+    error_message = "packages_file takes a JSON file."
+  }
+}
+
+variable "functions" {
+  description = "Memory and timeout of each function."
+  type = object({
+    producer  = object({ memory_mb = number, timeout_seconds = number })
+    processor = object({ memory_mb = number, timeout_seconds = number })
+    redrive   = object({ memory_mb = number, timeout_seconds = number })
+  })
+  default = {
+    producer  = { memory_mb = 512, timeout_seconds = 60 }
+    processor = { memory_mb = 1024, timeout_seconds = 60 }
+    redrive   = { memory_mb = 512, timeout_seconds = 300 }
+  }
+  validation {
+    condition     = var.functions.producer.timeout_seconds <= 60
+    error_message = "The producer starts every minute, one at a time: its timeout takes at most 60 seconds."
+  }
+}
+
+variable "schedules_enabled" {
+  description = "Whether the producer and redrive run by themselves."
+  type        = bool
+  default     = true
+  nullable    = false
+  validation {
+    condition     = can(tobool(var.schedules_enabled))
+    error_message = "schedules_enabled takes true or false."
+  }
+}
+
+variable "price_provider" {
+  description = "Price API that trades come from: alpaca or finnhub."
+  type        = string
+  default     = "alpaca"
+  validation {
+    condition     = contains(["alpaca", "finnhub"], var.price_provider)
+    error_message = "price_provider takes alpaca or finnhub."
+  }
+}
+
+variable "feed" {
+  description = "Feed of the price API, such as iex or sip."
+  type        = string
+  default     = "iex"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,15}$", var.feed))
+    error_message = "feed takes a short lower-case name."
+  }
+}
+
+variable "symbols" {
+  description = "Symbols to follow."
+  type        = list(string)
+  default     = ["AAPL", "AMZN", "GOOG", "MSFT", "TSLA"]
+  validation {
+    condition     = length(var.symbols) > 0 && length(distinct(var.symbols)) == length(var.symbols)
+    error_message = "symbols takes ticker symbols, each once."
+  }
+}
+
+variable "poll_interval_seconds" {
+  description = "Seconds between two polls of the price API."
+  type        = number
+  default     = 5
+  validation {
+    condition     = var.poll_interval_seconds >= 1 && var.poll_interval_seconds <= 60
+    error_message = "poll_interval_seconds takes 1 to 60."
+  }
+}
+
+variable "provider_url" {
+  description = "Another address than the price API's own, for a proxy; null takes its own."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.provider_url == null || can(regex("^https://", var.provider_url))
+    error_message = "provider_url takes an https:// address, or null."
+  }
+}
+
+variable "state_ttl_days" {
+  description = "Days after its newest trade that a symbol's state expires."
+  type        = number
+  default     = 7
+  validation {
+    condition     = var.state_ttl_days >= 1 && var.state_ttl_days <= 3650
+    error_message = "state_ttl_days takes 1 to 3650."
+  }
+}
+
+variable "athena_scan_cutoff_bytes" {
+  description = "Bytes after which a query is cancelled."
+  type        = number
+  default     = 1073741824
+  validation {
+    condition     = var.athena_scan_cutoff_bytes >= 10485760
+    error_message = "athena_scan_cutoff_bytes takes at least 10485760 (10 MB)."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = "What a month of the account may cost before somebody is told."
+  type        = number
+  default     = 100
+  validation {
+    condition     = var.monthly_budget_usd > 0
+    error_message = "monthly_budget_usd takes more than 0."
+  }
+}
+
+variable "alert_email" {
+  description = "Address that alarms go to; null subscribes nobody."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.alert_email == null || can(regex("^[^@ ]+@[^@ ]+$", var.alert_email))
+    error_message = "alert_email takes an address, or null."
+  }
+}
+
+variable "dagster_enabled" {
+  description = "Whether Dagster runs in the account."
+  type        = bool
+  default     = false
+  nullable    = false
+  validation {
+    condition     = can(tobool(var.dagster_enabled))
+    error_message = "dagster_enabled takes true or false."
+  }
+}
+
+variable "dagster_image_tag" {
+  description = "Tag of Dagster's image: the commit it was built from."
+  type        = string
+  default     = "unbuilt"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{1,128}$", var.dagster_image_tag))
+    error_message = "dagster_image_tag takes a tag."
+  }
+}
+
+variable "stream_producer_command" {
+  description = "Command of the long-lived websocket producer in Dagster's image; null runs none."
+  type        = list(string)
+  default     = null
+  validation {
+    condition     = var.stream_producer_command == null ? true : length(var.stream_producer_command) > 0
+    error_message = "stream_producer_command takes a command, or null."
+  }
+}

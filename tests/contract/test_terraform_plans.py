@@ -1,0 +1,346 @@
+"""What Terraform plans for dev and prod, held against the rules and against the code that it deploys.
+
+The plans are files (`make plans`); the first test fails if they are older than the configuration.
+"""
+
+import copy
+import importlib.util
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.local.event_source_mapping import EventSourceMapping
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.settings import SETTINGS, Settings
+from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE
+from tests import terraform_rules as rules
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("dev", "prod")
+FUNCTIONS = ("producer", "processor", "redrive")
+
+BOTO3_VARIABLES = frozenset(
+    {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ENDPOINT_URL",
+        "AWS_DEFAULT_REGION",
+        "AWS_EC2_METADATA_DISABLED",
+    }
+)
+"""What the local stack sets for boto3, which an account's processes get from their role."""
+
+SET_BY_LAMBDA = "AWS_REGION"
+ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
+ON_REQUEST_ONLY = "PROVIDER_URL"
+"""Whoever goes through a proxy sets it; there is no value that means none."""
+
+
+def load_plan(environment: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text())
+    return document
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def resources(request: pytest.FixtureRequest) -> list[rules.Resource]:
+    planned: list[rules.Resource] = load_plan(request.param)["resources"]
+    return planned
+
+
+def values_of(resources: rules.Resources, address: str) -> dict[str, Any]:
+    (values,) = [resource["values"] for resource in resources if resource["address"] == address]
+    return values  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_plans_were_made_from_this_configuration(environment: str) -> None:
+    spec = importlib.util.spec_from_file_location("plans", ROOT / "infra" / "plans.py")
+    assert spec is not None
+    assert spec.loader is not None
+    plans = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plans)
+    assert load_plan(environment)["sources_sha256"] == plans.sources_sha256(), "run make plans"
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_the_plan_keeps_to(rule: rules.Rule, resources: list[rules.Resource]) -> None:
+    assert rule(resources) == []
+
+
+def change(resources: list[rules.Resource], kind: str, edit: Callable[[dict[str, Any]], None], at: int = 0) -> None:
+    edit(list(rules.of_type(resources, kind))[at]["values"])
+
+
+def remove(kind: str, module: str = "") -> Callable[[list[rules.Resource]], None]:
+    def mutate(resources: list[rules.Resource]) -> None:
+        found = (found for found in rules.of_type(resources, kind) if found["address"].startswith(module))
+        resources.remove(next(found))
+
+    return mutate
+
+
+def setting(kind: str, **values: Any) -> Callable[[list[rules.Resource]], None]:
+    return lambda resources: change(resources, kind, lambda held: held.update(values))
+
+
+def allowing(kind: str, **parts: Any) -> Callable[[list[rules.Resource]], None]:
+    """A policy with one more statement that allows too much."""
+
+    def edit(values: dict[str, Any]) -> None:
+        policy = json.loads(values["policy"])
+        policy["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:x", **parts})
+        values["policy"] = json.dumps(policy)
+
+    return lambda resources: change(resources, kind, edit)
+
+
+def without_denials(kind: str) -> Callable[[list[rules.Resource]], None]:
+    def edit(values: dict[str, Any]) -> None:
+        policy = json.loads(values["policy"])
+        policy["Statement"] = [statement for statement in policy["Statement"] if statement["Effect"] != "Deny"]
+        values["policy"] = json.dumps(policy)
+
+    return lambda resources: change(resources, kind, edit)
+
+
+def with_variable(name: str) -> Callable[[list[rules.Resource]], None]:
+    return lambda resources: change(
+        resources, "aws_lambda_function", lambda values: values["environment"][0]["variables"].update({name: "x"})
+    )
+
+
+MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...] = (
+    (
+        rules.every_policy_is_known,
+        lambda resources: change(resources, "aws_iam_role_policy", lambda values: values.pop("policy")),
+    ),
+    (rules.no_wildcard_actions, allowing("aws_iam_role_policy", Action="*")),
+    (rules.no_wildcard_actions, allowing("aws_iam_role_policy", Action=["s3:GetObject", "s3:Put*"])),
+    (rules.no_wildcard_principals, allowing("aws_s3_bucket_policy", Principal="*")),
+    (rules.no_wildcard_principals, allowing("aws_sqs_queue_policy", Principal={"AWS": "*"})),
+    (rules.every_resource_is_named, allowing("aws_iam_role_policy", Resource="*")),
+    (rules.every_resource_is_named, allowing("aws_iam_role_policy", Resource=["arn:x", "*"])),
+    *((rules.every_bucket_has_its_companions, remove(kind)) for kind in rules.COMPANIONS),
+    (
+        rules.every_bucket_has_its_companions,
+        setting("aws_s3_bucket_public_access_block", restrict_public_buckets=False),
+    ),
+    (
+        rules.every_bucket_has_its_companions,
+        setting("aws_s3_bucket_versioning", versioning_configuration=[{"status": "Suspended"}]),
+    ),
+    (rules.every_bucket_has_its_companions, without_denials("aws_s3_bucket_policy")),
+    (rules.every_function_has_a_log_group, remove("aws_cloudwatch_log_group", "module.processor.")),
+    (
+        rules.every_function_has_a_log_group,
+        lambda resources: values_of(resources, "module.processor.aws_cloudwatch_log_group.this").update(
+            retention_in_days=0
+        ),
+    ),
+    (
+        rules.every_function_has_its_alarms,
+        lambda resources: resources.remove(
+            next(r for r in resources if r["address"].endswith('metric["processor-errors"]'))
+        ),
+    ),
+    (rules.every_function_has_bounded_retries, remove("aws_lambda_function_event_invoke_config")),
+    (
+        rules.every_function_has_bounded_retries,
+        setting("aws_lambda_event_source_mapping", maximum_retry_attempts=-1),
+    ),
+    (
+        rules.every_function_has_bounded_retries,
+        setting("aws_lambda_event_source_mapping", maximum_record_age_in_seconds=-1),
+    ),
+    (
+        rules.every_function_has_bounded_retries,
+        setting("aws_lambda_event_source_mapping", destination_config=[{}]),
+    ),
+    (rules.every_queue_is_encrypted, setting("aws_sqs_queue", sqs_managed_sse_enabled=False)),
+    (rules.every_queue_is_encrypted, without_denials("aws_sqs_queue_policy")),
+    (rules.no_secret_has_a_value, with_variable("ALPACA_API_KEY")),
+    (
+        rules.no_secret_has_a_value,
+        lambda resources: resources.append(
+            {"address": "x", "type": "aws_secretsmanager_secret_version", "values": {"secret_string": "x"}}
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "mutate"), MUTATIONS, ids=[f"{rule.__name__}-{place}" for place, (rule, _) in enumerate(MUTATIONS)]
+)
+def test_a_plan_that_breaks_a_rule_is_found(
+    rule: rules.Rule, mutate: Callable[[list[rules.Resource]], None], resources: list[rules.Resource]
+) -> None:
+    broken = copy.deepcopy(resources)
+    mutate(broken)
+    assert rule(broken)
+
+
+def test_every_rule_has_been_shown_to_fail() -> None:
+    assert {rule for rule, _ in MUTATIONS} == set(rules.RULES)
+
+
+def variables_of(resources: rules.Resources, function: str) -> dict[str, str]:
+    values = values_of(resources, f"module.{function}.aws_lambda_function.this")
+    return dict(values["environment"][0]["variables"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_terraform_sets_the_settings_that_the_code_reads(function: str, resources: list[rules.Resource]) -> None:
+    variables = variables_of(resources, function)
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {
+        SET_BY_LAMBDA,
+        ON_A_LAPTOP_ONLY,
+        ON_REQUEST_ONLY,
+    }
+    settings = Settings.from_env(variables)
+    assert settings.dbt_target == "athena"
+    assert settings.require_dead_letter_queue_url().endswith(
+        values_of(resources, "module.dlq.aws_sqs_queue.this")["name"]
+    )
+    for field, address, name in (
+        ("stream_name", "module.stream.aws_kinesis_stream.this", "name"),
+        ("state_table_name", "module.state.aws_dynamodb_table.this", "name"),
+        ("bucket_name", "module.lake.aws_s3_bucket.this", "bucket"),
+        ("database_name", "module.catalog.aws_glue_catalog_database.this", "name"),
+        ("athena_workgroup", "module.athena.aws_athena_workgroup.this", "name"),
+    ):
+        assert getattr(settings, field) == values_of(resources, address)[name]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_dagster_gets_the_settings_that_the_code_reads(environment: str) -> None:
+    variables = load_plan(environment)["settings"]
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY, ON_REQUEST_ONLY}
+    assert Settings.from_env(variables).environment == environment
+
+
+def test_the_local_stack_sets_the_settings_that_the_code_reads(stack: LocalStack) -> None:
+    inherited = {"PATH"}
+    assert set(stack.environ) - BOTO3_VARIABLES - inherited == {setting.variable for setting in SETTINGS} - {
+        ON_REQUEST_ONLY
+    }
+
+
+def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
+    settings = Settings.from_env(variables_of(load_plan("dev")["resources"], "processor"))
+    defaults = Settings.from_env({})
+    for field in (
+        "project_name",
+        "environment",
+        "stream_name",
+        "state_table_name",
+        "bucket_name",
+        "database_name",
+        "partition_buckets",
+        "moving_average_windows",
+        "state_ttl_days",
+        "provider",
+        "feed",
+        "symbols",
+        "poll_interval_seconds",
+        "provider_secret_name",
+    ):
+        assert getattr(settings, field) == getattr(defaults, field)
+
+
+def test_terraform_and_the_local_poller_read_one_event_source_mapping(resources: list[rules.Resource]) -> None:
+    local = EventSourceMapping.from_json((ROOT / "infra" / "event_source_mapping.json").read_text())
+    planned = values_of(resources, "module.processor.aws_lambda_event_source_mapping.this[0]")
+    for name in local.__slots__:
+        expected = getattr(local, name)
+        assert planned[name] == (list(expected) if isinstance(expected, tuple) else expected), name
+
+
+def test_alarms_and_dashboard_look_at_metrics_that_the_functions_report(resources: list[rules.Resource]) -> None:
+    declared = {metric.name: metric.dimension for metric in METRICS}
+    looked_at = list(custom_metrics(resources))
+    assert {name for name, _ in looked_at} >= {"RejectedRecords", "ReceivedTrades", "PublishedTrades"}
+    for name, dimensions in looked_at:
+        assert set(dimensions) == {"Service", "Environment", *filter(None, [declared[name]])}, name
+    reasons = {dimensions["Reason"] for name, dimensions in looked_at if name == "RejectedRecords"}
+    assert reasons == {str(reason) for reason in Reason}
+
+
+def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, str]]]:
+    for alarm in rules.of_type(resources, "aws_cloudwatch_metric_alarm"):
+        for query in alarm["values"]["metric_query"]:
+            for metric in query.get("metric", ()):
+                if metric["namespace"] == NAMESPACE:
+                    yield metric["metric_name"], metric["dimensions"]
+    (dashboard,) = rules.of_type(resources, "aws_cloudwatch_dashboard")
+    for widget in json.loads(dashboard["values"]["dashboard_body"])["widgets"]:
+        for namespace, name, *pairs in widget["properties"]["metrics"]:
+            if namespace == NAMESPACE:
+                yield name, dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+@pytest.mark.parametrize("table", ["raw_trades", "trades", "rejected_records"])
+def test_terraform_and_the_code_have_the_same_tables(table: str, resources: list[rules.Resource]) -> None:
+    planned = values_of(resources, f'module.catalog.aws_glue_catalog_table.this["{table}"]')
+    settings = Settings.from_env(variables_of(resources, "processor"))
+    catalog = GlueCatalog(
+        boto3.client("glue", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"),
+        settings.database_name,
+        settings.bucket_name,
+    )
+    inputs = (catalog.raw_table_input(), catalog.curated_table_input(), catalog.rejected_table_input())
+    expected = {table_input["Name"]: table_input for table_input in inputs}[table]
+    storage, planned_storage = expected["StorageDescriptor"], planned["storage_descriptor"][0]
+    assert planned["name"] == expected["Name"]
+    assert planned["description"] == expected["Description"]
+    assert planned["table_type"] == expected["TableType"]
+    assert planned["parameters"] == expected["Parameters"]
+    assert columns(planned["partition_keys"]) == columns(expected["PartitionKeys"])
+    assert columns(planned_storage["columns"]) == columns(storage["Columns"])
+    assert planned_storage["location"] == storage["Location"]
+    assert planned_storage["input_format"] == storage["InputFormat"]
+    assert planned_storage["output_format"] == storage["OutputFormat"]
+    assert planned_storage["ser_de_info"][0]["serialization_library"] == storage["SerdeInfo"]["SerializationLibrary"]
+
+
+def columns(described: Any) -> list[tuple[str, str, str]]:
+    lowered = [{key.lower(): value for key, value in column.items()} for column in described]
+    return [(column["name"], column["type"], column["comment"]) for column in lowered]
+
+
+def test_the_state_table_has_the_keys_that_the_code_writes(resources: list[rules.Resource], stack: LocalStack) -> None:
+    planned = values_of(resources, "module.state.aws_dynamodb_table.this")
+    local = stack.clients.dynamodb.describe_table(TableName=stack.settings.state_table_name)["Table"]
+    keys = {key["KeyType"]: key["AttributeName"] for key in local["KeySchema"]}
+    assert (planned["hash_key"], planned["range_key"]) == (keys["HASH"], keys["RANGE"])
+    assert {(attribute["name"], attribute["type"]) for attribute in planned["attribute"]} == {
+        (attribute["AttributeName"], attribute["AttributeType"]) for attribute in local["AttributeDefinitions"]
+    }
+
+
+EXAMPLE_ACCOUNTS = {"123456789012", "000000000000", "111122223333"}
+"""What AWS's documentation and emulators use for accounts that nobody has."""
+
+
+def test_no_account_and_no_key_is_in_what_deploys() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "infra", "bootstrap", ".github", "lambdas", "docs", "Makefile", "tests/data/terraform"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert tracked
+    for name in tracked:
+        text = (ROOT / name).read_text(errors="replace")
+        text = re.sub(r"sha256:[0-9a-f]{64}|\"sha256_hex\": \"[0-9a-f]+\"|@[0-9a-f]{40}|\b[0-9a-f]{64}\b", "", text)
+        accounts = set(re.findall(r"(?<![0-9.])[0-9]{12}(?![0-9.])", text)) - EXAMPLE_ACCOUNTS
+        assert not accounts, name
+        assert not re.search(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b", text), name
