@@ -1,7 +1,7 @@
 """The batches that are timed, and the state that the symbols have before them. Seeded: every run has the same."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -55,11 +55,18 @@ class Session:
         lines = ((partition_key(trade.symbol, PARTITION_BUCKETS), encode_trade(trade)) for trade in self.trades)
         return Batch(_event([record.data for record in pack(lines)]), len(self.trades), self.held)
 
-    def one_broken(self) -> Batch:
-        """A record each; one in the middle has a price that is none."""
+    def one_cut_short(self) -> Batch:
+        """A record each; one in the middle is no JSON."""
+        return self._with_middle(lambda line: line[:-20])
+
+    def one_bad_value(self) -> Batch:
+        """A record each; one in the middle is well-formed, but its price is below zero."""
+        return self._with_middle(lambda line: line.replace(b'"price":', b'"price":-'))
+
+    def _with_middle(self, spoil: Callable[[bytes], bytes]) -> Batch:
         lines = [encode_trade(trade) for trade in self.trades]
         middle = len(lines) // 2
-        lines[middle] = lines[middle].replace(b'"price":', b'"price":-')
+        lines[middle] = spoil(lines[middle])
         return Batch(_event(lines), len(lines), self.held)
 
 

@@ -212,7 +212,7 @@ class Powertools(_RowByRow):
 
         processor = BatchProcessor(event_type=EventType.KinesisDataStreams)
         answer = process_partial_response(self.event, record_handler, processor)
-        self.rejected = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        self.rejected = [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
         self.body = _pandas_parquet(rows)
         self.shown = self.state.shown()
 

@@ -152,10 +152,24 @@ class Processor:
         if not newest:
             return []
         held = self.state_store.read([group.key for group in newest])
-        with ThreadPoolExecutor(max_workers=self.parallel_writes) as pool:
-            futures = [pool.submit(self._update_state, group, held.get(group.key)) for group in newest]
-        # All are tried by now: what one symbol raises keeps no other from being written.
-        return [(group, future.result()) for group, future in zip(newest, futures, strict=True)]
+        # One iterator that the threads share: handing over each symbol as a task costs more than merging it.
+        waiting = iter(newest)
+        done: list[tuple[NewestTrades, _Outcome]] = []
+        raised: list[Exception] = []
+
+        def work(_thread: int) -> None:
+            for group in waiting:
+                try:
+                    done.append((group, self._update_state(group, held.get(group.key))))
+                except Exception as error:  # what one symbol raises keeps no other from being written
+                    raised.append(error)
+
+        threads = min(self.parallel_writes, len(newest))
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            list(pool.map(work, range(threads)))
+        if raised:
+            raise raised[0]
+        return done
 
     def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
         """Merge and write, and again from a fresh read for as long as somebody else is quicker."""
