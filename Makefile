@@ -9,7 +9,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load clean bench-processor
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -42,6 +42,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports
+
+bench-processor: $(STAMP) ## Measure the processor's CPU time against other ways to write it (minutes)
+	@$(BIN)/python -m bench.processor
 
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done

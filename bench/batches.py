@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from stock_pipeline.domain.moving_average import merge, window_capacity
+from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.providers.simulator import Simulation, simulate
@@ -29,10 +30,10 @@ Windows = dict[SymbolKey, tuple[Trade, ...]]
 
 @dataclass(frozen=True)
 class Batch:
-    """One invocation's event, its number of lines, and the windows that the symbols hold before it."""
+    """One invocation's event, how many session dates its trades have, and the windows that symbols hold before it."""
 
     event: dict[str, Any]
-    lines: int
+    session_dates: int
     held: Windows
 
     @property
@@ -48,12 +49,12 @@ class Session:
     held: Windows
 
     def a_record_each(self) -> Batch:
-        return Batch(_event([encode_trade(trade) for trade in self.trades]), len(self.trades), self.held)
+        return Batch(_event([encode_trade(trade) for trade in self.trades]), self._dates(), self.held)
 
     def packed(self) -> Batch:
         """As the producer packs them."""
         lines = ((partition_key(trade.symbol, PARTITION_BUCKETS), encode_trade(trade)) for trade in self.trades)
-        return Batch(_event([record.data for record in pack(lines)]), len(self.trades), self.held)
+        return Batch(_event([record.data for record in pack(lines)]), self._dates(), self.held)
 
     def one_cut_short(self) -> Batch:
         """A record each; one in the middle is no JSON."""
@@ -63,11 +64,14 @@ class Session:
         """A record each; one in the middle is well-formed, but its price is below zero."""
         return self._with_middle(lambda line: line.replace(b'"price":', b'"price":-'))
 
+    def _dates(self) -> int:
+        return len({session_date_of(trade.event_time_ns) for trade in self.trades})
+
     def _with_middle(self, spoil: Callable[[bytes], bytes]) -> Batch:
         lines = [encode_trade(trade) for trade in self.trades]
         middle = len(lines) // 2
         lines[middle] = spoil(lines[middle])
-        return Batch(_event(lines), len(lines), self.held)
+        return Batch(_event(lines), self._dates(), self.held)
 
 
 def session(symbols: int) -> Session:

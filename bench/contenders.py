@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.batches import AVERAGE_WINDOWS, Batch
 from bench.outcome import Outcome, SymbolView
 from bench.row_by_row import RowByRowState
+from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
@@ -83,7 +84,8 @@ class Pipeline:
         self.documents.extend(documents)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
-        self.files.append(body)
+        if key.startswith(RAW_PREFIX):
+            self.files.append(body)
         return True
 
     def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:

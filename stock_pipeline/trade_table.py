@@ -2,7 +2,8 @@
 and back.
 
 It stands below both because neither may import the other. Nothing here reads or writes anything. Columns become numpy
-arrays by way of their buffers: Arrow's own `to_numpy` imports pandas wherever it is installed, which takes a second.
+arrays, and values columns, by way of buffers: Arrow's own `to_numpy` and `array` import pandas wherever it is
+installed, which takes a second.
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,7 +57,7 @@ def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Rows with a trade's values in the order of `FIELDS` as a table of `trade_schema`."""
     schema = record_schema()
     values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
-    columns = [pa.array(column, kind) for column, kind in zip(values, schema.types, strict=True)]
+    columns = [_column(column, kind) for column, kind in zip(values, schema.types, strict=True)]
     return with_derived_columns(pa.table(columns, schema=schema))
 
 
@@ -117,6 +118,34 @@ def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
 
 def _microseconds(nanoseconds: npt.NDArray[np.int64]) -> pa.Array:
     return array_of(nanoseconds // 1000, pa.timestamp("us", tz="UTC"))
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values of a trade's field as an Arrow array; None is null."""
+    present = np.array([value is not None for value in values], bool)
+    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
+
+
+def _buffers(values: Sequence[Any], kind: pa.DataType) -> list[pa.Buffer]:
+    if pa.types.is_string(kind):
+        encoded = [value.encode() for value in values]
+        offsets = np.zeros(len(values) + 1, np.int32)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return [pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    if pa.types.is_decimal(kind):
+        lower = np.array([_units(price) for price in values], np.int64)
+        # the upper half of the 128 bits repeats the sign
+        return [pa.py_buffer(np.ascontiguousarray(np.stack([lower, lower >> 63], axis=1)))]
+    return [pa.py_buffer(np.array([0 if value is None else value for value in values], f"i{kind.bit_width // 8}"))]
+
+
+def _units(price: Decimal) -> int:
+    scaled = price.scaleb(PRICE_SCALE)
+    units = int(scaled)
+    if units != scaled:
+        raise ValueError(f"price {price} has more than {PRICE_SCALE} decimal places; check_trade refuses it")
+    return units
 
 
 def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 1) -> npt.NDArray[Any]:

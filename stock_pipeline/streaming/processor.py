@@ -26,6 +26,7 @@ from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
 from stock_pipeline.streaming.quarantine import quarantine_file
 from stock_pipeline.streaming.raw_files import content_hash, raw_files
 from stock_pipeline.streaming.rejection_message import message_bytes
+from stock_pipeline.trade_table import int64_values
 
 CONFLICT_ATTEMPTS = 8
 
@@ -195,7 +196,7 @@ class Processor:
 def _event_time_quantile(trades: pa.Table, share: float) -> int | None:
     if not trades.num_rows:
         return None
-    times = trades["event_time_ns"].to_numpy()
+    times = int64_values(trades["event_time_ns"])
     place = int(share * (len(times) - 1))
     return int(np.partition(times, place)[place])
 
