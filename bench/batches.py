@@ -10,7 +10,8 @@ from stock_pipeline.domain.moving_average import merge, window_capacity
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.providers.simulator import Simulation, simulate
+from stock_pipeline.providers.simulation_ledger import Ledger
+from stock_pipeline.providers.simulator import Simulation, arrivals
 from stock_pipeline.streaming.record_packing import pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -43,7 +44,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Session:
-    """The newest `TRADES` trades of a simulated session in the order of their time, and the windows of all before."""
+    """The last `TRADES` trades of a simulated session in the order of their time, a closing print of every symbol among
+    them, and the windows of all before."""
 
     trades: tuple[Trade, ...]
     held: Windows
@@ -77,8 +79,8 @@ class Session:
 def session(symbols: int) -> Session:
     names = tuple(f"S{number:04}" for number in range(symbols))
     before = window_capacity(AVERAGE_WINDOWS) * symbols
-    per_symbol = -(-(before + TRADES) // symbols)
-    rows = simulate(Simulation(names, SESSION, per_symbol, seed=7), now_ns=0).rows
+    simulation = Simulation(names, SESSION, before + TRADES, seed=7)
+    rows = [row for row in arrivals(simulation, 0, Ledger()) if isinstance(row, Trade)]
     trades = [replace(row, ingest_time_ns=row.event_time_ns + _CAPTURE_DELAY_NS) for row in rows]
     return Session(tuple(trades[-TRADES:]), _windows(trades[:-TRADES]))
 
