@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -46,6 +46,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports
+
+bench-processor: $(STAMP) ## Measure the processor's CPU time against other ways to write it (minutes)
+	@$(BIN)/python -m bench.processor
 
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done
@@ -101,7 +104,7 @@ module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	    --extra local --extra stream --extra deploy --extra dev pyproject.toml -o requirements.lock
+	    --extra local --extra stream --extra deploy --extra bench --extra dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.lock \
 	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt

@@ -1,19 +1,25 @@
-"""Trades as an Arrow table: the schema that `streaming` fills, and `lake` rewrites.
+"""Trades as an Arrow table: the schema that `streaming` fills, and `lake` rewrites, and the ways from rows to columns
+and back.
 
-It stands below both because neither may import the other. Nothing here reads or writes anything.
+It stands below both because neither may import the other. Nothing here reads or writes anything. Columns become numpy
+arrays, and values columns, by way of buffers: Arrow's own `to_numpy` and `array` import pandas wherever it is
+installed, which takes a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
-from stock_pipeline.domain.trade import COLUMNS, FIELDS, Trade
+from stock_pipeline.domain.trade import COLUMNS, FIELDS, PRICE_SCALE, Trade
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -42,22 +48,31 @@ def record_schema() -> pa.Schema:
     return pa.schema([lake.field(name) if name in lake.names else pa.field(name, pa.int64()) for name in FIELDS])
 
 
-def table_of_trades(trades: Sequence[Trade]) -> pa.Table:
+def table_of_trades(trades: Iterable[Trade]) -> pa.Table:
     """Trades as a table of `trade_schema`, in their order."""
-    columns = {
-        name: pa.array([getattr(trade, name) for trade in trades], record_schema().field(name).type) for name in FIELDS
-    }
-    return with_derived_columns(pa.table(columns, record_schema()))
+    return table_of_rows([fields_of(trade) for trade in trades])
+
+
+def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Rows with a trade's values in the order of `FIELDS` as a table of `trade_schema`."""
+    schema = record_schema()
+    values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
+    columns = [_column(column, kind) for column, kind in zip(values, schema.types, strict=True)]
+    return with_derived_columns(pa.table(columns, schema=schema))
+
+
+fields_of: Any = attrgetter(*FIELDS)
+"""A trade's values in the order of `FIELDS`."""
 
 
 def with_derived_columns(records: pa.Table) -> pa.Table:
     """A table of `record_schema` with event_time, ingest_time and session_date computed: `trade_schema`."""
-    event_time_ns = records["event_time_ns"].to_numpy()
-    ingest_time_ns = records["ingest_time_ns"].to_numpy()
+    event_time_ns = int64_values(records["event_time_ns"])
+    ingest_time_ns = int64_values(records["ingest_time_ns"])
     derived: dict[str, Any] = {
         "event_time": _microseconds(event_time_ns),
         "ingest_time": _microseconds(ingest_time_ns),
-        "session_date": pa.array(session_days(event_time_ns), pa.int32()).cast(pa.date32()),
+        "session_date": array_of(session_days(event_time_ns), pa.date32()),
     }
     schema = trade_schema()
     return pa.table([derived[name] if name in derived else records[name] for name in schema.names], schema=schema)
@@ -65,10 +80,25 @@ def with_derived_columns(records: pa.Table) -> pa.Table:
 
 def trades_of_table(table: pa.Table) -> list[Trade]:
     """The rows of a table of `trade_schema` as trades; ingest times come back cut to microseconds."""
-    rows = table.append_column(
-        "ingest_time_ns", pa.array(table["ingest_time"].cast(pa.int64()).to_numpy() * 1000, pa.int64())
-    ).select(FIELDS)
-    return [Trade(**row) for row in rows.to_pylist()]
+    ingest_time_ns = (int64_values(table["ingest_time"]) * 1000).tolist()
+    columns = [ingest_time_ns if name == "ingest_time_ns" else _values(table[name]) for name in FIELDS]
+    return [Trade(*row) for row in zip(*columns, strict=True)]
+
+
+def int64_values(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The values of a 64-bit column without nulls."""
+    return _fixed_width(column, np.dtype(np.int64))
+
+
+def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """A number for each value, equal for equal values, from 0 on in the order of their first appearance."""
+    indices = pc.dictionary_encode(column.combine_chunks()).indices
+    return _fixed_width(pa.chunked_array([indices]), np.dtype(np.int32)).astype(np.int64)
+
+
+def array_of(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Values without nulls as an Arrow array of a type of the same width."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
@@ -87,4 +117,66 @@ def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
 
 
 def _microseconds(nanoseconds: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(nanoseconds // 1000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    return array_of(nanoseconds // 1000, pa.timestamp("us", tz="UTC"))
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values of a trade's field as an Arrow array; None is null."""
+    present = np.array([value is not None for value in values], bool)
+    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
+
+
+def _buffers(values: Sequence[Any], kind: pa.DataType) -> list[pa.Buffer]:
+    if pa.types.is_string(kind):
+        encoded = [value.encode() for value in values]
+        offsets = np.zeros(len(values) + 1, np.int32)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return [pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    if pa.types.is_decimal(kind):
+        lower = np.array([_units(price) for price in values], np.int64)
+        # the upper half of the 128 bits repeats the sign
+        return [pa.py_buffer(np.ascontiguousarray(np.stack([lower, lower >> 63], axis=1)))]
+    return [pa.py_buffer(np.array([0 if value is None else value for value in values], f"i{kind.bit_width // 8}"))]
+
+
+def _units(price: Decimal) -> int:
+    scaled = price.scaleb(PRICE_SCALE)
+    units = int(scaled)
+    if units != scaled:
+        raise ValueError(f"price {price} has more than {PRICE_SCALE} decimal places; check_trade refuses it")
+    return units
+
+
+def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 1) -> npt.NDArray[Any]:
+    """A column without nulls as numpy reads its buffer, `per_value` numbers for each of its values."""
+    parts = [
+        np.frombuffer(chunk.buffers()[1], kind)[chunk.offset * per_value : (chunk.offset + len(chunk)) * per_value]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _values(column: pa.ChunkedArray) -> Sequence[Any]:
+    """Python values of a column. Arrow's `to_pylist` makes a scalar of every cell, which takes ten times as long."""
+    if column.null_count:
+        return list(column.to_pylist())
+    if pa.types.is_int64(column.type):
+        return list(int64_values(column).tolist())
+    if pa.types.is_decimal(column.type):
+        return _decimals(column)
+    if pa.types.is_string(column.type):
+        distinct = pc.dictionary_encode(column.combine_chunks())
+        if len(distinct.dictionary) < len(distinct) // 2:
+            values = distinct.dictionary.to_pylist()
+            return [values[code] for code in codes_of(column).tolist()]
+    return list(column.to_pylist())
+
+
+def _decimals(column: pa.ChunkedArray) -> list[Decimal]:
+    """decimal(18, 6) fits the lower half of Arrow's 128 bits, of which the upper only repeats the sign."""
+    lower = _fixed_width(column, np.dtype(np.int64), per_value=2)[::2]
+    return [Decimal(units).scaleb(-PRICE_SCALE) for units in lower.tolist()]

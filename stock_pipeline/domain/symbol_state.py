@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from stock_pipeline.domain.moving_average import (
     MovingAverage,
@@ -16,8 +17,7 @@ from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade, order_key
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolKey:
+class SymbolKey(NamedTuple):
     """Feeds never share a row: a number that mixes them means nothing."""
 
     symbol: str
@@ -67,7 +67,7 @@ class SymbolState:
     def merged_with(self, arrived: Iterable[Trade], average_windows: tuple[int, ...]) -> "SymbolState":
         """The state after these trades, in whatever order and however often they arrive."""
         trades = [_without_ingest_time(trade) for trade in arrived]
-        return replace(self, window=merge(self.window, trades, window_capacity(average_windows)))
+        return SymbolState(self.key, merge(self.window, trades, window_capacity(average_windows)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,4 @@ class HeldState:
 
 def _without_ingest_time(trade: Trade) -> Trade:
     # When we saw a trade differs between redeliveries and must not make two states of one set of trades.
-    return replace(trade, ingest_time_ns=0)
+    return replace(trade, ingest_time_ns=0) if trade.ingest_time_ns else trade

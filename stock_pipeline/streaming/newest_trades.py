@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.trade_table import trades_of_table
+from stock_pipeline.trade_table import array_of, codes_of, int64_values, trades_of_table
+
+_Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,70 +22,62 @@ class NewestTrades:
     first_record: int
 
 
-def newest_trades(table: pa.Table, record_of_row: npt.NDArray[np.int64], capacity: int) -> list[NewestTrades]:
+def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> list[NewestTrades]:
     """For each symbol and feed of the batch, the rows that could enter a window of `capacity` trades.
 
     They hold the newest `capacity` distinct event ids with every version of each that shares its time and
-    sequence; merging them into a state gives what merging all rows would give.
+    sequence; merging them into a state gives what merging all rows would give. Ingest times are left out, as states
+    leave them out.
     """
     if not table.num_rows:
         return []
     group = _group_numbers(table)
-    event_time_ns = table["event_time_ns"].to_numpy()
-    sequence = table["sequence"].to_numpy()
-    order = np.lexsort((sequence, event_time_ns, group))
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
+    event_time_ns, sequence = int64_values(table["event_time_ns"]), int64_values(table["sequence"])
+    newest_first = np.lexsort((-sequence, -event_time_ns, group))
+    starts = _starts(group[newest_first])
+    first_records = np.minimum.reduceat(record_of_row[newest_first], starts)
 
-    chosen: list[npt.NDArray[np.int64]] = []
-    event_ids = table["event_id"]
-    for start, end in zip(starts, ends, strict=True):
-        rows = order[start:end]
-        if len(rows) > capacity:
-            rows = rows[_first_needed(rows, event_ids, event_time_ns, sequence, capacity) :]
-        chosen.append(rows)
+    if np.diff(starts, append=len(group)).max() > capacity:
+        instants = _starts(group[newest_first], event_time_ns[newest_first], sequence[newest_first])
+        newer = _distinct_before(group[newest_first], codes_of(table["event_id"])[newest_first], starts)
+        # all rows of one time and sequence stay together: among them the event id decides
+        needed = np.repeat(newer[instants] < capacity, np.diff(instants, append=len(group)))
+        newest_first = newest_first[needed]
+        starts = _starts(group[newest_first])
 
-    trades = trades_of_table(table.take(np.concatenate(chosen)))
-    result = []
-    offset = 0
-    for rows, start, end in zip(chosen, starts, ends, strict=True):
-        newest = tuple(trades[offset : offset + len(rows)])
-        offset += len(rows)
-        key = SymbolKey(newest[0].symbol, newest[0].feed)
-        result.append(NewestTrades(key, newest, int(record_of_row[order[start:end]].min())))
-    return result
+    trades = trades_of_table(_without_ingest_time(table.take(array_of(newest_first, pa.int64()))))
+    ends = [*starts[1:].tolist(), len(trades)]
+    return [
+        NewestTrades(SymbolKey(trades[start].symbol, trades[start].feed), tuple(trades[start:end]), first)
+        for start, end, first in zip(starts.tolist(), ends, first_records.tolist(), strict=True)
+    ]
 
 
-def _group_numbers(table: pa.Table) -> npt.NDArray[np.int64]:
+def _group_numbers(table: pa.Table) -> _Numbers:
     """A number per row that is equal for rows of one symbol and feed."""
-    symbol = _codes(table["symbol"])
-    feed = _codes(table["feed"])
+    symbol, feed = codes_of(table["symbol"]), codes_of(table["feed"])
     return symbol * (int(feed.max()) + 1) + feed
 
 
-def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    codes: npt.NDArray[np.int64] = pc.dictionary_encode(column.combine_chunks()).indices.to_numpy().astype(np.int64)
-    return codes
+def _without_ingest_time(table: pa.Table) -> pa.Table:
+    place = table.schema.get_field_index("ingest_time")
+    zeros = array_of(np.zeros(table.num_rows, np.int64), table.schema.field(place).type)
+    return table.set_column(place, table.schema.field(place), zeros)
 
 
-def _first_needed(
-    rows: npt.NDArray[np.int64],
-    event_ids: pa.ChunkedArray,
-    event_time_ns: npt.NDArray[np.int64],
-    sequence: npt.NDArray[np.int64],
-    capacity: int,
-) -> int:
-    """Where the needed rows begin in `rows`, which are sorted by time and sequence.
+def _starts(*columns: _Numbers) -> _Numbers:
+    """Where a run of rows begins that are equal in all columns."""
+    differs = np.ones(len(columns[0]), bool)
+    differs[1:] = False
+    for column in columns:
+        differs[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(differs)
 
-    Walks from the newest back until `capacity` distinct ids are found, and on through all rows of that very time and
-    sequence, among which the event id decides.
-    """
-    seen: set[str] = set()
-    for position in range(len(rows) - 1, -1, -1):
-        row = rows[position]
-        if len(seen) >= capacity:
-            newer = rows[position + 1]
-            if (event_time_ns[row], sequence[row]) != (event_time_ns[newer], sequence[newer]):
-                return position + 1
-        seen.add(event_ids[int(row)].as_py())
-    return 0
+
+def _distinct_before(group: _Numbers, event_id: _Numbers, starts: _Numbers) -> _Numbers:
+    """For each row, how many distinct event ids its group has before it. `starts`: where the groups begin."""
+    first_of_id = np.zeros(len(group), bool)
+    first_of_id[np.unique(group * (int(event_id.max()) + 1) + event_id, return_index=True)[1]] = True
+    before: _Numbers = np.cumsum(first_of_id) - first_of_id
+    before -= np.repeat(before[starts], np.diff(starts, append=len(group)))
+    return before

@@ -26,6 +26,7 @@ from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
 from stock_pipeline.streaming.quarantine import quarantine_file
 from stock_pipeline.streaming.raw_files import content_hash, raw_files
 from stock_pipeline.streaming.rejection_message import message_bytes
+from stock_pipeline.trade_table import int64_values
 
 CONFLICT_ATTEMPTS = 8
 
@@ -152,10 +153,24 @@ class Processor:
         if not newest:
             return []
         held = self.state_store.read([group.key for group in newest])
-        with ThreadPoolExecutor(max_workers=self.parallel_writes) as pool:
-            futures = [pool.submit(self._update_state, group, held.get(group.key)) for group in newest]
-        # All are tried by now: what one symbol raises keeps no other from being written.
-        return [(group, future.result()) for group, future in zip(newest, futures, strict=True)]
+        # One iterator that the threads share: handing over each symbol as a task costs more than merging it.
+        waiting = iter(newest)
+        done: list[tuple[NewestTrades, _Outcome]] = []
+        raised: list[Exception] = []
+
+        def work(_thread: int) -> None:
+            for group in waiting:
+                try:
+                    done.append((group, self._update_state(group, held.get(group.key))))
+                except Exception as error:  # what one symbol raises keeps no other from being written
+                    raised.append(error)
+
+        threads = min(self.parallel_writes, len(newest))
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            list(pool.map(work, range(threads)))
+        if raised:
+            raise raised[0]
+        return done
 
     def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
         """Merge and write, and again from a fresh read for as long as somebody else is quicker."""
@@ -181,7 +196,7 @@ class Processor:
 def _event_time_quantile(trades: pa.Table, share: float) -> int | None:
     if not trades.num_rows:
         return None
-    times = trades["event_time_ns"].to_numpy()
+    times = int64_values(trades["event_time_ns"])
     place = int(share * (len(times) - 1))
     return int(np.partition(times, place)[place])
 

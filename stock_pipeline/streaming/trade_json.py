@@ -1,17 +1,35 @@
 """One trade as one line of JSON: the contract `contracts/trade.v1.schema.json`, as code.
 
-`decode_trade` is the strict path: it alone decides what is a trade and what is rejected, and why. The fast path
-of `batch_decoder` may only be quicker, never more lenient.
+`decode_trade` alone decides what is a trade and what is rejected, and why. `plain_values` and the fast path of
+`batch_decoder` may only be quicker, never more lenient.
 """
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.trade import FIELDS, Trade, check_trade
+from stock_pipeline.domain.trade import (
+    CAPTURE_MODES,
+    CODES,
+    EARLIEST_EVENT_TIME_NS,
+    EVENT_ID,
+    FEED,
+    FIELDS,
+    LATEST_EVENT_TIME_NS,
+    MAX_INT64,
+    MAX_PRICE,
+    PRICE_SCALE,
+    STATUSES,
+    SYMBOL,
+    Trade,
+    check_trade,
+)
 from stock_pipeline.errors import InvalidTradeError
 
 
@@ -34,6 +52,40 @@ class TradeRecord(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=Fa
     ingest_time_ns: int
 
 
+_Time = Annotated[int, Meta(ge=EARLIEST_EVENT_TIME_NS, le=LATEST_EVENT_TIME_NS)]
+_Int64 = Annotated[int, Meta(ge=0, le=MAX_INT64)]
+
+
+class _PlainRecord(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A `TradeRecord` whose integers keep their limits. Those of text would be checked in Python, one by one."""
+
+    event_id: str
+    feed: str
+    capture_mode: str
+    symbol: str
+    event_time_ns: _Time
+    sequence: _Int64
+    price: Decimal
+    volume: _Int64
+    exchange: str
+    conditions: str
+    tape: str
+    status: str
+    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    ingest_time_ns: _Time
+
+
+FEW_VALUES: dict[str, Callable[[str], object]] = {
+    "feed": FEED.fullmatch,
+    "symbol": SYMBOL.fullmatch,
+    "exchange": CODES.fullmatch,
+    "conditions": CODES.fullmatch,
+    "tape": CODES.fullmatch,
+    "capture_mode": CAPTURE_MODES.__contains__,
+    "status": STATUSES.__contains__,
+}
+"""Text fields with few distinct values, and the limits that `check_trade` sets each. A batch checks each value once."""
+
 STRING_FIELDS = tuple(name for name, kind in TradeRecord.__annotations__.items() if kind is str)
 
 QUOTES_PER_LINE = 2 * (len(FIELDS) + len(STRING_FIELDS))
@@ -41,6 +93,7 @@ QUOTES_PER_LINE = 2 * (len(FIELDS) + len(STRING_FIELDS))
 given twice, or a number given as text has more; a missing one less."""
 
 _decoder = msgspec.json.Decoder(TradeRecord)
+_plain_decoder = msgspec.json.Decoder(_PlainRecord)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -62,6 +115,44 @@ def decode_trade(line: bytes) -> Trade:
     trade = Trade(*msgspec.structs.astuple(record))
     check_trade(trade)
     return trade
+
+
+def plain_values(line: bytes) -> tuple[Any, ...] | None:
+    """The values of the trade in a line, in the order of `FIELDS`, or None if anything about it is unusual.
+
+    A third of the time of `decode_trade`, which judges the lines that give None.
+    """
+    if line.count(b'"') != QUOTES_PER_LINE or b"\\" in line:
+        return None
+    try:
+        record = _plain_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    texts = (
+        record.feed,
+        record.symbol,
+        record.exchange,
+        record.conditions,
+        record.tape,
+        record.capture_mode,
+        record.status,
+    )
+    if not _are_allowed(texts) or EVENT_ID.fullmatch(record.event_id) is None or not _is_price(record.price):
+        return None
+    return msgspec.structs.astuple(record)
+
+
+@lru_cache(maxsize=32_768)
+def _are_allowed(texts: tuple[str, ...]) -> bool:
+    """Whether values of `FEW_VALUES`, in its order, keep their limits. Few are distinct, so few are looked at."""
+    return all(allowed(text) for allowed, text in zip(FEW_VALUES.values(), texts, strict=True))
+
+
+def _is_price(price: Decimal) -> bool:
+    if not price.is_finite():
+        return False
+    exponent = price.as_tuple().exponent
+    return 0 < price <= MAX_PRICE and isinstance(exponent, int) and exponent >= -PRICE_SCALE
 
 
 def _check_fields_once_and_price_a_number(line: bytes) -> None:

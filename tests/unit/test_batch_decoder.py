@@ -14,8 +14,8 @@ from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming import batch_decoder
 from stock_pipeline.streaming.batch_decoder import decode_batch, decode_strict
 from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
-from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
-from stock_pipeline.trade_table import table_of_trades, trades_of_table
+from stock_pipeline.streaming.trade_json import decode_trade, encode_trade, plain_values
+from stock_pipeline.trade_table import fields_of, table_of_rows, table_of_trades, trades_of_table
 from tests.strategies import trades
 from tests.trades import NOON, trade
 
@@ -82,6 +82,20 @@ def test_the_fast_path_accepts_nothing_that_the_strict_path_rejects_nor_reads_it
             assert strict.rejections == ()
             assert fast.trades.equals(strict.trades)
             assert np.array_equal(fast.record_of_row, strict.record_of_row)
+
+
+@pytest.mark.parametrize("payload", odd_lines(), ids=lambda p: repr(p[:40]) + str(len(p)))
+def test_a_line_that_is_read_as_plain_is_a_trade_of_the_same_values(payload: bytes) -> None:
+    values = plain_values(payload)
+    if values is not None:
+        judged = decode_trade(payload)
+        assert values == fields_of(judged)
+        assert table_of_rows([values]).equals(table_of_trades([judged]))
+
+
+@given(trades())
+def test_what_the_producer_writes_is_read_as_plain(row: Any) -> None:
+    assert plain_values(encode_trade(row)) == fields_of(row)
 
 
 mixed_lines = st.one_of(
