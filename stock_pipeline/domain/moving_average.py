@@ -13,12 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from stock_pipeline.domain.trade import PRICE_SCALE, Trade, is_effective, order_key, precedence
+from stock_pipeline.domain.trade import PRICE_UNIT, Trade, is_effective, order_key, precedence
 
 CANCELLATION_RESERVE = 10
 """Rows kept beyond the longest average, so that this many cancelled trades don't shorten it."""
-
-_PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
 
 
 def window_capacity(average_windows: tuple[int, ...]) -> int:
@@ -64,5 +62,5 @@ def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -
         newest = prices[-length:]
         if newest:
             mean = sum(newest, Decimal(0)) / len(newest)
-            averages.append(MovingAverage(length, mean.quantize(_PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
+            averages.append(MovingAverage(length, mean.quantize(PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
     return averages

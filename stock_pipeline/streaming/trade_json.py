@@ -5,13 +5,14 @@ of `batch_decoder` may only be quicker, never more lenient.
 """
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.trade import FIELDS, Trade, check_trade
+from stock_pipeline.domain.trade import FIELDS, PRICE_SCALE, PRICE_UNIT, Trade, check_trade
 from stock_pipeline.errors import InvalidTradeError
 
 
@@ -61,6 +62,9 @@ def decode_trade(line: bytes) -> Trade:
         _check_fields_once_and_price_a_number(line)
     trade = Trade(*msgspec.structs.astuple(record))
     check_trade(trade)
+    if int(trade.price.as_tuple().exponent) < -PRICE_SCALE:
+        # zeros behind the sixth place are legal, but a decimal column refuses more digits than it has
+        trade = replace(trade, price=trade.price.quantize(PRICE_UNIT))
     return trade
 
 
