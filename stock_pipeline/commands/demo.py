@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
     import msgspec
     from rich.console import Console
 
+    from stock_pipeline.errors import InputFileError
     from stock_pipeline.local.demo import Demo, disagreements, report_json
     from stock_pipeline.local.demo_display import print_next_steps, print_report
     from stock_pipeline.local.demo_sources import recorded_session, simulated_session
@@ -54,9 +55,11 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.local.step_display import ConsoleDisplay
     from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
 
+    if options.json is not None and not options.json.expanduser().absolute().parent.is_dir():
+        raise InputFileError(f"{options.json} can't be written: its folder does not exist; make it first")
     is_sample = options.trades is None
     published = published_bar() if is_sample else None
-    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades)
+    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades.expanduser())
     sources = [recorded.source]
     if is_sample:
         sources.append(simulated_session(recorded.sessions[0]))
@@ -77,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     print_report(console, report, published)
     if options.json is not None:
         document = msgspec.json.Encoder(decimal_format="number").encode(report_json(report))
-        options.json.write_bytes(msgspec.json.format(document, indent=2) + b"\n")
+        options.json.expanduser().write_bytes(msgspec.json.format(document, indent=2) + b"\n")
     failures = disagreements(report, published)
     for failure in failures:
         print(f"stock-pipeline: {failure}", file=sys.stderr)
