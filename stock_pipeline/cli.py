@@ -1,6 +1,7 @@
 """The command line: `stock-pipeline`. What each command does is in `commands`."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,10 @@ COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, dbt_parse)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. An expected error is one sentence on stderr, never a traceback."""
     options = parser().parse_args(arguments)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            # a terminal that is not UTF-8 has no ✓, and must not end the work for it
+            output.reconfigure(errors="replace")
     try:
         code: int = options.run(options)
         return code

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from datetime import date
 from pathlib import Path
@@ -47,16 +47,19 @@ def run(options: argparse.Namespace) -> int:
     import msgspec
     from rich.console import Console
 
+    from stock_pipeline.errors import InputFileError
     from stock_pipeline.local.demo import Demo, disagreements, report_json
     from stock_pipeline.local.demo_display import print_next_steps, print_report
     from stock_pipeline.local.demo_sources import recorded_session, simulated_session
-    from stock_pipeline.local.stack import local_stack
+    from stock_pipeline.local.stack import local_stack, loopback_environment
     from stock_pipeline.local.step_display import ConsoleDisplay
     from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
 
+    if options.json is not None and not options.json.expanduser().absolute().parent.is_dir():
+        raise InputFileError(f"{options.json} can't be written: its folder does not exist; make it first")
     is_sample = options.trades is None
     published = published_bar() if is_sample else None
-    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades)
+    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades.expanduser())
     sources = [recorded.source]
     if is_sample:
         sources.append(simulated_session(recorded.sessions[0]))
@@ -64,25 +67,31 @@ def run(options: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
     sessions = ", ".join(map(str, recorded.sessions))
     console.print(f"The whole pipeline on this machine: session {sessions}", style="bold", highlight=False)
+    # boto3, dbt and the Lambda handler read the process's environment, here as everywhere else
+    _take_over(loopback_environment(os.environ))
     with ExitStack() as running:
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
         stack = running.enter_context(local_stack({**os.environ, "DUCKDB_PATH": _demo_database()}))
-        # boto3, dbt and the Lambda handler read the process's environment, here as everywhere else
-        os.environ.update(stack.environ)
+        _take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
         report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()
 
     print_report(console, report, published)
     if options.json is not None:
         document = msgspec.json.Encoder(decimal_format="number").encode(report_json(report))
-        options.json.write_bytes(msgspec.json.format(document, indent=2) + b"\n")
+        options.json.expanduser().write_bytes(msgspec.json.format(document, indent=2) + b"\n")
     failures = disagreements(report, published)
     for failure in failures:
         print(f"stock-pipeline: {failure}", file=sys.stderr)
     if not failures:
         print_next_steps(console, options.json)
     return 1 if failures else 0
+
+
+def _take_over(environ: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
 
 
 def _demo_database() -> str:

@@ -56,6 +56,7 @@ async def carry(
     import random
     import time
     from contextlib import closing
+    from functools import partial
 
     from stock_pipeline.aws.checkpoint_object import CheckpointObject
     from stock_pipeline.aws.clients import Clients
@@ -99,7 +100,8 @@ async def carry(
     )
     sink = StreamSink(
         producer=Producer(publisher, queue),
-        telemetry=Telemetry("stream", settings.environment, print, time.time_ns),
+        # at once: a container's output is a pipe, and what still lies in a buffer dies with the process
+        telemetry=Telemetry("stream", settings.environment, partial(print, flush=True), time.time_ns),
         calls=calls,
         checkpoints=CheckpointObject(lake, checkpoint_key("alpaca-stream", settings.feed)),
         position=lambda: stream.complete_to_ns,
@@ -133,4 +135,8 @@ async def _tell_regularly(sink: "StreamSink", seconds: float) -> None:
 
     while True:
         await asyncio.sleep(seconds)
-        await asyncio.to_thread(sink.tell)
+        try:
+            await asyncio.to_thread(sink.tell)
+        except Exception as error:
+            # the position is kept next time; giving up would leave the process without counts for the rest of its life
+            sink.telemetry.log("ERROR", f"the stream's position could not be kept: {error}")

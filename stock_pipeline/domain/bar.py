@@ -11,9 +11,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from stock_pipeline.domain.conditions import print_rule
 from stock_pipeline.domain.session import SessionHours, session_date_of
-from stock_pipeline.domain.trade import PRICE_SCALE, Trade, is_effective, order_key
+from stock_pipeline.domain.trade import PRICE_UNIT, Trade, is_effective, order_key
 
-_PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
 _EXACT = Context(prec=80)
 
 
@@ -97,7 +96,7 @@ def _vwap(trades: list[Trade], volume: int) -> Decimal | None:
     turnover = Decimal(0)
     for trade in trades:
         turnover = _EXACT.add(turnover, _EXACT.multiply(trade.price, Decimal(trade.volume or 0)))
-    return _EXACT.divide(turnover, Decimal(volume)).quantize(_PRICE_UNIT, ROUND_HALF_UP, _EXACT)
+    return _EXACT.divide(turnover, Decimal(volume)).quantize(PRICE_UNIT, ROUND_HALF_UP, _EXACT)
 
 
 def _only_key(trades: list[Trade]) -> tuple[str, str, date]:

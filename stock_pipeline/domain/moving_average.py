@@ -15,12 +15,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import chain
 from operator import attrgetter
 
-from stock_pipeline.domain.trade import EFFECTIVE_STATUSES, PRICE_SCALE, OrderKey, Trade, precedence
+from stock_pipeline.domain.trade import EFFECTIVE_STATUSES, PRICE_UNIT, OrderKey, Trade, precedence
 
 CANCELLATION_RESERVE = 10
 """Rows kept beyond the longest average, so that this many cancelled trades don't shorten it."""
-
-_PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
 
 _in_order = attrgetter(*OrderKey._fields)
 """`trade.order_key` as a plain tuple. A batch of many symbols is spent in sorting windows, and this takes a quarter."""
@@ -69,5 +67,5 @@ def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -
         newest = prices[-length:]
         if newest:
             mean = sum(newest, Decimal(0)) / len(newest)
-            averages.append(MovingAverage(length, mean.quantize(_PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
+            averages.append(MovingAverage(length, mean.quantize(PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
     return averages

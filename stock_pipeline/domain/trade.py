@@ -17,6 +17,8 @@ from stock_pipeline.errors import InvalidTradeError
 PRICE_SCALE = 6
 """Decimal places of a price, in Parquet, SQL and DynamoDB."""
 
+PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
+
 MAX_PRICE = Decimal("999999999999.999999")
 """The largest value of decimal(18, 6)."""
 
@@ -185,9 +187,18 @@ def _check_price(price: Decimal) -> None:
         raise InvalidTradeError(Reason.VALUE, f"price {price} is not a number")
     if not 0 < price <= MAX_PRICE:
         raise InvalidTradeError(Reason.VALUE, f"price {price:.3e} is not above 0 and at most {MAX_PRICE}")
-    exponent = price.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > PRICE_SCALE:
-        raise InvalidTradeError(Reason.VALUE, f"price {price} has more than {PRICE_SCALE} decimal places")
+    if _decimal_places(price) > PRICE_SCALE:
+        raise InvalidTradeError(Reason.VALUE, f"price {str(price)[:40]} has more than {PRICE_SCALE} decimal places")
+
+
+def _decimal_places(price: Decimal) -> int:
+    """Without zeros at the end. Not by `normalize`, which rounds to 28 digits: one far behind would go unnoticed."""
+    _, digits, exponent = price.as_tuple()
+    places = -int(exponent)
+    if places <= PRICE_SCALE:
+        return places
+    last = max(place for place, digit in enumerate(digits) if digit)
+    return places - (len(digits) - 1 - last)
 
 
 def _match(name: str, pattern: re.Pattern[str], value: str) -> None:

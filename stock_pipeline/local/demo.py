@@ -45,6 +45,7 @@ from stock_pipeline.streaming.trade_json import encode_trade
 
 PUBLISH_SECONDS = 120
 DRAIN_SECONDS = 300
+HIDDEN_SECONDS = 3_600
 
 
 class CompactionFigures(Protocol):
@@ -168,7 +169,10 @@ class Demo:
         """Look at every message of the queue; they stay there for redrive."""
         sqs, url = self.stack.clients.sqs, self.stack.settings.require_dead_letter_queue_url()
         messages: list[dict[str, Any]] = []
-        while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        # hidden for as long as this takes, or the first would come again before the last is seen
+        while received := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS
+        ).get("Messages"):
             messages.extend(json.loads(message["Body"]) for message in received)
         return tuple(messages)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.session import is_trading_day, session_date_of
+from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, is_trading_day, session_date_of
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.replay import ReplayFile
+from stock_pipeline.providers.replay import ReplayFile, symbol_of
 from stock_pipeline.providers.session_file import read_session_file
 from stock_pipeline.providers.simulation_ledger import Ledger
 from stock_pipeline.providers.simulator import Simulation, SimulatorProvider, arrivals
@@ -50,12 +50,14 @@ def recorded_session(path: Path) -> RecordedSession:
     hours = pc.unique(pc.divide(times, 3_600 * 10**9)).to_pylist()
     sessions = tuple(sorted({session_date_of(hour * 3_600 * 10**9) for hour in hours}))
     for session_date in sessions:
+        if session_date.year < FIRST_CALENDAR_YEAR:
+            raise InputFileError(f"{path} has trades of {session_date}; the calendar begins in {FIRST_CALENDAR_YEAR}")
         if not is_trading_day(session_date):
             raise InputFileError(f"{path} has trades of {session_date}, a day on which the exchange is closed")
     return RecordedSession(
         Source(f"recorded {path.name}", table.num_rows, ReplayFile(path, time.time_ns).poll(None, FAR_FUTURE_NS)),
         sessions,
-        first_symbol=str(table["symbol"][0].as_py()).replace(" ", "."),
+        first_symbol=next((symbol_of(name) for name in pc.unique(table["symbol"]).to_pylist() if name), ""),
     )
 
 

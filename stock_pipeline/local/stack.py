@@ -4,6 +4,7 @@ Whoever uses it gets an environment, as a Lambda or a Dagster process in an acco
 difference. What deploys to an account is `infra/`.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.settings import SETTINGS, Settings
 
 SHARDS = 2
+LOOPBACK = "127.0.0.1"
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 """moto takes any. Set, so that a developer's real credentials can never be used by mistake."""
@@ -31,6 +33,23 @@ class LocalStack:
     clients: Clients
 
 
+def loopback_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without what would lead boto3 away from loopback: profiles, endpoints of single services, a proxy.
+
+    boto3 also asks the environment where endpoint and credentials are given, so an entrypoint takes this one over.
+    """
+    kept = {name: value for name, value in environ.items() if name == "AWS_REGION" or not name.startswith("AWS_")}
+    direct = environ.get("no_proxy") or environ.get("NO_PROXY")
+    no_proxy = f"{direct},{LOOPBACK}" if direct else LOOPBACK
+    # the default profile may name endpoints, too
+    return kept | {
+        "no_proxy": no_proxy,
+        "NO_PROXY": no_proxy,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
 @contextmanager
 def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
     """Start the services, create the resources that `environ`'s settings name, and stop all of it at the end."""
@@ -38,7 +57,7 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
         local = {
             # every setting by name, as Terraform sets them for the functions
             **{setting.variable: setting.default for setting in SETTINGS if setting.default is not None},
-            **environ,
+            **loopback_environment(environ),
             **_CREDENTIALS,
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -40,7 +40,14 @@ def run_session(
     failures = [event for event in result.all_events if event.is_step_failure]
     if failures:
         error = failures[0].step_failure_data.error
-        raise PermanentError(f"step {failures[0].step_key} of session {key} failed: {error.message if error else ''}")
+        if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            # Dagster takes Ctrl-C for the failure of a step
+            raise KeyboardInterrupt
+        while error is not None and error.cause is not None:
+            # what Dagster wraps around it only says that a step failed
+            error = error.cause
+        reason = error.message.strip() if error else "Dagster gives no reason"
+        raise PermanentError(f"step {failures[0].step_key} of session {key} failed: {reason}")
     metadata = result.asset_materializations_for_node("trades")[0].metadata
     if "rows_in" not in metadata:
         return SessionRun(0, 0)

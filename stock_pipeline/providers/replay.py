@@ -113,7 +113,7 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
     """
     if row["event_time"] is None or row["sequence"] is None or not row["symbol"]:
         raise InvalidTradeError(Reason.VALUE, "event_time, sequence or symbol is null")
-    symbol = str(row["symbol"]).replace(" ", ".")
+    symbol = symbol_of(row["symbol"])
     exchange = (row["exchange"] or "").strip()
     session_date = session_date_of(row["event_time"])
     trade = Trade(
@@ -134,6 +134,11 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
     )
     check_trade(trade)
     return trade
+
+
+def symbol_of(recorded: object) -> str:
+    """Recordings separate a class of shares by a blank, and some pad symbols to a fixed width."""
+    return ".".join(str(recorded).split())
 
 
 def _price(value: Any) -> Decimal:

@@ -103,6 +103,9 @@ def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
     # Escapes, and anything but ASCII, are legal JSON that parsers are known to read differently.
     if b"\\" in text or not text.isascii() or text.count(b'"') != rows * QUOTES_PER_LINE:
         return None
+    # Arrow skips empty lines and takes two trades from one line: a trade must begin with each line, and nowhere else.
+    if not text.startswith(b"{") or not text.count(b"{") == text.count(b"\n{") + 1 == rows:
+        return None
     records = _parse(text)
     if records is None or records.num_rows != rows or not _is_valid(records):
         return None

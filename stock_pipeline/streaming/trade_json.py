@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from stock_pipeline.domain.trade import (
     MAX_INT64,
     MAX_PRICE,
     PRICE_SCALE,
+    PRICE_UNIT,
     STATUSES,
     SYMBOL,
     Trade,
@@ -114,6 +116,9 @@ def decode_trade(line: bytes) -> Trade:
         _check_fields_once_and_price_a_number(line)
     trade = Trade(*msgspec.structs.astuple(record))
     check_trade(trade)
+    if int(trade.price.as_tuple().exponent) < -PRICE_SCALE:
+        # zeros behind the sixth place are legal, but a decimal column refuses more digits than it has
+        trade = replace(trade, price=trade.price.quantize(PRICE_UNIT))
     return trade
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def line(**changes: str) -> bytes:
 
 ODD_VALUES = {
     "price": ["1e2", "1E400", "-0.0", "0", "-5", "1.1234567", "NaN", "Infinity", "null", "true", '"1.5"', '"NaN"',
-              "absent", "[1]", "999999999999.999999", "9999999999999", "1.10000000000", "01.5", "1.", "0.000001"],
+              "absent", "[1]", "999999999999.999999", "9999999999999", "1.10000000000", "01.5", "1.", "0.000001",
+              "100." + "0" * 37 + "1", "123456789012.123456" + "0" * 30, "1e-999999999999"],
     "volume": ["null", "1.0", "1e3", "-1", "9223372036854775807", "9223372036854775808", '"100"', "true", "absent",
                "-0"],
     "event_time_ns": ["1.5e18", "-1", "9223372036854775808", "null", '"1"', "0", "4102444800000000001"],
@@ -96,6 +98,32 @@ def test_a_line_that_is_read_as_plain_is_a_trade_of_the_same_values(payload: byt
 @given(trades())
 def test_what_the_producer_writes_is_read_as_plain(row: Any) -> None:
     assert plain_values(encode_trade(row)) == fields_of(row)
+
+
+def test_two_trades_on_one_line_are_rejected_even_if_an_empty_line_makes_up_the_count() -> None:
+    two = encode_trade(trade(1)) + encode_trade(trade(2))
+    decoded = decode_batch(batch(two + b"\n\n" + encode_trade(trade(3))))
+    assert decoded.trades.num_rows == 1
+    assert [(r.reason, r.line, r.payload) for r in decoded.rejections] == [
+        (Reason.NOT_JSON, 0, two),
+        (Reason.NOT_JSON, 1, b""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("123456789012.123456" + "0" * 30, Decimal("123456789012.123456")),
+        ("15830" + "0" * 40 + "e-42", Decimal("158.30")),
+        ("100." + "0" * 37 + "1", None),
+        ("0." + "0" * 3000 + "1", None),
+    ],
+    ids=["zeros behind", "an exponent", "a digit too far", "almost nothing"],
+)
+def test_a_price_of_any_length_is_read_exactly_or_rejected_and_stops_nothing(text: str, price: Decimal | None) -> None:
+    decoded = decode_batch(batch(line(price=text), encode_trade(trade(1))))
+    assert [row.price for row in trades_of_table(decoded.trades)] == [*([price] if price else []), trade(1).price]
+    assert [r.reason for r in decoded.rejections] == ([] if price else [Reason.VALUE])
 
 
 mixed_lines = st.one_of(
