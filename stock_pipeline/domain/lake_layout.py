@@ -22,7 +22,7 @@ HEAD_FILE = "_head.json"
 """Which version of the partition is published; beside the versions."""
 
 _PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
-_RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)\.parquet$")
+_RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)-[0-9a-f]{16}\.parquet$")
 _VERSION = re.compile(r"v=([0-9a-f]{16})/")
 
 

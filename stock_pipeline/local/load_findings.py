@@ -93,7 +93,12 @@ def maximal_ranges(ranges: Sequence[SequenceRange]) -> list[SequenceRange]:
 
 def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows: None) -> LakeFindings:
     """Every raw file, one after the other."""
-    keys = {SequenceRange(*sequence_range_of_key(listed.key)): listed.key for listed in store.list(RAW_PREFIX)}
+    keys: dict[SequenceRange, str] = {}
+    for listed in store.list(RAW_PREFIX):
+        covered = SequenceRange(*sequence_range_of_key(listed.key))
+        if covered in keys:
+            raise OverlapError(f"two raw files of {covered} differ: run one event source poller at a time")
+        keys[covered] = listed.key
     ranges = maximal_ranges(list(keys))
     outermost = set(ranges)
     hashes: list[npt.NDArray[np.uint64]] = []

@@ -28,6 +28,7 @@ from tests.sample_session import SAMPLE_DATE
 from tests.trades import trade
 
 SHARD = "shardId-000000000000"
+HASH = "0123456789abcdef"
 
 
 def split_at_random(first: int, last: int, chance: random.Random) -> list[SequenceRange]:
@@ -61,7 +62,7 @@ def test_files_that_overlap_otherwise_can_not_be_counted() -> None:
 
 
 def test_a_raw_key_says_what_it_covers() -> None:
-    assert sequence_range_of_key(raw_key(SAMPLE_DATE, SHARD, "007", "49590338271490256608")) == (
+    assert sequence_range_of_key(raw_key(SAMPLE_DATE, SHARD, "007", "49590338271490256608", HASH)) == (
         SHARD,
         7,
         49590338271490256608,
@@ -74,13 +75,22 @@ def test_rows_written_again_by_a_retry_are_rows_of_the_stream_once() -> None:
     """Records 1 to 2 hold five rows, one of them twice; the second half was tried again, and written again."""
     store = FakeObjectStore()
     rows = [trade(number) for number in (1, 2, 3, 3, 4)]
-    store.put(raw_key(SAMPLE_DATE, SHARD, "1", "2"), parquet_bytes(table_of_trades(rows)))
-    store.put(raw_key(SAMPLE_DATE, SHARD, "2", "2"), parquet_bytes(table_of_trades(rows[3:])))
+    store.put(raw_key(SAMPLE_DATE, SHARD, "1", "2", HASH), parquet_bytes(table_of_trades(rows)))
+    store.put(raw_key(SAMPLE_DATE, SHARD, "2", "2", HASH), parquet_bytes(table_of_trades(rows[3:])))
     found = read_lake(store)  # type: ignore[arg-type]
     assert (found.files, found.rows_written, found.rows_of_stream) == (2, 7, 5)
     assert found.digest == LakeDigest(
         4, 400, sum(row_hash(*hashed_values(trade(number))) for number in (1, 2, 3, 4)) % HASH_MODULUS
     )
+
+
+def test_two_files_of_the_same_records_can_not_be_counted() -> None:
+    store = FakeObjectStore()
+    for number in (1, 2):
+        body = parquet_bytes(table_of_trades([trade(number)]))
+        store.put(raw_key(SAMPLE_DATE, SHARD, "1", "2", f"{number:016}"), body)
+    with pytest.raises(OverlapError):
+        read_lake(store)  # type: ignore[arg-type]
 
 
 def test_a_lake_without_files_is_counted_too() -> None:
