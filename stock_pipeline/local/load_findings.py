@@ -27,9 +27,6 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.providers.simulation_ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
 from stock_pipeline.streaming.rejection_message import KIND as REJECTED_RECORD
 
-RECEIVE_SECONDS = 600
-"""How long a message that was looked at stays hidden: longer than looking at all of them takes."""
-
 
 class OverlapError(PermanentError):
     """Two raw files share some records but neither holds all of the other's: their rows can't be told apart."""
@@ -119,14 +116,16 @@ def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows:
 
 
 def read_queue(stack: LocalStack) -> QueueFindings:
-    """Every message of the dead-letter queue. They stay there, hidden for a while."""
+    """Take every message out of the dead-letter queue: moto goes through those that are left at each call."""
     sqs, url = stack.clients.sqs, stack.settings.require_dead_letter_queue_url()
     messages = 0
     rejection_ids: set[str] = set()
     reasons: dict[str, str] = {}
-    while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=RECEIVE_SECONDS).get(
-        "Messages"
-    ):
+    while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        sqs.delete_message_batch(
+            QueueUrl=url,
+            Entries=[{"Id": str(n), "ReceiptHandle": entry["ReceiptHandle"]} for n, entry in enumerate(received)],
+        )
         for message in map(json.loads, (entry["Body"] for entry in received)):
             messages += 1
             if message.get("kind") == REJECTED_RECORD:
