@@ -78,6 +78,8 @@ plan: backend
 
 apply: backend
 	@$(TERRAFORM) -chdir=infra apply -input=false deploy.tfplan
+	@mkdir -p .stock-pipeline/deployed
+	@$(TERRAFORM) -chdir=infra output -json settings > .stock-pipeline/deployed/$(ENV).json
 
 drift: backend
 	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -detailed-exitcode -refresh-only -var-file=envs/$(ENV).tfvars

@@ -5,10 +5,10 @@ import io
 import sys
 from collections.abc import Sequence
 
-from stock_pipeline.commands import catalog, compact, dbt_parse, demo, gc, load, redrive, stream
+from stock_pipeline.commands import catalog, compact, cost, dbt_parse, demo, gc, load, redrive, smoke, stream
 from stock_pipeline.errors import StockPipelineError
 
-COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, dbt_parse)
+COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, dbt_parse, smoke, cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -57,6 +57,10 @@ class Clients:
         client: GlueClient = self._client("glue", max_attempts=5)
         return client
 
+    @property
+    def athena(self) -> Any:
+        return self._client("athena", max_attempts=5)
+
     def close(self) -> None:
         """Close every connection; the clients are of no use afterwards."""
         for client in self._made.values():

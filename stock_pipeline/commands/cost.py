@@ -1,0 +1,92 @@
+"""`stock-pipeline cost`: what a month costs, computed from the settings that Terraform deploys."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.errors import InputFileError
+
+if TYPE_CHECKING:
+    from stock_pipeline.domain.cost import Deployment
+
+PRICES = Path(__file__).with_name("prices.json")
+INFRA = Path(__file__).parents[2] / "infra"
+
+_ASSIGNMENT = re.compile(r"^(\w+)\s*=\s*([^#\n]+)", re.MULTILINE)
+_VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+_DEFAULT = re.compile(r"^  default\s*= ([^\n{\[]+)$", re.MULTILINE)
+_FUNCTION = re.compile(r"^    (\w+)\s*= \{ memory_mb = (\d+), timeout_seconds = (\d+) \}", re.MULTILINE)
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "cost",
+        help="what a month in an account costs",
+        description="Computes a month's bill for a load from the settings that Terraform deploys (infra/envs, "
+        "infra/variables.tf, infra/event_source_mapping.json) and the list prices in "
+        "stock_pipeline/commands/prices.json. Runs from a checkout; needs no account.",
+    )
+    parser.add_argument("--trades-per-second", type=float, default=1000, metavar="N", help="default: 1000")
+    parser.add_argument("--symbols", type=int, default=500, metavar="N", help="default: 500")
+    parser.add_argument("--hours-per-day", type=float, default=6.5, metavar="N", help="of such trading; default: 6.5")
+    parser.add_argument("--env", choices=("dev", "prod"), default="dev", help="default: dev")
+    parser.add_argument("--markdown", action="store_true", help="as a table for a document")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from stock_pipeline.domain.cost import Load, monthly_bill, traffic
+
+    load = Load(options.trades_per_second, options.symbols, options.hours_per_day)
+    if load.trades_per_second <= 0 or load.symbols <= 0 or not 0 < load.hours_per_day <= 24:
+        raise InputFileError("trades per second and symbols are above 0, and a day has up to 24 hours")
+    settings = deployment(INFRA, options.env)
+    prices = json.loads(PRICES.read_text())
+    bill = monthly_bill(load, settings, prices)
+    row = "| {} | {} | {:,.2f} |" if options.markdown else "{:<16} {:<36} {:>10,.2f}"
+    if options.markdown:
+        print("| service | what | USD a month |\n|---|---|---:|")
+    for line in bill:
+        print(row.format(line.service, line.what, line.usd))
+    print(row.format("total", f"{options.env}, prices of {prices['as_of']}", sum(line.usd for line in bill)))
+    needed = traffic(load, settings).shards_needed
+    if settings.stream_mode == "PROVISIONED" and needed > settings.shard_count:
+        print(f"This load needs {needed} shards, and {options.env} has {settings.shard_count}: raise shard_count.")
+    return 0
+
+
+def deployment(infra: Path, environment: str) -> "Deployment":
+    """The settings of an environment as Terraform would take them: its file, and the defaults behind it."""
+    from stock_pipeline.domain.cost import Deployment
+
+    try:
+        variables = (infra / "variables.tf").read_text()
+        assigned = (infra / "envs" / f"{environment}.tfvars").read_text()
+        mapping = json.loads((infra / "event_source_mapping.json").read_text())
+    except OSError as error:
+        raise InputFileError(f"{error.filename} is not there: the costs are computed in a checkout") from None
+    values: dict[str, Any] = {}
+    for name, body in _VARIABLE.findall(variables):
+        default = _DEFAULT.search(body)
+        if default:
+            values[name] = _value(default.group(1))
+    values |= {name: _value(text) for name, text in _ASSIGNMENT.findall(assigned)}
+    functions = {name: (int(memory), int(timeout)) for name, memory, timeout in _FUNCTION.findall(variables)}
+    named = ("stream_mode", "shard_count", "stream_retention_hours", "shard_level_metrics", "protected")
+    also = ("dagster_enabled", "raw_expire_days", "partition_buckets", "poll_interval_seconds")
+    return Deployment(
+        **{name: values[name] for name in named + also},
+        processor_memory_mb=functions["processor"][0],
+        producer_memory_mb=functions["producer"][0],
+        producer_timeout_seconds=functions["producer"][1],
+        batch_size=mapping["batch_size"],
+        batching_window_seconds=mapping["maximum_batching_window_in_seconds"],
+    )
+
+
+def _value(text: str) -> Any:
+    """A literal of Terraform; those that the costs need are JSON too."""
+    return json.loads(text.strip())

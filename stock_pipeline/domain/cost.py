@@ -1,0 +1,225 @@
+"""What a month of the pipeline costs: the load and the deployment's settings in, lines of a bill out.
+
+Arithmetic only. Prices and settings come as values; where they are read does not belong here. What the code itself
+needs (bytes a trade, time a batch) stands below as constants: LINE_BYTES was counted, the others are estimates to be
+replaced by what your dashboard shows.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+HOURS_A_MONTH = 730
+TRADING_DAYS_A_MONTH = 21
+
+LINE_BYTES = 280
+"""A trade as a line of JSON: the sample session's 39,470 trades make 435 records of up to 25 KB."""
+
+RECORD_BYTES = 25 * 1024
+RAW_BYTES_A_TRADE = 30
+CURATED_BYTES_A_TRADE = 12
+"""A trade in Parquet: small raw files, and compacted ones."""
+
+BATCH_SECONDS = 0.05
+TRADE_SECONDS = 0.00001
+STATE_WRITE_SECONDS = 0.0015
+"""Estimates of the processor's time: for a batch, for each trade in it, and for each symbol's write (several at once)."""
+
+STATE_WRITE_UNITS = 2
+LOG_BYTES_AN_INVOCATION = 2_000
+ALARM_METRICS = 25
+CUSTOM_METRICS = 25
+DAGSTER_VCPUS = 1.5
+DAGSTER_GB = 4.0
+RUN_VCPU_HOURS_A_DAY = 2.0
+RUN_GB_HOURS_A_DAY = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """trades_per_second: during the hours in which there is trading."""
+
+    trades_per_second: float
+    symbols: int
+    hours_per_day: float
+
+    @property
+    def seconds_a_month(self) -> float:
+        return self.hours_per_day * 3600 * TRADING_DAYS_A_MONTH
+
+    @property
+    def trades_a_month(self) -> float:
+        return self.trades_per_second * self.seconds_a_month
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The settings of an environment that decide on its price, under Terraform's names."""
+
+    stream_mode: str
+    shard_count: int
+    stream_retention_hours: int
+    shard_level_metrics: bool
+    protected: bool
+    dagster_enabled: bool
+    raw_expire_days: int | None
+    processor_memory_mb: int
+    producer_memory_mb: int
+    producer_timeout_seconds: int
+    partition_buckets: int
+    poll_interval_seconds: int
+    batch_size: int
+    batching_window_seconds: int
+
+
+class Line(NamedTuple):
+    """A line of the bill."""
+
+    service: str
+    what: str
+    usd: float
+
+
+class Traffic(NamedTuple):
+    """What the load comes to behind the producer's packing and Lambda's batching."""
+
+    records_per_second: float
+    bytes_per_second: float
+    batches_per_second: float
+    symbols_a_batch: float
+
+    @property
+    def shards_needed(self) -> int:
+        return max(1, math.ceil(self.bytes_per_second / 2**20), math.ceil(self.records_per_second / 1000))
+
+
+def traffic(load: Load, deployment: Deployment) -> Traffic:
+    """Each poll packs its trades by bucket: quiet buckets make small records, busy ones fill several."""
+    trades_a_poll = load.trades_per_second * deployment.poll_interval_seconds
+    buckets = _touched(deployment.partition_buckets, min(load.symbols, trades_a_poll))
+    records_a_poll = max(buckets, trades_a_poll * LINE_BYTES / RECORD_BYTES)
+    records = records_a_poll / deployment.poll_interval_seconds
+    by_window = deployment.shard_count / max(1, deployment.batching_window_seconds)
+    batches = max(min(by_window, records), records / deployment.batch_size)
+    trades_a_batch = load.trades_per_second / batches if batches else 0.0
+    return Traffic(
+        records_per_second=records,
+        bytes_per_second=load.trades_per_second * LINE_BYTES,
+        batches_per_second=batches,
+        symbols_a_batch=_touched(load.symbols, trades_a_batch),
+    )
+
+
+def _touched(places: float, throws: float) -> float:
+    """How many of so many places are hit by so many throws at random."""
+    return places * (1 - (1 - 1 / places) ** throws) if places > 1 else float(min(places, throws))
+
+
+def monthly_bill(load: Load, deployment: Deployment, prices: Mapping[str, float]) -> list[Line]:
+    """Every line of a month, without free tiers."""
+    flow = traffic(load, deployment)
+    lines = [
+        *_stream(load, deployment, flow, prices),
+        *_functions(load, deployment, flow, prices),
+        *_storage(load, deployment, flow, prices),
+        *_watching(load, deployment, flow, prices),
+    ]
+    return lines + (_dagster(deployment, prices) if deployment.dagster_enabled else [])
+
+
+def _stream(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
+    gigabytes = flow.bytes_per_second * load.seconds_a_month / 1e9
+    if deployment.stream_mode == "ON_DEMAND":
+        moved = gigabytes * (prices["kinesis_on_demand_in_gb"] + prices["kinesis_on_demand_out_gb"])
+        hours = HOURS_A_MONTH * prices["kinesis_on_demand_stream_hour"]
+        return [Line("Kinesis", "stream hours, on demand", hours), Line("Kinesis", f"{gigabytes:,.0f} GB", moved)]
+    shard_hours = deployment.shard_count * HOURS_A_MONTH
+    units = flow.records_per_second * load.seconds_a_month / 1e6
+    lines = [
+        Line("Kinesis", f"{deployment.shard_count} shards", shard_hours * prices["kinesis_shard_hour"]),
+        Line("Kinesis", f"{units:,.1f} million records", units * prices["kinesis_put_unit_million"]),
+    ]
+    if deployment.stream_retention_hours > 24:
+        kept = shard_hours * prices["kinesis_extended_retention_shard_hour"]
+        lines.append(Line("Kinesis", f"retention of {deployment.stream_retention_hours} h", kept))
+    if deployment.shard_level_metrics:
+        lines.append(
+            Line("Kinesis", "metrics a shard", 3 * deployment.shard_count * prices["kinesis_shard_metric_month"])
+        )
+    return lines
+
+
+def _functions(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
+    batches = flow.batches_per_second * load.seconds_a_month
+    seconds = (
+        batches * (BATCH_SECONDS + flow.symbols_a_batch * STATE_WRITE_SECONDS) + load.trades_a_month * TRADE_SECONDS
+    )
+    ticks = 16 * 60 * TRADING_DAYS_A_MONTH
+    processed = seconds * deployment.processor_memory_mb / 1024 * prices["lambda_arm64_gb_second"]
+    polled = (
+        ticks
+        * deployment.producer_timeout_seconds
+        * deployment.producer_memory_mb
+        / 1024
+        * prices["lambda_arm64_gb_second"]
+    )
+    requests = prices["lambda_request_million"] / 1e6
+    return [
+        Line("Lambda", f"processor, {batches:,.0f} batches", processed + batches * requests),
+        Line("Lambda", f"producer, {ticks:,} runs", polled + ticks * requests),
+        Line("Scheduler", f"{ticks:,} ticks", ticks * prices["scheduler_million"] / 1e6),
+    ]
+
+
+def _storage(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
+    batches = flow.batches_per_second * load.seconds_a_month
+    states = batches * flow.symbols_a_batch / 1e6
+    raw = load.trades_a_month * RAW_BYTES_A_TRADE / 1e9
+    raw_months = 12.0 if deployment.raw_expire_days is None else min(12.0, deployment.raw_expire_days / 30)
+    curated = load.trades_a_month * CURATED_BYTES_A_TRADE / 1e9
+    return [
+        Line(
+            "DynamoDB",
+            f"{states:,.1f} million state writes",
+            states * STATE_WRITE_UNITS * prices["dynamodb_write_unit_million"]
+            + states * prices["dynamodb_read_unit_million"],
+        ),
+        Line(
+            "S3", f"{batches:,.0f} raw files", batches / 1000 * (prices["s3_put_thousand"] + prices["s3_get_thousand"])
+        ),
+        Line("S3", f"{raw * raw_months:,.1f} GB raw, after a year", raw * raw_months * prices["s3_gb_month"]),
+        Line("S3", f"{curated * 12:,.1f} GB curated, after a year", curated * 12 * prices["s3_gb_month"]),
+        Line(
+            "Athena", "a full scan of a month, once a day", curated / 1000 * prices["athena_tb"] * TRADING_DAYS_A_MONTH
+        ),
+    ]
+
+
+def _watching(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
+    logged = flow.batches_per_second * load.seconds_a_month * LOG_BYTES_AN_INVOCATION / 1e9
+    lines = [
+        Line("CloudWatch", f"{logged:,.1f} GB of logs", logged * prices["logs_gb"]),
+        Line("CloudWatch", "metrics of the functions", CUSTOM_METRICS * prices["custom_metric_month"]),
+        Line(
+            "CloudWatch",
+            "alarms and dashboard",
+            ALARM_METRICS * prices["alarm_metric_month"] + prices["dashboard_month"],
+        ),
+        Line("Secrets Manager", "the price API's key", prices["secret_month"]),
+    ]
+    return [*lines, Line("KMS", "a key", prices["kms_key_month"])] if deployment.protected else lines
+
+
+def _dagster(deployment: Deployment, prices: Mapping[str, float]) -> list[Line]:
+    services = DAGSTER_VCPUS * prices["fargate_vcpu_hour"] + DAGSTER_GB * prices["fargate_gb_hour"]
+    runs = RUN_VCPU_HOURS_A_DAY * prices["fargate_vcpu_hour"] + RUN_GB_HOURS_A_DAY * prices["fargate_gb_hour"]
+    copies = 2 if deployment.protected else 1
+    database = copies * (HOURS_A_MONTH * prices["rds_t4g_micro_hour"] + 20 * prices["rds_gp3_gb_month"])
+    gateway = HOURS_A_MONTH * (prices["nat_gateway_hour"] + prices["public_ipv4_hour"])
+    return [
+        Line("Fargate", "Dagster's three services", HOURS_A_MONTH * services),
+        Line("Fargate", "an hour of runs a trading day", TRADING_DAYS_A_MONTH * runs),
+        Line("RDS", "Dagster's database", database),
+        Line("VPC", "NAT gateway", gateway),
+    ]

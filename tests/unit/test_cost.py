@@ -1,0 +1,92 @@
+"""The bill follows from load, settings and prices, and the settings are those that Terraform plans."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stock_pipeline.cli import main
+from stock_pipeline.commands.cost import INFRA, PRICES, deployment
+from stock_pipeline.domain.cost import Deployment, Load, monthly_bill, traffic
+
+PRICE_LIST = json.loads(PRICES.read_text())
+LOAD = Load(1000, 500, 6.5)
+
+
+def total(load: Load, settings: Deployment) -> float:
+    return sum(line.usd for line in monthly_bill(load, settings, PRICE_LIST))
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_costs_are_those_of_what_terraform_plans(environment: str) -> None:
+    plan = json.loads((INFRA.parent / "tests/data/terraform" / f"{environment}.json").read_text())
+    planned = {resource["address"]: resource["values"] for resource in plan["resources"]}
+    settings = deployment(INFRA, environment)
+    stream = planned["module.stream.aws_kinesis_stream.this"]
+    assert settings.stream_mode == stream["stream_mode_details"][0]["stream_mode"]
+    assert settings.shard_count == stream["shard_count"]
+    assert settings.stream_retention_hours == stream["retention_period"]
+    assert settings.processor_memory_mb == planned["module.processor.aws_lambda_function.this"]["memory_size"]
+    assert settings.producer_timeout_seconds == planned["module.producer.aws_lambda_function.this"]["timeout"]
+    assert settings.protected == planned["module.state.aws_dynamodb_table.this"]["deletion_protection_enabled"]
+    assert settings.dagster_enabled == any(address.startswith("module.dagster") for address in planned)
+    assert str(settings.partition_buckets) == plan["settings"]["PARTITION_BUCKETS"]
+    assert str(settings.poll_interval_seconds) == plan["settings"]["POLL_INTERVAL_SECONDS"]
+
+
+def test_the_stream_is_billed_by_shards_and_records() -> None:
+    settings = deployment(INFRA, "dev")
+    shards = next(line for line in monthly_bill(LOAD, settings, PRICE_LIST) if "shards" in line.what)
+    assert shards.usd == pytest.approx(730 * 0.015)
+
+
+def test_a_thousand_trades_a_second_fit_into_one_shard_because_they_are_packed() -> None:
+    flow = traffic(LOAD, deployment(INFRA, "dev"))
+    assert flow.shards_needed == 1
+    assert flow.records_per_second < LOAD.trades_per_second / 50
+    assert traffic(replace(LOAD, trades_per_second=10_000), deployment(INFRA, "dev")).shards_needed == 3
+
+
+@pytest.mark.parametrize("more", [{"trades_per_second": 2000.0}, {"symbols": 1000}, {"hours_per_day": 16.0}])
+def test_more_load_costs_more(more: dict[str, float]) -> None:
+    settings = deployment(INFRA, "dev")
+    assert total(replace(LOAD, **more), settings) > total(LOAD, settings)  # type: ignore[arg-type]
+
+
+def test_every_price_is_used() -> None:
+    used = set(re.findall(r'prices\["(\w+)"\]', (INFRA.parent / "stock_pipeline/domain/cost.py").read_text()))
+    assert used == set(PRICE_LIST) - {"currency", "region", "as_of", "note"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", PRICE_LIST["as_of"])
+
+
+def test_the_command_prints_every_line_and_their_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--trades-per-second", "1000", "--symbols", "500", "--env", "prod"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    amounts = [float(line.split()[-1].replace(",", "")) for line in lines]
+    assert float(last.split()[-1].replace(",", "")) == pytest.approx(sum(amounts), abs=0.1)
+    assert PRICE_LIST["as_of"] in last
+
+
+def test_a_stream_that_is_too_small_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--trades-per-second", "10000", "--symbols", "500"]) == 0
+    assert "needs 3 shards, and dev has 1" in capsys.readouterr().out
+
+
+def test_a_load_that_is_none_is_an_error_of_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--symbols", "0"]) == 1
+    assert "above 0" in capsys.readouterr().err
+
+
+def test_without_a_checkout_the_missing_file_is_named(tmp_path: Path) -> None:
+    from stock_pipeline.errors import InputFileError
+
+    with pytest.raises(InputFileError, match=r"variables\.tf"):
+        deployment(tmp_path, "dev")
+
+
+def test_the_documented_table_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--trades-per-second", "1000", "--symbols", "500", "--markdown"]) == 0
+    document = (INFRA.parent / "docs" / "deploy.md").read_text()
+    assert f"<!-- cost -->\n{capsys.readouterr().out}\n" in document
