@@ -9,9 +9,8 @@ import dagster as dg
 
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
+from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.settings import Settings
-
-SESSION_JOB = "session"
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

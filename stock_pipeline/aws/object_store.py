@@ -124,6 +124,16 @@ class ObjectStore:
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 
+    def folders(self, prefix: str, depth: int) -> Iterator[str]:
+        """The prefixes that end `depth` slashes below this one; the objects in them are not listed."""
+        if depth == 0:
+            yield prefix
+            return
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for entry in page.get("CommonPrefixes", ()):
+                yield from self.folders(entry["Prefix"], depth - 1)
+
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 

@@ -8,18 +8,27 @@ from datetime import date
 import dagster as dg
 
 from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
+from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
 from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.raw_file_sensor import raw_file_sensor
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
 
 OWNERS = ["team:data-platform"]
+
+SESSIONS_A_RUN = 20
+"""Of a backfill. They are compacted one after the other, so memory is one session's."""
 
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
     """The lake's side of the code location."""
     return dg.Definitions(
         assets=[raw_trades(), trades()],
+        jobs=lake_jobs(),
+        schedules=lake_schedules(),
+        sensors=[raw_file_sensor()],
         resources={
             "lake": LakeResource(
                 aws_region=settings.aws_region,
@@ -37,8 +46,15 @@ def raw_trades() -> dg.AssetSpec:
         group_name="lake",
         kinds={"s3", "parquet"},
         owners=OWNERS,
-        description="Trades as they arrived: one small Parquet file per batch, with repeats. Written by the processor.",
+        description="Trades as they arrived: one small Parquet file per batch, with repeats. Written by the processor; "
+        "the sensor `raw_files` observes them.",
     )
+
+
+class CompactionConfig(dg.Config):
+    """allow_missing: publish without the raw files that can't be read."""
+
+    allow_missing: bool = False
 
 
 def trades() -> dg.AssetsDefinition:
@@ -49,21 +65,34 @@ def trades() -> dg.AssetsDefinition:
         group_name="lake",
         kinds={"s3", "parquet", "glue", "polars"},
         owners=OWNERS,
-        code_version="1",
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        code_version="2",
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
+        retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL),
     )
-    def compacted(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
+    def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
         """Trades once each, sorted by symbol and time: the session's raw files compacted, proved and published."""
-        session_date = date.fromisoformat(context.partition_key)
-        started = time.monotonic()
-        report = lake.compactor().compact(session_date)
-        if report is None:
-            context.log.warning("session %s has no raw trades; nothing is published", session_date)
-            return dg.MaterializeResult(metadata={"dagster/partition_row_count": 0})
-        metadata = compaction_metadata(report) | process_metadata(time.monotonic() - started)
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(report.version))
+        for key in context.partition_keys:
+            metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
+            context.add_asset_metadata(metadata, partition_key=key)
 
     return compacted
+
+
+def compact_session(
+    context: dg.AssetExecutionContext, lake: LakeResource, session_date: date, allow_missing: bool
+) -> dict[str, dg.MetadataValue]:
+    """Compact one session; what to show of it."""
+    started = time.monotonic()
+    try:
+        report = lake.compactor().compact(session_date, allow_missing)
+    except PermanentError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    if report is None:
+        context.log.warning("session %s has no raw trades; nothing is published", session_date)
+        return {"dagster/partition_row_count": dg.MetadataValue.int(0)}
+    for key in report.unreadable:
+        context.log.warning("session %s is published without %s, which can't be read", session_date, key)
+    return compaction_metadata(report) | process_metadata(time.monotonic() - started)
 
 
 def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]:

@@ -2,7 +2,7 @@
 their own: `definitions` fills them from `Settings`.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import dagster as dg
@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
 
 
@@ -27,9 +28,15 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._clients = Clients(self.aws_region)
 
     def compactor(self) -> Compactor:
-        clients = cast(Clients, self._clients)
-        return Compactor(
-            ObjectStore(clients.s3, self.bucket_name),
-            GlueCatalog(clients.glue, self.database_name, self.bucket_name),
-            now=lambda: datetime.now(UTC),
-        )
+        return Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+
+    def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
+        return Collector(self.objects, self.catalog, now=lambda: datetime.now(UTC), grace=grace)
+
+    @property
+    def objects(self) -> ObjectStore:
+        return ObjectStore(cast(Clients, self._clients).s3, self.bucket_name)
+
+    @property
+    def catalog(self) -> GlueCatalog:
+        return GlueCatalog(cast(Clients, self._clients).glue, self.database_name, self.bucket_name)

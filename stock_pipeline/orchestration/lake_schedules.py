@@ -1,0 +1,98 @@
+"""When the lake's work is due: compaction through the trading day and after it, garbage collection at night."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from stock_pipeline.domain.session import is_trading_day
+from stock_pipeline.lake.collection import DEFAULT_GRACE
+from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.resources import LakeResource
+
+SESSION_JOB = "session"
+"""The job over all assets, which `definitions` makes."""
+
+COMPACTION_JOB = "compaction"
+COLLECTION_JOB = "garbage_collection"
+
+_NEW_YORK = "America/New_York"
+
+_HOURS_OF_TRADING = "5 5-19 * * 1-5"
+"""Every hour of the extended session, five minutes past."""
+
+_AFTER_THE_CLOSE = "30 20 * * 1-5"
+"""Extended hours end at 20:00; the last batch window and its retries need minutes."""
+
+_AT_NIGHT = "0 3 * * *"
+
+
+class CollectionConfig(dg.Config):
+    """grace_days: how long to keep what was superseded. dry_run: only say what would be deleted."""
+
+    grace_days: float = DEFAULT_GRACE / timedelta(days=1)
+    dry_run: bool = False
+
+
+def lake_jobs() -> list[Any]:
+    """The jobs of the lake; Dagster keeps the type of those over assets to itself."""
+    compaction = dg.define_asset_job(
+        COMPACTION_JOB, selection=dg.AssetSelection.assets("trades"), description="Compact one session and publish it."
+    )
+    return [compaction, garbage_collection()]
+
+
+def lake_schedules() -> list[dg.ScheduleDefinition]:
+    return [
+        _session_schedule("hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the session that is on."),
+        _session_schedule(
+            "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models."
+        ),
+        dg.ScheduleDefinition(
+            name="nightly_garbage_collection",
+            job_name=COLLECTION_JOB,
+            cron_schedule=_AT_NIGHT,
+            execution_timezone=_NEW_YORK,
+            description="Delete superseded versions and compacted raw files whose grace period is over.",
+        ),
+    ]
+
+
+def garbage_collection() -> dg.JobDefinition:
+    @dg.op(description="Delete superseded versions and compacted raw files whose grace period is over.")
+    def collect(context: dg.OpExecutionContext, config: CollectionConfig, lake: LakeResource) -> None:
+        done = list(lake.collector(timedelta(days=config.grace_days)).collect(config.dry_run))
+        for collected in done:
+            context.log.info("%s", collected)
+        context.add_output_metadata(
+            {
+                "sessions": len(done),
+                "versions": sum(len(collected.versions) for collected in done),
+                "raw_files": sum(collected.raw_files for collected in done),
+                "set_aside": [key for collected in done for key in collected.set_aside],
+                "bytes": sum(collected.size for collected in done),
+                "dry_run": config.dry_run,
+            }
+        )
+
+    @dg.job(name=COLLECTION_JOB)
+    def job() -> None:
+        collect()
+
+    return job
+
+
+def _session_schedule(name: str, job_name: str, cron: str, description: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=name, job_name=job_name, cron_schedule=cron, execution_timezone=_NEW_YORK, description=description
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        session_date = context.scheduled_execution_time.date()
+        key = session_date.isoformat()
+        if not is_trading_day(session_date) or not session_partitions().has_partition_key(
+            key, current_time=context.scheduled_execution_time
+        ):
+            return dg.SkipReason(f"{key} is no trading day of the exchange")
+        return dg.RunRequest(partition_key=key)
+
+    return schedule
