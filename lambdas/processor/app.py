@@ -22,12 +22,13 @@ def parts() -> tuple[Processor, Telemetry]:
     clients = Clients(settings.aws_region)
     lake = ObjectStore(clients.s3, settings.bucket_name)
     windows = settings.moving_average_windows
+    wait = back_off(time.sleep, Random())
     processor = Processor(
         dead_letters=SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), oversized=lake),
         raw_store=lake,
-        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days),
+        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days, wait),
         average_windows=windows,
-        wait=back_off(time.sleep, Random()),
+        wait=wait,
     )
     return processor, Telemetry("processor", settings.environment, print, time.time_ns)
 

@@ -80,11 +80,10 @@ def poll_loop(settings: Settings) -> PollLoop:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answers with what was published. An error that another try can't mend is logged once, not raised: raising would
     make the scheduler try again at once."""
-    settings = Settings.from_env(os.environ)
-    telemetry = Telemetry("producer", settings.environment, print, time.time_ns)
+    telemetry = Telemetry("producer", os.environ.get("ENVIRONMENT", "dev"), print, time.time_ns)
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
     try:
-        report = poll_loop(settings).run(deadline_ns)
+        report = poll_loop(Settings.from_env(os.environ)).run(deadline_ns)
     except PermanentError as error:
         telemetry.log("ERROR", str(error), request_id=context.aws_request_id)
         return {"published": 0, "failure": str(error)}

@@ -6,7 +6,7 @@ follow from as one compressed attribute. Every attribute is a function of the wi
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,13 +55,15 @@ class StateTable:
     """Reads and conditional writes of `SymbolState`.
 
     time_to_live_days: an item expires this long after its newest trade. It follows from the trade, not from the clock,
-    so that writing an old session again gives the same item.
+    so that writing an old session again gives the same item. wait: pauses before asking again for keys that DynamoDB
+    left unread, for the given time (1, 2, …).
     """
 
     client: "DynamoDBClient"
     name: str
     average_windows: tuple[int, ...]
     time_to_live_days: int | None = None
+    wait: Callable[[int], None] = lambda _attempt: None
 
     def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
         """The held states, read consistently; keys without an item are left out.
@@ -124,7 +126,9 @@ class StateTable:
             }
         }
         states: dict[SymbolKey, HeldState] = {}
-        for _ in range(READ_ATTEMPTS):
+        for earlier_attempts in range(READ_ATTEMPTS):
+            if earlier_attempts:
+                self.wait(earlier_attempts)
             with _passing_errors_retryable(f"read {self.name}"):
                 response = self.client.batch_get_item(RequestItems=pending)
             for item in response["Responses"].get(self.name, ()):

@@ -107,7 +107,8 @@ def _session_job(settings: "Settings") -> "RunSession":
     import io
 
     def run(session_date: date, on_step: Callable[[str], None]) -> "SessionRun":
-        from stock_pipeline.definitions import SESSION_JOB, build_definitions
+        from stock_pipeline.definitions import build_definitions
+        from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
         from stock_pipeline.orchestration.session_run import run_session
 
         log = io.StringIO()

@@ -43,8 +43,8 @@ from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
-PUBLISH_SECONDS = 120
-DRAIN_SECONDS = 300
+PUBLISH_SECONDS = 1800
+DRAIN_SECONDS = 3600
 HIDDEN_SECONDS = 3_600
 
 

@@ -7,7 +7,6 @@ import dagster as dg
 
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.lake.collection import DEFAULT_GRACE
-from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 
 SESSION_JOB = "session"
@@ -89,9 +88,7 @@ def _session_schedule(name: str, job_name: str, cron: str, description: str) -> 
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         session_date = context.scheduled_execution_time.date()
         key = session_date.isoformat()
-        if not is_trading_day(session_date) or not session_partitions().has_partition_key(
-            key, current_time=context.scheduled_execution_time
-        ):
+        if not is_trading_day(session_date):
             return dg.SkipReason(f"{key} is no trading day of the exchange")
         return dg.RunRequest(partition_key=key)
 

@@ -11,6 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from stock_pipeline.errors import InputFileError
+from stock_pipeline.trade_table import session_days
 
 CSV_TYPES = {
     "event_time": pa.timestamp("ns", tz="UTC"),
@@ -93,10 +94,12 @@ def _check_types(path: Path, schema: pa.Schema) -> None:
 
 
 def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:
-    keys = table.group_by(["symbol", "sequence"]).aggregate([([], "count_all")])
+    times = pc.fill_null(table["event_time"], 0).to_numpy()
+    rows = table.select(["symbol", "sequence"]).append_column("session", pa.array(session_days(times)))
+    keys = rows.group_by(["symbol", "session", "sequence"]).aggregate([([], "count_all")])
     if keys.num_rows < table.num_rows:
         repeated = keys.filter(pc.greater(keys["count_all"], 1)).slice(0, 1).to_pylist()[0]
         raise InputFileError(
             f"{path}: symbol {repeated['symbol']} has sequence {repeated['sequence']} {repeated['count_all']} times; "
-            "every row of a symbol needs its own, or real trades could not be told from repeats"
+            "in one session; every row of a symbol needs its own, or real trades could not be told from repeats"
         )

@@ -152,7 +152,7 @@ class Processor:
     def _update_states(self, newest: Sequence[NewestTrades]) -> list[tuple[NewestTrades, "_Outcome"]]:
         if not newest:
             return []
-        held = self.state_store.read([group.key for group in newest])
+        held = self._read_states([group.key for group in newest])
         # One iterator that the threads share: handing over each symbol as a task costs more than merging it.
         waiting = iter(newest)
         done: list[tuple[NewestTrades, _Outcome]] = []
@@ -171,6 +171,15 @@ class Processor:
         if raised:
             raise raised[0]
         return done
+
+    def _read_states(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+        """The held states, asked for again while the table throttles: a batch must not spend its retries on that."""
+        for earlier_attempts in range(CONFLICT_ATTEMPTS - 1):
+            try:
+                return self.state_store.read(keys)
+            except RetryableError:
+                self.wait(earlier_attempts + 1)
+        return self.state_store.read(keys)
 
     def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
         """Merge and write, and again from a fresh read for as long as somebody else is quicker."""

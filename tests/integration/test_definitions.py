@@ -9,9 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from stock_pipeline.definitions import SESSION_JOB, build_definitions
+from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.session_run import run_session
 from stock_pipeline.settings import Settings

@@ -220,6 +220,21 @@ def test_a_symbol_whose_write_fails_for_good_does_not_keep_the_others_from_being
     assert {key.symbol for key in world.table.held} == set(symbols) - {"ABC"}
 
 
+def test_a_read_that_is_throttled_for_a_while_does_not_fail_the_batch(world: World) -> None:
+    refusals = [RetryableError("throttled")] * 3
+    read = world.table.read
+
+    def throttled(keys: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return read(keys)
+
+    world.table.read = throttled  # type: ignore[method-assign]
+    assert world.handle(kinesis_event([encode_trade(trade(1))])) == {"batchItemFailures": []}
+    assert world.waits == [1, 2, 3]
+    assert ABC in world.table.held
+
+
 def test_an_event_of_another_service_is_refused_in_one_sentence(world: World) -> None:
     with pytest.raises(ValueError, match="not an event of a Kinesis event source mapping"):
         world.handle({"Records": [{"eventSource": "aws:sqs"}]})
