@@ -24,7 +24,7 @@ CURATED_BYTES_A_TRADE = 12
 BATCH_SECONDS = 0.05
 TRADE_SECONDS = 0.00001
 STATE_WRITE_SECONDS = 0.0015
-"""Estimates of the processor's time: for a batch, for each trade in it, for each symbol's write (several at once)."""
+"""Estimates of the processor's time: a batch, each trade in it, and each symbol's write (several at once)."""
 
 STATE_WRITE_UNITS = 2
 LOG_BYTES_AN_INVOCATION = 2_000

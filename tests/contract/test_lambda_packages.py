@@ -26,10 +26,10 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", 
 """What Lambda's runtime brings beside Python."""
 
 RUN = """
-import json, sys
+import json, sys, types
 sys.path[:0] = sys.argv[1:]
 import app
-answer = app.handler(json.load(sys.stdin), None)
+answer = app.handler(json.load(sys.stdin), types.SimpleNamespace(aws_request_id="request-1"))
 print(json.dumps([answer, sorted({getattr(module, "__file__", None) or "" for module in sys.modules.values()})]))
 """
 

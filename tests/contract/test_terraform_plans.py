@@ -34,9 +34,13 @@ BOTO3_VARIABLES = frozenset(
         "AWS_ENDPOINT_URL",
         "AWS_DEFAULT_REGION",
         "AWS_EC2_METADATA_DISABLED",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "no_proxy",
+        "NO_PROXY",
     }
 )
-"""What the local stack sets for boto3, which an account's processes get from their role."""
+"""What the local stack sets to keep boto3 on loopback; an account's processes have a role instead."""
 
 SET_BY_LAMBDA = "AWS_REGION"
 ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
