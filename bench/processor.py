@@ -61,13 +61,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9, help="rounds to take the median of (9)")
     parser.add_argument("--symbols", type=int, nargs="+", default=[50, 5_000], help="numbers of symbols (50 5000)")
     options = parser.parse_args()
-    results = [
-        measure(symbols, name, make(trades), options.rounds)
-        for symbols in options.symbols
-        for trades in [session(symbols)]
-        for name, make in VARIANTS.items()
-    ]
-    targets = [judged(target, results) for target in TARGETS if TARGET_SYMBOLS in options.symbols]
+    results: list[dict[str, Any]] = []
+    targets: list[dict[str, Any]] = []
+    for symbols in options.symbols:
+        trades = session(symbols)
+        for name, make in VARIANTS.items():
+            results.append(measure(symbols, name, make(trades), options.rounds))
+            print(f"{symbols:,} symbols, {name}: {results[-1]['cpu_ms']}", file=sys.stderr, flush=True)
+    if TARGET_SYMBOLS in options.symbols:
+        targets = [judged(target, results) for target in TARGETS]
     document = {"machine": machine(), "rounds": options.rounds, "trades": TRADES, "batches": results}
     RESULTS.write_text(json.dumps({**document, "targets": targets}, indent=2) + "\n")
     for line in lines_of(results, targets):

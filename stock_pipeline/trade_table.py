@@ -57,7 +57,7 @@ def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Rows with a trade's values in the order of `FIELDS` as a table of `trade_schema`."""
     schema = record_schema()
     values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
-    columns = [_column(column, kind) for column, kind in zip(values, schema.types, strict=True)]
+    columns = [column_of(column, kind) for column, kind in zip(values, schema.types, strict=True)]
     return with_derived_columns(pa.table(columns, schema=schema))
 
 
@@ -101,6 +101,13 @@ def array_of(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
+def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Python values as an Arrow array of one of the lake's types; None is null."""
+    present = np.array([value is not None for value in values], bool)
+    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
+
+
 def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """Session dates as days since 1970-01-01, the vectorised twin of `domain.session.session_date_of`."""
     if not len(event_time_ns):
@@ -118,13 +125,6 @@ def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
 
 def _microseconds(nanoseconds: npt.NDArray[np.int64]) -> pa.Array:
     return array_of(nanoseconds // 1000, pa.timestamp("us", tz="UTC"))
-
-
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Values of a trade's field as an Arrow array; None is null."""
-    present = np.array([value is not None for value in values], bool)
-    validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
-    return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
 
 
 def _buffers(values: Sequence[Any], kind: pa.DataType) -> list[pa.Buffer]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from stock_pipeline.domain.rejection import REJECTION_COLUMNS, Rejection
 from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import column_of
 
 _ARROW_TYPES = {"string": pa.string(), "bigint": pa.int64(), "timestamp": pa.timestamp("us", tz="UTC")}
 
@@ -17,7 +18,7 @@ _ARROW_TYPES = {"string": pa.string(), "bigint": pa.int64(), "timestamp": pa.tim
 def quarantine_file(rejections: Sequence[Rejection]) -> bytes:
     """One row a rejected line, in the catalog's columns."""
     schema = pa.schema([(column.name, _ARROW_TYPES[column.sql_type]) for column in REJECTION_COLUMNS])
-    rows = [
+    rows: list[dict[str, str | int]] = [
         {
             "rejection_id": rejection.rejection_id,
             "reason": str(rejection.reason),
@@ -32,4 +33,5 @@ def quarantine_file(rejections: Sequence[Rejection]) -> bytes:
         }
         for rejection in rejections
     ]
-    return parquet_bytes(pa.Table.from_pylist(rows, schema))
+    columns = [column_of([row[field.name] for row in rows], field.type) for field in schema]
+    return parquet_bytes(pa.table(columns, schema=schema))
