@@ -25,9 +25,9 @@ EMPTY = Answer(b'{"trades":{},"next_page_token":null}')
 
 @dataclass(frozen=True)
 class Context:
-    """A context whose time is almost over: one poll, and the run ends."""
+    """A context with less time than lies between two polls: one poll, and the run ends."""
 
-    milliseconds: int = 8_900
+    milliseconds: int = 60_000
     aws_request_id: str = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
@@ -75,6 +75,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("PROVIDER_URL", api.url)
         monkeypatch.setenv("SYMBOLS", "AAPL")
+        monkeypatch.setenv("POLL_INTERVAL_SECONDS", "60")
         stack.clients.secretsmanager.create_secret(
             Name=SECRET_NAME, SecretString=json.dumps({"key": KEY, "secret": SECRET})
         )
