@@ -171,7 +171,9 @@ def test_schedules_ask_for_the_session_that_is_on_and_for_none_on_holidays(
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(Settings.from_env({})), session)
     schedule = definitions.resolve_schedule_def(name)
-    context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(at))
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime.fromisoformat(at), repository_def=definitions.get_repository_def()
+    )
     result = schedule.evaluate_tick(context)
     assert [request.partition_key for request in result.run_requests or []] == ([expected] if expected else [])
 
