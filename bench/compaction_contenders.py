@@ -16,7 +16,7 @@ CODES = ["feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "st
 ORDER = "symbol, event_time_ns, sequence, event_id"
 
 
-def stock_pipeline(source: Path, target: Path) -> None:
+def this_project(source: Path, target: Path) -> None:
     """This project, all of it: plan, write, prove, publish."""
     from bench.directory_lake import DirectoryLake, MemoryCatalog
     from stock_pipeline.domain.lake_layout import CURATED_FILE, session_date_of_key
@@ -91,7 +91,7 @@ def byte_copy(source: Path, target: Path) -> None:
 CONTENDERS: dict[str, Callable[[Path, Path], None]] = {
     contender.__name__: contender
     for contender in (
-        stock_pipeline,
+        this_project,
         duckdb_qualify,
         duckdb_distinct_on,
         polars_unique,
