@@ -20,27 +20,21 @@ class HashSpill:
     """`columns` hashes a row, of which the first decides its part."""
 
     def __init__(self, folder: Path, columns: int) -> None:
-        self._folder, self._columns = folder, columns
+        self._paths = [[folder / f"{part:02}-{column}" for column in range(columns)] for part in range(PARTS)]
         folder.mkdir(parents=True)
 
-    def add(self, *hashes: Hashes) -> None:
-        rows = np.stack(hashes, axis=1)
-        parts = rows[:, 0] >> _SHIFT
-        order = np.argsort(parts.astype(np.uint8), kind="stable")
-        bounds = np.searchsorted(parts[order], np.arange(PARTS + 1, dtype=np.uint64))
-        rows = rows[order]
-        for part in range(PARTS):
-            if bounds[part] < bounds[part + 1]:
-                with self._path(part).open("ab") as file:
-                    rows[bounds[part] : bounds[part + 1]].tofile(file)
+    def add(self, *columns: Hashes) -> None:
+        parts = (columns[0] >> _SHIFT).astype(np.uint8)
+        order = np.argsort(parts, kind="stable")
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(parts, minlength=PARTS))])
+        ordered = [column[order] for column in columns]
+        for part in np.flatnonzero(np.diff(bounds)).tolist():
+            for path, column in zip(self._paths[part], ordered, strict=True):
+                with path.open("ab") as file:
+                    column[bounds[part] : bounds[part + 1]].tofile(file)
 
-    def parts(self) -> Iterator[Hashes]:
-        """The rows of each part, sorted by their first hash, one row of the array each."""
-        for part in range(PARTS):
-            path = self._path(part)
-            if path.exists():
-                rows = np.fromfile(path, np.uint64).reshape(-1, self._columns)
-                yield rows[np.argsort(rows[:, 0])] if self._columns > 1 else np.sort(rows, axis=0)
-
-    def _path(self, part: int) -> Path:
-        return self._folder / f"{part:02}"
+    def parts(self) -> Iterator[list[Hashes]]:
+        """The columns of each part, in no particular order."""
+        for paths in self._paths:
+            if paths[0].exists():
+                yield [np.fromfile(path, np.uint64) for path in paths]

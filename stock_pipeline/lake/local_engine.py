@@ -16,13 +16,13 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.lake.curated_file import ROW_GROUP_ROWS, curated_writer
 from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
-from stock_pipeline.lake.row_hash import Hashes, column_array, hash_strings
-from stock_pipeline.lake.sorted_runs import SortedRuns
+from stock_pipeline.lake.row_hash import hash_strings
+from stock_pipeline.lake.sorted_runs import SortedRuns, copied
 from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, without_rows
 from stock_pipeline.trade_table import trades_of_table
 
 RUN_ROWS = 524_288
-RANGE_ROWS = 1_048_576
+RANGE_ROWS = 524_288
 
 
 class LocalEngine:
@@ -66,10 +66,10 @@ class LocalEngine:
         return self._expected.digest(contested, lambda: self._trades(candidates))
 
     def _packed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-        id_hashes: Hashes = hash_strings(column_array(table["event_id"]))
-        self._expected.add(table, id_hashes)
-        return self._packing.pack(rows, id_hashes)
+        ids = rows["event_id"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        packed = self._packing.pack(rows, hash_strings(ids))
+        self._expected.add(packed["id_hash"].to_numpy(), self._packing.hash_rows(packed))
+        return packed
 
     def _row_groups(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
         """The standing rows in the lake's order, cut into whole row groups across the ranges."""
@@ -82,8 +82,7 @@ class LocalEngine:
             rows = rows if carried is None else pl.concat([carried, rows])
             whole = rows.height // ROW_GROUP_ROWS * ROW_GROUP_ROWS
             yield from self._packing.tables(rows.head(whole), ROW_GROUP_ROWS)
-            # a copy of its own: a slice would keep the range in memory
-            carried = rows.slice(whole).clone()
+            carried = copied(rows.slice(whole))
         if carried is not None and carried.height:
             yield from self._packing.tables(carried, ROW_GROUP_ROWS)
 

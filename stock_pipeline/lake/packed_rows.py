@@ -4,6 +4,7 @@ follows from another column. A packed row is half as wide, and moving rows is mo
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,8 @@ import pyarrow as pa
 
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import PRICE_SCALE
-from stock_pipeline.lake.row_hash import Hashes, column_array
+from stock_pipeline.lake.row_hash import CODED, NO_VOLUME, NUMBERS, Hashes, column_array, hash_rows, hash_strings
 from stock_pipeline.trade_table import trade_schema
-
-CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
 
 _TIME_BITS = 47
 """A session lasts at most 25 hours, which is less than 2^47 nanoseconds."""
@@ -47,6 +46,12 @@ class Packing:
             pl.col("version"),
             pl.col("ingest_time").to_physical(),
         )
+
+    def hash_rows(self, packed: pl.DataFrame) -> Hashes:
+        """`row_hash.hash_rows` of packed rows."""
+        coded = (hash_strings(pa.array(self.values(name), pa.string()))[packed[name].to_numpy()] for name in CODED)
+        numbers = (packed[name].fill_null(NO_VOLUME).cast(pl.Int64).to_numpy().view(np.uint64) for name in NUMBERS)
+        return hash_rows(packed["id_hash"].to_numpy(), chain(coded, numbers))
 
     def values(self, name: str) -> list[str]:
         """The strings of a coded column, by their codes."""

@@ -18,7 +18,7 @@ from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
-from stock_pipeline.lake.row_hash import HASHED_COLUMNS, Hashes, column_array, hash_rows, hash_strings
+from stock_pipeline.lake.row_hash import HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades
 
 _BATCH_ROWS = 262_144
@@ -33,33 +33,36 @@ class ExpectedRows:
         self._spill = HashSpill(folder, columns=2)
         self.rows_in = 0
 
-    def add(self, rows: pa.Table, id_hashes: Hashes) -> None:
-        self._spill.add(id_hashes, hash_rows(rows, id_hashes))
-        self.rows_in += rows.num_rows
+    def add(self, id_hashes: Hashes, row_hashes: Hashes) -> None:
+        self._spill.add(id_hashes, row_hashes)
+        self.rows_in += len(id_hashes)
 
     def contested(self) -> Hashes:
         """The hashes (sorted) of event ids whose rows are not all alike: corrections, or a source's mistakes."""
-        return np.concatenate([np.empty(0, np.uint64), *(_contested(part) for part in self._spill.parts())])
+        return np.concatenate([np.empty(0, np.uint64), *(_contested(*part) for part in self._spill.parts())])
 
     def digest(self, contested: Hashes, candidates: Callable[[], Iterator[Trade]]) -> TradesDigest:
         """Rows and hashes that the standing rows must have. candidates: every row of the contested event ids."""
         total = TradesDigest()
-        for part in self._spill.parts():
-            ids = part[:, 0]
-            stands = np.ones(len(ids), bool)
-            stands[1:] = ids[1:] != ids[:-1]
-            stands &= ~np.isin(ids, contested, assume_unique=False)
-            total = total.plus(_hashes_digest(ids[stands], part[stands, 1]))
+        for ids, rows in self._spill.parts():
+            if len(contested):
+                alike = ~np.isin(ids, contested)
+                ids, rows = ids[alike], rows[alike]
+            total = total.plus(_hashes_digest(_distinct(ids), _distinct(rows)))
         if len(contested):
-            standing: dict[str, Trade] = {}
-            for trade in candidates():
-                held = standing.get(trade.event_id)
-                if held is None or precedence(trade) > precedence(held):
-                    standing[trade.event_id] = trade
-            table = table_of_trades(list(standing.values()))
+            table = table_of_trades(_standing(candidates()))
             id_hashes = hash_strings(column_array(table["event_id"]))
-            total = total.plus(_hashes_digest(id_hashes, hash_rows(table, id_hashes)))
+            total = total.plus(_hashes_digest(id_hashes, hash_table(table, id_hashes)))
         return total
+
+
+def _standing(candidates: Iterator[Trade]) -> list[Trade]:
+    standing: dict[str, Trade] = {}
+    for trade in candidates:
+        held = standing.get(trade.event_id)
+        if held is None or precedence(trade) > precedence(held):
+            standing[trade.event_id] = trade
+    return list(standing.values())
 
 
 def prove(expected: TradesDigest, written: Path, session_date: date, folder: Path) -> TradesDigest:
@@ -98,14 +101,14 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
             if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
                 raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
             last = order.slice(max(0, rows.num_rows - 1))
-    for part in ids.parts():
-        if (part[1:, 0] == part[:-1, 0]).any():
+    for (part,) in ids.parts():
+        if len(_distinct(part)) < len(part):
             raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
     return total
 
 
 def _table_digest(rows: pa.Table, id_hashes: Hashes) -> TradesDigest:
-    hashes = _hashes_digest(id_hashes, hash_rows(rows, id_hashes))
+    hashes = _hashes_digest(id_hashes, hash_table(rows, id_hashes))
     bounds = pc.min_max(rows["event_time_ns"]).as_py()
     figures = TradesDigest(
         volume=pc.sum(rows["volume"]).as_py() or 0, min_event_time_ns=bounds["min"], max_event_time_ns=bounds["max"]
@@ -117,10 +120,21 @@ def _hashes_digest(id_hashes: Hashes, row_hashes: Hashes) -> TradesDigest:
     return TradesDigest(rows=len(id_hashes), ids_hash=int(id_hashes.sum()), rows_hash=int(row_hashes.sum()))
 
 
-def _contested(part: Hashes) -> Hashes:
-    ids, rows = part[:, 0], part[:, 1]
+def _contested(ids: Hashes, rows: Hashes) -> Hashes:
+    # a row's hash has its id's in it, so as many distinct ones mean that equal ids have equal rows
+    if len(_distinct(ids)) == len(_distinct(rows)):
+        return np.empty(0, np.uint64)
+    order = np.argsort(ids)
+    ids, rows = ids[order], rows[order]
     differs = (ids[1:] == ids[:-1]) & (rows[1:] != rows[:-1])
     return np.unique(ids[1:][differs])
+
+
+def _distinct(hashes: Hashes) -> Hashes:
+    ordered = np.sort(hashes)
+    kept = np.ones(len(ordered), bool)
+    kept[1:] = ordered[1:] != ordered[:-1]
+    return ordered[kept]
 
 
 def _is_ordered(rows: pa.Table) -> bool:

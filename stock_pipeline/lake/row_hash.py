@@ -4,6 +4,8 @@ polars and numpy hash faster, but promise nothing from one version to the next. 
 file alone, and a test holds them to recorded values.
 """
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,13 @@ _SECOND = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 _LOW_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
 
-_CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
-_NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
+CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
+NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
 
-HASHED_COLUMNS = ("event_id", *_CODED, *_NUMBERS)
+HASHED_COLUMNS = ("event_id", *CODED, *NUMBERS)
 """All of a trade but when the pipeline saw it, and what follows from other columns."""
+
+NO_VOLUME = -1
 
 
 def hash_strings(strings: pa.Array) -> Hashes:
@@ -49,14 +53,19 @@ def hash_strings(strings: pa.Array) -> Hashes:
     return _mixed(hashes)
 
 
-def hash_rows(rows: pa.Table, id_hashes: Hashes) -> Hashes:
-    """A 64-bit hash of each trade, from its `HASHED_COLUMNS`; `id_hashes` are those of its event ids."""
-    hashes = id_hashes.copy()
-    for name in _CODED:
-        hashes = _folded(hashes, _hash_repeated_strings(rows[name]))
-    for name in _NUMBERS:
-        hashes = _folded(hashes, _integers(rows[name]))
+def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
+    """A 64-bit hash of each trade: of its event id's hash, and of 64 bits for each of its `CODED` columns (the hash of
+    the string) and `NUMBERS` (the price unscaled, a missing volume as `NO_VOLUME`), in this order."""
+    hashes = id_hashes
+    for column in columns:
+        hashes = _folded(hashes, column)
     return _mixed(hashes)
+
+
+def hash_table(rows: pa.Table, id_hashes: Hashes) -> Hashes:
+    """`hash_rows` of a table of `trade_schema`, or of one with dictionaries for strings."""
+    coded = (_hash_repeated_strings(rows[name]) for name in CODED)
+    return hash_rows(id_hashes, chain(coded, (_integers(rows[name]) for name in NUMBERS)))
 
 
 def column_array(column: pa.ChunkedArray) -> pa.Array:
@@ -81,7 +90,7 @@ def _integers(column: pa.ChunkedArray) -> Hashes:
     array = column_array(column)
     if pa.types.is_decimal(array.type):
         return decimal_units(array).view(np.uint64)
-    numbers: npt.NDArray[np.int64] = pc.fill_null(array.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    numbers: npt.NDArray[np.int64] = pc.fill_null(array.cast(pa.int64()), NO_VOLUME).to_numpy(zero_copy_only=False)
     return numbers.view(np.uint64)
 
 

@@ -136,6 +136,11 @@ class SortedRuns:
         return pl.DataFrame(pa.concat_tables([self._schema.empty_table(), *pieces])).rechunk()
 
 
+def copied(packed: pl.DataFrame) -> pl.DataFrame:
+    """The rows without what they are a part of, which a slice would keep in memory."""
+    return pl.DataFrame(_copied(packed.to_arrow(compat_level=pl.CompatLevel.oldest())))
+
+
 def _copied(table: pa.Table) -> pa.Table:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:

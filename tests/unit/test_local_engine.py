@@ -17,7 +17,7 @@ from stock_pipeline.errors import ProofError
 from stock_pipeline.lake import curated_file
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.proof import digest_of_file, prove
-from stock_pipeline.lake.row_hash import hash_rows, hash_strings
+from stock_pipeline.lake.row_hash import hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
 from tests.lake import SESSION, standing_trades
 from tests.strategies import trades
@@ -134,7 +134,7 @@ def test_hashes_are_those_that_manifests_have() -> None:
     ids = pa.array(["", "a", "12345678", "sim:ABC:20180102:X:1", "sim:ABC:20180102:X:2", "ü" * 40])
     assert [f"{value:016x}" for value in hash_strings(ids).tolist()] == RECORDED_IDS
     table = table_of_trades([trade(1), trade(2, volume=None, capture_mode="quote")])
-    hashes = hash_rows(table, hash_strings(table["event_id"].combine_chunks()))
+    hashes = hash_table(table, hash_strings(table["event_id"].combine_chunks()))
     assert [f"{value:016x}" for value in hashes.tolist()] == RECORDED_ROWS
 
 

@@ -24,7 +24,7 @@ LATEST_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class GeneratedDay:
+class GeneratedSession:
     """rows: distinct trades. Repeats come on top of them, so the files hold `rows * (1 + repeated)` rows."""
 
     rows: int

@@ -1,0 +1,136 @@
+"""`make bench-compaction`: what compacting a generated day costs, here and with the tools people would use instead.
+
+CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
+checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from bench.compaction_contenders import CONTENDERS
+from bench.generated_session import GeneratedSession
+
+RESULTS = Path(__file__).parent / "results" / "compaction.json"
+
+WITHOUT_DEDUPLICATION = ("concatenation", "byte_copy")
+
+
+class Measure(NamedTuple):
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float
+
+
+class Result(NamedTuple):
+    rows: int
+    files: int
+    contender: str
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float
+    out_mb: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        for rows, files in options.days:
+            day = Path(scratch) / f"{rows}-{files}"
+            GeneratedSession(rows, files).write(day)
+            results += measure(day, rows, files, options.contenders, options.rounds)
+            shutil.rmtree(day)
+            print_table(results)
+    RESULTS.parent.mkdir(exist_ok=True)
+    document = {"cpus": os.cpu_count(), "rounds": options.rounds, "results": [result._asdict() for result in results]}
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {RESULTS}")
+    return 0
+
+
+def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds: int) -> list[Result]:
+    measured: dict[str, list[Measure]] = {name: [] for name in contenders}
+    checksums: dict[str, tuple[int, ...]] = {}
+    sizes: dict[str, float] = {}
+    for _ in range(rounds):
+        for name in contenders:
+            target = day / f"{name}.out"
+            measured[name].append(_run(name, day, target))
+            sizes[name] = target.stat().st_size / 1e6
+            if name not in checksums and name not in WITHOUT_DEDUPLICATION:
+                checksums[name] = checksum(target)
+            target.unlink()
+    if len(set(checksums.values())) > 1 or any(found[0] != rows for found in checksums.values()):
+        raise SystemExit(f"results differ, so no figure counts: {checksums}")
+    return [Result(rows, files, name, *_medians(each), sizes[name]) for name, each in measured.items()]
+
+
+def checksum(path: Path) -> tuple[int, ...]:
+    """Rows, and order-independent sums over event ids, volumes, prices and times."""
+    sums = "count(*), sum(hash(event_id)), sum(volume), sum(price), sum(event_time_ns), count(DISTINCT event_id)"
+    row = duckdb.sql(f"SELECT {sums} FROM read_parquet('{path}')").fetchone()
+    assert row is not None
+    return tuple(int(value) for value in row)
+
+
+def print_table(results: Sequence[Result]) -> None:
+    print(
+        f"{'rows':>11} {'files':>7}  {'contender':<20} {'CPU s':>8} {'wall s':>8} {'peak MB':>8} {'out MB':>8}  ratio"
+    )
+    for result in results:
+        concat = [
+            other.cpu_seconds
+            for other in results
+            if (other.rows, other.files, other.contender) == (result.rows, result.files, "concatenation")
+        ]
+        ratio = f"{result.cpu_seconds / concat[0]:8.2f}" if concat else ""
+        print(
+            f"{result.rows:>11,} {result.files:>7,}  {result.contender:<20} {result.cpu_seconds:8.1f} "
+            f"{result.wall_seconds:8.1f} {result.peak_mb:8.0f} {result.out_mb:8.1f}  {ratio}"
+        )
+
+
+def _run(name: str, day: Path, target: Path) -> Measure:
+    import time
+
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{name} failed with exit code {process.returncode}")
+    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024)
+
+
+def _medians(measures: Sequence[Measure]) -> Measure:
+    return Measure(*(round(statistics.median(column), 2) for column in zip(*measures, strict=True)))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench-compaction", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--days",
+        nargs="+",
+        type=lambda text: tuple(int(part) for part in text.split("x")),
+        default=[(5_000_000, 1_440), (5_000_000, 20_000), (20_000_000, 1_440), (20_000_000, 20_000)],
+        metavar="ROWSxFILES",
+    )
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--scratch", type=Path, help="where the day and spilled rows go")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
