@@ -12,6 +12,7 @@ import pytest
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration.dbt_assets import window_options
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.session_run import run_session
@@ -34,11 +35,19 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "trades",
         "sale_conditions",
         "trading_sessions",
+        "splits",
         "stg_print_rules",
         "stg_trading_sessions",
+        "stg_splits",
         "stg_trades",
+        "int_effective_trades",
         "stock_market_data",
+        "unknown_conditions",
+        "minute_bars",
         "daily_bars",
+        "daily_bars_adjusted",
+        "daily_moving_averages",
+        "top_volume",
     }
 
 
@@ -50,7 +59,38 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
     }
     assert parents["trades"] == {"raw_trades"}
     assert parents["stg_trades"] == {"trades", "raw_trades", "stg_print_rules", "stg_trading_sessions"}
-    assert parents["stock_market_data"] == parents["daily_bars"] == {"stg_trades"}
+    assert parents["stock_market_data"] == parents["unknown_conditions"] == {"stg_trades"}
+    assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
+    assert parents["int_effective_trades"] == {"stg_trades"}
+    assert parents["daily_bars_adjusted"] == {"daily_bars", "stg_splits"}
+    assert parents["daily_moving_averages"] == {"daily_bars_adjusted"}
+    assert parents["top_volume"] == {"daily_bars"}
+
+
+def test_what_a_run_replaces_session_by_session_is_partitioned_and_nothing_else_is(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
+    assert partitioned == {"raw_trades", "trades", "minute_bars", "daily_bars"}
+
+
+def test_data_tests_of_the_models_are_checks_of_the_assets(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert {"stg_trades", "stock_market_data", "minute_bars", "daily_bars", "top_volume"} <= checked
+
+
+@pytest.mark.parametrize(
+    ("sessions", "options"),
+    [
+        ((), []),
+        ((date(2018, 1, 2), date(2018, 1, 2)), ["2018-01-02", "2018-01-03"]),
+        ((date(2018, 12, 28), date(2018, 12, 31)), ["2018-12-28", "2019-01-01"]),
+    ],
+)
+def test_a_run_of_sessions_is_a_window_of_dbt_whose_end_is_not_in_it(
+    sessions: tuple[date, ...], options: list[str]
+) -> None:
+    assert window_options(sessions)[1::2] == options
 
 
 def test_every_asset_says_what_it_is_and_who_owns_it(definitions: dg.Definitions) -> None:
