@@ -62,7 +62,7 @@ HEADER = """\
 
 def create_table(database: str, table: "TableInputTypeDef") -> str:
     storage: Mapping[str, Any] = table["StorageDescriptor"]
-    properties = sorted((table["Parameters"] | {"parquet.compression": "ZSTD"}).items())
+    properties = sorted(({**table["Parameters"], "parquet.compression": "ZSTD"}).items())
     return "\n".join(
         (
             f"CREATE EXTERNAL TABLE IF NOT EXISTS {database}.{table['Name']} (",

@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.orchestration.lake_assets import OWNERS
+from stock_pipeline.orchestration.lake_assets import OWNERS, SESSIONS_A_RUN
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.settings import Settings
 
@@ -108,7 +108,7 @@ def session_marts(manifest: Path) -> dg.AssetsDefinition:
         select=SESSION_TABLES,
         partitions_def=session_partitions(),
         # as for trades: the assets of one job share one policy
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build(context, dbt)
@@ -132,8 +132,11 @@ def marts(manifest: Path) -> dg.AssetsDefinition:
 
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """`dbt build` of the selected models for the run's sessions, as Dagster's events."""
-    invocation = dbt.cli(["build", *window_options(run_sessions(context))], context=context)
-    yield from with_figures(invocation.stream_raw_events(), lambda message: _asset_events(invocation, message))
+    sessions = run_sessions(context)
+    invocation = dbt.cli(["build", *window_options(sessions)], context=context)
+    yield from with_figures(
+        invocation.stream_raw_events(), lambda message: _asset_events(invocation, message), len(set(sessions)) == 1
+    )
 
 
 def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
@@ -153,7 +156,9 @@ def window_options(sessions: Sequence[date]) -> list[str]:
     return ["--event-time-start", min(sessions).isoformat(), "--event-time-end", end.isoformat()]
 
 
-def with_figures(messages: Iterable[Any], events_of: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+def with_figures(
+    messages: Iterable[Any], events_of: Callable[[Any], Iterable[Any]], one_session: bool
+) -> Iterator[Any]:
     """Dagster's events of dbt's messages; an output waits for the message that has its node's figures."""
     waiting: dict[str, list[dg.Output[None]]] = {}
     for message in messages:
@@ -165,26 +170,33 @@ def with_figures(messages: Iterable[Any], events_of: Callable[[Any], Iterable[An
             else:
                 yield event
         if message.raw_event["info"]["name"] == "NodeFinished":
-            figures = figures_of(data.get("run_result", {}).get("adapter_response") or {}, data["node_info"])
+            figures = figures_of(
+                data.get("run_result", {}).get("adapter_response") or {}, data["node_info"], one_session
+            )
             for output in waiting.pop(unique_id, []):
                 yield output.with_metadata({**output.metadata, **figures})
     for outputs in waiting.values():
         yield from outputs
 
 
-def figures_of(response: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+def figures_of(response: Mapping[str, Any], node: Mapping[str, Any], one_session: bool) -> dict[str, dg.MetadataValue]:
     """Rows written, and on Athena bytes scanned and their list price."""
     figures: dict[str, dg.MetadataValue] = {}
     rows = response.get("rows_affected")
     if rows is not None and int(rows) >= 0:
-        partitioned = node.get("materialized") == "session_table"
-        name = "dagster/partition_row_count" if partitioned else "dagster/row_count"
-        figures[name] = dg.MetadataValue.int(int(rows))
+        figures[_row_count_name(node.get("materialized"), one_session)] = dg.MetadataValue.int(int(rows))
     scanned = response.get("data_scanned_in_bytes")
     if scanned is not None:
         figures["athena_bytes_scanned"] = dg.MetadataValue.int(int(scanned))
         figures["athena_cost_usd"] = dg.MetadataValue.float(float(cost_dollars(int(scanned))))
     return figures
+
+
+def _row_count_name(materialized: Any, one_session: bool) -> str:
+    """Dagster puts the figures of a run of several partitions on each of them: then they are the window's."""
+    if materialized != "session_table":
+        return "dagster/row_count"
+    return "dagster/partition_row_count" if one_session else "rows_of_all_sessions_of_the_run"
 
 
 def _asset_events(invocation: DbtCliInvocation, message: Any) -> Iterable[Any]:
