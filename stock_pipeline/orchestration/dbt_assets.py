@@ -143,9 +143,8 @@ def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
     """The first and the last session date of the run; none if it is about no partition."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return ()
-    keys = context.partition_key_range if context.has_partition_key_range else None
-    first, last = (keys.start, keys.end) if keys else (context.partition_key, context.partition_key)
-    return date.fromisoformat(first), date.fromisoformat(last)
+    keys = context.partition_key_range
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
 
 
 def window_options(sessions: Sequence[date]) -> list[str]:
