@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction clean
+.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -55,6 +55,10 @@ bench-compaction: $(STAMP) ## Measure compaction against other tools, on 5 and 2
 
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done
+
+check-engines: $(STAMP) ## Build the models on Athena's stand-in and on DuckDB, and compare every mart
+	@test -x ../shared/athena-check/run || { echo "check-engines needs ../shared/athena-check; docs/models.md says how to run it in an account" >&2; exit 1; }
+	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_engines
 
 definitions: $(STAMP) ## Load the Dagster definitions as the webserver would
 	@$(BIN)/dagster definitions validate -w workspace.yaml

@@ -5,10 +5,24 @@ import io
 import sys
 from collections.abc import Sequence
 
-from stock_pipeline.commands import catalog, compact, cost, dbt_parse, demo, gc, load, redrive, smoke, stream
+from stock_pipeline.commands import (
+    catalog,
+    compact,
+    cost,
+    dbt_parse,
+    ddl,
+    demo,
+    gc,
+    load,
+    query,
+    redrive,
+    seeds,
+    smoke,
+    stream,
+)
 from stock_pipeline.errors import StockPipelineError
 
-COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, dbt_parse, smoke, cost)
+COMMANDS = (demo, load, stream, redrive, compact, gc, catalog, query, ddl, seeds, dbt_parse, smoke, cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
-{# The columns of a trade in the catalog's order, without the partition columns: those come last in every relation. #}
-{% macro trade_columns() -%}
+{# The columns of a trade in the catalog's order, without the partition columns: those come last in every relation.
+   conditions: the expression of that column. #}
+{% macro trade_columns(conditions='conditions') -%}
     event_id,
         feed,
         capture_mode,
@@ -10,7 +11,7 @@
         price,
         volume,
         exchange,
-        conditions,
+        {{ conditions }},
         tape,
         status,
         version,

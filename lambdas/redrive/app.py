@@ -3,6 +3,7 @@
 import os
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -22,15 +23,19 @@ LAST_SECONDS = 20
 DEFAULT_LIMIT = 500
 
 
+@lru_cache(maxsize=1)
+def clients() -> Clients:
+    return Clients(Settings.from_env(os.environ).aws_region)
+
+
 def redrive(settings: Settings, run_id: str) -> Redrive:
-    clients = Clients(settings.aws_region)
-    lake = ObjectStore(clients.s3, settings.bucket_name)
+    lake = ObjectStore(clients().s3, settings.bucket_name)
     return Redrive(
-        queue=SqsRedriveQueue(SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), oversized=lake)),
+        queue=SqsRedriveQueue(SqsQueue(clients().sqs, settings.require_dead_letter_queue_url(), oversized=lake)),
         objects=BucketObjects(lake),
-        history=StreamHistory(clients.kinesis),
+        history=StreamHistory(clients().kinesis),
         publisher=Publisher(
-            stream=KinesisStream(clients.kinesis, settings.stream_name),
+            stream=KinesisStream(clients().kinesis, settings.stream_name),
             leftovers=StayInQueue(),
             buckets=settings.partition_buckets,
             now_ns=time.time_ns,

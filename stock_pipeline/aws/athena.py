@@ -1,40 +1,131 @@
-"""Queries on Athena: start, wait, read. For small answers; models are dbt's business."""
+"""Queries on Athena: start, wait, read, and what they scanned. What is asked belongs to the callers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stock_pipeline.errors import PermanentError, RetryableError
 
-POLL_SECONDS = 1.0
+if TYPE_CHECKING:
+    from mypy_boto3_athena.client import AthenaClient
+
+DOLLARS_PER_TERABYTE = Decimal(5)
+SMALLEST_CHARGE_BYTES = 10 * 1024**2
+"""Athena charges each statement for ten megabytes at least."""
+
 POLLS = 120
+"""How often an answer is asked for before it is given up: four minutes."""
+
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 2.0
+
+
+class Answer(NamedTuple):
+    """Rows with the names of their columns. `bytes_scanned` is None where the engine does not say."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    bytes_scanned: int | None
+
+
+def cost_dollars(bytes_scanned: int) -> Decimal:
+    """The list price of a statement in most regions; a workgroup with provisioned capacity pays otherwise."""
+    charged = max(bytes_scanned, SMALLEST_CHARGE_BYTES)
+    return Decimal(charged) * DOLLARS_PER_TERABYTE / Decimal(1024**4)
 
 
 @dataclass(frozen=True)
 class Athena:
-    """One workgroup and database. client: boto3's Athena client. wait: pauses for seconds."""
+    """One workgroup and database. wait: pauses for seconds. output: where answers go if the workgroup does not say."""
 
-    client: Any
+    client: "AthenaClient"
     workgroup: str
     database: str
     wait: Callable[[float], None]
+    output: str | None = None
+    polls: int = POLLS
 
     def rows(self, sql: str) -> list[list[str | None]]:
         """The answer's rows as text, without the heading; the first thousand."""
-        execution = self.client.start_query_execution(
-            QueryString=sql, WorkGroup=self.workgroup, QueryExecutionContext={"Database": self.database}
-        )["QueryExecutionId"]
-        self._wait_for(execution)
-        results = self.client.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
+        query_id = self._start(sql)
+        self._until_done(query_id)
+        results = self.client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
         return [[cell.get("VarCharValue") for cell in row["Data"]] for row in results[1:]]
 
-    def _wait_for(self, execution: str) -> None:
-        for _ in range(POLLS):
-            status = self.client.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
-            if status["State"] == "SUCCEEDED":
-                return
-            if status["State"] in ("FAILED", "CANCELLED"):
+    def query(self, sql: str) -> Answer:
+        """The whole answer with typed values."""
+        query_id = self._start(sql)
+        try:
+            bytes_scanned = self._until_done(query_id)
+        except KeyboardInterrupt:
+            self.client.stop_query_execution(QueryExecutionId=query_id)
+            raise
+        return self._answer(query_id, bytes_scanned)
+
+    def _start(self, sql: str) -> str:
+        where: Any = {"ResultConfiguration": {"OutputLocation": self.output}} if self.output else {}
+        return self.client.start_query_execution(
+            QueryString=sql, WorkGroup=self.workgroup, QueryExecutionContext={"Database": self.database}, **where
+        )["QueryExecutionId"]
+
+    def _until_done(self, query_id: str) -> int:
+        """Wait for the end; the bytes scanned."""
+        seconds = _FIRST_WAIT_SECONDS
+        for _ in range(self.polls):
+            execution = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            status = execution.get("Status", {})
+            if status.get("State") == "SUCCEEDED":
+                return int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
+            if status.get("State") in ("FAILED", "CANCELLED"):
                 reason = status.get("StateChangeReason", "no reason given")
                 raise PermanentError(f"Athena's workgroup {self.workgroup} could not run the query: {reason}")
-            self.wait(POLL_SECONDS)
-        raise RetryableError(f"Athena did not finish query {execution} in time; look at it in the console")
+            self.wait(seconds)
+            seconds = min(2 * seconds, _LONGEST_WAIT_SECONDS)
+        raise RetryableError(f"Athena did not finish query {query_id} in time; look at it in the console")
+
+    def _answer(self, query_id: str, bytes_scanned: int) -> Answer:
+        columns: list[tuple[str, str]] = []
+        rows: list[tuple[Any, ...]] = []
+        for page in self._pages(query_id):
+            if not columns:
+                columns = [(info["Name"], info["Type"]) for info in page["ResultSetMetadata"].get("ColumnInfo", [])]
+                found = page["Rows"][1:] if _has_header(page["Rows"], columns) else page["Rows"]
+            else:
+                found = page["Rows"]
+            rows.extend(
+                tuple(
+                    _value(cell.get("VarCharValue"), kind) for cell, (_, kind) in zip(row["Data"], columns, strict=True)
+                )
+                for row in found
+            )
+        return Answer(tuple(name for name, _ in columns), rows, bytes_scanned)
+
+    def _pages(self, query_id: str) -> Iterator[Any]:
+        for page in self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id):
+            yield page["ResultSet"]
+
+
+def _has_header(rows: list[Any], columns: list[tuple[str, str]]) -> bool:
+    """A SELECT's first row is its columns' names; SHOW and DESCRIBE have none."""
+    return bool(rows) and [cell.get("VarCharValue") for cell in rows[0]["Data"]] == [name for name, _ in columns]
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "boolean": lambda text: text == "true",
+    "tinyint": int,
+    "smallint": int,
+    "integer": int,
+    "bigint": int,
+    "float": float,
+    "real": float,
+    "double": float,
+    "decimal": Decimal,
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _value(text: str | None, kind: str) -> Any:
+    return None if text is None else _PARSERS.get(kind, str)(text)

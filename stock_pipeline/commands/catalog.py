@@ -22,12 +22,12 @@ def run(_options: argparse.Namespace) -> int:
     from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
     from stock_pipeline.lake.publication import Publication
 
-    lake = lake_of_environment()
-    lake.catalog.create()
-    lake.catalog.evolve()
-    rebuilt = CatalogRebuild(Publication(lake.objects, lake.catalog, now)).run()
-    print(
-        f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
-        f"{rebuilt.heads:,} heads were made anew"
-    )
-    return 0
+    with lake_of_environment() as lake:
+        lake.catalog.create()
+        lake.catalog.evolve()
+        rebuilt = CatalogRebuild(Publication(lake.objects, lake.catalog, now)).run()
+        print(
+            f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
+            f"{rebuilt.heads:,} heads were made anew"
+        )
+        return 0

@@ -27,28 +27,30 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.commands.lake_wiring import lake_of_environment, now
     from stock_pipeline.lake.compaction import Compactor
 
-    lake = lake_of_environment()
-    compactor = Compactor(lake.objects, lake.catalog, now)
-    session_date: date = options.session
-    if options.dry_run:
-        plan = compactor.plan(session_date)
-        if plan is None:
-            print(f"session {session_date}: nothing to do")
+    with lake_of_environment() as lake:
+        compactor = Compactor(lake.objects, lake.catalog, now)
+        session_date: date = options.session
+        if options.dry_run:
+            plan = compactor.plan(session_date)
+            if plan is None:
+                print(f"session {session_date}: nothing to do")
+                return 0
+            size = sum(file.size for file in plan.new_files)
+            base = f"version {plan.base.version}" if plan.base else "no version yet"
+            print(
+                f"session {session_date}: {len(plan.new_files):,} raw files ({size:,} bytes) would be added to {base}"
+            )
             return 0
-        size = sum(file.size for file in plan.new_files)
-        base = f"version {plan.base.version}" if plan.base else "no version yet"
-        print(f"session {session_date}: {len(plan.new_files):,} raw files ({size:,} bytes) would be added to {base}")
+        report = compactor.compact(session_date, allow_missing=options.allow_missing)
+        if report is None:
+            print(f"session {session_date}: there are no raw files")
+        elif not report.published:
+            print(f"session {session_date}: version {report.version} has everything, {report.rows_out:,} rows")
+        else:
+            print(
+                f"session {session_date}: published version {report.version}, {report.rows_in:,} rows in = "
+                f"{report.rows_out:,} rows + {report.duplicates:,} duplicates, {report.bytes_out:,} bytes"
+            )
+            for key in report.unreadable:
+                print(f"  without {key}, which can't be read")
         return 0
-    report = compactor.compact(session_date, allow_missing=options.allow_missing)
-    if report is None:
-        print(f"session {session_date}: there are no raw files")
-    elif not report.published:
-        print(f"session {session_date}: version {report.version} has everything, {report.rows_out:,} rows")
-    else:
-        print(
-            f"session {session_date}: published version {report.version}, {report.rows_in:,} rows in = "
-            f"{report.rows_out:,} rows + {report.duplicates:,} duplicates, {report.bytes_out:,} bytes"
-        )
-        for key in report.unreadable:
-            print(f"  without {key}, which can't be read")
-    return 0

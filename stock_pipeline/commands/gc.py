@@ -35,17 +35,17 @@ def run(options: argparse.Namespace) -> int:
         from stock_pipeline.errors import SettingsError
 
         raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
-    lake = lake_of_environment()
-    collector = Collector(lake.objects, lake.catalog, now, timedelta(days=options.grace_days))
-    would = "would delete" if options.dry_run else "deleted"
-    total = 0
-    for done in collector.collect(options.dry_run):
-        total += done.size
-        print(
-            f"session {done.session_date}: {would} {len(done.versions):,} versions and {done.raw_files:,} raw files, "
-            f"{done.size:,} bytes"
-        )
-        for key in done.set_aside:
-            print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
-    print(f"{would} {total:,} bytes in all")
-    return 0
+    with lake_of_environment() as lake:
+        collector = Collector(lake.objects, lake.catalog, now, timedelta(days=options.grace_days))
+        would = "would delete" if options.dry_run else "deleted"
+        total = 0
+        for done in collector.collect(options.dry_run):
+            total += done.size
+            print(
+                f"session {done.session_date}: {would} {len(done.versions):,} versions and "
+                f"{done.raw_files:,} raw files, {done.size:,} bytes"
+            )
+            for key in done.set_aside:
+                print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
+        print(f"{would} {total:,} bytes in all")
+        return 0

@@ -4,12 +4,13 @@ It is the reference that the SQL models are held against on every engine; nothin
 Which codes count is `conditions`; how the rows of one `event_id` are reduced to one is `trade.precedence`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import NamedTuple
 
-from stock_pipeline.domain.conditions import print_rule
+from stock_pipeline.domain.conditions import PrintRule, print_rule
 from stock_pipeline.domain.session import SessionHours, session_date_of
 from stock_pipeline.domain.trade import PRICE_UNIT, Trade, is_effective, order_key
 
@@ -20,9 +21,8 @@ _EXACT = Context(prec=80)
 class Bar:
     """One session of one symbol and feed.
 
-    `volume`, `vwap` and `trade_count` cover the same trades, so that `vwap * volume` is the money that changed hands:
-    every effective trade of the session date, extended hours and odd lots included, that no official print
-    repeats. The four prices come from fewer trades, and are None if none of them is eligible.
+    `volume` and `trade_count` cover every effective trade of the session date, extended hours and odd lots included,
+    that no official print repeats. The prices come from fewer trades, and are None if none of them is eligible.
     """
 
     symbol: str
@@ -34,7 +34,8 @@ class Bar:
     close: Decimal | None
     volume: int
     vwap: Decimal | None
-    """Rounded half up at 6 places, because that is what a decimal division on Athena does. None if volume is 0."""
+    """Of the trades that may be high or low, and therefore between the two; None if they have no shares. Rounded half
+    up at 6 places, because that is what a decimal division on Athena does."""
     trade_count: int
 
 
@@ -44,53 +45,98 @@ def daily_bar(trades: Iterable[Trade], hours: SessionHours | None) -> Bar | None
     `trades` are of one symbol, feed and session date, at most one row for each `event_id`, in any order. `hours` are
     that session's; None, on a day the exchange was closed, leaves the prices empty.
     """
-    counted = sorted((trade for trade in trades if counts_in_volume(trade)), key=order_key)
+    trades = sorted(trades, key=order_key)
+    counted = [trade for trade in trades if counts_in_volume(trade)]
     if not counted:
         return None
     symbol, feed, session_date = _only_key(counted)
     if hours is not None and hours.session_date != session_date:
         raise ValueError(f"the trades are of {session_date}, the hours of {hours.session_date}")
 
-    highs_and_lows = [trade.price for trade in counted if counts_in_high_low(trade, hours)]
-    firsts_and_lasts = [trade for trade in counted if counts_in_open_close(trade, hours)]
-    closing = [trade for trade in firsts_and_lasts if print_rule(trade.conditions).is_closing]
-    volume = sum(trade.volume or 0 for trade in counted)
+    return _bar_of(symbol, feed, session_date, counted, _price_makers(trades, hours), closing_print(trades, hours))
+
+
+def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade | None:
+    """The print whose price is the session's close, or None if the last eligible price is.
+
+    The corrected consolidated close stands before a closing auction. Several markets hold a closing auction: the
+    listing market's is the largest. Of equal ones, the last. A market's official close (`M`) is not the tape's.
+    """
+    if hours is None:
+        return None
+    candidates = [
+        trade for trade in trades if _is_traded(trade) and (_rule(trade).is_closing or _rule(trade).is_corrected_close)
+    ]
+    return max(
+        candidates,
+        key=lambda trade: (_rule(trade).is_corrected_close, trade.volume or 0, order_key(trade)),
+        default=None,
+    )
+
+
+def counts_in_volume(trade: Trade) -> bool:
+    return _is_traded(trade) and _rule(trade).updates_volume
+
+
+def counts_in_high_low(trade: Trade, hours: SessionHours | None) -> bool:
+    return counts_in_volume(trade) and _rule(trade).updates_high_low and _in_price_hours(trade, hours)
+
+
+def counts_in_open_close(trade: Trade, hours: SessionHours | None) -> bool:
+    return counts_in_volume(trade) and _rule(trade).updates_open_close and _in_price_hours(trade, hours)
+
+
+class _PriceMakers(NamedTuple):
+    highs_and_lows: list[Trade]
+    firsts_and_lasts: list[Trade]
+
+
+def _price_makers(trades: Sequence[Trade], hours: SessionHours | None) -> _PriceMakers:
+    """The eligible trades in order. A corrected close makes a price as well, although it has no size of its own."""
+    closing = closing_print(trades, hours)
+    return _PriceMakers(
+        [trade for trade in trades if trade is closing or counts_in_high_low(trade, hours)],
+        [trade for trade in trades if trade is closing or counts_in_open_close(trade, hours)],
+    )
+
+
+def _bar_of(
+    symbol: str, feed: str, session_date: date, counted: list[Trade], makers: _PriceMakers, closing: Trade | None
+) -> Bar:
+    prices = [trade.price for trade in makers.highs_and_lows]
+    firsts_and_lasts = makers.firsts_and_lasts
+    last = closing or (firsts_and_lasts[-1] if firsts_and_lasts else None)
     return Bar(
         symbol=symbol,
         feed=feed,
         session_date=session_date,
         open=firsts_and_lasts[0].price if firsts_and_lasts else None,
-        high=max(highs_and_lows, default=None),
-        low=min(highs_and_lows, default=None),
-        close=(closing or firsts_and_lasts)[-1].price if firsts_and_lasts else None,
-        volume=volume,
-        vwap=_vwap(counted, volume),
+        high=max(prices, default=None),
+        low=min(prices, default=None),
+        close=last.price if last else None,
+        volume=sum(trade.volume or 0 for trade in counted),
+        vwap=_vwap([trade for trade in makers.highs_and_lows if counts_in_volume(trade)]),
         trade_count=len(counted),
     )
 
 
-def counts_in_volume(trade: Trade) -> bool:
-    return trade.capture_mode == "trade" and is_effective(trade) and print_rule(trade.conditions).updates_volume
+def _rule(trade: Trade) -> PrintRule:
+    return print_rule(trade.conditions, trade.tape)
 
 
-def counts_in_high_low(trade: Trade, hours: SessionHours | None) -> bool:
-    rule = print_rule(trade.conditions)
-    return counts_in_volume(trade) and rule.updates_high_low and _in_price_hours(trade, hours)
-
-
-def counts_in_open_close(trade: Trade, hours: SessionHours | None) -> bool:
-    rule = print_rule(trade.conditions)
-    return counts_in_volume(trade) and rule.updates_open_close and _in_price_hours(trade, hours)
+def _is_traded(trade: Trade) -> bool:
+    return trade.capture_mode == "trade" and is_effective(trade)
 
 
 def _in_price_hours(trade: Trade, hours: SessionHours | None) -> bool:
-    """Regular hours; the closing print counts too, although it comes after them."""
+    """Regular hours; a closing auction counts too, although it comes after them."""
     if hours is None:
         return False
-    return print_rule(trade.conditions).is_closing or hours.open_ns <= trade.event_time_ns < hours.close_ns
+    return _rule(trade).is_closing or hours.open_ns <= trade.event_time_ns < hours.close_ns
 
 
-def _vwap(trades: list[Trade], volume: int) -> Decimal | None:
+def _vwap(trades: list[Trade]) -> Decimal | None:
+    volume = sum(trade.volume or 0 for trade in trades)
     if volume == 0:
         return None
     turnover = Decimal(0)

@@ -3,10 +3,11 @@
 The table is the rule; dbt gets the same table as a seed (`local.seeds`). Which hours are regular belongs to `session`,
 what is made of the eligible prints to `bar`.
 
-One letter may mean different things on the two tapes (`B` is an average price on CTA and a bunched trade on UTP, `G` a
-bunched sold trade on UTP only). One table serves both, with the stricter meaning. It is also stricter than the tapes
-for `4`, `G`, `P` and `Z`, which they let make a high or a low: those prices were fixed earlier or elsewhere, and no
-order book stood there. The bar published for the recorded session agrees with either reading.
+`B` is an average price on the CTA tapes (A and B) and a bunched trade on UTP's (C), so a row may hold for one tape
+only; where a source does not say the tape, the stricter meaning stands. Alpaca hands the same letters through, beside
+their tape. The table is stricter than the tapes for `4`, `G`, `P`, `R` and `Z`, which they let make a high or a low:
+those prices were fixed earlier or elsewhere, and no order book stood there. The bar published for the recorded session
+agrees with either reading.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ class SaleCondition:
 
     code: str
     name: str
+    tape: str = ""
+    """A, B or C where the code means this on that tape only; it then stands in place of the code's general row."""
     updates_volume: bool = True
     updates_high_low: bool = True
     updates_open_close: bool = True
@@ -29,7 +32,9 @@ class SaleCondition:
     """Names a price and repeats a size that the tape has already reported: no execution of its own."""
     is_opening: bool = False
     is_closing: bool = False
-    """The listing market's closing auction. It comes seconds after the close, and is the session's close."""
+    """A closing auction. It comes seconds after the close, and still makes a price."""
+    is_corrected_close: bool = False
+    """The listing market's correction of the consolidated close: it is the close, and no execution."""
 
 
 def _regular(code: str, name: str) -> SaleCondition:
@@ -40,10 +45,11 @@ def _volume_only(code: str, name: str) -> SaleCondition:
     return SaleCondition(code, name, updates_high_low=False, updates_open_close=False)
 
 
-def _official(code: str, name: str) -> SaleCondition:
+def _official(code: str, name: str, is_corrected_close: bool = False) -> SaleCondition:
     return SaleCondition(
         code,
         name,
+        is_corrected_close=is_corrected_close,
         updates_volume=False,
         updates_high_low=False,
         updates_open_close=False,
@@ -54,13 +60,16 @@ def _official(code: str, name: str) -> SaleCondition:
 SALE_CONDITIONS: tuple[SaleCondition, ...] = (
     _regular("@", "Regular sale"),
     _regular("1", "Stopped stock"),
+    _regular("2", "Stopped stock, sold last"),
+    _volume_only("3", "Stopped stock, sold out of sequence"),
     _volume_only("4", "Derivatively priced"),
     SaleCondition("5", "Market center reopening trade", is_auction=True),
     SaleCondition("6", "Market center closing trade", is_auction=True, is_closing=True),
     _volume_only("7", "Qualified contingent trade"),
-    _official("9", "Corrected consolidated close"),
+    _official("9", "Corrected consolidated close", is_corrected_close=True),
     _regular("A", "Acquisition"),
     _volume_only("B", "Average price trade"),
+    SaleCondition("B", "Bunched trade", tape="C"),
     _volume_only("C", "Cash sale"),
     _regular("D", "Distribution"),
     _regular("E", "Automatic execution"),
@@ -86,7 +95,17 @@ SALE_CONDITIONS: tuple[SaleCondition, ...] = (
     _volume_only("Z", "Sold out of sequence"),
 )
 
-_BY_CODE = {condition.code: condition for condition in SALE_CONDITIONS}
+TAPES = ("", "A", "B", "C")
+"""Empty where a source does not say."""
+
+
+def table_of_tape(tape: str) -> dict[str, SaleCondition]:
+    """What each code means on one tape."""
+    general = {condition.code: condition for condition in SALE_CONDITIONS if not condition.tape}
+    return general | {condition.code: condition for condition in SALE_CONDITIONS if condition.tape == tape and tape}
+
+
+_BY_TAPE = {tape: table_of_tape(tape) for tape in TAPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +118,22 @@ class PrintRule:
     is_official_print: bool
     is_opening: bool
     is_closing: bool
+    is_corrected_close: bool
+    unknown_codes: str
+    """The codes that the table does not have, in the print's order."""
 
 
 # A session has some thirty combinations, and asks for one of them forty thousand times.
 @lru_cache(maxsize=4096)
-def print_rule(conditions: str) -> PrintRule:
+def print_rule(conditions: str, tape: str = "") -> PrintRule:
     """The rule for the codes of one print, in any order; none at all is a regular sale.
 
     Each code must allow a figure, with two exceptions: an auction print makes prices whatever stands beside it, and
     an official print changes nothing at all. A code that the table does not know forbids nothing, because the tape's
     rules are lists of exceptions: an ordinary print may carry any other code.
     """
-    known = [_BY_CODE[code] for code in conditions if code in _BY_CODE]
+    table = _BY_TAPE.get(tape, _BY_TAPE[""])
+    known = [table[code] for code in conditions if code in table]
     official = any(condition.is_official_print for condition in known)
     auction = any(condition.is_auction for condition in known)
     return PrintRule(
@@ -120,4 +143,6 @@ def print_rule(conditions: str) -> PrintRule:
         is_official_print=official,
         is_opening=not official and any(condition.is_opening for condition in known),
         is_closing=not official and any(condition.is_closing for condition in known),
+        is_corrected_close=any(condition.is_corrected_close for condition in known),
+        unknown_codes="".join(code for code in conditions if code not in table),
     )

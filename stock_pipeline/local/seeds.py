@@ -1,12 +1,12 @@
-"""The dbt seeds as text, made from the domain: one table of sale conditions, one of trading sessions.
+"""The dbt seeds that follow from the domain, as text: one table of sale conditions, one of trading sessions.
 
 The CSV files are committed, because dbt runs where this package may not be installed; a test holds them to these
-functions. After a change of the domain write them anew: `python -m stock_pipeline.local.seeds dbt_project/seeds`.
+functions. After a change of the domain `stock-pipeline seeds` writes them anew. The third seed, `splits`, is data that
+people keep by hand.
 """
 
 import csv
 import io
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,12 +28,18 @@ def sale_conditions_csv() -> str:
         "is_official_print",
         "is_opening",
         "is_closing",
+        "is_corrected_close",
     )
     rows = (
-        [condition.code, condition.name, *(_flag(getattr(condition, flag)) for flag in flags)]
+        [
+            condition.code,
+            condition.tape,
+            condition.name,
+            *(_flag(getattr(condition, flag)) for flag in flags),
+        ]
         for condition in SALE_CONDITIONS
     )
-    return _csv(("code", "name", *flags), rows)
+    return _csv(("code", "tape", "name", *flags), rows)
 
 
 def trading_sessions_csv() -> str:
@@ -45,9 +51,18 @@ def trading_sessions_csv() -> str:
     return _csv(("session_date", "open_utc", "close_utc", "is_half_day"), rows)
 
 
-def write_seeds(folder: Path) -> None:
-    (folder / "sale_conditions.csv").write_text(sale_conditions_csv(), encoding="utf-8", newline="")
-    (folder / "trading_sessions.csv").write_text(trading_sessions_csv(), encoding="utf-8", newline="")
+def write_seeds(folder: Path) -> list[Path]:
+    """Write both files into the folder; the paths of those that changed."""
+    changed = []
+    for name, text in (
+        ("sale_conditions.csv", sale_conditions_csv()),
+        ("trading_sessions.csv", trading_sessions_csv()),
+    ):
+        path = folder / name
+        if not path.exists() or path.read_bytes() != text.encode():
+            path.write_text(text, encoding="utf-8", newline="")
+            changed.append(path)
+    return changed
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -65,7 +80,3 @@ def _utc(instant_ns: int) -> str:
 
 def _flag(value: bool) -> str:
     return "true" if value else "false"
-
-
-if __name__ == "__main__":
-    write_seeds(Path(sys.argv[1]))

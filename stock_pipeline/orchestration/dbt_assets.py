@@ -1,17 +1,24 @@
-"""The dbt models as assets, and the prepared manifest they are read from."""
+"""The dbt models as assets, and the prepared manifest they are read from.
+
+Models that a run replaces session by session are partitioned; what they are made of and what is made of them is not: a
+view or a table over all sessions has no partition that could be built alone.
+"""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
 
+from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.orchestration.lake_assets import OWNERS
+from stock_pipeline.orchestration.lake_assets import OWNERS, SESSIONS_A_RUN
+from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.settings import Settings
 
 PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
@@ -19,8 +26,10 @@ PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
 
 def marts_definitions(settings: Settings) -> dg.Definitions:
     """The models' side of the code location."""
+    manifest = manifest_path(settings.dbt_target)
     return dg.Definitions(
-        assets=[marts(manifest_path(settings.dbt_target))], resources={"dbt": dbt_resource(settings.dbt_target)}
+        assets=[staging(manifest), session_marts(manifest), marts(manifest)],
+        resources={"dbt": dbt_resource(settings.dbt_target)},
     )
 
 
@@ -30,7 +39,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         folder = manifest["nodes"].get(unique_id, manifest["sources"].get(unique_id, {})).get("fqn", ["", "lake"])[1]
-        group = {"marts": "marts", "staging": "staging"}.get(folder, "seeds")
+        group = {"marts": "marts", "staging": "staging", "intermediate": "staging"}.get(folder, "seeds")
         return spec.replace_attributes(group_name=group, owners=OWNERS)
 
 
@@ -80,9 +89,120 @@ def dbt_resource(target: str) -> DbtCliResource:
     )
 
 
-def marts(manifest: Path) -> dg.AssetsDefinition:
-    @dbt_assets(manifest=manifest, dagster_dbt_translator=Translator(), name="marts")
+SESSION_TABLES = "config.materialized:session_table"
+
+
+def staging(manifest: Path) -> dg.AssetsDefinition:
+    @dbt_assets(manifest=manifest, dagster_dbt_translator=Translator(), name="staging", exclude=f"{SESSION_TABLES}+")
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        yield from dbt.cli(["build"], context=context).stream()
+        yield from build(context, dbt)
 
     return models
+
+
+def session_marts(manifest: Path) -> dg.AssetsDefinition:
+    @dbt_assets(
+        manifest=manifest,
+        dagster_dbt_translator=Translator(),
+        name="session_marts",
+        select=SESSION_TABLES,
+        partitions_def=session_partitions(),
+        # as for trades: the assets of one job share one policy
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
+    )
+    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        yield from build(context, dbt)
+
+    return models
+
+
+def marts(manifest: Path) -> dg.AssetsDefinition:
+    @dbt_assets(
+        manifest=manifest,
+        dagster_dbt_translator=Translator(),
+        name="marts",
+        select=f"{SESSION_TABLES}+",
+        exclude=SESSION_TABLES,
+    )
+    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        yield from build(context, dbt)
+
+    return models
+
+
+def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """`dbt build` of the selected models for the run's sessions, as Dagster's events."""
+    sessions = run_sessions(context)
+    invocation = dbt.cli(["build", *window_options(sessions)], context=context)
+    yield from with_figures(
+        invocation.stream_raw_events(), lambda message: _asset_events(invocation, message), len(set(sessions)) == 1
+    )
+
+
+def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
+    """The first and the last session date of the run; none if it is about no partition."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return ()
+    keys = context.partition_key_range
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
+
+
+def window_options(sessions: Sequence[date]) -> list[str]:
+    """dbt's options for the window from the first to the last session; none is every session."""
+    if not sessions:
+        return []
+    end = max(sessions) + timedelta(days=1)
+    return ["--event-time-start", min(sessions).isoformat(), "--event-time-end", end.isoformat()]
+
+
+def with_figures(
+    messages: Iterable[Any], events_of: Callable[[Any], Iterable[Any]], one_session: bool
+) -> Iterator[Any]:
+    """Dagster's events of dbt's messages; an output waits for the message that has its node's figures."""
+    waiting: dict[str, list[dg.Output[None]]] = {}
+    for message in messages:
+        data = message.raw_event["data"]
+        unique_id = data.get("node_info", {}).get("unique_id", "")
+        for event in events_of(message):
+            if isinstance(event, dg.Output):
+                waiting.setdefault(unique_id, []).append(event)
+            else:
+                yield event
+        if message.raw_event["info"]["name"] == "NodeFinished":
+            figures = figures_of(
+                data.get("run_result", {}).get("adapter_response") or {}, data["node_info"], one_session
+            )
+            for output in waiting.pop(unique_id, []):
+                yield output.with_metadata({**output.metadata, **figures})
+    for outputs in waiting.values():
+        yield from outputs
+
+
+def figures_of(response: Mapping[str, Any], node: Mapping[str, Any], one_session: bool) -> dict[str, dg.MetadataValue]:
+    """Rows written, and on Athena bytes scanned and their list price."""
+    figures: dict[str, dg.MetadataValue] = {}
+    rows = response.get("rows_affected")
+    if rows is not None and int(rows) >= 0:
+        figures[_row_count_name(node.get("materialized"), one_session)] = dg.MetadataValue.int(int(rows))
+    scanned = response.get("data_scanned_in_bytes")
+    if scanned is not None:
+        figures["athena_bytes_scanned"] = dg.MetadataValue.int(int(scanned))
+        figures["athena_cost_usd"] = dg.MetadataValue.float(float(cost_dollars(int(scanned))))
+    return figures
+
+
+def _row_count_name(materialized: Any, one_session: bool) -> str:
+    """Dagster puts the figures of a run of several partitions on each of them: then they are the window's."""
+    if materialized != "session_table":
+        return "dagster/row_count"
+    return "dagster/partition_row_count" if one_session else "rows_of_all_sessions_of_the_run"
+
+
+def _asset_events(invocation: DbtCliInvocation, message: Any) -> Iterable[Any]:
+    events: Iterable[Any] = message.to_default_asset_events(
+        manifest=invocation.manifest,
+        dagster_dbt_translator=invocation.dagster_dbt_translator,
+        context=invocation.context,
+        target_path=invocation.target_path,
+    )
+    return events

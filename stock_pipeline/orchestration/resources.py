@@ -27,6 +27,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         self._clients = Clients(self.aws_region)
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        cast(Clients, self._clients).close()
+
     def compactor(self) -> Compactor:
         return Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
 

@@ -5,7 +5,8 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -34,8 +35,9 @@ WINDOWS = (5, 20)
 
 
 @pytest.fixture(scope="module")
-def clients(aws_endpoint: str) -> Clients:
-    return Clients("us-east-1", endpoint=aws_endpoint, credentials=("local", "local"))
+def clients(aws_endpoint: str) -> Iterator[Clients]:
+    with closing(Clients("us-east-1", endpoint=aws_endpoint, credentials=("local", "local"))) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -400,6 +402,6 @@ def test_a_stream_that_is_not_there_is_an_error_and_no_refusal(clients: Clients)
 
 
 def test_a_stream_that_can_not_be_reached_refuses_every_record() -> None:
-    unreachable = Clients("us-east-1", endpoint="http://127.0.0.1:9", credentials=("local", "local"))
-    answers = KinesisStream(unreachable.kinesis, "stream").put([PackedRecord("k", b"data", 1)] * 2)
+    with closing(Clients("us-east-1", endpoint="http://127.0.0.1:9", credentials=("local", "local"))) as unreachable:
+        answers = KinesisStream(unreachable.kinesis, "stream").put([PackedRecord("k", b"data", 1)] * 2)
     assert answers == ["EndpointConnectionError"] * 2

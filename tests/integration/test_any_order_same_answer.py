@@ -101,6 +101,8 @@ def build_daily_bars(stack: LocalStack) -> None:
         "build",
         "--select",
         "+daily_bars",
+        "--indirect-selection",
+        "cautious",
         "--exclude-resource-type",
         "unit_test",
     ]

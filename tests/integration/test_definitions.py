@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration.dbt_assets import figures_of, window_options, with_figures
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.session_run import run_session
@@ -34,11 +36,19 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "trades",
         "sale_conditions",
         "trading_sessions",
+        "splits",
         "stg_print_rules",
         "stg_trading_sessions",
+        "stg_splits",
         "stg_trades",
+        "int_effective_trades",
         "stock_market_data",
+        "unknown_conditions",
+        "minute_bars",
         "daily_bars",
+        "daily_bars_adjusted",
+        "daily_moving_averages",
+        "top_volume",
     }
 
 
@@ -50,7 +60,76 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
     }
     assert parents["trades"] == {"raw_trades"}
     assert parents["stg_trades"] == {"trades", "raw_trades", "stg_print_rules", "stg_trading_sessions"}
-    assert parents["stock_market_data"] == parents["daily_bars"] == {"stg_trades"}
+    assert parents["stock_market_data"] == parents["unknown_conditions"] == {"stg_trades"}
+    assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
+    assert parents["int_effective_trades"] == {"stg_trades"}
+    assert parents["daily_bars_adjusted"] == {"daily_bars", "stg_splits"}
+    assert parents["daily_moving_averages"] == {"daily_bars_adjusted"}
+    assert parents["top_volume"] == {"daily_bars"}
+
+
+def test_what_a_run_replaces_session_by_session_is_partitioned_and_nothing_else_is(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
+    assert partitioned == {"raw_trades", "trades", "minute_bars", "daily_bars"}
+
+
+def test_data_tests_of_the_models_are_checks_of_the_assets(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert {"stg_trades", "stock_market_data", "minute_bars", "daily_bars", "top_volume"} <= checked
+
+
+def message(name: str, unique_id: str, **data: object) -> SimpleNamespace:
+    return SimpleNamespace(
+        raw_event={
+            "info": {"name": name},
+            "data": {"node_info": {"unique_id": unique_id, "materialized": "session_table"}, **data},
+        }
+    )
+
+
+def test_an_output_waits_for_the_figures_of_its_node_and_comes_without_them_if_there_are_none() -> None:
+    built = {"bars": "LogModelResult", "averages": "LogModelResult"}
+    response = {"adapter_response": {"rows_affected": 7, "data_scanned_in_bytes": 20 * 1024**2}}
+    messages = [message(name, node) for node, name in built.items()]
+    messages.append(message("NodeFinished", "bars", run_result=response))
+    outputs = list(
+        with_figures(
+            messages,
+            lambda one: (
+                [dg.Output(None, output_name=one.raw_event["data"]["node_info"]["unique_id"])]
+                if one.raw_event["info"]["name"] == "LogModelResult"
+                else []
+            ),
+            one_session=True,
+        )
+    )
+    assert [output.output_name for output in outputs] == ["bars", "averages"]
+    assert outputs[0].metadata["dagster/partition_row_count"].value == 7
+    assert outputs[0].metadata["athena_bytes_scanned"].value == 20 * 1024**2
+    assert outputs[0].metadata["athena_cost_usd"].value == pytest.approx(20 * 5 / 1024**2)
+    assert outputs[1].metadata == {}
+
+
+def test_rows_of_a_backfill_run_are_not_called_those_of_one_partition() -> None:
+    node = {"materialized": "session_table"}
+    assert list(figures_of({"rows_affected": 7}, node, one_session=False)) == ["rows_of_all_sessions_of_the_run"]
+    assert figures_of({"rows_affected": -1}, node, one_session=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("sessions", "options"),
+    [
+        ((), []),
+        ((date(2018, 1, 2), date(2018, 1, 2)), ["2018-01-02", "2018-01-03"]),
+        ((date(2018, 12, 28), date(2018, 12, 31)), ["2018-12-28", "2019-01-01"]),
+    ],
+)
+def test_a_run_of_sessions_is_a_window_of_dbt_whose_end_is_not_in_it(
+    sessions: tuple[date, ...], options: list[str]
+) -> None:
+    assert window_options(sessions)[1::2] == options
 
 
 def test_every_asset_says_what_it_is_and_who_owns_it(definitions: dg.Definitions) -> None:

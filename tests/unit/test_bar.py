@@ -120,6 +120,43 @@ def test_a_corrected_trade_counts_as_corrected() -> None:
     assert bar_of(at("12:00", status="corrected", version=1, volume=40)).volume == 40
 
 
+def test_of_several_closing_auctions_the_largest_closes_whichever_comes_last() -> None:
+    bar = bar_of(
+        at("15:59", 1, price=Decimal(20)),
+        at("16:00:00.5", 2, price=Decimal(21), conditions="6", volume=90_000, exchange="Q"),
+        at("16:00:01", 3, price=Decimal(22), conditions="6", volume=300, exchange="P"),
+    )
+    assert prices(bar) == (20, 22, 20, 21)
+
+
+def test_a_corrected_consolidated_close_stands_before_the_closing_auction() -> None:
+    bar = bar_of(
+        at("16:00:01", 1, price=Decimal(20), conditions="6", volume=90_000),
+        at("16:20", 2, price=Decimal(19), conditions="9", volume=90_000),
+    )
+    assert prices(bar) == (20, 20, 19, 19)
+    assert (bar.volume, bar.trade_count) == (90_000, 1)
+
+
+def test_a_cancelled_closing_auction_closes_nothing() -> None:
+    bar = bar_of(
+        at("15:59", 1, price=Decimal(20)),
+        at("16:00:01", 2, price=Decimal(21), conditions="6", status="cancelled", version=1),
+        at("16:00:01", 3, price=Decimal(22), conditions="M"),
+    )
+    assert prices(bar) == (20, 20, 20, 20)
+
+
+def test_vwap_is_of_the_eligible_prints_and_so_between_low_and_high() -> None:
+    bar = bar_of(
+        at("12:00", 1, price=Decimal(20), volume=100),
+        at("12:01", 2, price=Decimal(90), volume=99, conditions="I"),
+        at("17:00", 3, price=Decimal(1), volume=5_000, conditions="T"),
+    )
+    assert bar.vwap == 20
+    assert bar.volume == 5_199
+
+
 def test_vwap_is_money_by_shares_rounded_half_up() -> None:
     bar = bar_of(at("12:00", 1, price=Decimal("10"), volume=1), at("12:01", 2, price=Decimal("10.000001"), volume=1))
     assert bar.vwap == Decimal("10.000001")

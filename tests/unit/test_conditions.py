@@ -1,5 +1,6 @@
 """Each code of the tape by name, so that a change of the table is a change of this file."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -13,6 +14,8 @@ REGULAR = PrintRule(
     is_official_print=False,
     is_opening=False,
     is_closing=False,
+    is_corrected_close=False,
+    unknown_codes="",
 )
 VOLUME_ONLY = PrintRule(
     updates_volume=True,
@@ -21,6 +24,8 @@ VOLUME_ONLY = PrintRule(
     is_official_print=False,
     is_opening=False,
     is_closing=False,
+    is_corrected_close=False,
+    unknown_codes="",
 )
 OFFICIAL = PrintRule(
     updates_volume=False,
@@ -29,22 +34,38 @@ OFFICIAL = PrintRule(
     is_official_print=True,
     is_opening=False,
     is_closing=False,
+    is_corrected_close=False,
+    unknown_codes="",
 )
 
 
-@pytest.mark.parametrize("code", list("@1ADEFKLSXY5"))
+@pytest.mark.parametrize("code", list("@12ADEFKLSXY5"))
 def test_a_regular_print_counts_in_every_figure(code: str) -> None:
     assert print_rule(code) == REGULAR
 
 
-@pytest.mark.parametrize("code", list("BWCNRTUIPZ47VHG"))
+@pytest.mark.parametrize("code", list("BWCNRTUIPZ347VHG"))
 def test_a_print_at_an_odd_price_time_or_size_counts_in_volume_only(code: str) -> None:
     assert print_rule(code) == VOLUME_ONLY
 
 
-@pytest.mark.parametrize("code", list("MQ9"))
+@pytest.mark.parametrize("code", list("MQ"))
 def test_an_official_print_counts_in_nothing(code: str) -> None:
     assert print_rule(code) == OFFICIAL
+
+
+def test_a_corrected_consolidated_close_counts_in_nothing_but_the_close_before_a_closing_auction() -> None:
+    assert print_rule("9") == replace(OFFICIAL, is_corrected_close=True)
+    assert print_rule("6X").is_closing
+
+
+@pytest.mark.parametrize(("tape", "rule"), [("", VOLUME_ONLY), ("A", VOLUME_ONLY), ("B", VOLUME_ONLY), ("C", REGULAR)])
+def test_b_is_an_average_price_except_on_tape_c_where_it_is_a_bunched_trade(tape: str, rule: PrintRule) -> None:
+    assert print_rule("B", tape) == rule
+
+
+def test_a_tape_nobody_knows_has_the_stricter_meanings() -> None:
+    assert print_rule("B", "O") == VOLUME_ONLY
 
 
 def test_the_opening_and_the_closing_auction_are_known() -> None:
@@ -55,8 +76,9 @@ def test_the_opening_and_the_closing_auction_are_known() -> None:
 
 
 def test_the_table_has_each_code_once_and_no_other() -> None:
-    codes = [condition.code for condition in SALE_CONDITIONS]
-    assert sorted(codes) == sorted("@1ADEFKLSXY5" + "BWCNRTUIPZ47VHG" + "MQ9" + "O6")
+    codes = [condition.code for condition in SALE_CONDITIONS if not condition.tape]
+    assert sorted(codes) == sorted("@12ADEFKLSXY5" + "BWCNRTUIPZ347VHG" + "MQ9" + "O6")
+    assert [(condition.code, condition.tape) for condition in SALE_CONDITIONS if condition.tape] == [("B", "C")]
 
 
 def test_no_code_at_all_is_a_regular_sale() -> None:
@@ -64,9 +86,9 @@ def test_no_code_at_all_is_a_regular_sale() -> None:
 
 
 @pytest.mark.parametrize("code", list("?~8a"))
-def test_an_unknown_code_forbids_nothing(code: str) -> None:
-    assert print_rule(code) == REGULAR
-    assert print_rule(code + "I") == VOLUME_ONLY
+def test_an_unknown_code_forbids_nothing_and_is_named(code: str) -> None:
+    assert print_rule(code) == replace(REGULAR, unknown_codes=code)
+    assert print_rule(code + "I") == replace(VOLUME_ONLY, unknown_codes=code)
 
 
 @pytest.mark.parametrize("conditions", ["FI", "FTI", "4B", "NTB"])

@@ -1,9 +1,13 @@
 """The committed seeds are what the domain says."""
 
+import csv
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from stock_pipeline.cli import main
+from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.local.seeds import sale_conditions_csv, trading_sessions_csv, write_seeds
 
 SEEDS = Path(__file__).parents[2] / "dbt_project/seeds"
@@ -25,4 +29,23 @@ def test_sessions_are_written_in_utc_with_half_days() -> None:
 
 
 def test_conditions_are_written_with_their_flags() -> None:
-    assert "I,Odd lot trade,true,false,false,false,false,false,false" in sale_conditions_csv().splitlines()
+    lines = sale_conditions_csv().splitlines()
+    assert "I,,Odd lot trade,true,false,false,false,false,false,false,false" in lines
+    assert "B,C,Bunched trade,true,true,true,false,false,false,false,false" in lines
+
+
+def test_the_command_writes_what_changed_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seeds", "--folder", str(tmp_path)]) == 0
+    assert "trading_sessions.csv" in capsys.readouterr().out
+    assert main(["seeds", "--folder", str(tmp_path)]) == 0
+    assert "as they should be" in capsys.readouterr().out
+    assert main(["seeds", "--folder", str(tmp_path / "nowhere")]) == 1
+
+
+def test_a_split_is_a_trading_day_and_a_ratio_of_whole_shares() -> None:
+    with (SEEDS / "splits.csv").open() as file:
+        splits = list(csv.DictReader(file))
+    assert splits
+    for split in splits:
+        assert is_trading_day(date.fromisoformat(split["ex_date"])), split
+        assert int(split["shares_after"]) != int(split["shares_before"]), split

@@ -1,14 +1,10 @@
+{{ config(materialized='session_table') }}
+
 with
 
 trades as (
 
-    select * from {{ ref('stg_trades') }}
-
-),
-
-counted as (
-
-    select * from trades where counts_in_volume
+    select * from {{ ref('int_effective_trades') }}
 
 ),
 
@@ -18,18 +14,11 @@ totals as (
         symbol,
         feed,
         session_date,
-        min_by(price, {{ trade_order() }}) filter (where counts_in_open_close) as first_price,
-        max(price) filter (where counts_in_high_low) as highest_price,
-        min(price) filter (where counts_in_high_low) as lowest_price,
-        max_by(price, {{ trade_order() }}) filter (where counts_in_open_close) as last_price,
-        max_by(price, {{ trade_order() }}) filter (where is_closing_print) as closing_price,
-        cast(sum(volume) as bigint) as shares,
-        sum(price * volume) as turnover,
-        count(*) as trades,
+        {{ bar_totals() }},
         year,
         month,
         day
-    from counted
+    from trades
     group by symbol, feed, session_date, year, month, day
 
 ),
@@ -40,17 +29,12 @@ final as (
         symbol,
         feed,
         session_date,
-        first_price as open,
-        highest_price as high,
-        lowest_price as low,
-        coalesce(closing_price, last_price) as close,
-        shares as volume,
-        {{ price_per_share('turnover', 'shares') }} as vwap,
-        trades as trade_count,
+        {{ bar_columns() }},
         year,
         month,
         day
     from totals
+    where trades > 0
 
 )
 

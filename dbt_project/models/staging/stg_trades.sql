@@ -78,26 +78,42 @@ every_trade as (
 
 ),
 
+-- Some sources have no codes, or no tape.
+coded as (
+
+    select
+        {{ trade_columns(conditions="coalesce(conditions, '') as conditions") }},
+        case when tape in ('A', 'B', 'C') then tape else '' end as rules_tape,
+        year,
+        month,
+        day
+    from every_trade
+
+),
+
 marked as (
 
     select
-        every_trade.*,
-        every_trade.status in ('good', 'corrected') as is_effective,
+        coded.*,
+        coded.status in ('good', 'corrected') as is_effective,
         {{ has_code('rules.official_codes') }} as is_official_print,
+        {{ has_code('rules.corrected_close_codes') }} as is_corrected_close,
         not {{ has_code('rules.official_codes') }} and {{ has_code('rules.closing_codes') }} as is_closing,
         not {{ has_code('rules.no_volume_codes') }} as allows_volume,
         {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_high_low_codes') }} as allows_high_low,
         {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_open_close_codes') }} as allows_open_close,
+        translate(conditions, rules.known_codes, '') as unknown_codes,
         sessions.session_date is not null as is_session,
         coalesce(
-            every_trade.event_time >= sessions.open_utc
-            and every_trade.event_time < sessions.close_utc,
+            coded.event_time >= sessions.open_utc
+            and coded.event_time < sessions.close_utc,
             false
         ) as in_regular_hours
-    from every_trade
-    cross join rules
+    from coded
+    inner join rules
+        on coded.rules_tape = rules.tape
     left join sessions
-        on every_trade.session_date = sessions.session_date
+        on coded.session_date = sessions.session_date
 
 ),
 
@@ -106,7 +122,7 @@ counted as (
     select
         marked.*,
         is_effective and capture_mode = 'trade' and allows_volume as counts_in_volume,
-        -- the closing print comes after regular hours and is their last price
+        -- a closing auction comes after regular hours, and is their last price
         not is_official_print and is_session and (in_regular_hours or is_closing) as makes_price
     from marked
 
@@ -116,12 +132,14 @@ final as (
 
     select
         {{ trade_columns() }},
+        unknown_codes,
         is_effective,
         is_official_print,
         counts_in_volume,
         counts_in_volume and makes_price and allows_high_low as counts_in_high_low,
         counts_in_volume and makes_price and allows_open_close as counts_in_open_close,
-        counts_in_volume and makes_price and allows_open_close and is_closing as is_closing_print,
+        is_effective and capture_mode = 'trade' and is_session and is_closing as is_closing_auction,
+        is_effective and capture_mode = 'trade' and is_session and is_corrected_close as is_corrected_close,
         year,
         month,
         day

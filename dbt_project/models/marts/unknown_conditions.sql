@@ -1,0 +1,31 @@
+{{ config(materialized='view') }}
+
+with
+
+trades as (
+
+    select * from {{ ref('stg_trades') }}
+
+),
+
+final as (
+
+    select
+        feed,
+        tape,
+        exchange,
+        unknown_codes,
+        session_date,
+        count(*) as trade_count,
+        cast(sum(volume) as bigint) as volume,
+        min(event_id) as example_event_id,
+        year,
+        month,
+        day
+    from trades
+    where unknown_codes <> ''
+    group by feed, tape, exchange, unknown_codes, session_date, year, month, day
+
+)
+
+select * from final

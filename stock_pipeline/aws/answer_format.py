@@ -1,0 +1,78 @@
+"""The rows of an answer as bytes: a table for people, CSV, JSON lines of objects, or Parquet."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from stock_pipeline.aws.athena import Answer
+
+
+def formatted(answer: Answer, name: str) -> bytes:
+    return FORMATS[name](answer)
+
+
+def as_table(answer: Answer) -> bytes:
+    """Columns as wide as they need to be, numbers to the right."""
+    cells = [[_text(value, null="") for value in row] for row in answer.rows]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
+    to_the_right = [
+        any(isinstance(row[index], int | float | Decimal) for row in answer.rows) for index in range(len(widths))
+    ]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, to_the_right, strict=True)
+        ).rstrip()
+        for row in [list(answer.columns), *cells]
+    )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def as_csv(answer: Answer) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(answer.columns)
+    writer.writerows([_text(value, null="") for value in row] for row in answer.rows)
+    return text.getvalue().encode()
+
+
+def as_json(answer: Answer) -> bytes:
+    """An array of objects. Decimals are strings, as no reader of JSON keeps them exact otherwise."""
+    rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return (json.dumps(rows, default=_text, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def as_parquet(answer: Answer) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = list(zip(*answer.rows, strict=True)) or [() for _ in answer.columns]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table([pa.array(list(column)) for column in columns], names=list(answer.columns)), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+FORMATS: Mapping[str, Callable[[Answer], bytes]] = {
+    "table": as_table,
+    "csv": as_csv,
+    "json": as_json,
+    "parquet": as_parquet,
+}
+
+
+def _text(value: Any, null: str = "null") -> str:
+    if value is None:
+        return null
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,35 @@
+"""`stock-pipeline ddl`: the lake's tables and the public view as Athena's DDL."""
+
+import argparse
+import os
+from pathlib import Path
+
+from stock_pipeline.commands.parsers import Commands
+
+FILE = Path(__file__).parents[2] / "athena" / "stock_market_table.sql"
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "ddl",
+        help="write the lake's tables and the public view as Athena's DDL",
+        description="Writes CREATE statements for the tables raw_trades and trades and for the view stock_market_data, "
+        "for people who query without dbt. Names come from the settings. Needs no credentials.",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from stock_pipeline.aws.athena_ddl import athena_ddl
+    from stock_pipeline.aws.catalog import GlueCatalog
+    from stock_pipeline.aws.clients import Clients
+    from stock_pipeline.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    catalog = GlueCatalog(Clients(settings.aws_region).glue, settings.database_name, settings.bucket_name)
+    options.output.write_text(athena_ddl(catalog), encoding="utf-8", newline="")
+    print(f"written: {options.output}")
+    return 0

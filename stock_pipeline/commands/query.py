@@ -1,0 +1,77 @@
+"""`stock-pipeline query`: SQL on the configured engine, and what it cost."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stock_pipeline.commands.parsers import Commands
+
+if TYPE_CHECKING:
+    from stock_pipeline.aws.athena import Answer
+    from stock_pipeline.settings import Settings
+
+POLLS = 1_000
+"""Longer than the half hour that Athena gives a query."""
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "query",
+        help="run SQL on the lake and the models",
+        description="Runs one SQL statement on the engine that DBT_TARGET names: the local DuckDB file, or the Athena "
+        "workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
+    )
+    parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to stdout")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from stock_pipeline.aws.answer_format import formatted
+    from stock_pipeline.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    answer = (
+        _ask_athena(settings, options.sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, options.sql)
+    )
+    content = formatted(answer, options.format)
+    if options.output is not None:
+        options.output.write_bytes(content)
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    _report(answer)
+    return 0
+
+
+def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
+    from stock_pipeline.local.duckdb_query import query_duckdb
+
+    return query_duckdb(settings, sql, lambda text: print(f"stock-pipeline: {text}", file=sys.stderr))
+
+
+def _ask_athena(settings: "Settings", sql: str) -> "Answer":
+    import time
+
+    import boto3
+
+    from stock_pipeline.aws.athena import Athena
+
+    client = boto3.client("athena", region_name=settings.aws_region)
+    output = f"s3://{settings.bucket_name}/athena-results/"
+    athena = Athena(client, settings.athena_workgroup, settings.database_name, time.sleep, output, polls=POLLS)
+    return athena.query(sql)
+
+
+def _report(answer: "Answer") -> None:
+    from stock_pipeline.aws.athena import cost_dollars
+
+    text = f"{len(answer.rows):,} rows"
+    if answer.bytes_scanned is not None:
+        text += f", {answer.bytes_scanned:,} bytes scanned, {cost_dollars(answer.bytes_scanned):.6f} USD at list price"
+    print(text, file=sys.stderr)

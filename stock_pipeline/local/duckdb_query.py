@@ -1,0 +1,31 @@
+"""A query on the local DuckDB file, with the lake beside the models where it can be reached."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stock_pipeline.aws.athena import Answer
+from stock_pipeline.errors import InputFileError, PermanentError
+from stock_pipeline.local.duckdb_catalog import connect_lake
+from stock_pipeline.settings import Settings
+
+
+def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:
+    """The statement's rows. Without the lake the tables that dbt built still answer, and `note` is told why."""
+    if not Path(settings.duckdb_path).is_file():
+        raise InputFileError(f"{settings.duckdb_path} does not exist: build the models first, or set DUCKDB_PATH")
+    with duckdb.connect(settings.duckdb_path) as connection:
+        try:
+            session = boto3.Session(region_name=settings.aws_region)
+            connect_lake(connection, session, settings.bucket_name, settings.database_name)
+        except (BotoCoreError, ClientError, PermanentError) as error:
+            note(f"the lake can't be reached, so only tables answer, and no view of trades: {error}")
+        try:
+            cursor = connection.execute(sql)
+        except duckdb.Error as error:
+            raise PermanentError(f"DuckDB: {error}") from None
+        columns = tuple(column[0] for column in cursor.description or ())
+        return Answer(columns, cursor.fetchall(), None)

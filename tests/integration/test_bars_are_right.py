@@ -1,0 +1,182 @@
+"""Random trades, through the SQL that dbt built and through the reference in Python: laws of bars, and agreement."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.bar import Bar, daily_bar
+from stock_pipeline.domain.session import session_date_of, session_hours
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.trade_table import table_of_trades
+from tests.built_lake import BuiltLake
+from tests.trades import trade
+
+pytestmark = pytest.mark.xdist_group("dbt")
+
+NEW_YORK = ZoneInfo("America/New_York")
+DATES = (
+    date(2018, 1, 2),
+    date(2018, 3, 12),  # first session of daylight-saving time
+    date(2018, 11, 5),  # and first one after it
+    date(2018, 7, 3),  # a half day
+    date(2018, 7, 4),  # no session
+)
+CODES = ("", "F", "I", "FI", "6", "6X", "9", "M", "Q", "O", "OI", "T", "U", "4B", "B", "Z", "?", "L", "@", "7V")
+
+MINUTES_OF_DAY = st.one_of(
+    st.sampled_from((569, 570, 571, 779, 780, 959, 960, 961, 1_260)), st.integers(4 * 60, 24 * 60 - 1)
+)
+PRICES = st.decimals(Decimal("0.0001"), Decimal(10_000), places=4)
+
+
+@st.composite
+def trades_of_some_sessions(draw: st.DrawFn) -> list[Trade]:
+    """Trades of a few symbols, feeds and sessions, each with its own event_id; late ones cross midnight UTC."""
+    trades = []
+    for number in range(draw(st.integers(1, 25))):
+        day, minute = draw(st.sampled_from(DATES)), draw(MINUTES_OF_DAY)
+        moment = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=NEW_YORK)
+        quote = draw(st.integers(0, 15)) == 0
+        trades.append(
+            trade(
+                number,
+                symbol=draw(st.sampled_from("AB")),
+                feed=draw(st.sampled_from(("iex", "sip"))),
+                event_time_ns=int(moment.timestamp()) * 10**9 + draw(st.integers(0, 59)) * 10**9,
+                sequence=draw(st.integers(0, 3)),
+                price=draw(PRICES),
+                volume=None if quote else draw(st.integers(0, 10**6)),
+                capture_mode="quote" if quote else "trade",
+                conditions=draw(st.sampled_from(CODES)),
+                tape=draw(st.sampled_from(("", "A", "B", "C"))),
+                status=draw(st.sampled_from(("good", "good", "good", "corrected", "cancelled", "notice"))),
+            )
+        )
+    return trades
+
+
+@contextmanager
+def lake_of(lake: BuiltLake, trades: list[Trade]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The built database with these trades in place of the lake's, for as long as the block lasts."""
+    with duckdb.connect(str(lake.duckdb_path)) as connection:
+        connection.register("given_trades", table_of_trades(trades))
+        parts = "year(session_date)::int as year, month(session_date)::int as month, day(session_date)::int as day"
+        utc = "event_time at time zone 'UTC' as event_time, ingest_time at time zone 'UTC' as ingest_time"
+        connection.begin()
+        connection.execute("drop view main.trades")
+        connection.execute(
+            f"create table main.trades as select * exclude (year, month, day) replace ({utc}), {parts} "
+            "from (select *, 0 as year, 0 as month, 0 as day from given_trades)"
+        )
+        connection.execute("drop view main.raw_trades")
+        connection.execute("create table main.raw_trades as select * from main.trades where false")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+
+def rows(connection: duckdb.DuckDBPyConnection, lake: BuiltLake, model: str) -> list[dict[str, Any]]:
+    """The model's own query, as dbt compiled it."""
+    compiled = lake.duckdb_path.parent / "target/compiled/stock_pipeline/models/marts" / f"{model}.sql"
+    cursor = connection.execute(compiled.read_text())
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def key_of(one: Trade) -> tuple[str, str, date]:
+    return one.symbol, one.feed, session_date_of(one.event_time_ns)
+
+
+def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """One bar of a session's minute bars, as the description of the model says."""
+    minutes = sorted(minutes, key=lambda minute: minute["minute_start"])
+    priced = [minute for minute in minutes if minute["open"] is not None]
+    closing = [minute["closing_price"] for minute in minutes if minute["closing_price"] is not None]
+    shares = sum(minute["vwap_volume"] for minute in minutes)
+    turnover = sum(minute["turnover"] for minute in minutes)
+    return (
+        priced[0]["open"] if priced else None,
+        max((minute["high"] for minute in priced), default=None),
+        min((minute["low"] for minute in priced), default=None),
+        (closing or [minute["close"] for minute in priced[-1:]] or [None])[0],
+        sum(minute["volume"] for minute in minutes),
+        (turnover / shares).quantize(Decimal("0.000001"), ROUND_HALF_UP) if shares else None,
+        sum(minute["trade_count"] for minute in minutes),
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(trades=trades_of_some_sessions())
+def test_sql_and_python_agree_and_minute_bars_merge_into_daily_bars(lake: BuiltLake, trades: list[Trade]) -> None:
+    expected = [
+        bar
+        for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of)
+        if (bar := daily_bar(list(group), session_hours(day))) is not None
+    ]
+    with lake_of(lake, trades) as connection:
+        daily = rows(connection, lake, "daily_bars")
+        minute = rows(connection, lake, "minute_bars")
+    names = [column.name for column in fields(Bar)]
+    found = [Bar(*(row[name] for name in names)) for row in daily]
+    assert sorted(found, key=key) == sorted(expected, key=key)
+    for bar in found:
+        of_bar = [row for row in minute if (row["symbol"], row["feed"], row["session_date"]) == key(bar)]
+        figures = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.trade_count)
+        assert merged(of_bar) == figures
+
+
+def key(bar: Bar) -> tuple[str, str, date]:
+    return bar.symbol, bar.feed, bar.session_date
+
+
+@given(trades=trades_of_some_sessions())
+def test_low_and_high_enclose_every_price_of_a_bar(trades: list[Trade]) -> None:
+    for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of):
+        bar = daily_bar(list(group), session_hours(day))
+        if bar is None or bar.low is None or bar.high is None:
+            assert bar is None or (bar.open, bar.close, bar.vwap) == (None, None, None)
+            continue
+        for price in (bar.open, bar.close, bar.vwap or bar.low):
+            assert price is not None
+            assert bar.low <= price <= bar.high
+
+
+def sessions_from(first: date, count: int) -> list[date]:
+    return [first + timedelta(days=3 * number) for number in range(count)]
+
+
+def test_exponential_averages_are_those_of_the_plain_recursion_over_long_histories(lake: BuiltLake) -> None:
+    """Longer than two blocks of every span but the greatest, which has one block's end in it."""
+    days = sessions_from(date(2010, 1, 4), 2_100)
+    closes = [Decimal(100 + (number * 37) % 83) for number in range(len(days))]
+    with duckdb.connect(str(lake.duckdb_path)) as connection:
+        connection.begin()
+        connection.execute("delete from main.daily_bars")
+        connection.executemany(
+            "insert into main.daily_bars by name select 'A' as symbol, 'sim' as feed, ?::date as session_date, "
+            "?::decimal(18, 6) as close, 0 as volume, 1 as trade_count",
+            list(zip(days, closes, strict=True)),
+        )
+        found = sorted(rows(connection, lake, "daily_moving_averages"), key=lambda row: row["session_date"])
+        connection.rollback()
+    assert len(found) == len(days)
+    for span in (5, 20, 50, 200):
+        average = float(closes[0])
+        for number, row in enumerate(found):
+            if number:
+                average += (float(closes[number]) - average) * 2 / (span + 1)
+            assert float(row[f"ema_{span}"]) == pytest.approx(average, abs=2e-6)
+            window = closes[max(number - span + 1, 0) : number + 1]
+            mean = (sum(window, Decimal(0)) / span).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+            assert row[f"sma_{span}"] == (mean if len(window) == span else None)

@@ -1,0 +1,59 @@
+"""A lake for tests: raw files and published partitions, put there as the pipeline would."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.trade_table import table_of_trades
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A bucket and a Glue database."""
+
+    session: boto3.Session
+    bucket: str
+    database: str
+    endpoint: str | None = None
+
+    @property
+    def catalog(self) -> GlueCatalog:
+        return GlueCatalog(self.client("glue"), self.database, self.bucket)
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+
+    def database_exists(self) -> bool:
+        glue = self.client("glue")
+        try:
+            glue.get_database(Name=self.database)
+        except glue.exceptions.EntityNotFoundException:
+            return False
+        return True
+
+    def put_raw(self, trades: Sequence[Trade], batch: str) -> None:
+        by_date: dict[date, list[Trade]] = {}
+        for one in trades:
+            by_date.setdefault(session_date_of(one.event_time_ns), []).append(one)
+        for session_date, rows in by_date.items():
+            self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), rows)
+
+    def publish(self, session_date: date, trades: Sequence[Trade], version: str) -> None:
+        place = VersionPrefix(session_date, version)
+        self._put(place.data_key, trades)
+        self.client("s3").put_object(Bucket=self.bucket, Key=place.manifest_key, Body=b"{}")
+        self.catalog.publish(session_date, f"s3://{self.bucket}/{place.prefix}")
+
+    def _put(self, key: str, trades: Sequence[Trade]) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table_of_trades(trades), sink, compression="zstd")
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=sink.getvalue().to_pybytes())

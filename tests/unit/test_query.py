@@ -1,0 +1,148 @@
+"""`stock-pipeline query`, its formats, and Athena's answers as a service stub gives them."""
+
+import io
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from botocore.stub import Stubber
+
+from stock_pipeline.aws.answer_format import formatted
+from stock_pipeline.aws.athena import Answer, Athena, cost_dollars
+from stock_pipeline.cli import main
+from stock_pipeline.errors import PermanentError
+
+ANSWER = Answer(
+    ("symbol", "close", "volume", "day", "at", "half_day"),
+    [
+        ("XXX", Decimal("157.040000"), 5108362, date(2018, 1, 2), datetime.fromisoformat("2018-01-02 21:00:07"), False),
+        ("A,B", None, 0, None, None, True),
+    ],
+    None,
+)
+
+
+def test_a_table_aligns_numbers_to_the_right_and_leaves_nulls_blank() -> None:
+    assert formatted(ANSWER, "table").decode().splitlines() == [
+        "symbol       close   volume  day         at                   half_day",
+        "XXX     157.040000  5108362  2018-01-02  2018-01-02 21:00:07     false",
+        "A,B                       0                                       true",
+    ]
+
+
+def test_csv_quotes_what_needs_it() -> None:
+    assert formatted(ANSWER, "csv").decode().splitlines() == [
+        "symbol,close,volume,day,at,half_day",
+        "XXX,157.040000,5108362,2018-01-02,2018-01-02 21:00:07,false",
+        '"A,B",,0,,,true',
+    ]
+
+
+def test_json_keeps_decimals_exact_and_nulls_null() -> None:
+    first, second = json.loads(formatted(ANSWER, "json"))
+    assert first["close"] == "157.040000"
+    assert second["close"] is None
+    assert first["half_day"] is False
+
+
+def test_parquet_has_the_rows_and_types() -> None:
+    table = pq.read_table(io.BytesIO(formatted(ANSWER, "parquet")))
+    assert [tuple(row.values()) for row in table.to_pylist()] == ANSWER.rows
+
+
+@pytest.mark.parametrize("name", ["table", "csv", "json", "parquet"])
+def test_no_rows_are_an_answer_too(name: str) -> None:
+    assert formatted(Answer(("symbol",), [], None), name)
+
+
+def test_the_command_asks_the_duckdb_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = tmp_path / "models.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table daily_bars as select 'XXX' as symbol, 157.04::decimal(18, 6) as close")
+    without_a_lake(monkeypatch, path)
+    assert main(["query", "SELECT * FROM daily_bars", "--format", "csv"]) == 0
+    printed = capfdbinary.readouterr()
+    assert printed.out == b"symbol,close\nXXX,157.040000\n"
+    assert b"1 rows" in printed.err
+    assert b"the lake can't be reached" in printed.err
+
+
+def test_wrong_sql_and_a_missing_file_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_a_lake(monkeypatch, tmp_path / "none.duckdb")
+    assert main(["query", "SELECT 1"]) == 1
+    assert "build the models first" in capsys.readouterr().err
+    duckdb.connect(str(tmp_path / "none.duckdb")).close()
+    assert main(["query", "SELECT * FROM nothing_of_that_name"]) == 1
+    assert "nothing_of_that_name" in capsys.readouterr().err
+
+
+def without_a_lake(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    # a closed port on loopback: the lake answers at once that it is not there
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("DUCKDB_PATH", str(path))
+    monkeypatch.delenv("DBT_TARGET", raising=False)
+
+
+def column(name: str, kind: str) -> dict[str, str]:
+    return {"Name": name, "Type": kind}
+
+
+def row(*cells: str | None) -> dict[str, Any]:
+    return {"Data": [{} if cell is None else {"VarCharValue": cell} for cell in cells]}
+
+
+def stubbed(state: str) -> tuple[Athena, Stubber, list[float]]:
+    client = boto3.client("athena", "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+    stub = Stubber(client)
+    stub.add_response("start_query_execution", {"QueryExecutionId": "q-1"})
+    for each in ("QUEUED", "RUNNING", state):
+        execution = {
+            "Status": {"State": each, "StateChangeReason": "line 1:8: mismatched input"},
+            "Statistics": {"DataScannedInBytes": 2 * 1024**4},
+        }
+        stub.add_response("get_query_execution", {"QueryExecution": execution})
+    waits: list[float] = []
+    return Athena(client, "primary", "stock_market", waits.append, "s3://bucket/athena-results/"), stub, waits
+
+
+def test_athena_answers_with_typed_values_over_several_pages() -> None:
+    athena, stub, waits = stubbed("SUCCEEDED")
+    columns = [column("symbol", "varchar"), column("close", "decimal"), column("volume", "bigint")]
+    metadata = {"ColumnInfo": columns}
+    header = row("symbol", "close", "volume")
+    first = {"ResultSet": {"Rows": [header, row("XXX", "157.040000", "5108362")], "ResultSetMetadata": metadata}}
+    # a row that looks like the header is one on every page but the first
+    second = {"ResultSet": {"Rows": [row("YYY", None, "0")], "ResultSetMetadata": metadata}}
+    stub.add_response("get_query_results", {**first, "NextToken": "more"})
+    stub.add_response("get_query_results", second)
+    with stub:
+        answer = athena.query("SELECT 1")
+    assert answer.columns == ("symbol", "close", "volume")
+    assert answer.rows == [("XXX", Decimal("157.040000"), 5108362), ("YYY", None, 0)]
+    assert answer.bytes_scanned == 2 * 1024**4
+    assert waits == [0.1, 0.2]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+def test_a_failed_athena_query_says_why(state: str) -> None:
+    athena, stub, _ = stubbed(state)
+    with stub, pytest.raises(PermanentError, match="mismatched input"):
+        athena.query("SELEC 1")
+
+
+def test_each_statement_costs_five_dollars_a_terabyte_and_ten_megabytes_at_least() -> None:
+    assert cost_dollars(2 * 1024**4) == 10
+    assert cost_dollars(0) == cost_dollars(10 * 1024**2) == Decimal(50) / 1024**2
