@@ -150,9 +150,11 @@ def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(settings), session)
     sensor = definitions.resolve_sensor_def("raw_files")
-    with dg.DagsterInstance.ephemeral() as instance:
-        with dg.build_sensor_context(instance=instance, definitions=definitions, resources={"lake": lake}) as context:
-            result = sensor.evaluate_tick(context)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance, definitions=definitions, resources={"lake": lake}) as context,
+    ):
+        result = sensor.evaluate_tick(context)
     assert [request.partition_key for request in result.run_requests or []] == ["2018-01-02"]
 
 
