@@ -173,7 +173,18 @@ def _values(column: pa.ChunkedArray) -> Sequence[Any]:
         if len(distinct.dictionary) < len(distinct) // 2:
             values = distinct.dictionary.to_pylist()
             return [values[code] for code in codes_of(column).tolist()]
+        return _texts(column.combine_chunks())
     return list(column.to_pylist())
+
+
+def _texts(column: pa.StringArray) -> list[str]:
+    """Text values, most of them ASCII: cut from one decoded string, whose places are then those of its bytes."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1].tolist()
+    encoded = bytes(column.buffers()[2] or b"")[: offsets[-1]]
+    if not encoded.isascii():
+        return list(column.to_pylist())
+    text = encoded.decode()
+    return [text[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
 
 
 def _decimals(column: pa.ChunkedArray) -> list[Decimal]:

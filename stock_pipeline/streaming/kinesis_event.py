@@ -1,19 +1,25 @@
 """The event that Lambda receives from Kinesis, as values. Nothing is judged here but the event's own form."""
 
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 
-class StreamRecord(NamedTuple):
+class StreamRecord(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """One Kinesis record: NDJSON of trades of one partition key."""
 
     sequence_number: str
     partition_key: str
     data: bytes
-    arrival_time: float
+    arrival_time: float = msgspec.field(name="approximateArrivalTimestamp")
     """Seconds since 1970-01-01 UTC."""
+
+
+class _Delivery(msgspec.Struct, frozen=True, gc=False):
+    event_id: str = msgspec.field(name="eventID")
+    kinesis: StreamRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +41,11 @@ class StreamBatch:
 def parse_kinesis_event(event: Mapping[str, Any]) -> StreamBatch:
     """The batch in an event of a Kinesis event source mapping; `ValueError` if it is some other event."""
     try:
-        records = event["Records"]
-        shard_ids = {record["eventID"].partition(":")[0] for record in records}
-        parsed = tuple(_record(record["kinesis"]) for record in records)
-    except (KeyError, TypeError) as error:
+        # one call for all records, base64 included: in Python they took a quarter of a batch of a trade a record
+        deliveries = msgspec.convert(event["Records"], list[_Delivery])
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise ValueError(f"not an event of a Kinesis event source mapping: {error!r}") from None
+    shard_ids = {delivery.event_id.partition(":")[0] for delivery in deliveries}
     if len(shard_ids) != 1:
         raise ValueError(f"a Kinesis event has the records of one shard, this one of {len(shard_ids)}")
-    return StreamBatch(shard_ids.pop(), parsed)
-
-
-def _record(kinesis: Mapping[str, Any]) -> StreamRecord:
-    # in the order of the fields: naming them costs a tenth of the whole batch where each record is one trade
-    return StreamRecord(
-        kinesis["sequenceNumber"],
-        kinesis["partitionKey"],
-        binascii.a2b_base64(kinesis["data"]),
-        float(kinesis["approximateArrivalTimestamp"]),
-    )
+    return StreamBatch(shard_ids.pop(), tuple(delivery.kinesis for delivery in deliveries))
