@@ -189,13 +189,15 @@ class Load:
         """Publish everything while the poller runs in a thread of its own, and wait until all of it is processed."""
         stop = threading.Event()
         thread = threading.Thread(target=_run, args=(processing, stop, progress), name="event source poller")
-        thread.start()
         try:
+            # inside: Ctrl-C may come while it starts, and a thread that nobody stops keeps the process alive
+            thread.start()
             published = self._publish()
             progress.wait_for(self._stream.records)
         finally:
             stop.set()
-            thread.join()
+            if thread.is_alive():
+                thread.join()
         return published
 
     def _publish(self) -> PublishReport:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stock_pipeline.local.faults import Fault
@@ -65,3 +67,26 @@ def test_an_impossible_load_is_refused_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("stock-pipeline: 10 trades of 20 symbols can't be simulated")
+
+
+def test_ctrl_c_stops_everything_the_load_started(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [str(COMMAND), "load", "--trades", "500000"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "Start the local stack" in line:
+            break
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert children
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
