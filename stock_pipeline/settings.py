@@ -183,6 +183,6 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError:
-        raise SettingsError(
-            f"{setting.variable} is {text[:60]!r}, which can't be used: it takes {setting.expects}"
-        ) from None
+        # in the place of a secret's name may stand the secret itself
+        shown = "not shown here" if "SECRET" in setting.variable else repr(text[:60])
+        raise SettingsError(f"{setting.variable} is {shown}, which can't be used: it takes {setting.expects}") from None

@@ -29,12 +29,13 @@ class Clients:
     @property
     def kinesis(self) -> "KinesisClient":
         # PutRecords has its own retries, per record; the client's would repeat the whole call.
-        client: KinesisClient = self._client("kinesis", max_attempts=2)
+        client: KinesisClient = self._client("kinesis", max_attempts=2, read_seconds=10)
         return client
 
     @property
     def dynamodb(self) -> "DynamoDBClient":
-        client: DynamoDBClient = self._client("dynamodb", max_attempts=4)
+        # it answers in milliseconds: a connection that hangs must not use up an invocation
+        client: DynamoDBClient = self._client("dynamodb", max_attempts=4, read_seconds=3)
         return client
 
     @property
@@ -44,7 +45,7 @@ class Clients:
 
     @property
     def sqs(self) -> "SQSClient":
-        client: SQSClient = self._client("sqs", max_attempts=5)
+        client: SQSClient = self._client("sqs", max_attempts=4, read_seconds=10)
         return client
 
     @property
@@ -67,11 +68,11 @@ class Clients:
             client.close()
         self._made.clear()
 
-    def _client(self, service: str, max_attempts: int) -> Any:
+    def _client(self, service: str, max_attempts: int, read_seconds: int = 30) -> Any:
         if service not in self._made:
             config = Config(
-                connect_timeout=5,
-                read_timeout=30,
+                connect_timeout=3,
+                read_timeout=read_seconds,
                 retries={"mode": "standard", "max_attempts": max_attempts},
                 max_pool_connections=32,
             )

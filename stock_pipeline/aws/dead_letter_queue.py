@@ -56,11 +56,12 @@ class SqsQueue:
                 QueueUrl=self.url,
                 Entries=[{"Id": entry_id, "MessageBody": body} for entry_id, body in pending.items()],
             )
-            failed = {entry["Id"] for entry in response.get("Failed", ())}
+            failed = {entry["Id"]: entry["Code"] for entry in response.get("Failed", ())}
             pending = {entry_id: body for entry_id, body in pending.items() if entry_id in failed}
             if not pending:
                 return
-        raise RetryableError(f"{len(pending)} messages could not be sent to {self.url}; try again")
+        codes = ", ".join(sorted(set(failed.values())))
+        raise RetryableError(f"{len(pending)} messages could not be sent to {self.url} ({codes}); try again")
 
 
 def _batches(bodies: list[str]) -> Iterator[list[str]]:

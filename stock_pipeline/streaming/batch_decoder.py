@@ -7,7 +7,7 @@ differential property test holds the fast path to that.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,12 +20,16 @@ import pyarrow.json as pa_json
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS, MAX_PRICE
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.streaming.kinesis_event import StreamBatch
+from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
 from stock_pipeline.streaming.trade_json import FEW_VALUES, QUOTES_PER_LINE, decode_trade, plain_values
 from stock_pipeline.trade_table import fields_of, record_schema, table_of_rows, with_derived_columns
 
 PIECES_OF_ODD_BATCH = 8
 """One odd line sends its piece down the strict path, not the batch. More pieces cost more than they save."""
+
+MAX_REJECTIONS_OF_RECORD = 1_000
+"""A full record of trades has some 3,600 lines. One of a million newlines must not become a million messages, which take
+longer to send than an invocation may last."""
 
 _EVENT_ID_LENGTHS = (1, 96)
 _NEWLINE, _QUOTE, _BRACE = b'\n"{'
@@ -37,7 +41,8 @@ class DecodedBatch:
 
     trades: a table of `trade_schema`, in the stream's order.
     record_of_row: for each row, the index of its record in the batch.
-    rejections: every line that is no trade. Rows and rejections together are the batch's lines.
+    rejections: every line that is no trade; of a record with more than `MAX_REJECTIONS_OF_RECORD` of them, the record.
+    Rows and rejections together are the batch's lines.
     """
 
     trades: pa.Table
@@ -69,12 +74,13 @@ def decode_strict(batch: StreamBatch) -> DecodedBatch:
     record_of_row: list[int] = []
     rejections: list[Rejection] = []
     for index, record in enumerate(batch.records):
+        of_record: list[Rejection] = []
         for number, line in enumerate(_lines(record.data)):
             try:
                 rows.append(plain_values(line) or fields_of(decode_trade(line)))
                 record_of_row.append(index)
             except InvalidTradeError as error:
-                rejections.append(
+                of_record.append(
                     Rejection(
                         reason=Reason(error.reason),
                         detail=error.detail,
@@ -86,7 +92,15 @@ def decode_strict(batch: StreamBatch) -> DecodedBatch:
                         arrival_time=record.arrival_time,
                     )
                 )
+        rejections += of_record if len(of_record) <= MAX_REJECTIONS_OF_RECORD else [_whole(record, of_record)]
     return DecodedBatch(table_of_rows(rows), np.array(record_of_row, np.int64), tuple(rejections))
+
+
+def _whole(record: StreamRecord, rejections: Sequence[Rejection]) -> Rejection:
+    """One rejection with all of a record, in the place of those of its lines."""
+    first = rejections[0]
+    detail = f"{len(rejections):,} lines of the record are no trades, the first of them because: {first.detail}"
+    return replace(first, detail=detail, payload=record.data)
 
 
 def _lines(data: bytes) -> Iterator[bytes]:

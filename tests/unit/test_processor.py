@@ -167,6 +167,16 @@ def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: Wo
     }
 
 
+def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept(world: World) -> None:
+    record = b"\n" * 1_000 + encode_trade(trade(1)) + b"\n" * 1_000
+    assert world.handle(kinesis_event([record, encode_trade(trade(2))])) == {"batchItemFailures": []}
+    (document,) = world.queue.documents
+    rejection = parse_rejection_message(json.loads(document))
+    assert (rejection.payload, rejection.reason, rejection.line) == (record, "not_json", 0)
+    assert rejection.detail.startswith("1,999 lines of the record are no trades")
+    assert world.raw_rows() == [trade(1).event_id, trade(2).event_id]
+
+
 def test_a_range_whose_key_is_taken_by_other_records_is_written_too(world: World) -> None:
     # two lanes of a shard become one when the parallelization factor is changed: the same first and last record,
     # with others between them

@@ -52,3 +52,9 @@ def test_every_setting_is_documented() -> None:
 def test_a_missing_setting_is_named_where_it_is_needed() -> None:
     with pytest.raises(SettingsError, match="DEAD_LETTER_QUEUE_URL is not set"):
         Settings.from_env({}).require_dead_letter_queue_url()
+
+
+def test_a_secret_in_the_place_of_its_name_is_not_shown() -> None:
+    with pytest.raises(SettingsError, match="PROVIDER_SECRET_NAME is not shown here") as error:
+        Settings.from_env({"PROVIDER_SECRET_NAME": "key=PK123 secret=abc"})
+    assert "PK123" not in str(error.value)
