@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -184,7 +185,7 @@ def _texts(column: pa.StringArray) -> list[str]:
     if not encoded.isascii():
         return list(column.to_pylist())
     text = encoded.decode()
-    return [text[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(offsets)]
 
 
 def _decimals(column: pa.ChunkedArray) -> list[Decimal]:

@@ -28,8 +28,8 @@ PIECES_OF_ODD_BATCH = 8
 """One odd line sends its piece down the strict path, not the batch. More pieces cost more than they save."""
 
 MAX_REJECTIONS_OF_RECORD = 1_000
-"""A full record of trades has some 3,600 lines. One of a million newlines must not become a million messages, which take
-longer to send than an invocation may last."""
+"""A full record of trades has some 3,600 lines. One of a million newlines must not become a million messages, which
+take longer to send than an invocation may last."""
 
 _EVENT_ID_LENGTHS = (1, 96)
 _NEWLINE, _QUOTE, _BRACE = b'\n"{'
