@@ -1,5 +1,6 @@
 """The dbt models on DuckDB, over a lake that lies in a real S3 and Glue server on loopback."""
 
+import json
 import re
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime
@@ -144,7 +145,7 @@ PROMISED = {
     "WHERE year = 2026 AND month = 1 AND day = 18 GROUP BY symbol",
     "price_history": "SELECT event_time, price FROM stock_market_data "
     "WHERE symbol = 'AAPL' AND year = 2026 AND month = 1 AND day = 18 ORDER BY event_time",
-    "top_volume": "SELECT symbol, SUM(volume) AS total_volume FROM stock_market_data "
+    "top_by_volume": "SELECT symbol, SUM(volume) AS total_volume FROM stock_market_data "
     "WHERE year = 2026 GROUP BY symbol ORDER BY total_volume DESC LIMIT 5",
 }
 
@@ -175,7 +176,7 @@ def test_the_promised_queries_are_right(lake: BuiltLake) -> None:
     assert history[0][0].isoformat() == "2018-01-02T10:01:21.479000"
     assert history[-1][1] == shown[-1].price
 
-    top = lake.query(analysis("top_volume", year=2018))
+    top = lake.query(analysis("top_by_volume", year=2018))
     assert top[0] == ("XXX", 5_108_362)
     assert {"S0", "S1", "S2"} < {symbol for symbol, _ in top}
 
@@ -202,6 +203,19 @@ def test_a_partition_that_lies_elsewhere_is_refused(lake: BuiltLake) -> None:
         lake.catalog.client.delete_partition(
             DatabaseName=lake.catalog.database, TableName="trades", PartitionValues=["2018", "1", "9"]
         )
+
+
+def test_the_documentation_site_describes_every_mart_and_its_columns(lake: BuiltLake) -> None:
+    run_dbt(lake, "docs", "generate")
+    folder = lake.duckdb_path.parent / "target"
+    assert "<html" in (folder / "index.html").read_text()
+    catalog = json.loads((folder / "catalog.json").read_text())["nodes"]
+    described = json.loads((folder / "manifest.json").read_text())["nodes"]
+    for mart in MARTS:
+        name = f"model.stock_pipeline.{mart}"
+        assert described[name]["description"]
+        built = {column.lower() for column in catalog[name]["columns"]}
+        assert built == {column for column, about in described[name]["columns"].items() if about["description"]}
 
 
 def test_sources_describe_the_columns_of_the_lake() -> None:
