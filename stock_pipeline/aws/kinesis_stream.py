@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
@@ -34,7 +34,7 @@ class KinesisStream:
 
     def put(self, records: Sequence[_Record]) -> list[str | None]:
         """One PutRecords call. A call that failed as a whole for a passing reason refuses every record with that
-        code; a permanent error (no such stream, access denied) is raised.
+        code; a permanent error (no such stream, no credentials, access denied) is raised.
 
         A time-out may have put the records all the same: they are put again, and their event ids make that harmless.
         """
@@ -48,6 +48,6 @@ class KinesisStream:
             if code in RETRYABLE_CODES:
                 return [code] * len(records)
             raise
-        except BotoCoreError as error:
+        except (ConnectionError, HTTPClientError) as error:
             return [type(error).__name__] * len(records)
         return [entry.get("ErrorCode") for entry in response["Records"]]

@@ -27,6 +27,11 @@ CSV_TYPES = {
 
 COLUMNS = tuple(CSV_TYPES)
 
+_FORMS = CSV_TYPES | {"price": None}
+"""A price stays what it is: a double says as many places as it was written with, a decimal is exact."""
+
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+
 CSV_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -44,8 +49,9 @@ def read_session_file(path: Path) -> pa.Table:
         raise InputFileError(f"{path} lacks {', '.join(missing)}; a session file has {', '.join(COLUMNS)}")
     table = table.select(COLUMNS)
     _check_types(path, table.schema)
-    nanoseconds = pc.cast(table["event_time"], pa.timestamp("ns", tz="UTC")).cast(pa.int64())
-    table = table.set_column(0, "event_time", nanoseconds)
+    for place, (name, kind) in enumerate(_FORMS.items()):
+        table = table.set_column(place, name, _as(path, name, table[name], kind))
+    table = table.set_column(0, "event_time", table["event_time"].cast(pa.int64()))
     _check_sequence_is_a_key(path, table)
     return table
 
@@ -91,6 +97,24 @@ def _check_types(path: Path, schema: pa.Schema) -> None:
     for name in ("size", "sequence"):
         if not pa.types.is_integer(schema.field(name).type):
             raise InputFileError(f"{path}: {name} is {schema.field(name).type}; it takes whole numbers")
+    for name in ("symbol", "exchange", "sale_condition"):
+        kind = schema.field(name).type
+        if not any(is_text(_values_of(kind)) for is_text in _TEXTS):
+            raise InputFileError(f"{path}: {name} is {kind}; it takes text")
+
+
+def _values_of(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _as(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType | None) -> pa.ChunkedArray:
+    """The column in the one form that is worked with; None leaves it as it is."""
+    if kind is None or column.type == kind:
+        return column
+    try:
+        return pc.cast(column, kind)
+    except pa.ArrowInvalid as error:
+        raise InputFileError(f"{path}: {name} has a value that can't be used: {_first_line(error)}") from None
 
 
 def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:

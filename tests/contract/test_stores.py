@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
@@ -405,3 +406,13 @@ def test_a_stream_that_can_not_be_reached_refuses_every_record() -> None:
     with closing(Clients("us-east-1", endpoint="http://127.0.0.1:9", credentials=("local", "local"))) as unreachable:
         answers = KinesisStream(unreachable.kinesis, "stream").put([PackedRecord("k", b"data", 1)] * 2)
     assert answers == ["EndpointConnectionError"] * 2
+
+
+def test_a_stream_asked_without_credentials_is_an_error_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    with closing(Clients("us-east-1", endpoint="http://127.0.0.1:9")) as nobody, pytest.raises(NoCredentialsError):
+        KinesisStream(nobody.kinesis, "stream").put([PackedRecord("k", b"data", 1)])

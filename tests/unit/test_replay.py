@@ -210,3 +210,58 @@ def test_prices_of_doubles_are_the_prices_that_were_written(tmp_path: Path) -> N
     trades = replayed(SAMPLE_TRADES)
     doubles = pq.read_table(SAMPLE_TRADES, columns=["price"])["price"].to_pylist()
     assert [trade.price for trade in trades] == [Decimal(str(price)) for price in doubles]
+
+
+def one_row(**columns: pa.Array) -> pa.Table:
+    row = {
+        "event_time": pa.array([NOON], pa.timestamp("ns", tz="UTC")),
+        "symbol": pa.array(["ABC"]),
+        "price": pa.array([10.5]),
+        "size": pa.array([100]),
+        "exchange": pa.array(["N"]),
+        "sale_condition": pa.array(["F"]),
+        "correction": pa.array(["0"]),
+        "sequence": pa.array([1]),
+    }
+    return pa.table(row | columns)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"symbol": pa.array(["ABC"]).dictionary_encode(), "exchange": pa.array(["N"], pa.large_string())},
+        {"correction": pa.array([0]), "size": pa.array([100], pa.uint16()), "sequence": pa.array([1], pa.int32())},
+        {
+            "correction": pa.array([0.0]),
+            "event_time": pa.array([NOON // 1000], pa.timestamp("us", tz="America/New_York")),
+        },
+    ],
+)
+def test_types_that_hold_the_same_values_give_the_same_trade(tmp_path: Path, columns: dict[str, pa.Array]) -> None:
+    plain, other = tmp_path / "plain.parquet", tmp_path / "other.parquet"
+    pq.write_table(one_row(), plain)
+    pq.write_table(one_row(**columns), other)
+    assert replayed(other) == replayed(plain)
+    assert len(replayed(plain)) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"exchange": pa.array([1])}, "exchange is int64; it takes text"),
+        ({"symbol": pa.array([b"\xff"])}, "symbol is binary; it takes text"),
+        ({"correction": pa.array([b"\xff"])}, "correction has a value that can't be used"),
+        ({"size": pa.array([2**64 - 1], pa.uint64())}, "size has a value that can't be used"),
+        (
+            {"event_time": pa.array([253_402_300_799], pa.timestamp("s", tz="UTC"))},
+            "event_time has a value that can't be used",
+        ),
+    ],
+)
+def test_a_column_of_another_type_is_refused_in_one_sentence(
+    tmp_path: Path, columns: dict[str, pa.Array], says: str
+) -> None:
+    pq.write_table(one_row(**columns), tmp_path / "odd.parquet")
+    with pytest.raises(InputFileError, match=says) as error:
+        read_session_file(tmp_path / "odd.parquet")
+    assert "\n" not in str(error.value)
