@@ -1,7 +1,8 @@
 """DuckDB in Athena's place: the lake's tables as views over exactly those objects that Athena would read.
 
-`trades` shows the published version of each partition that Glue knows, `raw_trades` every object of the raw zone, and
-`trades$partitions` the partitions themselves, under the name Athena has for them. Objects are listed once, when the
+`trades` shows the published version of each partition that Glue knows, `raw_trades` every object of the raw zone,
+`rejected_records` those of the quarantine, and `trades$partitions` the partitions themselves, under the name Athena has
+for them. Objects are listed once, when the
 views are made; whoever wants to see a later publish makes them again (`connect_lake` does, and so does every dbt
 command). What a model computes belongs to `dbt_project`, where an object lies to `domain.lake_layout`.
 
@@ -23,9 +24,10 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.invocation import get_invocation_id
 
-from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, GlueCatalog
+from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, GlueCatalog
 from stock_pipeline.domain.columns import Column
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, session_date_of_key
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, session_date_of_key
+from stock_pipeline.domain.rejection import REJECTION_COLUMNS
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 
@@ -52,6 +54,7 @@ class LakeFiles:
 
     published: tuple[PublishedPartition, ...]
     raw_uris: tuple[str, ...]
+    rejected_uris: tuple[str, ...]
 
 
 def connect_lake(
@@ -99,7 +102,7 @@ def open_object_store(
 
 
 def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
-    """Ask Glue what is published, and S3 for the objects: two listings, however many partitions there are."""
+    """Ask Glue what is published, and S3 for the objects: three listings, however many partitions there are."""
     # Glue first: a version published after that is not seen yet. The other way round it would be seen without objects.
     locations = _published_locations(catalog)
     folders: dict[str, list[str]] = {}
@@ -111,6 +114,8 @@ def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
             for session_date, location in sorted(locations.items())
         ),
         raw_uris=tuple(_data_uris(s3, catalog.bucket, RAW_PREFIX)),
+        # raw files that can't be read are set aside below the same prefix
+        rejected_uris=tuple(_data_uris(s3, catalog.bucket, f"{QUARANTINE_PREFIX}year=")),
     )
 
 
@@ -118,8 +123,9 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
     """Make, or make anew, the views of the lake's tables, all at once. They stay in the database file."""
     curated_uris = [uri for partition in files.published for uri in partition.uris]
     views = {
-        CURATED_TABLE: _trades_query(curated_uris),
-        RAW_TABLE: _trades_query(files.raw_uris),
+        CURATED_TABLE: _files_query(curated_uris, COLUMNS),
+        RAW_TABLE: _files_query(files.raw_uris, COLUMNS),
+        REJECTED_TABLE: _files_query(files.rejected_uris, REJECTION_COLUMNS),
         PARTITIONS_TABLE: _partitions_query(files.published),
     }
     connection.begin()
@@ -182,11 +188,11 @@ def _data_uris(s3: "S3Client", bucket_name: str, prefix: str) -> list[str]:
     return sorted(f"s3://{bucket_name}/{key}" for key in keys if key.rpartition("/")[2][:1] not in ("_", "."))
 
 
-def _trades_query(uris: Sequence[str]) -> str:
+def _files_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
     if not uris:
-        return _no_rows((*COLUMNS, *PARTITION_COLUMNS))
+        return _no_rows((*in_files, *PARTITION_COLUMNS))
     types = ", ".join(f"{_literal(column.name)}: {_type(column)}" for column in PARTITION_COLUMNS)
-    columns = ", ".join(_column(column) for column in (*COLUMNS, *PARTITION_COLUMNS))
+    columns = ", ".join(_column(column) for column in (*in_files, *PARTITION_COLUMNS))
     return (
         f"select {columns} from read_parquet([{', '.join(map(_literal, uris))}], "
         f"hive_partitioning = true, hive_types = {{{types}}})"

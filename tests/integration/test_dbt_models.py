@@ -12,10 +12,13 @@ import yaml
 
 from stock_pipeline.aws.athena_ddl import VIEW_COLUMNS, view_query
 from stock_pipeline.domain.bar import Bar, daily_bar
+from stock_pipeline.domain.lake_layout import quarantine_key, raw_key, unreadable_key
+from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.domain.session import session_hours
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.settings import SETTINGS
+from stock_pipeline.streaming.quarantine import quarantine_file
 from tests.built_lake import PROJECT, BuiltLake, new_lake, run_dbt
 from tests.integration.conftest import RAW_ROWS
 from tests.random_trades import DAY_NS, standing
@@ -47,7 +50,7 @@ def test_a_lake_that_was_never_set_up_builds_models_without_rows(endpoint: str, 
     lake = new_lake(endpoint, tmp_path, "empty_market")
     statuses = run_dbt(lake, "build")
     assert set(statuses.values()) <= {"success", "pass"}
-    for relation in ("trades", "raw_trades", "stg_trades", *MARTS):
+    for relation in ("trades", "raw_trades", "rejected_records", "stg_trades", *MARTS):
         assert lake.query(f"select count(*) from {relation}") == [(0,)]
 
 
@@ -179,6 +182,21 @@ def test_the_promised_queries_are_right(lake: BuiltLake) -> None:
     top = lake.query(analysis("top_by_volume", year=2018))
     assert top[0] == ("XXX", 5_108_362)
     assert {"S0", "S1", "S2"} < {symbol for symbol, _ in top}
+
+
+def test_rejected_lines_can_be_asked_for_beside_files_that_were_set_aside(lake: BuiltLake) -> None:
+    arrival = datetime(2018, 1, 2, 15, 30, tzinfo=UTC)
+    rejection = Rejection(Reason.VALUE, "price", b"\xff", "shardId-0", "7", 3, "bucket-0001", arrival.timestamp())
+    files = {
+        quarantine_key(SAMPLE_DATE, "shardId-0", "7", "7", "0" * 16): quarantine_file([rejection]),
+        unreadable_key(raw_key(SAMPLE_DATE, "shardId-0", "1", "2", "0" * 16)): b"no Parquet",
+    }
+    for key, body in files.items():
+        lake.client("s3").put_object(Bucket=lake.bucket, Key=key, Body=body)
+    columns = "reason, detail, payload_base64, line, arrival_time, year, month, day"
+    assert lake.query(f"select {columns} from rejected_records") == [
+        ("value", "price", "/w==", 3, arrival.replace(tzinfo=None), 2018, 1, 2)
+    ]
 
 
 def test_a_filter_on_the_partition_reaches_the_files(lake: BuiltLake) -> None:
