@@ -214,14 +214,16 @@ def backfill(engines: Engines, lake: Lake) -> None:
     """Three hundred sessions in one run: Athena writes a hundred partitions in one statement at most."""
     sessions = list(islice(trading_days(date(2019, 1, 1), date(2020, 12, 31)), 300))
     print(f"Build {len(sessions)} sessions at once, {sessions[0]} to {sessions[-1]}")
-    trades = sample_trades()[20_000:20_003]
+    trades = [one for one in sample_trades()[20_000:20_100] if one.conditions in ("", "F")][:3]
     for number, day in enumerate(sessions):
-        lake.publish(day, [moved(one, SAMPLE_DATE, day) for one in trades], f"{number:016x}")
+        rows = [replace(moved(one, SAMPLE_DATE, day), price=one.price + number) for one in trades]
+        lake.publish(day, rows, f"{number:016x}")
     build_sessions(engines, sessions[0], sessions[-1])
     compare(engines)
-    ((found,),) = engines.on_athena("select count(*) from daily_bars where year in (2019, 2020)")
-    if found != len(sessions):
-        sys.exit(f"{len(sessions)} sessions were to be built, {found} have a daily bar on Athena")
+    for mart in ("daily_bars", "daily_moving_averages"):
+        ((found,),) = engines.on_athena(f"select count(*) from {mart} where year in (2019, 2020)")
+        if found != len(sessions):
+            sys.exit(f"{len(sessions)} sessions were to be built, {found} are in {mart} on Athena")
 
 
 def build_session(engines: Engines, day: date) -> None:
