@@ -3,16 +3,15 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
-import psutil
 import pytest
 
 from stock_pipeline.providers.sample_session import SAMPLE_TRADES
+from tests.e2e.interrupting import assert_ctrl_c_stops_everything
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
@@ -105,23 +104,5 @@ def test_a_file_that_is_no_session_is_refused_in_one_sentence(tmp_path: Path) ->
 
 
 def test_ctrl_c_stops_everything_the_demo_started(tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [str(COMMAND), "demo"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "Start the local stack" in line:
-            break
-    children = psutil.Process(running.pid).children(recursive=True)
-    assert children
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
+    command = [str(COMMAND), "demo"]
+    assert_ctrl_c_stops_everything(command, tmp_path, environment(), after="Start the local stack")

@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from stock_pipeline.local.faults import Fault
+from tests.e2e.interrupting import assert_ctrl_c_stops_everything
 
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
 
@@ -70,23 +69,5 @@ def test_an_impossible_load_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_everything_the_load_started(tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [str(COMMAND), "load", "--trades", "500000"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "Start the local stack" in line:
-            break
-    children = psutil.Process(running.pid).children(recursive=True)
-    assert children
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
+    command = [str(COMMAND), "load", "--trades", "500000"]
+    assert_ctrl_c_stops_everything(command, tmp_path, environment(), after="Start the local stack")
