@@ -87,11 +87,19 @@ locals {
         ]
       },
       {
-        Sid      = "StartRedrive"
+        Sid      = "LookAtTheRealtimeTable"
         Effect   = "Allow"
-        Action   = ["lambda:InvokeFunction"]
-        Resource = [local.arn.function.redrive]
+        Action   = ["dynamodb:Scan"]
+        Resource = [local.arn.table]
+      },
+      {
+        Sid      = "TellOfFailedRuns"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = [local.arn.topic]
       },
     ],
+    # redrive runs there too, with what the function may do
+    [for statement in module.redrive.policy.Statement : statement if !contains(["WriteLogs", "UseKey", "ListBucket"], statement.Sid)],
   )
 }

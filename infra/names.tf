@@ -49,6 +49,7 @@ locals {
       PROVIDER_SECRET_NAME   = local.secret_name
       ATHENA_WORKGROUP       = local.name
       DBT_TARGET             = "athena"
+      ALERT_TOPIC_ARN        = local.arn.topic
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

@@ -29,7 +29,17 @@ ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = "manylinux_2_28"
 """What today's wheels of pyarrow ask for. Lambda's image for Python 3.11 is older: such a zip runs elsewhere only."""
 
-LAYERS = ("domain", "streaming", "providers", "aws", "__init__.py", "errors.py", "settings.py", "trade_table.py")
+LAYERS = (
+    "domain",
+    "streaming",
+    "providers",
+    "aws",
+    "__init__.py",
+    "errors.py",
+    "redrive_wiring.py",
+    "settings.py",
+    "trade_table.py",
+)
 """The parts of stock_pipeline that run in a Lambda; the others need Dagster, polars or a laptop."""
 
 DROPPED_FOLDERS = frozenset({"__pycache__", "tests", "include", "bin", "sample"})

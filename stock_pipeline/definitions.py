@@ -7,9 +7,11 @@ import os
 
 import dagster as dg
 
+from stock_pipeline.orchestration.alerts import alert_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
+from stock_pipeline.orchestration.redrive_job import redrive_definitions
 from stock_pipeline.settings import Settings
 
 
@@ -21,7 +23,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         description="Compact one session, publish it, and build the models on it.",
     )
     return dg.Definitions.merge(
-        lake_definitions(settings), marts_definitions(settings), dg.Definitions(jobs=[session_job])
+        lake_definitions(settings),
+        marts_definitions(settings),
+        redrive_definitions(settings),
+        alert_definitions(settings),
+        dg.Definitions(jobs=[session_job]),
     )
 
 

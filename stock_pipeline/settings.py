@@ -127,6 +127,13 @@ SETTINGS: tuple[Setting, ...] = (
         _name(r"[^\0\n]+"),
         "the path of the DuckDB file of the local target",
     ),
+    Setting(
+        "alert_topic_arn",
+        "ALERT_TOPIC_ARN",
+        None,
+        _name(r"arn:[a-z-]+:sns:[a-z0-9-]+:[a-z0-9]+:[A-Za-z0-9_-]{1,256}"),
+        "the ARN of the SNS topic that hears of failed runs and ticks; without it they are log lines",
+    ),
 )
 
 
@@ -163,11 +170,21 @@ class Settings:
     athena_workgroup: str
     dbt_target: str
     duckdb_path: str
+    alert_topic_arn: str | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read every setting from `environ`; raise `SettingsError` that names the variable and what it takes."""
         return cls(**{setting.field: _read(setting, environ) for setting in SETTINGS})
+
+    def environ(self) -> dict[str, str]:
+        """The variables that `from_env` reads these settings from."""
+        values = {setting.variable: getattr(self, setting.field) for setting in SETTINGS}
+        return {
+            variable: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for variable, value in values.items()
+            if value is not None
+        }
 
     def require_dead_letter_queue_url(self) -> str:
         """The queue's URL, or a `SettingsError` for those who need one."""

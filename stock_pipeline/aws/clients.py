@@ -62,6 +62,10 @@ class Clients:
     def athena(self) -> Any:
         return self._client("athena", max_attempts=5)
 
+    @property
+    def sns(self) -> Any:
+        return self._client("sns", max_attempts=5)
+
     def close(self) -> None:
         """Close every connection; the clients are of no use afterwards."""
         for client in self._made.values():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import oversized_key
+from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.errors import RetryableError
 
 if TYPE_CHECKING:
@@ -33,12 +34,16 @@ class SqsQueue:
         for batch in _batches([self._body(document) for document in documents]):
             self._send_batch(batch)
 
-    def approximate_depth(self) -> int:
-        """Messages waiting, as SQS counts them (eventually right)."""
+    def depth(self) -> QueueDepth:
+        """How many messages there are, as SQS counts them (eventually right); one call."""
         attributes = self.client.get_queue_attributes(
-            QueueUrl=self.url, AttributeNames=["ApproximateNumberOfMessages"]
+            QueueUrl=self.url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"])
+        return QueueDepth(
+            waiting=int(attributes["ApproximateNumberOfMessages"]),
+            hidden=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        )
 
     def _body(self, document: bytes) -> str:
         if len(document) <= MESSAGE_BYTES:

@@ -30,9 +30,13 @@ class SqsReceived:
         self.client.delete_message(QueueUrl=self.url, ReceiptHandle=self.receipt)
 
     def release(self) -> None:
-        self.client.change_message_visibility(
-            QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=RETRY_SECONDS
-        )
+        self._hide_for(RETRY_SECONDS)
+
+    def put_back(self) -> None:
+        self._hide_for(0)
+
+    def _hide_for(self, seconds: int) -> None:
+        self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=seconds)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[raw_trades(), trades()],
         jobs=lake_jobs(),
-        schedules=lake_schedules(),
-        sensors=[raw_file_sensor()],
+        schedules=lake_schedules(settings),
+        sensors=[raw_file_sensor(settings)],
         resources={
             "lake": LakeResource(
                 aws_region=settings.aws_region,

@@ -8,6 +8,8 @@ import dagster as dg
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.lake.collection import DEFAULT_GRACE
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.switches import schedule_status
+from stock_pipeline.settings import Settings
 
 SESSION_JOB = "session"
 """The job over all assets, which `definitions` makes."""
@@ -41,17 +43,21 @@ def lake_jobs() -> list[Any]:
     return [compaction, garbage_collection()]
 
 
-def lake_schedules() -> list[dg.ScheduleDefinition]:
+def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    status = schedule_status(settings)
     return [
-        _session_schedule("hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the session that is on."),
         _session_schedule(
-            "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models."
+            "hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the session that is on.", status
+        ),
+        _session_schedule(
+            "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models.", status
         ),
         dg.ScheduleDefinition(
             name="nightly_garbage_collection",
             job_name=COLLECTION_JOB,
             cron_schedule=_AT_NIGHT,
             execution_timezone=_NEW_YORK,
+            default_status=status,
             description="Delete superseded versions and compacted raw files whose grace period is over.",
         ),
     ]
@@ -81,9 +87,16 @@ def garbage_collection() -> dg.JobDefinition:
     return job
 
 
-def _session_schedule(name: str, job_name: str, cron: str, description: str) -> dg.ScheduleDefinition:
+def _session_schedule(
+    name: str, job_name: str, cron: str, description: str, status: dg.DefaultScheduleStatus
+) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=name, job_name=job_name, cron_schedule=cron, execution_timezone=_NEW_YORK, description=description
+        name=name,
+        job_name=job_name,
+        cron_schedule=cron,
+        execution_timezone=_NEW_YORK,
+        default_status=status,
+        description=description,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         session_date = context.scheduled_execution_time.date()

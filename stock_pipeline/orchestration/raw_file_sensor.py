@@ -18,6 +18,8 @@ from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.switches import sensor_status
+from stock_pipeline.settings import Settings
 
 SESSIONS_A_TICK = 10
 """A tick ends within a minute even where each session has tens of thousands of files."""
@@ -41,11 +43,12 @@ class Position:
         return cls(**json.loads(text)) if text else cls()
 
 
-def raw_file_sensor() -> dg.SensorDefinition:
+def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="raw_files",
         job_name=SESSION_JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(settings),
         description="Asks for a run of each past session that has raw files which its published version lacks.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:

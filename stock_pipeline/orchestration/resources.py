@@ -11,8 +11,12 @@ from pydantic import PrivateAttr
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.redrive_wiring import dead_letter_queue, wired_redrive
+from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.redrive import Redrive
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -43,3 +47,30 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def catalog(self) -> GlueCatalog:
         return GlueCatalog(cast(Clients, self._clients).glue, self.database_name, self.bucket_name)
+
+
+class RedriveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The dead-letter queue, and the way from it back into the stream. `environ`: the settings by variable."""
+
+    environ: dict[str, str]
+
+    _clients: Clients | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._clients = Clients(self._settings.aws_region)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        cast(Clients, self._clients).close()
+
+    def has_queue(self) -> bool:
+        return self._settings.dead_letter_queue_url is not None
+
+    def depth(self) -> QueueDepth:
+        return dead_letter_queue(cast(Clients, self._clients), self._settings).depth()
+
+    def redrive(self, run_id: str, lines_per_second: int) -> Redrive:
+        return wired_redrive(cast(Clients, self._clients), self._settings, run_id, lines_per_second)
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings.from_env(self.environ)

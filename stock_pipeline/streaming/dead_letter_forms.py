@@ -25,6 +25,18 @@ def origin_of(body: str) -> Origin:
         return Unredrivable(f"the message can't be understood: {type(error).__name__}: {error}")
 
 
+def reason_of(body: str) -> str | None:
+    """Why a line was rejected, where the message says so: what `redrive --reason` chooses by."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("kind") != "rejected_record":
+        return None
+    reason = message.get("reason")
+    return reason if isinstance(reason, str) else None
+
+
 def _origin(message: Mapping[str, Any]) -> Origin:
     if "KinesisBatchInfo" in message:
         return _stream_range(message["KinesisBatchInfo"])

@@ -8,7 +8,7 @@ is redriven twice publishes the same event ids twice, which counts once.
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from stock_pipeline.domain.redrive_plan import (
 )
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.streaming.dead_letter_forms import lines_of_object, origin_of
+from stock_pipeline.streaming.dead_letter_forms import lines_of_object, origin_of, reason_of
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
@@ -45,6 +45,9 @@ class Received(Protocol):
 
     def release(self) -> None:
         """Let others have it, after the queue's own delay."""
+
+    def put_back(self) -> None:
+        """Let others have it at once: nothing was tried."""
 
 
 class Queue(Protocol):
@@ -64,6 +67,16 @@ class Objects(Protocol):
 class StreamHistory(Protocol):
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
         """The payloads of a range of the stream, or None if it keeps them no longer."""
+
+
+class Rate(Protocol):
+    def turn(self, lines: int, deadline_ns: int) -> bool:
+        """Wait for room for so many lines; False if there is none before the deadline."""
+
+
+class Unlimited:
+    def turn(self, lines: int, deadline_ns: int) -> bool:  # noqa: ARG002
+        return True
 
 
 class StayInQueue:
@@ -106,23 +119,33 @@ class Redrive:
     buckets: int
     run_id: str
     now: Callable[[], datetime]
+    rate: Rate = field(default_factory=Unlimited)
 
-    def run(self, limit: int, deadline_ns: int, dry_run: bool = False) -> RedriveReport:
+    def run(self, limit: int, deadline_ns: int, dry_run: bool = False, reason: Reason | None = None) -> RedriveReport:
         """Redrive up to `limit` messages before the deadline (nanoseconds, the publisher's clock).
 
-        dry_run: decide only; every message stays as it was.
+        dry_run: decide only; every message stays as it was. reason: only lines that were rejected for it.
         """
         outcomes: list[Outcome] = []
+        untouched: list[Received] = []
         while len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
             batch = self.queue.receive(min(10, limit - len(outcomes)))
             if not batch:
                 break
             for received in batch:
+                if reason is not None and reason_of(received.message.body) != reason:
+                    untouched.append(received)
+                    continue
                 action = self._plan(received.message)
                 outcome = self._describe(received.message, action)
-                if not dry_run:
+                if dry_run:
+                    untouched.append(received)
+                else:
                     outcome = self._carry_out(received, action, outcome, deadline_ns)
                 outcomes.append(outcome)
+        # not before the end, or this run would receive them again
+        for received in untouched:
+            received.put_back()
         return RedriveReport(tuple(outcomes))
 
     def _plan(self, message: QueueMessage) -> Action:
@@ -154,6 +177,9 @@ class Redrive:
             received.release()
             return outcome
         if isinstance(action, Publish):
+            if not self.rate.turn(len(action.lines), deadline_ns):
+                received.put_back()
+                return Outcome(outcome.message_id, outcome.tries, "left", "the rate left no time for it", 0, 0)
             if not self._publish(received.message, action, deadline_ns):
                 received.release()
                 return Outcome(outcome.message_id, outcome.tries, "left", "the stream refused its lines", 0, 0)

@@ -22,6 +22,7 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.errors import IncompatibleSchemaError, RetryableError, StateConflictError
@@ -310,7 +311,7 @@ def test_documents_of_every_size_reach_the_queue_or_the_bucket_with_a_pointer(cl
         for n, size in enumerate([1, 90_000, 90_000, 90_000, 2_000_000, *[1] * 20])
     ]
     queue.send(documents)
-    assert queue.approximate_depth() == len(documents)
+    assert queue.depth() == QueueDepth(waiting=len(documents), hidden=0)
     received: list[dict[str, Any]] = []
     while len(received) < len(documents):
         for message in clients.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]:

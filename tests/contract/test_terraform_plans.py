@@ -47,6 +47,8 @@ ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
 ON_REQUEST_ONLY = "PROVIDER_URL"
 """Whoever goes through a proxy sets it; there is no value that means none."""
 
+IN_AN_ACCOUNT_ONLY = "ALERT_TOPIC_ARN"
+
 
 def load_plan(environment: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text())
@@ -210,6 +212,9 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
     }
     settings = Settings.from_env(variables)
     assert settings.dbt_target == "athena"
+    assert str(settings.alert_topic_arn).endswith(
+        ":" + values_of(resources, "module.observability.aws_sns_topic.this")["name"]
+    )
     assert settings.require_dead_letter_queue_url().endswith(
         values_of(resources, "module.dlq.aws_sqs_queue.this")["name"]
     )
@@ -233,7 +238,8 @@ def test_dagster_gets_the_settings_that_the_code_reads(environment: str) -> None
 def test_the_local_stack_sets_the_settings_that_the_code_reads(stack: LocalStack) -> None:
     inherited = {"PATH"}
     assert set(stack.environ) - BOTO3_VARIABLES - inherited == {setting.variable for setting in SETTINGS} - {
-        ON_REQUEST_ONLY
+        ON_REQUEST_ONLY,
+        IN_AN_ACCOUNT_ONLY,
     }
 
 

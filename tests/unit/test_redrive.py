@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stock_pipeline.domain.redrive_plan import MAX_TRIES, QueueMessage, StreamRange
 from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.streaming.line_rate import LineRate
 from stock_pipeline.streaming.publisher import Publisher
-from stock_pipeline.streaming.redrive import Redrive, RedriveReport, StayInQueue
+from stock_pipeline.streaming.redrive import Rate, Redrive, RedriveReport, StayInQueue, Unlimited
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.kinesis_events import kinesis_event
@@ -39,6 +42,7 @@ class World:
     own_objects: dict[str, bytes] = field(default_factory=dict)
     history: dict[str, list[bytes]] = field(default_factory=dict)
     stream: list[bytes] = field(default_factory=list)
+    put_back: list[str] = field(default_factory=list)
     refuses: bool = False
 
     def effect(self) -> None:
@@ -87,12 +91,15 @@ class World:
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
         return self.history.get(place.shard_id)
 
-    def run(self, limit: int = 100, dry_run: bool = False) -> RedriveReport:
+    def run(
+        self, limit: int = 100, dry_run: bool = False, reason: Reason | None = None, rate: Rate | None = None
+    ) -> RedriveReport:
         ticks = iter(range(0, 10**15, 10**9))
         publisher = Publisher(self, StayInQueue(), 4, lambda: next(ticks), lambda _attempt: None)
-        redrive = Redrive(self, self, self, publisher, 4, "run-1", lambda: datetime(2026, 1, 16, tzinfo=UTC))
+        now = datetime(2026, 1, 16, tzinfo=UTC)
+        redrive = Redrive(self, self, self, publisher, 4, "run-1", lambda: now, rate or Unlimited())
         self.visible_again()
-        return redrive.run(limit, deadline_ns=10**12, dry_run=dry_run)
+        return redrive.run(limit, deadline_ns=10**12, dry_run=dry_run, reason=reason)
 
     def parked(self) -> dict[str, Any]:
         found = {
@@ -112,9 +119,12 @@ class InHand:
 
     def release(self) -> None: ...
 
+    def put_back(self) -> None:
+        self.world.put_back.append(self.message.message_id)
 
-def rejected(payload: bytes, line: int = 0) -> bytes:
-    return message_bytes(Rejection(Reason.SCHEMA, "detail", payload, "shardId-0", "1", line, "bucket-0001", 1.0))
+
+def rejected(payload: bytes, line: int = 0, reason: Reason = Reason.SCHEMA) -> bytes:
+    return message_bytes(Rejection(reason, "detail", payload, "shardId-0", "1", line, "bucket-0001", 1.0))
 
 
 def failed_batch(lines: Sequence[bytes]) -> bytes:
@@ -238,3 +248,58 @@ def test_the_ledger_says_what_was_done_with_each_message_and_by_which_run() -> N
 def test_a_limit_bounds_the_messages_of_a_run(limit: int) -> None:
     world, _, _ = full_world()
     assert len(world.run(limit=limit).outcomes) == limit
+
+
+def test_a_reason_chooses_lines_that_were_rejected_for_it_and_leaves_the_others_at_once() -> None:
+    world, _, _ = full_world()
+    lines = [encode_trade(trade(number)) for number in (20, 21)]
+    world.add("not-json", rejected(lines[0], reason=Reason.NOT_JSON))
+    world.add("value", rejected(lines[1], reason=Reason.VALUE))
+    report = world.run(reason=Reason.VALUE)
+    assert [outcome.message_id for outcome in report.outcomes] == ["value"]
+    assert world.stream == [lines[1]]
+    assert set(world.put_back) == set(world.waiting)
+    assert len(world.put_back) == 13
+
+
+def test_a_dry_run_puts_every_message_back() -> None:
+    world, _, _ = full_world()
+    world.run(dry_run=True)
+    assert sorted(world.put_back) == sorted(world.waiting)
+
+
+def test_the_rate_spaces_messages_by_their_lines_and_leaves_what_has_no_time() -> None:
+    now, waits = [0], list[float]()
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += int(seconds * 10**9)
+
+    world = World()
+    for number in range(4):
+        world.add(f"good-{number}", rejected(encode_trade(trade(number))))
+    rate = LineRate(1, lambda: now[0], wait)
+    report = world.run(rate=rate)
+    assert report.counts == {"published": 4}
+    assert waits == [1.0, 1.0, 1.0]
+
+    rate.turn(10_000, 10**13)
+    world.add("late", rejected(encode_trade(trade(9))))
+    assert world.run(rate=rate).counts == {"left": 1}
+    assert world.put_back == ["late"]
+    assert "late" in world.waiting
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=30), st.integers(1, 1000))
+def test_no_more_lines_go_than_the_rate_allows(messages: list[int], lines_per_second: int) -> None:
+    now = [5]
+
+    def wait(seconds: float) -> None:
+        now[0] += round(seconds * 10**9)
+
+    rate = LineRate(lines_per_second, lambda: now[0], wait)
+    gone = 0
+    for lines in messages:
+        assert rate.turn(lines, 10**18)
+        assert gone * 10**9 <= (now[0] - 5 + len(messages)) * lines_per_second
+        gone += lines
