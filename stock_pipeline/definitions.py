@@ -9,6 +9,8 @@ import dagster as dg
 
 from stock_pipeline.orchestration.alerts import alert_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
+from stock_pipeline.orchestration.freshness import CHECKS as FRESHNESS_CHECKS
+from stock_pipeline.orchestration.freshness import freshness_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.redrive_job import redrive_definitions
@@ -19,7 +21,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location for these settings."""
     session_job = dg.define_asset_job(
         SESSION_JOB,
-        selection=dg.AssetSelection.all(),
+        # what the sensor of freshness looks at is not this session's business
+        selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*FRESHNESS_CHECKS),
         description="Compact one session, publish it, and build the models on it.",
     )
     return dg.Definitions.merge(
@@ -27,6 +30,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         marts_definitions(settings),
         redrive_definitions(settings),
         alert_definitions(settings),
+        freshness_definitions(settings),
         dg.Definitions(jobs=[session_job]),
     )
 

@@ -17,7 +17,9 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.orchestration.lake_assets import OWNERS, SESSIONS_A_RUN
+from stock_pipeline.orchestration.freshness import POLICY
+from stock_pipeline.orchestration.lake_assets import SESSIONS_A_RUN
+from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.settings import Settings
 
@@ -27,8 +29,10 @@ PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
 def marts_definitions(settings: Settings) -> dg.Definitions:
     """The models' side of the code location."""
     manifest = manifest_path(settings.dbt_target)
+    # DuckDB's file takes one writer, Athena's quota so many queries: the instance says how many at a time
+    pool = "duckdb" if settings.dbt_target == "local" else "athena"
     return dg.Definitions(
-        assets=[staging(manifest), session_marts(manifest), marts(manifest)],
+        assets=[make(manifest, pool) for make in (staging, session_marts, marts)],
         resources={"dbt": dbt_resource(settings.dbt_target)},
     )
 
@@ -40,7 +44,7 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         folder = manifest["nodes"].get(unique_id, manifest["sources"].get(unique_id, {})).get("fqn", ["", "lake"])[1]
         group = {"marts": "marts", "staging": "staging", "intermediate": "staging"}.get(folder, "seeds")
-        return spec.replace_attributes(group_name=group, owners=OWNERS)
+        return spec.replace_attributes(group_name=group, owners=OWNERS, freshness_policy=POLICY)
 
 
 def target_dir(target: str) -> Path:
@@ -92,20 +96,27 @@ def dbt_resource(target: str) -> DbtCliResource:
 SESSION_TABLES = "config.materialized:session_table"
 
 
-def staging(manifest: Path) -> dg.AssetsDefinition:
-    @dbt_assets(manifest=manifest, dagster_dbt_translator=Translator(), name="staging", exclude=f"{SESSION_TABLES}+")
+def staging(manifest: Path, pool: str) -> dg.AssetsDefinition:
+    @dbt_assets(
+        manifest=manifest,
+        dagster_dbt_translator=Translator(),
+        name="staging",
+        exclude=f"{SESSION_TABLES}+",
+        pool=pool,
+    )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build(context, dbt)
 
     return models
 
 
-def session_marts(manifest: Path) -> dg.AssetsDefinition:
+def session_marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=Translator(),
         name="session_marts",
         select=SESSION_TABLES,
+        pool=pool,
         partitions_def=session_partitions(),
         # as for trades: the assets of one job share one policy
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
@@ -116,13 +127,14 @@ def session_marts(manifest: Path) -> dg.AssetsDefinition:
     return models
 
 
-def marts(manifest: Path) -> dg.AssetsDefinition:
+def marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=Translator(),
         name="marts",
         select=f"{SESSION_TABLES}+",
         exclude=SESSION_TABLES,
+        pool=pool,
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build(context, dbt)

@@ -10,13 +10,14 @@ import dagster as dg
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
+from stock_pipeline.orchestration.freshness import LIVE_POLICY, POLICY
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
+from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.raw_file_sensor import raw_file_sensor
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.trade_checks import rows_can_be_true
 from stock_pipeline.settings import Settings
-
-OWNERS = ["team:data-platform"]
 
 SESSIONS_A_RUN = 20
 """Of a backfill. They are compacted one after the other, so memory is one session's."""
@@ -26,6 +27,7 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
     """The lake's side of the code location."""
     return dg.Definitions(
         assets=[raw_trades(), trades()],
+        asset_checks=[rows_can_be_true()],
         jobs=lake_jobs(),
         schedules=lake_schedules(settings),
         sensors=[raw_file_sensor(settings)],
@@ -46,6 +48,8 @@ def raw_trades() -> dg.AssetSpec:
         group_name="lake",
         kinds={"s3", "parquet"},
         owners=OWNERS,
+        code_version="1",
+        freshness_policy=LIVE_POLICY,
         description="Trades as they arrived: one small Parquet file per batch, with repeats. Written by the processor; "
         "the sensor `raw_files` observes them.",
     )
@@ -66,6 +70,7 @@ def trades() -> dg.AssetsDefinition:
         kinds={"s3", "parquet", "glue", "polars"},
         owners=OWNERS,
         code_version="2",
+        freshness_policy=POLICY,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
         retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL),
     )

@@ -2,6 +2,7 @@
 their own: `definitions` fills them from `Settings`.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -11,6 +12,7 @@ from pydantic import PrivateAttr
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.state_heartbeat import StateHeartbeat
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
@@ -74,3 +76,21 @@ class RedriveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def _settings(self) -> Settings:
         return Settings.from_env(self.environ)
+
+
+class RealtimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The realtime table, to look at."""
+
+    aws_region: str
+    table_name: str
+
+    _clients: Clients | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._clients = Clients(self.aws_region)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        cast(Clients, self._clients).close()
+
+    def event_times_ns(self) -> Iterator[int]:
+        return StateHeartbeat(cast(Clients, self._clients).dynamodb, self.table_name).event_times_ns()

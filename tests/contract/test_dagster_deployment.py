@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 import yaml
-from dagster import Field
+from dagster import DagsterInstance, Field
 from dagster._config import validate_config
-from dagster._core.instance.config import dagster_instance_config_schema
+from dagster._core.instance.config import PoolGranularity, dagster_instance_config_schema
+from dagster._core.instance.ref import InstanceRef
 
 ROOT = Path(__file__).parents[2]
 INSTANCE = yaml.safe_load((ROOT / "infra" / "dagster" / "dagster.yaml").read_text())
+INDIRECT = ("storage", "run_launcher", "compute_logs")
+"""What names a class and its settings, or takes them from the environment."""
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -65,3 +69,55 @@ def pins(text: str) -> dict[str, set[str]]:
     for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", text, re.MULTILINE):
         found.setdefault(name, set()).add(version)
     return found
+
+
+def test_the_instance_on_a_laptop_loads_and_lets_one_step_write_to_duckdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text((ROOT / "stock_pipeline" / "local" / "dagster.yaml").read_text())
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert not instance.telemetry_enabled
+        pools = instance.get_concurrency_config().pool_config
+        assert (pools.default_pool_limit, pools.pool_granularity) == (1, PoolGranularity.OP)
+
+
+def test_the_instance_of_an_account_loads_with_the_environment_that_terraform_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but what would call the database or the cluster at once is made, too."""
+    for name, value in {
+        "DAGSTER_POSTGRES_HOST": "db.internal",
+        "DAGSTER_POSTGRES_DB": "dagster",
+        "DAGSTER_POSTGRES_USER": "dagster",
+        "DAGSTER_POSTGRES_PASSWORD": "not-a-password",
+        "DAGSTER_RUN_TASK_DEFINITION": "stock-pipeline-prod-dagster-run",
+        "BUCKET_NAME": "stock-historical-data-prod",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "dagster.yaml").write_text((ROOT / "infra/dagster/dagster.yaml").read_text())
+    reference = InstanceRef.from_dir(str(tmp_path))
+    storage = reference.storage_data
+    assert storage.module_name + "." + storage.class_name == "dagster_postgres.DagsterPostgresStorage"
+    assert "DAGSTER_POSTGRES_HOST" in storage.config_yaml
+    launcher = reference.run_launcher_data
+    assert (launcher.module_name, launcher.class_name) == ("dagster_aws.ecs", "EcsRunLauncher")
+    assert type(reference.compute_log_manager).__name__ == "S3ComputeLogManager"
+    settings = reference.settings
+    assert settings["run_monitoring"]["enabled"]
+    assert settings["run_monitoring"]["max_runtime_seconds"] > 0
+    assert settings["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
+    assert settings["concurrency"]["pools"] == {"default_limit": 2, "granularity": "op"}
+
+
+@pytest.mark.parametrize("path", ["infra/dagster/dagster.yaml", "stock_pipeline/local/dagster.yaml"])
+def test_each_setting_of_an_instance_is_one_that_dagster_knows(path: str) -> None:
+    document = yaml.safe_load((ROOT / path).read_text())
+    known = {name: field for name, field in dagster_instance_config_schema().items() if name in document}
+    plain = {name: value for name, value in document.items() if name in known and name not in INDIRECT}
+    schema = {name: known[name] for name in plain}
+    result = validate_config(Field(schema).config_type, plain)
+    assert result.success, result.errors

@@ -3,17 +3,19 @@
 import json
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.dbt_assets import figures_of, window_options, with_figures
+from stock_pipeline.orchestration.freshness import CHECKS
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.session_run import run_session
@@ -33,6 +35,7 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
     graph = definitions.resolve_asset_graph()
     assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
         "raw_trades",
+        "realtime_state",
         "trades",
         "sale_conditions",
         "trading_sessions",
@@ -137,8 +140,40 @@ def test_every_asset_says_what_it_is_and_who_owns_it(definitions: dg.Definitions
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in ("lake", "staging", "marts", "seeds"), key
+        assert node.group_name in ("lake", "realtime", "staging", "marts", "seeds"), key
         assert node.owners, key
+        assert node.kinds, key
+        assert node.code_version, key
+
+
+def test_every_asset_has_a_freshness_policy_that_four_days_without_a_session_do_not_break(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        policy = graph.get(key).freshness_policy
+        assert isinstance(policy, TimeWindowFreshnessPolicy), key
+        assert policy.fail_window.to_timedelta() >= timedelta(days=4), key
+
+
+def test_one_writer_at_a_time_is_what_the_models_ask_for(definitions: dg.Definitions) -> None:
+    for target, pool in (("local", "duckdb"), ("athena", "athena")):
+        graph = build_definitions(Settings.from_env({"DBT_TARGET": target})).resolve_asset_graph()
+        for key in graph.materializable_asset_keys:
+            expected = set() if key == dg.AssetKey("trades") else {pool}
+            assert graph.get(key).pools == expected, key
+
+
+def test_the_check_of_trades_blocks_and_the_sessions_job_makes_it_and_no_check_of_freshness(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    trades = dg.AssetKey("trades")
+    blocking = {key for key in graph.asset_check_keys if key.asset_key == trades and graph.get_check_spec(key).blocking}
+    assert blocking == {dg.AssetCheckKey(trades, "rows_can_be_true")}
+    made = definitions.resolve_job_def(SESSION_JOB).asset_layer.asset_graph.asset_check_keys
+    assert blocking <= set(made)
+    assert not set(made) & set(CHECKS)
 
 
 def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:

@@ -1,0 +1,29 @@
+"""What the realtime table says of the stream's life: how many items it has, and how new their trades are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+SMOKE_FEED = "smoke"
+"""Somebody's test of the way, which must not pass for life."""
+
+
+@dataclass(frozen=True)
+class StateHeartbeat:
+    client: "DynamoDBClient"
+    table: str
+
+    def event_times_ns(self) -> Iterator[int]:
+        """The time of each item's newest trade."""
+        pages = self.client.get_paginator("scan").paginate(
+            TableName=self.table,
+            ProjectionExpression="event_time_ns",
+            FilterExpression="feed <> :smoke AND attribute_exists(event_time_ns)",
+            ExpressionAttributeValues={":smoke": {"S": SMOKE_FEED}},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield int(item["event_time_ns"]["N"])

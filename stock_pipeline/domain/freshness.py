@@ -1,0 +1,71 @@
+"""What must be there by when, on the exchange's calendar: nights, weekends and holidays make nothing stale.
+
+Pure: the clock and what was found come in. A session is judged by itself, so that an old one that is made again says
+nothing about the latest.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from stock_pipeline.domain.session import NANOSECONDS, exchange_time_zone, is_trading_day, session_hours
+
+PUBLICATION_DEADLINE = time(22, 0)
+"""New York time of the session's own day. Compaction starts at 20:30, and may be tried again."""
+
+LAG_LIMIT_SECONDS = 300
+"""Of the newest trade while the market is open, and how long after the opening bell there may be none."""
+
+CLOCK_SKEW_SECONDS = 60
+"""A trade that comes from further ahead has a wrong time, and must not hide that others stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether it is fresh, and one sentence that says what was found."""
+
+    fresh: bool
+    why: str
+
+
+def expected_session(now: datetime) -> date:
+    """The latest session whose deadline has passed."""
+    local = now.astimezone(exchange_time_zone())
+    day = local.date() if local.time() >= PUBLICATION_DEADLINE else local.date() - timedelta(days=1)
+    while not is_trading_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
+def judge_session(session_date: date, made_at: datetime | None) -> Finding:
+    """Whether a session's partition was made with the whole session in it: after its close.
+
+    made_at: when it was made last, or None if it never was.
+    """
+    hours = session_hours(session_date)
+    if hours is None:
+        raise ValueError(f"{session_date} has no session")
+    if made_at is None:
+        return Finding(False, f"session {session_date} was due by {PUBLICATION_DEADLINE:%H:%M} and is not there")
+    if made_at.timestamp() < hours.close_ns / NANOSECONDS:
+        return Finding(False, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC, before its close")
+    return Finding(True, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC")
+
+
+def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
+    """The newest of these times that can be right."""
+    latest_ns = now_ns + CLOCK_SKEW_SECONDS * NANOSECONDS
+    return max((time_ns for time_ns in event_times_ns if time_ns <= latest_ns), default=None)
+
+
+def judge_stream(newest_event_ns: int | None, now: datetime) -> Finding:
+    """Whether trades come in as they happen. While the market is closed there is nothing to come."""
+    now_ns = int(now.timestamp()) * NANOSECONDS
+    hours = session_hours(now.astimezone(exchange_time_zone()).date())
+    if hours is None or not hours.open_ns <= now_ns < hours.close_ns:
+        return Finding(True, "the market is closed")
+    since_ns = max(newest_event_ns or 0, hours.open_ns)
+    lag = max(0, (now_ns - since_ns) // NANOSECONDS)
+    if newest_event_ns is None or newest_event_ns < hours.open_ns:
+        return Finding(lag <= LAG_LIMIT_SECONDS, f"the market has been open for {lag} s, and no trade has come")
+    return Finding(lag <= LAG_LIMIT_SECONDS, f"the newest trade is {lag} s old")

@@ -1,0 +1,65 @@
+"""Looking at a published partition's rows once more, before anything is built on them.
+
+That rows are complete, sorted and there once is the business of compaction's proof, which compares with what came in.
+Whether what came in can be true is looked at here.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from stock_pipeline.domain.lake_layout import VersionPrefix
+from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
+from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.partition_heads import PartitionHeads
+
+
+@dataclass(frozen=True, slots=True)
+class RowFindings:
+    """bad: for each rule that is broken, by how many rows."""
+
+    session_date: date
+    version: str
+    rows: int
+    bad: Mapping[str, int]
+
+
+def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
+    """What is wrong with the rows of the session's published version; None if there is none."""
+    version = PartitionHeads(lake).read(session_date).head.version
+    if version is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trades.parquet"
+        lake.download(VersionPrefix(session_date, version).data_key, path)
+        counts = (
+            pl.scan_parquet(path).select(pl.len().alias("rows"), **_rules(session_date)).collect(engine="streaming")
+        )
+    row = counts.row(0, named=True)
+    rows = row.pop("rows")
+    return RowFindings(session_date, version, rows, {rule: count for rule, count in row.items() if count})
+
+
+def _rules(session_date: date) -> dict[str, pl.Expr]:
+    """How many rows break each rule, by what it says of them."""
+    start_ns, end_ns = session_bounds_ns(session_date)
+    broken = {
+        "price is missing or not above zero": ~(pl.col("price") > 0),
+        "volume is below zero": pl.col("volume") < 0,
+        "volume is missing in a trade": pl.col("volume").is_null() & (pl.col("capture_mode") == "trade"),
+        "time lies outside the session's day": ~pl.col("event_time_ns").is_between(start_ns, end_ns, closed="left"),
+        "event id or symbol is empty": (pl.col("event_id") == "") | (pl.col("symbol") == ""),
+        "status or capture mode is unknown": ~(
+            pl.col("status").is_in(STATUSES) & pl.col("capture_mode").is_in(CAPTURE_MODES)
+        ),
+    }
+    # what can't be compared, because it is missing, is as bad
+    return {
+        rule: (expression if rule.startswith("volume is below") else expression.fill_null(True)).fill_null(False).sum()
+        for rule, expression in broken.items()
+    }

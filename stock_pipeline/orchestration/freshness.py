@@ -1,0 +1,196 @@
+"""Freshness: the policy of every asset, the checks on the exchange's calendar, and the sensor that makes them.
+
+A policy sees that an asset was materialized, not which partition: a backfill of an old session satisfies it. So it only
+notices that everything stopped for days, and the checks judge the session that is due (`domain.freshness`).
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from stock_pipeline.domain.freshness import (
+    Finding,
+    expected_session,
+    judge_session,
+    judge_stream,
+    newest_event,
+)
+from stock_pipeline.domain.session import is_trading_day, session_date_of
+from stock_pipeline.lake.partition_heads import PartitionHeads
+from stock_pipeline.orchestration.alerts import AlertResource
+from stock_pipeline.orchestration.owners import OWNERS
+from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.switches import sensor_status
+from stock_pipeline.settings import Settings
+
+INTERVAL_SECONDS = 300
+
+POLICY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4, hours=6))
+"""From one session's end to the next are four days where a Friday or Monday is a holiday."""
+
+LIVE_POLICY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=4))
+
+PUBLISHED = dg.AssetCheckKey(dg.AssetKey("trades"), "latest_session_is_published")
+BUILT = dg.AssetCheckKey(dg.AssetKey("daily_bars"), "latest_session_is_built")
+CURRENT = dg.AssetCheckKey(dg.AssetKey("realtime_state"), "stream_is_current_while_the_market_is_open")
+CHECKS = (PUBLISHED, BUILT, CURRENT)
+
+
+def freshness_definitions(settings: Settings) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[realtime_state()],
+        asset_checks=[latest_session_is_published(), latest_session_is_built(), stream_is_current()],
+        sensors=[freshness_sensor(settings)],
+        resources={
+            "realtime": RealtimeResource(aws_region=settings.aws_region, table_name=settings.state_table_name),
+        },
+    )
+
+
+def realtime_state() -> dg.AssetSpec:
+    return dg.AssetSpec(
+        "realtime_state",
+        deps=["raw_trades"],
+        group_name="realtime",
+        kinds={"dynamodb"},
+        owners=OWNERS,
+        code_version="1",
+        freshness_policy=LIVE_POLICY,
+        description="Latest trade and moving averages of each symbol and feed. Written by the processor beside "
+        "`raw_trades`; the sensor `freshness` observes it.",
+    )
+
+
+def latest_session_is_published() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=PUBLISHED.asset_key,
+        name=PUBLISHED.name,
+        description="The latest session whose deadline (22:00 New York) has passed is published, whole.",
+    )
+    def check(lake: LakeResource) -> dg.AssetCheckResult:
+        return _result(published_finding(lake, expected_session(datetime.now(UTC))))
+
+    return check
+
+
+def latest_session_is_built() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=BUILT.asset_key,
+        name=BUILT.name,
+        description="The bars of the latest session whose deadline (22:00 New York) has passed were built after its "
+        "close.",
+    )
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return _result(built_finding(context.instance, expected_session(datetime.now(UTC))))
+
+    return check
+
+
+def stream_is_current() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=CURRENT.asset_key,
+        name=CURRENT.name,
+        description="While the market is open the newest trade is a few minutes old at most.",
+    )
+    def check(realtime: RealtimeResource) -> dg.AssetCheckResult:
+        now = datetime.now(UTC)
+        return _result(judge_stream(newest_event(realtime.event_times_ns(), _nanoseconds(now)), now))
+
+    return check
+
+
+def published_finding(lake: LakeResource, session_date: date) -> Finding:
+    head = PartitionHeads(lake.objects).read(session_date).head
+    return judge_session(session_date, head.settled_at if head.version else None)
+
+
+def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:
+    """By the materialization of that very partition."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[session_date.isoformat()]), limit=1
+    ).records
+    return judge_session(session_date, datetime.fromtimestamp(records[0].timestamp, UTC) if records else None)
+
+
+def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="freshness",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(settings),
+        description="Makes the freshness checks, observes the realtime table, and tells of what has become stale.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource, realtime: RealtimeResource, alerts: AlertResource
+    ) -> dg.SensorResult:
+        def tell(key: dg.AssetCheckKey, finding: Finding) -> None:
+            name = key.asset_key.to_user_string()
+            alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
+
+        return look(context.instance, lake, realtime, context.cursor, datetime.now(UTC), tell)
+
+    return sensor
+
+
+def look(
+    instance: dg.DagsterInstance,
+    lake: LakeResource,
+    realtime: RealtimeResource,
+    cursor: str | None,
+    now: datetime,
+    tell: Callable[[dg.AssetCheckKey, Finding], None],
+) -> dg.SensorResult:
+    """One tick. The cursor: which checks failed, and how far the table was. tell: of a check that fails newly."""
+    before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
+    times = list(realtime.event_times_ns())
+    newest = newest_event(times, _nanoseconds(now))
+    session_date = expected_session(now)
+    findings = {
+        PUBLISHED: published_finding(lake, session_date),
+        BUILT: built_finding(instance, session_date),
+        CURRENT: judge_stream(newest, now),
+    }
+    for key, finding in findings.items():
+        if not finding.fresh and key.to_user_string() not in before["stale"]:
+            tell(key, finding)
+    events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
+    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"])]
+    events += [_evaluation(key, finding) for key, finding in findings.items()]
+    stale = [key.to_user_string() for key, finding in findings.items() if not finding.fresh]
+    return dg.SensorResult(
+        asset_events=events, cursor=json.dumps({"stale": stale, "newest": max(newest or 0, before["newest"])})
+    )
+
+
+def _observation(times: list[int], newest: int | None, now: datetime) -> dg.AssetObservation:
+    metadata: dict[str, dg.MetadataValue] = {"items": dg.MetadataValue.int(len(times))}
+    if newest is not None:
+        metadata["newest_trade"] = dg.MetadataValue.timestamp(newest / 1e9)
+        metadata["seconds_since_newest_trade"] = dg.MetadataValue.float(round(now.timestamp() - newest / 1e9, 3))
+    return dg.AssetObservation("realtime_state", metadata=metadata)
+
+
+def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization]:
+    """Where the table has a newer trade than before, the processor has written to it, and to the raw files first."""
+    if newest is None or newest <= before:
+        return []
+    beats = [dg.AssetMaterialization("realtime_state")]
+    session_date = session_date_of(newest)
+    if is_trading_day(session_date):
+        beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
+    return beats
+
+
+def _evaluation(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=key.asset_key, check_name=key.name, passed=finding.fresh, description=finding.why, metadata={}
+    )
+
+
+def _result(finding: Finding) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=finding.fresh, description=finding.why)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000) * 1_000

@@ -1,0 +1,54 @@
+"""The check that stands between the published trades and the models: rows that can't be true stop dbt."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from stock_pipeline.domain.freshness import expected_session
+from stock_pipeline.lake.published_rows import RowFindings, published_findings
+from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.resources import LakeResource
+
+_PARTITION = "dagster/partition"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def rows_can_be_true() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="trades",
+        name="rows_can_be_true",
+        blocking=True,
+        description="Prices above zero, volumes not below it, times within the session's day, known statuses. Where a "
+        "row of the run's sessions is not so, nothing is built on them.",
+    )
+    def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        sessions = sessions_of_run(context.run.tags)
+        found = [findings for day in sessions if (findings := published_findings(lake.objects, day))]
+        return check_result(found)
+
+    return check
+
+
+def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
+    """The sessions that a run is about; the one that is expected, where it is about none."""
+    if _PARTITION in tags:
+        return [date.fromisoformat(tags[_PARTITION])]
+    if _RANGE_START in tags:
+        keys = dg.PartitionKeyRange(tags[_RANGE_START], tags[_RANGE_END])
+        return [date.fromisoformat(key) for key in session_partitions().get_partition_keys_in_range(keys)]
+    return [expected_session(datetime.now(UTC))]
+
+
+def check_result(found: list[RowFindings]) -> dg.AssetCheckResult:
+    bad = {findings.session_date.isoformat(): dict(findings.bad) for findings in found if findings.bad}
+    sentences = [f"{day}: {count} rows whose {rule}" for day, rules in bad.items() for rule, count in rules.items()]
+    return dg.AssetCheckResult(
+        passed=not bad,
+        description="; ".join(sentences) or f"{sum(findings.rows for findings in found)} rows can be true",
+        metadata={
+            "rows": sum(findings.rows for findings in found),
+            "bad_rows": dg.MetadataValue.json(bad),
+            "versions": dg.MetadataValue.json({str(findings.session_date): findings.version for findings in found}),
+        },
+    )

@@ -1,0 +1,199 @@
+"""Freshness as Dagster makes it, on AWS services on loopback: the session that is due decides, not the latest run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import dagster as dg
+import pytest
+
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.definitions import build_definitions
+from stock_pipeline.domain.freshness import Finding
+from stock_pipeline.domain.lake_layout import raw_key
+from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.orchestration.freshness import BUILT, CHECKS, CURRENT, PUBLISHED, look
+from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
+from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.trade_checks import sessions_of_run
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades
+from tests.integration.test_lake_orchestration import add
+from tests.trades import trade
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+EXPECTED = date(2018, 11, 2)
+"""Friday; the clocks went back on Sunday."""
+
+MONDAY_MORNING = datetime(2018, 11, 5, 13, tzinfo=UTC)
+OLD = date(2018, 1, 2)
+
+
+class World(NamedTuple):
+    stack: LocalStack
+    lake: LakeResource
+    realtime: RealtimeResource
+    instance: dg.DagsterInstance
+    told: list[str]
+
+    def tick(self, now: datetime, cursor: str | None = None) -> dg.SensorResult:
+        def tell(key: dg.AssetCheckKey, finding: Finding) -> None:
+            self.told.append(key.name)
+
+        return look(self.instance, self.lake, self.realtime, cursor, now, tell)
+
+    def publish(self, session_date: date, at: datetime) -> None:
+        add(self.lake.objects, session_date, at.hour + 100 * at.day)
+        Compactor(self.lake.objects, self.lake.catalog, now=lambda: at).compact(session_date)
+
+    def build(self, session_date: date) -> None:
+        """As a run of dbt does, now."""
+        event = dg.AssetMaterialization(BUILT.asset_key, partition=session_date.isoformat())
+        self.instance.report_runless_asset_event(event)
+
+    def trade_at(self, moment: datetime, symbol: str = "ABC", feed: str = "sim") -> None:
+        settings = self.stack.settings
+        table = StateTable(self.stack.clients.dynamodb, settings.state_table_name, settings.moving_average_windows)
+        row = trade(1, symbol=symbol, feed=feed, event_time_ns=int(moment.timestamp() * 1e9))
+        table.write(SymbolState(SymbolKey(symbol, feed), (row,)), None)
+
+
+@pytest.fixture
+def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    settings = stack.settings
+    parts = {
+        "lake": LakeResource(
+            aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
+        ),
+        "realtime": RealtimeResource(aws_region=settings.aws_region, table_name=settings.state_table_name),
+    }
+    with dg.build_resources(parts) as resources, dg.DagsterInstance.ephemeral() as instance:
+        yield World(stack, resources.lake, resources.realtime, instance, [])
+
+
+def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
+    return {
+        event.asset_check_key: event.passed
+        for event in result.asset_events
+        if isinstance(event, dg.AssetCheckEvaluation)
+    }
+
+
+def test_the_session_that_is_due_is_judged_and_a_backfill_ten_months_old_makes_nothing_fresh(world: World) -> None:
+    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
+    world.publish(OLD, MONDAY_MORNING)
+    world.build(OLD)
+    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
+    world.publish(EXPECTED, MONDAY_MORNING)
+    world.build(EXPECTED)
+    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
+
+
+def test_a_session_that_was_compacted_while_it_was_on_is_not_published_whole(world: World) -> None:
+    world.publish(EXPECTED, datetime(2018, 11, 2, 15, tzinfo=UTC))
+    assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+    world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
+    assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+
+
+def test_people_hear_of_what_becomes_stale_once(world: World) -> None:
+    first = world.tick(MONDAY_MORNING)
+    assert world.told == ["latest_session_is_published", "latest_session_is_built"]
+    again = world.tick(MONDAY_MORNING + timedelta(minutes=5), first.cursor)
+    assert len(world.told) == 2
+    world.publish(EXPECTED, MONDAY_MORNING)
+    healed = world.tick(MONDAY_MORNING + timedelta(minutes=10), again.cursor)
+    assert len(world.told) == 2
+    # the next session is missing at its deadline
+    world.tick(datetime(2018, 11, 6, 3, tzinfo=UTC), healed.cursor)
+    assert world.told[2:] == ["latest_session_is_published"]
+
+
+def test_the_stream_is_judged_while_the_market_is_open_by_its_newest_trade(world: World) -> None:
+    noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
+    world.trade_at(noon - timedelta(minutes=20), "OLD")
+    world.trade_at(noon, "SMOKE", feed="smoke")
+    world.trade_at(noon + timedelta(days=400), "WRONG")
+    assert not verdicts(world.tick(noon))[CURRENT]
+    world.trade_at(noon - timedelta(minutes=2), "NEW")
+    assert verdicts(world.tick(noon))[CURRENT]
+    assert not verdicts(world.tick(noon + timedelta(minutes=4)))[CURRENT]
+    assert verdicts(world.tick(noon + timedelta(hours=4)))[CURRENT]  # closed
+
+
+def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: World) -> None:
+    noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
+    world.trade_at(noon - timedelta(seconds=30))
+    first = world.tick(noon)
+    (observation,) = [event for event in first.asset_events if isinstance(event, dg.AssetObservation)]
+    assert observation.asset_key == dg.AssetKey("realtime_state")
+    assert observation.metadata["items"].value == 1
+    assert observation.metadata["seconds_since_newest_trade"].value == 30.0
+
+    def beats(result: dg.SensorResult) -> list[tuple[str, str | None]]:
+        return [
+            (event.asset_key.to_user_string(), event.partition)
+            for event in result.asset_events
+            if isinstance(event, dg.AssetMaterialization)
+        ]
+
+    assert beats(first) == [("realtime_state", None), ("raw_trades", "2018-11-02")]
+    assert beats(world.tick(noon, first.cursor)) == []
+    world.trade_at(noon, "NEW")
+    assert len(beats(world.tick(noon, first.cursor))) == 2
+    world.trade_at(datetime(2018, 11, 3, 16, tzinfo=UTC), "SATURDAY")
+    assert beats(world.tick(datetime(2018, 11, 3, 16, tzinfo=UTC), first.cursor)) == [("realtime_state", None)]
+
+
+def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: World) -> None:
+    definitions = build_definitions(world.stack.settings)
+    checks = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*CHECKS))
+    job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[checks])).resolve_job_def("checks")
+    result = job.execute_in_process(instance=world.instance)
+    evaluated = {one.asset_check_key: one.passed for one in result.get_asset_check_evaluations()}
+    assert set(evaluated) == set(CHECKS)
+    assert not evaluated[PUBLISHED]
+    sensor = definitions.resolve_sensor_def("freshness")
+    parts = {name: getattr(world, name) for name in ("lake", "realtime")}
+    with (
+        dg.build_resources({"alerts": definitions.resources["alerts"]}) as resources,  # type: ignore[index]
+        dg.build_sensor_context(
+            instance=world.instance, definitions=definitions, resources={**parts, "alerts": resources.alerts}
+        ) as context,
+    ):
+        data = sensor.evaluate_tick(context)
+    assert len(json.loads(data.cursor or "")["stale"]) >= 2
+    assert data.asset_events
+
+
+def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: World) -> None:
+    """Its file is written as nothing of the pipeline would: what is not foreseen is what the check is for."""
+    add(world.lake.objects, OLD, 1)
+    bad = replace(trade(7), price=Decimal("-1.5"))
+    body = parquet_bytes(table_of_trades([bad]))
+    world.lake.objects.put(raw_key(OLD, "shardId-000000000000", "7", "7", "f" * 16), body)
+    job = build_definitions(world.stack.settings).resolve_job_def(SESSION_JOB)
+    result = job.execute_in_process(instance=world.instance, partition_key=OLD.isoformat(), raise_on_error=False)
+    assert not result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("rows_can_be_true", False)
+    assert check.description == "2018-01-02: 1 rows whose price is missing or not above zero"
+    started = {event.step_key for event in result.all_events if event.is_step_start}
+    assert started == {"trades", "trades_rows_can_be_true"}
+
+
+def test_a_backfills_check_looks_at_each_of_its_sessions() -> None:
+    tags = {
+        "dagster/asset_partition_range_start": "2018-11-02",
+        "dagster/asset_partition_range_end": "2018-11-06",
+    }
+    assert sessions_of_run(tags) == [date(2018, 11, 2), date(2018, 11, 5), date(2018, 11, 6)]
+    assert sessions_of_run({"dagster/partition": "2018-11-02"}) == [date(2018, 11, 2)]

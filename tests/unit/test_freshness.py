@@ -1,0 +1,115 @@
+"""Freshness on the exchange's calendar. Times are New York's, where the rules are."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.freshness import (
+    LAG_LIMIT_SECONDS,
+    expected_session,
+    judge_session,
+    judge_stream,
+    newest_event,
+)
+from stock_pipeline.domain.session import NANOSECONDS, is_trading_day
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
+
+
+def ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * NANOSECONDS
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-01-15 21:59", "2026-01-14"),  # Thursday, before its deadline
+        ("2026-01-15 22:00", "2026-01-15"),
+        ("2026-01-16 09:00", "2026-01-15"),
+        ("2026-01-17 12:00", "2026-01-16"),  # Saturday
+        ("2026-01-19 23:00", "2026-01-16"),  # Monday, Martin Luther King Jr. Day
+        ("2026-01-20 21:00", "2026-01-16"),
+        ("2026-01-20 22:30", "2026-01-20"),
+        ("2026-11-26 23:00", "2026-11-25"),  # Thanksgiving
+        ("2026-11-27 21:00", "2026-11-25"),  # the half day after it has the same deadline
+        ("2026-11-27 22:00", "2026-11-27"),
+        ("2026-03-08 23:30", "2026-03-06"),  # the Sunday on which the clocks go forward
+        ("2026-03-09 22:00", "2026-03-09"),
+        ("2026-11-01 23:30", "2026-10-30"),  # and back
+        ("2026-11-02 21:59", "2026-10-30"),
+        ("2026-04-05 12:00", "2026-04-02"),  # Easter Sunday: Good Friday was closed
+    ],
+)
+def test_the_latest_session_whose_deadline_has_passed_is_expected(now: str, expected: str) -> None:
+    assert expected_session(at(now)) == date.fromisoformat(expected)
+
+
+def test_the_deadline_is_new_yorks_on_both_sides_of_a_clock_change() -> None:
+    assert expected_session(datetime.fromisoformat("2026-03-07T02:59:00+00:00")) == date(2026, 3, 5)
+    assert expected_session(datetime.fromisoformat("2026-03-07T03:00:00+00:00")) == date(2026, 3, 6)
+    assert expected_session(datetime.fromisoformat("2026-03-10T01:59:00+00:00")) == date(2026, 3, 6)
+    assert expected_session(datetime.fromisoformat("2026-03-10T02:00:00+00:00")) == date(2026, 3, 9)
+
+
+@given(st.integers(1_180_000_000, 1_890_000_000), st.integers(0, 10**6))
+def test_what_is_expected_is_a_session_that_is_over_and_never_goes_back(second: int, seconds: int) -> None:
+    now = datetime.fromtimestamp(second, UTC)
+    session_date = expected_session(now)
+    assert is_trading_day(session_date)
+    assert timedelta(0) <= now.astimezone(NEW_YORK).date() - session_date <= timedelta(days=6)
+    assert expected_session(now + timedelta(seconds=seconds)) >= session_date
+
+
+def test_a_session_that_is_missing_or_was_made_before_its_close_is_stale() -> None:
+    session_date = date(2026, 1, 15)
+    assert not judge_session(session_date, None).fresh
+    assert not judge_session(session_date, at("2026-01-15 15:05")).fresh
+    assert judge_session(session_date, at("2026-01-15 16:05")).fresh
+    assert judge_session(session_date, at("2026-11-15 12:00")).fresh
+
+
+def test_a_half_day_is_whole_after_its_early_close() -> None:
+    assert judge_session(date(2026, 11, 27), at("2026-11-27 13:05")).fresh
+    assert not judge_session(date(2026, 11, 27), at("2026-11-27 12:55")).fresh
+
+
+def test_a_closed_market_makes_no_stream_stale() -> None:
+    for now in (
+        "2026-01-15 09:29",
+        "2026-01-15 16:00",
+        "2026-01-17 12:00",  # Saturday
+        "2026-01-19 12:00",  # holiday
+        "2026-11-27 13:00",  # half day, after its close
+        "2026-03-08 12:00",  # Sunday of a clock change
+    ):
+        assert judge_stream(None, at(now)).fresh, now
+
+
+@pytest.mark.parametrize("day", ["2026-01-15", "2026-03-06", "2026-03-09", "2026-10-30", "2026-11-02", "2026-11-27"])
+def test_an_open_market_without_trades_is_stale_some_minutes_after_the_bell(day: str) -> None:
+    yesterday = ns(at(f"{day} 09:30") - timedelta(hours=17))
+    for newest in (None, yesterday):
+        assert judge_stream(newest, at(f"{day} 09:35")).fresh
+        assert not judge_stream(newest, at(f"{day} 09:36")).fresh
+
+
+def test_the_lag_counts_from_the_newest_trade() -> None:
+    now = at("2026-01-15 12:00")
+    assert judge_stream(ns(now) - LAG_LIMIT_SECONDS * NANOSECONDS, now).fresh
+    assert not judge_stream(ns(now) - (LAG_LIMIT_SECONDS + 1) * NANOSECONDS, now).fresh
+    assert judge_stream(ns(now) + NANOSECONDS, now).fresh
+    assert not judge_stream(ns(at("2026-11-27 12:00")), at("2026-11-27 12:06")).fresh
+
+
+def test_a_trade_from_the_future_hides_nothing() -> None:
+    now = ns(at("2026-01-15 12:00"))
+    assert newest_event([now - 5, now + 3_600 * NANOSECONDS], now) == now - 5
+    assert newest_event([now + NANOSECONDS], now) == now + NANOSECONDS
+    assert newest_event([], now) is None
