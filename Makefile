@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines clean
+.PHONY: help demo up status test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -23,6 +23,12 @@ help: ## Show this list
 
 demo: $(STAMP) ## Run the whole pipeline on a real session, on this machine, in about two minutes
 	@$(BIN)/stock-pipeline demo $(if $(TRADES),--trades "$(TRADES)") $(if $(JSON),--json "$(JSON)")
+
+up: $(STAMP) ## Run the pipeline on this machine until Ctrl-C: simulated market, processor, Dagster's UI (PORT=3000)
+	@$(BIN)/stock-pipeline up $(if $(PORT),--port $(PORT))
+
+status: $(STAMP) ## Show on one screen how it is doing (ENV=dev or prod: a deployment)
+	@$(BIN)/stock-pipeline status $(if $(ENV),--env $(ENV))
 
 load: $(STAMP) ## Push two million simulated trades through the pipeline while everything that can fail does
 	@$(BIN)/stock-pipeline load $(if $(TRADES),--trades $(TRADES)) $(if $(SYMBOLS),--symbols $(SYMBOLS)) $(if $(SEED),--seed $(SEED)) \

@@ -3,12 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.parsers import Commands
 
 if TYPE_CHECKING:
@@ -67,13 +68,12 @@ def run(options: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH)
     sessions = ", ".join(map(str, recorded.sessions))
     console.print(f"The whole pipeline on this machine: session {sessions}", style="bold", highlight=False)
-    # boto3, dbt and the Lambda handler read the process's environment, here as everywhere else
-    _take_over(loopback_environment(os.environ))
+    take_over(loopback_environment(os.environ))
     with ExitStack() as running:
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
         stack = running.enter_context(local_stack({**os.environ, "DUCKDB_PATH": _demo_database()}))
-        _take_over(stack.environ)
+        take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
         report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()
 
@@ -87,11 +87,6 @@ def run(options: argparse.Namespace) -> int:
     if not failures:
         print_next_steps(console, options.json)
     return 1 if failures else 0
-
-
-def _take_over(environ: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environ)
 
 
 def _demo_database() -> str:

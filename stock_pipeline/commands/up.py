@@ -1,0 +1,150 @@
+"""`stock-pipeline up`: the whole pipeline on this machine, fed without end, until Ctrl-C."""
+
+import argparse
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stock_pipeline.commands.environment import take_over
+from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.status import LOCAL
+from stock_pipeline.errors import StockPipelineError
+
+if TYPE_CHECKING:
+    from stock_pipeline.local.event_source_poller import EventSourcePoller
+    from stock_pipeline.local.live_feed import LiveFeed
+    from stock_pipeline.local.stack import LocalStack
+
+FOLDER = Path(".stock-pipeline")
+TELL_SECONDS = 10.0
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "up",
+        help="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
+        description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
+        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of it, and "
+        "leaves nothing running; the next start begins anew. In another terminal: stock-pipeline status.",
+    )
+    parser.add_argument("--port", type=int, default=3000, help="of Dagster's UI, if it is free (default: 3000)")
+    parser.add_argument("--trades-per-second", type=int, default=20, metavar="N", help="simulated trades (default: 20)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        raise _run_until_interrupted(options)
+    except KeyboardInterrupt:
+        # how this ends: nothing went wrong
+        print("\nstopped, and nothing is left running", flush=True)
+        return 0
+
+
+def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
+    """What ended it, if it was nobody."""
+    import signal
+
+    from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
+    from stock_pipeline.local.lambda_functions import processor_poller
+    from stock_pipeline.local.poller_observer import SilentObserver
+    from stock_pipeline.local.stack import local_stack, loopback_environment
+
+    # a shell that starts it in the background ignores Ctrl-C for it; who ends it politely gets the same orderly end
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    take_over(loopback_environment(os.environ))
+    database = (FOLDER / "up.duckdb").absolute()
+    database.parent.mkdir(exist_ok=True)
+    database.unlink(missing_ok=True)
+    with local_stack({**os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
+        take_over(stack.environ)
+        home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
+        poller, feed = processor_poller(stack, SilentObserver()), _feed(stack, options.trades_per_second)
+        with _threads(poller, feed) as stop, _announced(stack):
+            print(f"AWS services   {stack.endpoint}", flush=True)
+            print("Dagster        starting (half a minute)", flush=True)
+            with dagster_dev(stack.environ, home, free_port(options.port), log) as address:
+                print(f"Dagster        {address}")
+                print(f"Logs           {log.parent}")
+                print("Ctrl-C ends it. In another terminal: stock-pipeline status", flush=True)
+                _tell_until(stop, poller, feed)
+    return feed.failure or StockPipelineError("the processor stopped; run stock-pipeline up again")
+
+
+def _feed(stack: "LocalStack", trades_per_second: int) -> "LiveFeed":
+    import random
+    import time
+    from datetime import UTC, datetime
+
+    from stock_pipeline.aws.dead_letter_queue import SqsQueue
+    from stock_pipeline.aws.kinesis_stream import KinesisStream
+    from stock_pipeline.aws.object_store import ObjectStore
+    from stock_pipeline.domain.session import session_date_of
+    from stock_pipeline.local.live_feed import LiveFeed, endless_arrivals, event_time_of
+    from stock_pipeline.streaming.back_off import back_off
+    from stock_pipeline.streaming.producer import Producer
+    from stock_pipeline.streaming.publisher import FailedZone, Publisher
+
+    lake = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
+    queue = SqsQueue(stack.clients.sqs, stack.settings.require_dead_letter_queue_url(), lake)
+    publisher = Publisher(
+        stream=KinesisStream(stack.clients.kinesis, stack.settings.stream_name),
+        leftovers=FailedZone(lake, queue),
+        buckets=stack.settings.partition_buckets,
+        now_ns=time.time_ns,
+        wait=back_off(time.sleep, random.Random()),
+    )
+    now = datetime.now(UTC)
+    session_date = session_date_of(int(event_time_of(now).timestamp()) * 10**9)
+    return LiveFeed(
+        publisher, Producer(publisher, queue), endless_arrivals(session_date, int(now.timestamp())), trades_per_second
+    )
+
+
+@contextmanager
+def _threads(poller: "EventSourcePoller", feed: "LiveFeed") -> Iterator[threading.Event]:
+    """Feed and processor, until the end of the context or of one of them."""
+    stop = threading.Event()
+
+    def run_until_stopped(part: Any) -> None:
+        try:
+            part.run(stop)
+        finally:
+            stop.set()
+
+    threads = [threading.Thread(target=run_until_stopped, args=(part,)) for part in (poller, feed)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def _announced(stack: "LocalStack") -> Iterator[None]:
+    settings = {name: value for name, value in stack.environ.items() if name in stack.settings.environ()}
+    addresses = {name: value for name, value in stack.environ.items() if name.startswith("AWS_")}
+    LOCAL.parent.mkdir(parents=True, exist_ok=True)
+    LOCAL.write_text(json.dumps(settings | addresses, indent=1))
+    try:
+        yield
+    finally:
+        LOCAL.unlink(missing_ok=True)
+
+
+def _tell_until(stop: threading.Event, poller: "EventSourcePoller", feed: "LiveFeed") -> None:
+    while not stop.wait(TELL_SECONDS):
+        counts = poller.counts
+        print(
+            f"{feed.lines:>9,} lines published, {counts.records_delivered:,} records processed in "
+            f"{counts.invocations:,} calls",
+            flush=True,
+        )

@@ -1,0 +1,94 @@
+"""A market that never ends, for the local stack: simulated trades through the producer's code, second after second.
+
+While the exchange is open they happen now. While it is closed the last session is played again and again, at its own
+speed, so that there is something to see at night too.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.session import SessionHours, exchange_time_zone, session_hours
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.providers.broken_line import BrokenLine
+from stock_pipeline.providers.simulation_ledger import Ledger
+from stock_pipeline.providers.simulator import Arrival, Simulation, arrivals
+from stock_pipeline.streaming.producer import Producer
+from stock_pipeline.streaming.publisher import Publisher
+from stock_pipeline.streaming.record_packing import partition_key
+
+SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "JPM", "MSFT", "NVDA", "TSLA", "XOM")
+ENDLESS_TRADES = 1_000_000_000
+BROKEN_SHARE = 0.002
+PAUSE_SECONDS = 1.0
+PUBLISH_SECONDS = 30
+
+
+def event_time_of(now: datetime) -> datetime:
+    """When a trade that is made up now happens: now while the market is open, else as far into the last session as it
+    has been closed since, from its beginning again after its end."""
+    today = now.astimezone(exchange_time_zone()).date()
+    hours = last_session(today, now)
+    now_ns = int(now.timestamp() * 1_000_000) * 1_000
+    if now_ns < hours.close_ns:
+        return now
+    played_ns = hours.open_ns + (now_ns - hours.close_ns) % (hours.close_ns - hours.open_ns)
+    return datetime.fromtimestamp(played_ns / 1e9, UTC)
+
+
+def last_session(today: date, now: datetime) -> SessionHours:
+    """The session that is on, or the last one that was."""
+    day = today
+    while True:
+        hours = session_hours(day)
+        if hours is not None and hours.open_ns <= now.timestamp() * 1e9:
+            return hours
+        day -= timedelta(days=1)
+
+
+def endless_arrivals(session_date: date, seed: int) -> Iterator[Arrival]:
+    """Trades and broken lines without end; each trade once, so that it has one time."""
+    simulation = Simulation(SYMBOLS, session_date, ENDLESS_TRADES, seed, broken=BROKEN_SHARE)
+    return arrivals(simulation, time.time_ns(), Ledger())
+
+
+@dataclass
+class LiveFeed:
+    """publisher, producer: as the producer Lambda's. lines: how many were made so far."""
+
+    publisher: Publisher
+    producer: Producer
+    arrivals: Iterator[Arrival]
+    lines_per_second: int
+    lines: int = 0
+    failure: StockPipelineError | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop` is set. What fails for good is kept in `failure`, and sets it."""
+        while not stop.is_set():
+            try:
+                self.publish(datetime.now(UTC))
+            except StockPipelineError as error:
+                self.failure = error
+                stop.set()
+            stop.wait(PAUSE_SECONDS)
+
+    def publish(self, now: datetime) -> None:
+        """The trades of one second, and the broken lines among them."""
+        made = list(islice(self.arrivals, self.lines_per_second))
+        event_time_ns = int(event_time_of(now).timestamp() * 1_000_000) * 1_000
+        now_ns = int(now.timestamp() * 1_000_000) * 1_000
+        trades = tuple(
+            replace(one, event_time_ns=event_time_ns, ingest_time_ns=now_ns) for one in made if isinstance(one, Trade)
+        )
+        deadline_ns = time.time_ns() + PUBLISH_SECONDS * 10**9
+        self.producer.run([Capture(trades, (), checkpoint="")], deadline_ns)
+        key = partition_key(SYMBOLS[0], self.publisher.buckets)
+        broken = [(key, one.line) for one in made if isinstance(one, BrokenLine)]
+        self.publisher.publish_lines(broken, deadline_ns)
+        self.lines += len(made)

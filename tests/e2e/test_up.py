@@ -1,0 +1,77 @@
+"""The pipeline on this machine without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+COMMAND = Path(sys.executable).with_name("stock-pipeline")
+
+pytestmark = pytest.mark.xdist_group("dagster dev")
+
+
+def environment() -> dict[str, str]:
+    # no AWS_…: it must not need, nor by mistake use, anybody's account
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "DAGSTER_"))}
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def up(folder: Path) -> "Iterator[subprocess.Popen[str]]":
+    process = subprocess.Popen(
+        [str(COMMAND), "up", "--port", "0", "--trades-per-second", "50"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # a terminal's Ctrl-C reaches a whole group: this one is its own
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def test_up_serves_dagster_processes_trades_and_ends_without_a_trace(tmp_path: Path) -> None:
+    with up(tmp_path) as process:
+        addresses = "".join(read_until(process, "Ctrl-C ends it"))
+        assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]
+        read_until(process, "records processed")
+        shown = subprocess.run(
+            [str(COMMAND), "status"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+        )
+        for title in ("stream", "dead letters", "rejected today", "last published", "to compact", "stale"):
+            assert f"\n  {title} " in shown.stdout, shown.stdout + shown.stderr
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert any("dagster" in " ".join(one.cmdline()) for one in started)
+        assert any("moto" in " ".join(one.cmdline()) for one in started)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        assert rest.endswith("stopped, and nothing is left running\n")
+        _, alive = psutil.wait_procs(started, timeout=30)
+        assert alive == []
+    shown = subprocess.run(
+        [str(COMMAND), "status"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.startswith("stock-pipeline: nothing runs here")

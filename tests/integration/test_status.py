@@ -1,0 +1,91 @@
+"""One screen that says how the pipeline is doing, from services on loopback."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.cli import main
+from stock_pipeline.commands.status import Status, read_status, screen
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.local.lambda_functions import processor_poller
+from stock_pipeline.local.poller_observer import SilentObserver
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.streaming.trade_json import encode_trade
+from tests.integration.test_lake_orchestration import add
+from tests.trades import trade
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+THURSDAY, FRIDAY = date(2018, 1, 4), date(2018, 1, 5)
+SATURDAY = datetime(2018, 1, 6, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def environment(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    return stack
+
+
+def process(stack: LocalStack, lines: Sequence[bytes]) -> None:
+    for line in lines:
+        stack.clients.kinesis.put_record(StreamName=stack.settings.stream_name, PartitionKey="bucket-0001", Data=line)
+    processor_poller(stack, SilentObserver()).run_until_idle(timeout_seconds=60)
+
+
+def status(stack: LocalStack, now: datetime = SATURDAY) -> Status:
+    return read_status(stack.clients, stack.settings, now)
+
+
+def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None:
+    found = status(environment)
+    assert found.published is None
+    assert (found.waiting, found.rejected, found.backlog, found.newest) == (0, {}, (), None)
+    assert set(found.stale) == {"trades"}
+    assert "  last published  none" in screen("local", found)
+
+
+def test_what_is_published_waits_and_was_rejected_is_on_the_screen(environment: LocalStack) -> None:
+    settings, clients = environment.settings, environment.clients
+    store = ObjectStore(clients.s3, settings.bucket_name)
+    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
+    add(store, THURSDAY, 1)
+    add(store, FRIDAY, 1)
+    Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
+    process(environment, [encode_trade(trade(1)), b"not json", b"[]", b"neither"])
+    found = status(environment, datetime.now(UTC))
+    assert sum(found.rejected.values()) == 3
+    assert found.waiting + found.hidden == 3
+    assert found.newest is not None
+    assert found.published == FRIDAY
+    assert [(backlog.session_date, backlog.files) for backlog in found.backlog] == [
+        (date(2018, 1, 2), 1),
+        (THURSDAY, 1),
+    ]
+    shown = "\n".join(screen("local", found))
+    assert "3 waiting, 0 in hand" in shown
+    assert "last published  2018-01-05" in shown
+    assert "2018-01-04: 1 files" in shown
+
+
+def test_stale_is_judged_on_the_exchanges_calendar(environment: LocalStack) -> None:
+    settings, clients = environment.settings, environment.clients
+    store = ObjectStore(clients.s3, settings.bucket_name)
+    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
+    add(store, FRIDAY, 1)
+    Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
+    assert status(environment).stale == {}
+    open_market = datetime(2018, 1, 8, 15, tzinfo=UTC)
+    assert set(status(environment, open_market).stale) == {"realtime_state"}
+    assert set(status(environment, open_market + timedelta(days=1, hours=12)).stale) == {"trades"}
+
+
+def test_the_command_ends_with_an_error_if_something_is_stale(
+    environment: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert main(["status"]) == 1
+    assert "trades: session" in capsys.readouterr().out
