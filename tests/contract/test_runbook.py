@@ -1,0 +1,61 @@
+"""Whoever is woken by an alarm, or sees a red check, finds its section in the runbook."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stock_pipeline.cli import parser
+from stock_pipeline.definitions import build_definitions
+from stock_pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+
+
+def sections(part: str) -> set[str]:
+    """The names in the headings of one part."""
+    text = RUNBOOK.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
+    return {
+        name for heading in re.findall(r"^### (.+)$", text, re.MULTILINE) for name in re.findall("`(.+?)`", heading)
+    }
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_alarm_has_its_section_and_every_section_its_alarm(environment: str) -> None:
+    plan = json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text())
+    prefix = f"{plan['settings']['PROJECT_NAME']}-{environment}-"
+    alarms = {
+        resource["values"]["alarm_name"].removeprefix(prefix)
+        for resource in plan["resources"]
+        if resource["type"] == "aws_cloudwatch_metric_alarm"
+    }
+    assert alarms
+    assert sections("Alarms") == alarms
+
+
+def test_every_check_has_its_section() -> None:
+    names = sections("Checks")
+    checks = build_definitions(Settings.from_env({})).resolve_asset_graph().asset_check_keys
+    assert checks
+    without = {check.name for check in checks if not any(is_named(check.name, name) for name in names)}
+    assert without == set()
+
+
+def is_named(check: str, section: str) -> bool:
+    start, dots, end = section.partition("…")
+    return check.startswith(start) and check.endswith(end) if dots else check == section
+
+
+def test_every_schedule_and_sensor_is_in_the_list_of_what_is_to_be_switched_on() -> None:
+    repository = build_definitions(Settings.from_env({})).get_repository_def()
+    names = {one.name for one in (*repository.schedule_defs, *repository.sensor_defs)}
+    first_day = RUNBOOK.split("## The first day in an account", 1)[1].split("\n## ", 1)[0]
+    assert names - {"default_automation_condition_sensor"} == set(re.findall(r"`(\w+)`", first_day))
+
+
+def test_what_the_runbook_says_to_type_exists() -> None:
+    typed = {match.split()[0] for match in re.findall(r"stock-pipeline ([a-z][a-z -]*)", RUNBOOK)}
+    (commands,) = [action for action in parser()._actions if action.choices]
+    assert typed <= set(commands.choices or ())
