@@ -1,0 +1,103 @@
+"""A backfill over ten sessions as a user of the UI launches it, by GraphQL, through a real daemon."""
+
+import json
+import os
+import time
+import urllib.request
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.session import trading_days
+from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
+from stock_pipeline.local.stack import LocalStack, local_stack, loopback_environment
+from tests.integration.test_lake_orchestration import add
+
+pytestmark = pytest.mark.xdist_group("dagster dev")
+
+SESSIONS = list(trading_days(date(2018, 1, 2), date(2018, 1, 16)))
+PATIENCE_SECONDS = 300
+
+SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "stock_pipeline"}
+
+SENSOR = """
+query Sensor($selector: SensorSelector!) {
+  sensorOrError(sensorSelector: $selector) { ... on Sensor { id sensorState { id status } } }
+}"""
+
+STOP_SENSOR = """
+mutation Stop($id: String!) {
+  stopSensor(id: $id) {
+    ... on StopSensorMutationResult { instigationState { status } } ... on PythonError { message } }
+}"""
+
+LAUNCH = """
+mutation Launch($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}"""
+
+STATUS = """
+query Backfill($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill { status error { message } runs: unfinishedRuns { id } numPartitions }
+  }
+}"""
+
+
+def ask(address: str, query: str, **variables: Any) -> Any:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{address}/graphql", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        document = json.load(answer)
+    assert "errors" not in document, document
+    return document["data"]
+
+
+def stop_the_sensor_of_raw_files(address: str) -> None:
+    """Or it would ask for runs of the same sessions, with their models."""
+    sensor = ask(address, SENSOR, selector={**SELECTOR, "sensorName": "raw_files"})["sensorOrError"]
+    assert sensor["sensorState"]["status"] == "RUNNING"
+    stopped = ask(address, STOP_SENSOR, id=sensor["id"])["stopSensor"]
+    assert stopped["instigationState"]["status"] == "STOPPED", stopped
+
+
+def backfill(address: str, stack: LocalStack) -> dict[str, Any]:
+    """The finished backfill."""
+    params = {
+        "assetSelection": [{"path": ["trades"]}],
+        "partitionNames": [day.isoformat() for day in SESSIONS],
+        "title": "ten sessions",
+    }
+    launched = ask(address, LAUNCH, params=params)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < give_up_at:
+        state: dict[str, Any] = ask(address, STATUS, id=launched["backfillId"])["partitionBackfillOrError"]
+        if state["status"] not in ("REQUESTED", "COMPLETING"):
+            return state
+        time.sleep(1)  # the daemon is another process, which tells nobody when it is done
+    raise AssertionError(f"not done after {PATIENCE_SECONDS} s: {state}")
+
+
+def test_ten_sessions_are_published_by_one_backfill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(SESSIONS) == 10
+    environ = loopback_environment({**os.environ, "DUCKDB_PATH": str(tmp_path / "lake.duckdb")})
+    with local_stack(environ) as stack:
+        home = new_home(tmp_path / "dagster")
+        with dagster_dev(stack.environ, home, free_port(0), tmp_path / "dagster.log") as address:
+            stop_the_sensor_of_raw_files(address)
+            store = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
+            for day in SESSIONS:
+                add(store, day, 1)
+                add(store, day, 2)
+            state = backfill(address, stack)
+            assert state["status"] == "COMPLETED_SUCCESS", (tmp_path / "dagster.log").read_text()[-4000:]
+            assert state["numPartitions"] == 10
+        catalog = GlueCatalog(stack.clients.glue, stack.settings.database_name, stack.settings.bucket_name)
+        assert set(catalog.published_locations()) == set(SESSIONS)
