@@ -6,7 +6,6 @@ crash at any point leaves a whole version published; the next run plans the same
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -23,7 +22,8 @@ from stock_pipeline.domain.lake_layout import (
 )
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
-from stock_pipeline.lake.input_files import UnreadableFile, groups, read_group, read_in_pieces, unreadable_files
+from stock_pipeline.lake.downloads import downloaded
+from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.partition_heads import HeldHead
@@ -32,8 +32,6 @@ from stock_pipeline.lake.publication import Publication
 
 ATTEMPTS = 5
 """How often a run plans again because another one published meanwhile."""
-
-_DOWNLOADS = 16
 
 
 class CompactionReport(NamedTuple):
@@ -194,7 +192,7 @@ class Compactor:
     def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
         """The rows of the new files; those that can't be read are put into `unreadable` with the reason."""
         done = 0
-        for files, paths in self._downloaded(plan, folder):
+        for files, paths in downloaded(self.lake, plan.new_files, folder / "inputs"):
             try:
                 yield from read_group(paths, plan.session_date)
             except UnreadableFile:
@@ -207,25 +205,6 @@ class Compactor:
                 path.unlink()
             done += len(files)
             self.progress(done, len(plan.new_files))
-
-    def _downloaded(self, plan: CompactionPlan, folder: Path) -> Iterator[tuple[list[InputFile], list[Path]]]:
-        """Groups of files on disk; the next group is fetched while one is in use."""
-        place = folder / "inputs"
-        place.mkdir()
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            fetched: tuple[list[InputFile], list[Future[Path]]] | None = None
-            for number, files in enumerate(groups(plan.new_files)):
-                names = [place / f"{number}-{index}.parquet" for index in range(len(files))]
-                coming = [pool.submit(self._download, *pair) for pair in zip(files, names, strict=True)]
-                if fetched:
-                    yield fetched[0], [each.result() for each in fetched[1]]
-                fetched = files, coming
-            if fetched:
-                yield fetched[0], [each.result() for each in fetched[1]]
-
-    def _download(self, file: InputFile, path: Path) -> Path:
-        self.lake.download(file.key, path, file.etag)
-        return path
 
 
 def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], allow_missing: bool) -> None:

@@ -17,8 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.orchestration.lake_assets import OWNERS, SESSIONS_A_RUN
-from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.partitions import OWNERS, SESSIONS_A_RUN, session_partitions
 from stock_pipeline.settings import Settings
 
 PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"

@@ -11,21 +11,17 @@ from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
-from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.partitions import OWNERS, SESSIONS_A_RUN, session_partitions
 from stock_pipeline.orchestration.raw_file_sensor import raw_file_sensor
-from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.reconciliation import reconciliation
+from stock_pipeline.orchestration.resources import LakeResource, StateResource
 from stock_pipeline.settings import Settings
-
-OWNERS = ["team:data-platform"]
-
-SESSIONS_A_RUN = 20
-"""Of a backfill. They are compacted one after the other, so memory is one session's."""
 
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
     """The lake's side of the code location."""
     return dg.Definitions(
-        assets=[raw_trades(), trades()],
+        assets=[raw_trades(), trades(), reconciliation()],
         jobs=lake_jobs(),
         schedules=lake_schedules(),
         sensors=[raw_file_sensor()],
@@ -34,7 +30,13 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
                 aws_region=settings.aws_region,
                 bucket_name=settings.bucket_name,
                 database_name=settings.database_name,
-            )
+            ),
+            "state": StateResource(
+                aws_region=settings.aws_region,
+                table_name=settings.state_table_name,
+                average_windows=list(settings.moving_average_windows),
+                time_to_live_days=settings.state_ttl_days,
+            ),
         },
     )
 

@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
 
@@ -43,3 +44,26 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def catalog(self) -> GlueCatalog:
         return GlueCatalog(cast(Clients, self._clients).glue, self.database_name, self.bucket_name)
+
+
+class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The realtime table."""
+
+    aws_region: str
+    table_name: str
+    average_windows: list[int]
+    time_to_live_days: int
+
+    _clients: Clients | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        self._clients = Clients(self.aws_region)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        cast(Clients, self._clients).close()
+
+    @property
+    def table(self) -> StateTable:
+        return StateTable(
+            cast(Clients, self._clients).dynamodb, self.table_name, tuple(self.average_windows), self.time_to_live_days
+        )
