@@ -56,8 +56,9 @@ bench-compaction: $(STAMP) ## Measure compaction against other tools, on 5 and 2
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done
 
-check-engines: $(STAMP) ## Build the models on Athena's stand-in and on DuckDB, and compare every mart
+check-engines: $(STAMP) ## Compact and build the models on Athena's stand-in and on this machine, and compare every row
 	@test -x ../shared/athena-check/run || { echo "check-engines needs ../shared/athena-check; docs/models.md says how to run it in an account" >&2; exit 1; }
+	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_compaction
 	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_engines
 
 definitions: $(STAMP) ## Load the Dagster definitions as the webserver would

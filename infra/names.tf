@@ -49,6 +49,8 @@ locals {
       PROVIDER_SECRET_NAME   = local.secret_name
       ATHENA_WORKGROUP       = local.name
       DBT_TARGET             = "athena"
+
+      ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

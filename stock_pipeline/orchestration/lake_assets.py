@@ -30,6 +30,8 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
                 aws_region=settings.aws_region,
                 bucket_name=settings.bucket_name,
                 database_name=settings.database_name,
+                athena_workgroup=settings.athena_workgroup if settings.dbt_target == "athena" else None,
+                athena_compaction_megabytes=settings.athena_compaction_megabytes,
             ),
             "state": StateResource(
                 aws_region=settings.aws_region,

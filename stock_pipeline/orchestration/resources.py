@@ -2,12 +2,15 @@
 their own: `definitions` fills them from `Settings`.
 """
 
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from stock_pipeline.aws.athena_compaction import athena_unloader
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
@@ -22,6 +25,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     aws_region: str
     bucket_name: str
     database_name: str
+    athena_workgroup: str | None = None
+    """Compacts sessions larger than the megabytes below, if there is one."""
+    athena_compaction_megabytes: int = 0
 
     _clients: Clients | None = PrivateAttr(default=None)
 
@@ -32,7 +38,12 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         cast(Clients, self._clients).close()
 
     def compactor(self) -> Compactor:
-        return Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+        compactor = Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+        if self.athena_workgroup is None:
+            return compactor
+        client = cast(Clients, self._clients).athena
+        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep)
+        return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
 
     def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
         return Collector(self.objects, self.catalog, now=lambda: datetime.now(UTC), grace=grace)
