@@ -90,7 +90,7 @@ def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds:
     for _ in range(rounds):
         for name in contenders:
             target = day / f"{name}.out"
-            measured[name].append(_run(name, day, target))
+            measured[name].append(run_contender(name, day, target))
             sizes[name] = target.stat().st_size / 1e6
             if name not in checksums and name not in WITHOUT_DEDUPLICATION:
                 checksums[name] = checksum(target)
@@ -153,21 +153,28 @@ def print_table(results: Sequence[Result]) -> None:
         )
 
 
-def _run(name: str, day: Path, target: Path) -> Measure:
+def run_contender(name: str, day: Path, target: Path) -> Measure:
     # compiling the libraries anew each time would be most of a small day
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)]
     began = time.monotonic()
-    process = subprocess.Popen(command, env=environ)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        peak = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{name} failed with exit code {process.returncode}")
-    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024)
+    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, int(peak) / 1024)
 
 
 def _medians(measures: Sequence[Measure]) -> Measure:
     return Measure(*(round(statistics.median(column), 2) for column in zip(*measures, strict=True)))
+
+
+def day_of(text: str) -> tuple[int, int]:
+    rows, files = text.split("x")
+    return int(rows), int(files)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -176,7 +183,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--days",
         nargs="+",
-        type=lambda text: tuple(int(part) for part in text.split("x")),
+        type=day_of,
         default=[(5_000_000, 1_440), (5_000_000, 20_000)],
         metavar="ROWSxFILES",
     )
