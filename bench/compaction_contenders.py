@@ -119,7 +119,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def peak_kilobytes() -> int:
-    """The most memory that this program ever had. Linux's `ru_maxrss` has that of the process it was forked from, too."""
+    """The most memory that this program ever had. Linux counts the process it was forked from in `ru_maxrss`."""
     try:
         status = Path("/proc/self/status").read_text()
     except FileNotFoundError:

@@ -27,8 +27,9 @@ def standing_trades(rows: Iterable[Trade]) -> list[Trade]:
 
 
 def small_engine(session_date: date, folder: Path) -> LocalEngine:
-    """Spills every four rows and reads back six, so that a handful of trades is a day too large for memory."""
-    return LocalEngine(session_date, folder, run_rows=4, range_rows=6)
+    """Spills every four rows, reads back six and compares two ids at once, so that a handful of trades is a day too
+    large for memory."""
+    return LocalEngine(session_date, folder, run_rows=4, range_rows=6, contested_ids=2)
 
 
 class Lake:
