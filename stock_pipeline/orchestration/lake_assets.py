@@ -12,7 +12,7 @@ from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
 from stock_pipeline.orchestration.partitions import OWNERS, SESSIONS_A_RUN, session_partitions
-from stock_pipeline.orchestration.raw_file_sensor import raw_file_sensor
+from stock_pipeline.orchestration.raw_file_sensor import closed_day_sensor, raw_file_sensor
 from stock_pipeline.orchestration.reconciliation import reconciliation
 from stock_pipeline.orchestration.resources import LakeResource, StateResource
 from stock_pipeline.settings import Settings
@@ -24,7 +24,7 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
         assets=[raw_trades(), trades(), reconciliation()],
         jobs=lake_jobs(),
         schedules=lake_schedules(),
-        sensors=[raw_file_sensor()],
+        sensors=[raw_file_sensor(), closed_day_sensor()],
         resources={
             "lake": LakeResource(
                 aws_region=settings.aws_region,
