@@ -1,7 +1,8 @@
 """`make bench-compaction`: what compacting a generated day costs, here and with the tools people would use instead.
 
 CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
-checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing.
+checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. Results are written
+after each day, so that a run that is stopped keeps what it has.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +34,12 @@ class Measure(NamedTuple):
     peak_mb: float
 
 
+class Verdict(NamedTuple):
+    target: str
+    measured: float
+    reached: bool
+
+
 class Result(NamedTuple):
     rows: int
     files: int
@@ -45,18 +53,34 @@ class Result(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     results: list[Result] = []
+    loads: list[float] = []
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         for rows, files in options.days:
             day = Path(scratch) / f"{rows}-{files}"
             GeneratedSession(rows, files).write(day)
             results += measure(day, rows, files, options.contenders, options.rounds)
+            loads.append(round(os.getloadavg()[2], 2))
             shutil.rmtree(day)
             print_table(results)
+            write(results, options.rounds, loads)
+    verdicts = judged(results)
+    for verdict in verdicts:
+        print(f"{verdict.target:<55} {verdict.measured:>8} {'reached' if verdict.reached else 'not reached'}")
+    return 0
+
+
+def write(results: Sequence[Result], rounds: int, loads: Sequence[float]) -> None:
+    """loads: the machine's load over the last quarter of an hour, at the end of each day."""
+    document = {
+        "cpus": os.cpu_count(),
+        "load": loads,
+        "rounds": rounds,
+        "results": [result._asdict() for result in results],
+        "targets": [verdict._asdict() for verdict in judged(results)],
+    }
     RESULTS.parent.mkdir(exist_ok=True)
-    document = {"cpus": os.cpu_count(), "rounds": options.rounds, "results": [result._asdict() for result in results]}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written to {RESULTS}")
-    return 0
 
 
 def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds: int) -> list[Result]:
@@ -66,7 +90,7 @@ def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds:
     for _ in range(rounds):
         for name in contenders:
             target = day / f"{name}.out"
-            measured[name].append(_run(name, day, target))
+            measured[name].append(run_contender(name, day, target))
             sizes[name] = target.stat().st_size / 1e6
             if name not in checksums and name not in WITHOUT_DEDUPLICATION:
                 checksums[name] = checksum(target)
@@ -74,6 +98,34 @@ def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds:
     if len(set(checksums.values())) > 1 or any(found[0] != rows for found in checksums.values()):
         raise SystemExit(f"results differ, so no figure counts: {checksums}")
     return [Result(rows, files, name, *_medians(each), sizes[name]) for name, each in measured.items()]
+
+
+def judged(results: Sequence[Result]) -> list[Verdict]:
+    """What was to be reached, and was or was not."""
+    verdicts: list[Verdict] = []
+    ours = {(each.rows, each.files): each for each in results if each.contender == "this_project"}
+    others = {(each.rows, each.files, each.contender): each for each in results}
+
+    def judge(target: str, measured: float, least: float | None = None, most: float | None = None) -> None:
+        reached = (least is None or measured >= least) and (most is None or measured <= most)
+        verdicts.append(Verdict(target, round(measured, 2), reached))
+
+    for (rows, files), mine in ours.items():
+        day = f"{rows:,} rows in {files:,} files"
+        for contender, least in (("duckdb_qualify", 1.9), ("pandas", 5.0)):
+            other = others.get((rows, files, contender))
+            if other:
+                judge(f"{day}: {contender} / this, >= {least}", other.cpu_seconds / mine.cpu_seconds, least=least)
+        concatenation = others.get((rows, files, "concatenation"))
+        if concatenation:
+            judge(f"{day}: this / concatenation, <= 2.2", mine.cpu_seconds / concatenation.cpu_seconds, most=2.2)
+        if rows == 20_000_000:
+            judge(f"{day}: peak MB, <= 1000", mine.peak_mb, most=1000)
+        few = min(ours[key].files for key in ours if key[0] == rows)
+        if files != few:
+            factor = mine.cpu_seconds / ours[rows, few].cpu_seconds
+            judge(f"{rows:,} rows: CPU at {files:,} / {few:,} files, <= 1.5", factor, most=1.5)
+    return verdicts
 
 
 def checksum(path: Path) -> tuple[int, ...]:
@@ -101,20 +153,28 @@ def print_table(results: Sequence[Result]) -> None:
         )
 
 
-def _run(name: str, day: Path, target: Path) -> Measure:
-    import time
-
+def run_contender(name: str, day: Path, target: Path) -> Measure:
+    # compiling the libraries anew each time would be most of a small day
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)]
     began = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        peak = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{name} failed with exit code {process.returncode}")
-    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024)
+    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, int(peak) / 1024)
 
 
 def _medians(measures: Sequence[Measure]) -> Measure:
     return Measure(*(round(statistics.median(column), 2) for column in zip(*measures, strict=True)))
+
+
+def day_of(text: str) -> tuple[int, int]:
+    rows, files = text.split("x")
+    return int(rows), int(files)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -123,8 +183,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--days",
         nargs="+",
-        type=lambda text: tuple(int(part) for part in text.split("x")),
-        default=[(5_000_000, 1_440), (5_000_000, 20_000), (20_000_000, 1_440), (20_000_000, 20_000)],
+        type=day_of,
+        default=[(5_000_000, 1_440), (5_000_000, 20_000)],
         metavar="ROWSxFILES",
     )
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))

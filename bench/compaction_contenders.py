@@ -1,11 +1,12 @@
 """Ways to compact a day: each reads the files of a folder and writes one.
 
-`python -m bench.compaction_contenders NAME IN OUT` runs one.
+`python -m bench.compaction_contenders NAME IN OUT` runs one and prints its peak memory in kilobytes.
 
 Each runs in a process of its own, so that its memory is its own. All write zstd level 1; those that deduplicate keep
 one row per event id, those that sort do it by (symbol, event_time_ns, sequence, event_id).
 """
 
+import resource
 import shutil
 import sys
 from collections.abc import Callable
@@ -117,5 +118,16 @@ def _files(source: Path) -> list[Path]:
     return sorted((source / "raw").rglob("*.parquet"))
 
 
+def peak_kilobytes() -> int:
+    """The most memory that this program ever had. Linux counts the process it was forked from in `ru_maxrss`."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except FileNotFoundError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak // 1024 if sys.platform == "darwin" else peak
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 if __name__ == "__main__":
     CONTENDERS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    print(peak_kilobytes())

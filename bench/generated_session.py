@@ -55,7 +55,7 @@ class GeneratedSession:
     def _files(self) -> Iterator[pl.DataFrame]:
         """Frames of one file each. Trades are drawn block by block, so that memory does not grow with the day."""
         chance = np.random.default_rng(self.seed)
-        names = self._symbol_names()
+        names = self.symbol_names()
         shares = 1 / np.arange(1, self.symbols + 1) ** 0.7
         shares /= shares.sum()
         bounds = np.linspace(0, self.delivered, self.files + 1).astype(np.int64)
@@ -135,7 +135,7 @@ class GeneratedSession:
         place = np.concatenate([np.arange(fresh), again + chance.random(repeats) * 20_000])
         return trades[np.concatenate([np.arange(fresh), again])[np.argsort(place, kind="stable")]]
 
-    def _symbol_names(self) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+    def symbol_names(self) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
         names = [letters[n // 676 % 26] + letters[n // 26 % 26] + letters[n % 26] for n in range(self.symbols)]
         return np.array(names, object)

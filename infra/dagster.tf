@@ -78,6 +78,12 @@ locals {
         Resource = ["arn:${local.partition}:athena:${var.aws_region}:${local.account_id}:workgroup/${local.name}"]
       },
       {
+        Sid      = "CompareWithTheRealtimeTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:Scan"]
+        Resource = [local.arn.table]
+      },
+      {
         Sid    = "WatchTheQueueAndTheStream"
         Effect = "Allow"
         Action = ["sqs:GetQueueAttributes", "kinesis:DescribeStreamSummary"]

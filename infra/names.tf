@@ -50,6 +50,8 @@ locals {
       ATHENA_WORKGROUP       = local.name
       DBT_TARGET             = "athena"
       ALERT_TOPIC_ARN        = local.arn.topic
+
+      ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

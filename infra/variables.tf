@@ -271,6 +271,17 @@ variable "state_ttl_days" {
   }
 }
 
+variable "athena_compaction_megabytes" {
+  type        = number
+  description = "Size of a session from which Athena compacts it instead of Dagster's task, whose disk (20 GB) has to hold some three times the size."
+  default     = 5000
+
+  validation {
+    condition     = var.athena_compaction_megabytes >= 0 && var.athena_compaction_megabytes <= 100000000
+    error_message = "athena_compaction_megabytes takes a number from 0 to 100000000."
+  }
+}
+
 variable "athena_scan_cutoff_bytes" {
   description = "Bytes after which a query is cancelled."
   type        = number

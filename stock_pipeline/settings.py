@@ -119,6 +119,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "athena_workgroup", "ATHENA_WORKGROUP", "primary", _name(r"[A-Za-z0-9._-]{1,128}"), "an Athena workgroup's name"
     ),
+    Setting(
+        "athena_compaction_megabytes",
+        "ATHENA_COMPACTION_MEGABYTES",
+        "5000",
+        _whole(0, 100_000_000),
+        "a whole number of megabytes from 0 to 100000000",
+    ),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(
         "duckdb_path",
@@ -168,6 +175,7 @@ class Settings:
     provider_url: str | None
     provider_secret_name: str
     athena_workgroup: str
+    athena_compaction_megabytes: int
     dbt_target: str
     duckdb_path: str
     alert_topic_arn: str | None

@@ -11,6 +11,7 @@ from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.local_engine import LocalEngine
+from stock_pipeline.lake.session_counts import data_files
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
@@ -26,8 +27,9 @@ def standing_trades(rows: Iterable[Trade]) -> list[Trade]:
 
 
 def small_engine(session_date: date, folder: Path) -> LocalEngine:
-    """Spills every four rows and reads back six, so that a handful of trades is a day too large for memory."""
-    return LocalEngine(session_date, folder, run_rows=4, range_rows=6)
+    """Spills every four rows, reads back six and compares two ids at once, so that a handful of trades is a day too
+    large for memory."""
+    return LocalEngine(session_date, folder, run_rows=4, range_rows=6, contested_ids=2)
 
 
 class Lake:
@@ -53,7 +55,7 @@ class Lake:
         return key
 
     def read(self) -> list[Trade]:
-        """What a reader of the catalog sees."""
-        prefix = self.catalog.locations[SESSION].removeprefix("s3://bucket/")
-        (key,) = [key for key in self.store.objects if key.startswith(prefix) and key.endswith(".parquet")]
-        return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))
+        """What a reader of the catalog sees: the rows of every object that is not hidden, object after object."""
+        keys = data_files(self.store, self.catalog.locations[SESSION])
+        tables = [pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()) for key in keys]
+        return [row for table in tables for row in trades_of_table(table)]

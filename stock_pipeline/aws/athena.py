@@ -18,6 +18,12 @@ SMALLEST_CHARGE_BYTES = 10 * 1024**2
 POLLS = 120
 """How often an answer is asked for before it is given up: four minutes."""
 
+LONGEST_POLLS = 1_000
+"""Longer than the half hour that Athena gives a query."""
+
+RESULTS_PREFIX = "athena-results/"
+"""Where answers go in the lake's bucket, for a workgroup that does not say."""
+
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 2.0
 
@@ -56,13 +62,20 @@ class Athena:
 
     def query(self, sql: str) -> Answer:
         """The whole answer with typed values."""
+        query_id, bytes_scanned = self._finished(sql)
+        return self._answer(query_id, bytes_scanned)
+
+    def run(self, sql: str) -> int:
+        """Run a statement without an answer; the bytes scanned."""
+        return self._finished(sql)[1]
+
+    def _finished(self, sql: str) -> tuple[str, int]:
         query_id = self._start(sql)
         try:
-            bytes_scanned = self._until_done(query_id)
+            return query_id, self._until_done(query_id)
         except KeyboardInterrupt:
             self.client.stop_query_execution(QueryExecutionId=query_id)
             raise
-        return self._answer(query_id, bytes_scanned)
 
     def _start(self, sql: str) -> str:
         where: Any = {"ResultConfiguration": {"OutputLocation": self.output}} if self.output else {}

@@ -129,6 +129,26 @@ class GlueCatalog:
             created += len(batch) - len(errors)
         return created
 
+    def create_scratch(self, name: str, places: Mapping[str, str]) -> None:
+        """A table over these prefixes, each a partition of its own (`place`); for one query, then dropped."""
+        location = next(iter(places.values()))
+        table: TableInputTypeDef = {
+            **self._table_input(name, "Scratch of a compaction that is under way.", location, COLUMNS, {}),
+            "PartitionKeys": [{"Name": "place", "Type": "string"}],
+        }
+        self.drop_scratch(name)
+        self.client.create_table(DatabaseName=self.database, TableInput=table)
+        self.client.batch_create_partition(
+            DatabaseName=self.database,
+            TableName=name,
+            PartitionInputList=[
+                {"Values": [place], "StorageDescriptor": _storage(prefix, COLUMNS)} for place, prefix in places.items()
+            ],
+        )
+
+    def drop_scratch(self, name: str) -> None:
+        self._ignoring("EntityNotFoundException", self.client.delete_table, DatabaseName=self.database, Name=name)
+
     def evolve(self) -> None:
         """Bring the tables' columns up to this version's. `IncompatibleSchemaError` unless columns are only added at
         the end: files that are there already must stay readable."""

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,17 @@ class StateTable:
         for start in range(0, len(keys), KEYS_PER_READ):
             states.update(self._read_some(keys[start : start + KEYS_PER_READ]))
         return states
+
+    def keys_of_session(self, session_date: date) -> list[SymbolKey]:
+        """The symbols whose latest trade is of this session. Reads the whole table: an item a symbol."""
+        with _passing_errors_retryable(f"scan {self.name}"):
+            pages = self.client.get_paginator("scan").paginate(
+                TableName=self.name,
+                ProjectionExpression="symbol, feed",
+                FilterExpression="session_date = :session",
+                ExpressionAttributeValues={":session": {"S": f"{session_date}"}},
+            )
+            return [SymbolKey(item["symbol"]["S"], item["feed"]["S"]) for page in pages for item in page["Items"]]
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Put the item if the held one has the revision `replaces` (None: there is none).

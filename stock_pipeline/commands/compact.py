@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.lake.compaction import Compactor
 
     with lake_of_environment() as lake:
-        compactor = Compactor(lake.objects, lake.catalog, now)
+        compactor = Compactor(lake.objects, lake.catalog, now, unloader=lake.unloader, unload_bytes=lake.unload_bytes)
         session_date: date = options.session
         if options.dry_run:
             plan = compactor.plan(session_date)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Answer
     from stock_pipeline.settings import Settings
 
-POLLS = 1_000
-"""Longer than the half hour that Athena gives a query."""
-
 FORMATS = ("table", "csv", "json", "parquet")
 
 
@@ -60,11 +57,11 @@ def _ask_athena(settings: "Settings", sql: str) -> "Answer":
 
     import boto3
 
-    from stock_pipeline.aws.athena import Athena
+    from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
 
     client = boto3.client("athena", region_name=settings.aws_region)
-    output = f"s3://{settings.bucket_name}/athena-results/"
-    athena = Athena(client, settings.athena_workgroup, settings.database_name, time.sleep, output, polls=POLLS)
+    output = f"s3://{settings.bucket_name}/{RESULTS_PREFIX}"
+    athena = Athena(client, settings.athena_workgroup, settings.database_name, time.sleep, output, polls=LONGEST_POLLS)
     return athena.query(sql)
 
 

@@ -11,12 +11,16 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from stock_pipeline.domain.lake_layout import VersionPrefix
+from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trades_digest import TradesDigest
 
 LAYOUT = "trades-2"
 """Part of every version's name: change it when the rows of a version would change for the same inputs."""
+
+
+LOCAL, ATHENA = "local", "athena"
+"""The engines."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +40,8 @@ class Manifest:
     set_aside: raw files that could not be read, and that an operator allowed to be missing.
     replaces: the version that it was built on, or None for the first.
     digest: of the version's data, after its proof.
-    data_bytes: the size of the version's data.
+    data_bytes: the size of the version's data. data_files: the names of its objects.
+    engine: who wrote it and made the digest; each engine has a hash of its own.
     """
 
     session_date: date
@@ -46,6 +51,13 @@ class Manifest:
     set_aside: tuple[InputFile, ...]
     digest: TradesDigest
     data_bytes: int
+    data_files: tuple[str, ...] = (CURATED_FILE,)
+    engine: str = LOCAL
+
+    @property
+    def data_keys(self) -> list[str]:
+        prefix = VersionPrefix(self.session_date, self.version).prefix
+        return [prefix + name for name in self.data_files]
 
     @property
     def settled_files(self) -> frozenset[InputFile]:
@@ -66,6 +78,8 @@ class Manifest:
         fields["digest"] = TradesDigest.from_document(fields["digest"])
         for name in ("inputs", "set_aside"):
             fields[name] = tuple(InputFile(**entry) for entry in fields[name])
+        if "data_files" in fields:  # there since Athena writes versions, too
+            fields["data_files"] = tuple(fields["data_files"])
         return cls(**fields)
 
 
@@ -91,9 +105,13 @@ class CompactionPlan:
     def set_aside(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         return tuple(sorted({*self.held_aside, *unreadable}))
 
-    def target(self, unreadable: frozenset[InputFile] = frozenset()) -> VersionPrefix:
-        """Where the new version goes, if these of the new files turn out to be unreadable."""
-        version = version_of(self.session_date, self.generation, self.inputs(unreadable), self.set_aside(unreadable))
+    def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
+        """Where the new version goes, if these of the new files turn out to be unreadable.
+
+        attempt: for writers that can't write on condition, and need a place that nobody else writes to.
+        """
+        inputs, aside = self.inputs(unreadable), self.set_aside(unreadable)
+        version = version_of(self.session_date, self.generation, inputs, aside, attempt)
         return VersionPrefix(self.session_date, version)
 
 
@@ -116,10 +134,14 @@ def plan_compaction(
 
 
 def version_of(
-    session_date: date, generation: int, inputs: Iterable[InputFile], set_aside: Iterable[InputFile] = ()
+    session_date: date,
+    generation: int,
+    inputs: Iterable[InputFile],
+    set_aside: Iterable[InputFile] = (),
+    attempt: str = "",
 ) -> str:
     """16 hexadecimal digits that stand for this set of raw files of this session."""
-    digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n".encode())
+    digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
     for kind, files in (("in", inputs), ("aside", set_aside)):
         for file in sorted(files):
             digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())

@@ -6,7 +6,6 @@ crash at any point leaves a whole version published; the next run plans the same
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -14,26 +13,26 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile, Manifest, plan_compaction
+from stock_pipeline.domain.compaction_plan import ATHENA, LOCAL, CompactionPlan, InputFile, Manifest, plan_compaction
 from stock_pipeline.domain.lake_layout import (
+    CURATED_FILE,
     MANIFEST_FILE,
     VersionPrefix,
     curated_partition_prefix,
     raw_partition_prefix,
 )
-from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
-from stock_pipeline.lake.input_files import UnreadableFile, groups, read_group, read_in_pieces, unreadable_files
+from stock_pipeline.lake.downloads import downloaded
+from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.partition_heads import HeldHead
 from stock_pipeline.lake.proof import prove
 from stock_pipeline.lake.publication import Publication
+from stock_pipeline.lake.unloading import Unloader, Version, find_unreadable, unload
 
 ATTEMPTS = 5
 """How often a run plans again because another one published meanwhile."""
-
-_DOWNLOADS = 16
 
 
 class CompactionReport(NamedTuple):
@@ -56,22 +55,13 @@ class CompactionReport(NamedTuple):
     published: bool
 
 
-class _Written(NamedTuple):
-    """A version that lies in the lake, proved."""
-
-    target: VersionPrefix
-    rows_in: int
-    unreadable: frozenset[InputFile]
-    digest: TradesDigest
-    data_bytes: int
-
-
 @dataclass(frozen=True)
 class Compactor:
     """Compacts partitions of the lake's trades.
 
     progress: told the number of raw files read so far and in all.
     scratch: where spilled rows go; the system's place for temporary files if not given.
+    unloader: writes partitions of more than `unload_bytes` in place of this machine.
     """
 
     lake: Lake
@@ -80,6 +70,8 @@ class Compactor:
     progress: Callable[[int, int], None] = lambda _done, _all: None
     scratch: Path | None = None
     engine: Callable[[date, Path], LocalEngine] = field(default=LocalEngine)
+    unloader: Unloader | None = None
+    unload_bytes: int = 0
 
     @property
     def publication(self) -> Publication:
@@ -121,7 +113,7 @@ class Compactor:
         if plan is None:
             return _nothing_to_do(published) if published else None
         with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
-            written = self._write(plan, published, Path(folder), allow_missing)
+            written = self._written(plan, published, Path(folder), allow_missing)
         manifest = Manifest(
             session_date=session_date,
             version=written.target.version,
@@ -130,6 +122,8 @@ class Compactor:
             set_aside=plan.set_aside(written.unreadable),
             digest=written.digest,
             data_bytes=written.data_bytes,
+            data_files=written.data_files,
+            engine=written.engine,
         )
         self.lake.put(written.target.manifest_key, manifest.to_json())
         self.publication.publish(held, written.target.version)
@@ -158,7 +152,22 @@ class Compactor:
                         "head: run `stock-pipeline catalog rebuild` first"
                     )
 
-    def _write(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> _Written:
+    def _written(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
+        size = sum(file.size for file in plan.new_files) + (published.data_bytes if published else 0)
+        if self.unloader is not None and size > self.unload_bytes:
+            return self._unload(self.unloader, plan, allow_missing)
+        return self._write(plan, published, folder, allow_missing)
+
+    def _unload(self, unloader: Unloader, plan: CompactionPlan, allow_missing: bool) -> Version:
+        attempt = unloader.new_attempt()
+        reasons = find_unreadable(unloader, plan, attempt)
+        _check_unreadable(plan, reasons, allow_missing)
+        unreadable = frozenset(reasons)
+        done, names, size = unload(self.lake, unloader, plan, unreadable, attempt)
+        target = plan.target(unreadable, attempt)
+        return Version(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
+
+    def _write(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
         """Read the inputs, write the version unless it lies there already, and prove what lies there."""
         engine = self.engine(plan.session_date, folder / "engine")
         unreadable: dict[InputFile, str] = {}
@@ -173,18 +182,20 @@ class Compactor:
         stored = folder / "stored.parquet"
         self.lake.download(target.data_key, stored)
         digest = prove(expected, stored, plan.session_date, folder / "proof")
-        return _Written(target, engine.rows_in, frozenset(unreadable), digest, stored.stat().st_size)
+        size = stored.stat().st_size
+        return Version(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
 
     def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
         if plan.base is None or published is None:
             return
-        path = folder / "base.parquet"
-        self.lake.download(plan.base.data_key, path)
         rows = 0
-        for frame in read_in_pieces(path):
-            rows += frame.height
-            yield frame
-        path.unlink()
+        for key in published.data_keys:
+            path = folder / "base.parquet"
+            self.lake.download(key, path)
+            for frame in read_in_pieces(path):
+                rows += frame.height
+                yield frame
+            path.unlink()
         if rows != published.digest.rows:
             raise ProofError(
                 f"session {plan.session_date}: version {plan.base.version} has {rows} rows, its manifest says "
@@ -194,7 +205,7 @@ class Compactor:
     def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
         """The rows of the new files; those that can't be read are put into `unreadable` with the reason."""
         done = 0
-        for files, paths in self._downloaded(plan, folder):
+        for files, paths in downloaded(self.lake, plan.new_files, folder / "inputs"):
             try:
                 yield from read_group(paths, plan.session_date)
             except UnreadableFile:
@@ -207,25 +218,6 @@ class Compactor:
                 path.unlink()
             done += len(files)
             self.progress(done, len(plan.new_files))
-
-    def _downloaded(self, plan: CompactionPlan, folder: Path) -> Iterator[tuple[list[InputFile], list[Path]]]:
-        """Groups of files on disk; the next group is fetched while one is in use."""
-        place = folder / "inputs"
-        place.mkdir()
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            fetched: tuple[list[InputFile], list[Future[Path]]] | None = None
-            for number, files in enumerate(groups(plan.new_files)):
-                names = [place / f"{number}-{index}.parquet" for index in range(len(files))]
-                coming = [pool.submit(self._download, *pair) for pair in zip(files, names, strict=True)]
-                if fetched:
-                    yield fetched[0], [each.result() for each in fetched[1]]
-                fetched = files, coming
-            if fetched:
-                yield fetched[0], [each.result() for each in fetched[1]]
-
-    def _download(self, file: InputFile, path: Path) -> Path:
-        self.lake.download(file.key, path, file.etag)
-        return path
 
 
 def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], allow_missing: bool) -> None:
@@ -245,7 +237,7 @@ def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], al
     )
 
 
-def _report(plan: CompactionPlan, written: _Written) -> CompactionReport:
+def _report(plan: CompactionPlan, written: Version) -> CompactionReport:
     return CompactionReport(
         session_date=plan.session_date,
         version=written.target.version,

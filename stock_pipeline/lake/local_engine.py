@@ -16,28 +16,35 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.lake.curated_file import ROW_GROUP_ROWS, curated_writer
 from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
-from stock_pipeline.lake.row_hash import hash_strings
+from stock_pipeline.lake.row_hash import Hashes, hash_strings
 from stock_pipeline.lake.sorted_runs import SortedRuns, copied
 from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, without_rows
 from stock_pipeline.trade_table import trades_of_table
 
 RUN_ROWS = 524_288
 RANGE_ROWS = 524_288
+CONTESTED_IDS = 50_000
+"""Rows of contested ids are compared as objects, a kilobyte each."""
 
 
 class LocalEngine:
     """One session's compaction: `read` all rows, then `write` those that stand.
 
-    folder: an empty one, for spilled rows. run_rows, range_rows: how many rows are in memory at once.
+    folder: an empty one, for spilled rows. run_rows, range_rows, contested_ids: how much is in memory at once.
     """
 
     def __init__(
-        self, session_date: date, folder: Path, run_rows: int = RUN_ROWS, range_rows: int = RANGE_ROWS
+        self,
+        session_date: date,
+        folder: Path,
+        run_rows: int = RUN_ROWS,
+        range_rows: int = RANGE_ROWS,
+        contested_ids: int = CONTESTED_IDS,
     ) -> None:
         self._packing = Packing(session_date)
         self._runs = SortedRuns(folder / "runs", self._packing)
         self._expected = ExpectedRows(folder / "inputs")
-        self._run_rows, self._range_rows = run_rows, range_rows
+        self._run_rows, self._range_rows, self._contested_ids = run_rows, range_rows, contested_ids
 
     @property
     def rows_in(self) -> int:
@@ -58,12 +65,16 @@ class LocalEngine:
     def write(self, path: Path) -> TradesDigest:
         """Write the rows that stand as a curated file; the rows and hashes that the file must have."""
         contested = self._expected.contested()
-        candidates = self._runs.rows_with(contested) if len(contested) else None
-        losing = None if candidates is None else losing_rows(candidates, self._packing)
+        losing = [losing_rows(candidates, self._packing) for candidates in self._candidates(contested)]
         with curated_writer(path) as writer:
-            for table in self._row_groups(losing):
+            for table in self._row_groups(pl.concat(losing) if losing else None):
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-        return self._expected.digest(contested, lambda: self._trades(candidates))
+        return self._expected.digest(contested, map(self._trades, self._candidates(contested)))
+
+    def _candidates(self, contested: Hashes) -> Iterator[pl.DataFrame]:
+        """Every row of the contested ids, all rows of an id at once, but not all ids."""
+        for start in range(0, len(contested), self._contested_ids):
+            yield self._runs.rows_with(contested[start : start + self._contested_ids])
 
     def _packed(self, rows: pl.DataFrame) -> pl.DataFrame:
         ids = rows["event_id"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -86,8 +97,6 @@ class LocalEngine:
         if carried is not None and carried.height:
             yield from self._packing.tables(carried, ROW_GROUP_ROWS)
 
-    def _trades(self, candidates: pl.DataFrame | None) -> Iterator[Trade]:
-        if candidates is None:
-            return
+    def _trades(self, candidates: pl.DataFrame) -> Iterator[Trade]:
         for table in self._packing.tables(candidates, 10_000):
             yield from trades_of_table(table)

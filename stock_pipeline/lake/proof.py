@@ -5,7 +5,7 @@ the domain's own rule where rows of one event id differ; sorting has no part in 
 written file alone. Equal hashes of content prove price, volume, time and every other column of every row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -41,22 +41,23 @@ class ExpectedRows:
         """The hashes (sorted) of event ids whose rows are not all alike: corrections, or a source's mistakes."""
         return np.concatenate([np.empty(0, np.uint64), *(_contested(*part) for part in self._spill.parts())])
 
-    def digest(self, contested: Hashes, candidates: Callable[[], Iterator[Trade]]) -> TradesDigest:
-        """Rows and hashes that the standing rows must have. candidates: every row of the contested event ids."""
+    def digest(self, contested: Hashes, candidates: Iterable[Iterable[Trade]]) -> TradesDigest:
+        """Rows and hashes that the standing rows must have. candidates: every row of the contested event ids, in groups
+        of some ids each."""
         total = TradesDigest()
         for ids, rows in self._spill.parts():
             if len(contested):
                 alike = ~np.isin(ids, contested)
                 ids, rows = ids[alike], rows[alike]
             total = total.plus(_hashes_digest(_distinct(ids), _distinct(rows)))
-        if len(contested):
-            table = table_of_trades(_standing(candidates()))
+        for group in candidates:
+            table = table_of_trades(_standing(group))
             id_hashes = hash_strings(column_array(table["event_id"]))
             total = total.plus(_hashes_digest(id_hashes, hash_table(table, id_hashes)))
         return total
 
 
-def _standing(candidates: Iterator[Trade]) -> list[Trade]:
+def _standing(candidates: Iterable[Trade]) -> list[Trade]:
     standing: dict[str, Trade] = {}
     for trade in candidates:
         held = standing.get(trade.event_id)

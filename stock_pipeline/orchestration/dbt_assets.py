@@ -18,9 +18,8 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.freshness import POLICY
-from stock_pipeline.orchestration.lake_assets import SESSIONS_A_RUN
 from stock_pipeline.orchestration.owners import OWNERS
-from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
 from stock_pipeline.settings import Settings
 
 PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"

@@ -43,9 +43,6 @@ def freshness_definitions(settings: Settings) -> dg.Definitions:
         assets=[realtime_state()],
         asset_checks=[latest_session_is_published(), latest_session_is_built(), stream_is_current()],
         sensors=[freshness_sensor(settings)],
-        resources={
-            "realtime": RealtimeResource(aws_region=settings.aws_region, table_name=settings.state_table_name),
-        },
     )
 
 

@@ -13,30 +13,36 @@ from stock_pipeline.lake.compaction import CompactionReport
 from stock_pipeline.orchestration.freshness import LIVE_POLICY, POLICY
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
 from stock_pipeline.orchestration.owners import OWNERS
-from stock_pipeline.orchestration.partitions import session_partitions
-from stock_pipeline.orchestration.raw_file_sensor import raw_file_sensor
-from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
+from stock_pipeline.orchestration.raw_file_sensor import closed_day_sensor, raw_file_sensor
+from stock_pipeline.orchestration.reconciliation import reconciliation
+from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.trade_checks import rows_can_be_true
 from stock_pipeline.settings import Settings
-
-SESSIONS_A_RUN = 20
-"""Of a backfill. They are compacted one after the other, so memory is one session's."""
 
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
     """The lake's side of the code location."""
     return dg.Definitions(
-        assets=[raw_trades(), trades()],
+        assets=[raw_trades(), trades(), reconciliation()],
         asset_checks=[rows_can_be_true()],
         jobs=lake_jobs(),
         schedules=lake_schedules(settings),
-        sensors=[raw_file_sensor(settings)],
+        sensors=[raw_file_sensor(settings), closed_day_sensor(settings)],
         resources={
             "lake": LakeResource(
                 aws_region=settings.aws_region,
                 bucket_name=settings.bucket_name,
                 database_name=settings.database_name,
-            )
+                athena_workgroup=settings.athena_workgroup if settings.dbt_target == "athena" else None,
+                athena_compaction_megabytes=settings.athena_compaction_megabytes,
+            ),
+            "realtime": RealtimeResource(
+                aws_region=settings.aws_region,
+                table_name=settings.state_table_name,
+                average_windows=list(settings.moving_average_windows),
+                time_to_live_days=settings.state_ttl_days,
+            ),
         },
     )
 

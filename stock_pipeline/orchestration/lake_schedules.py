@@ -1,11 +1,12 @@
 """When the lake's work is due: compaction through the trading day and after it, garbage collection at night."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
 from stock_pipeline.domain.session import is_trading_day
+from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.collection import DEFAULT_GRACE
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
@@ -16,6 +17,7 @@ SESSION_JOB = "session"
 
 COMPACTION_JOB = "compaction"
 COLLECTION_JOB = "garbage_collection"
+CLOSED_DAY_JOB = "closed_day"
 
 _NEW_YORK = "America/New_York"
 
@@ -40,7 +42,7 @@ def lake_jobs() -> list[Any]:
     compaction = dg.define_asset_job(
         COMPACTION_JOB, selection=dg.AssetSelection.assets("trades"), description="Compact one session and publish it."
     )
-    return [compaction, garbage_collection()]
+    return [compaction, garbage_collection(), closed_day()]
 
 
 def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -83,6 +85,34 @@ def garbage_collection() -> dg.JobDefinition:
     @dg.job(name=COLLECTION_JOB)
     def job() -> None:
         collect()
+
+    return job
+
+
+class ClosedDayConfig(dg.Config):
+    """day: such as 2018-01-06."""
+
+    day: str
+
+
+def closed_day_config(day: str) -> dict[str, Any]:
+    return {"ops": {"compact_closed_day": {"config": {"day": day}}}}
+
+
+def closed_day() -> dg.JobDefinition:
+    @dg.op(description="Compact the trades of a date on which the exchange was closed.")
+    def compact_closed_day(context: dg.OpExecutionContext, config: ClosedDayConfig, lake: LakeResource) -> None:
+        try:
+            report = lake.compactor().compact(date.fromisoformat(config.day))
+        except PermanentError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        rows = report.rows_out if report else 0
+        context.log.warning("%s was no trading day, and has %s trades", config.day, rows)
+        context.add_output_metadata({"rows": rows, "version": report.version if report else ""})
+
+    @dg.job(name=CLOSED_DAY_JOB)
+    def job() -> None:
+        compact_closed_day()
 
     return job
 

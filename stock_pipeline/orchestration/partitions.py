@@ -1,6 +1,5 @@
-"""The one partitions definition: a partition a trading day, named by its session date in New York.
-
-Every partitioned asset uses it, so that jobs and backfills may select them together.
+"""The one partitions definition: a partition a trading day, named by its session date in New York. Every partitioned
+asset uses it, so that jobs and backfills may select them together.
 """
 
 from datetime import datetime
@@ -10,6 +9,9 @@ import dagster as dg
 from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, SPECIAL_CLOSINGS, holidays
 
 LAST_CALENDAR_YEAR = 2099
+
+SESSIONS_A_RUN = 20
+"""Of a backfill. They are compacted one after the other, so memory is one session's."""
 
 _WEEKENDS = ("0 0 * * 6", "0 0 * * 0")
 

@@ -1,7 +1,8 @@
-"""The sensor of raw files: asks for a run where a past session has files that its published version lacks.
+"""The sensors of raw files: they ask for a run where a past date has files that its published version lacks.
 
-The session that is on has new files all the time, and its schedules; so the sensor looks at earlier ones, whose files
-are late, or were left over by a run that failed. It observes `raw_trades` as it goes.
+The session that is on has new files all the time, and its schedules; so the sensors look at earlier ones, whose files
+are late, or were left over by a run that failed. They observe `raw_trades` as they go. A date without trading has no
+partition in Dagster; its trades, if a source sends some, are compacted by a job of its own.
 """
 
 import hashlib
@@ -9,13 +10,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import dagster as dg
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
 from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
 from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
+from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, SESSION_JOB, closed_day_config
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
@@ -27,20 +29,35 @@ SESSIONS_A_TICK = 10
 INTERVAL_SECONDS = 300
 
 
+ATTEMPTS = 3
+"""How many days in a row a run is asked for while the files stay the same: a run may fail for reasons that pass."""
+
+
+class Asked(NamedTuple):
+    """A run that was asked for: for which set of files, the how manieth time, and on which day."""
+
+    files_hash: str
+    attempt: int
+    day: str
+
+
 @dataclass(frozen=True)
 class Position:
     """The sensor's cursor. after: the folder that was looked at last; the next tick goes on behind it.
-    asked: for which set of files each session's last run was asked for."""
+    asked: each session's last run."""
 
     after: str = ""
-    asked: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, Asked] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps({"after": self.after, "asked": self.asked})
 
     @classmethod
     def from_json(cls, text: str | None) -> "Position":
-        return cls(**json.loads(text)) if text else cls()
+        if not text:
+            return cls()
+        document = json.loads(text)
+        return cls(document["after"], {key: Asked(*asked) for key, asked in document["asked"].items()})
 
 
 def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -52,34 +69,67 @@ def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Asks for a run of each past session that has raw files which its published version lacks.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        today = session_date_of(int(datetime.now(UTC).timestamp() * 1e9))
-        return look(lake, Position.from_json(context.cursor), today)
+        return look(lake, Position.from_json(context.cursor), _today())
 
     return sensor
 
 
-def look(lake: LakeResource, position: Position, today: date) -> dg.SensorResult:
-    """One tick: the next few sessions that have raw files, and around again from the first."""
-    folders = sorted(lake.objects.folders(RAW_PREFIX, depth=3))
+def closed_day_sensor(settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="raw_files_of_closed_days",
+        job_name=CLOSED_DAY_JOB,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(settings),
+        description="Asks for a compaction of each date without trading that has trades all the same.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
+        return look(lake, Position.from_json(context.cursor), _today(), closed=True)
+
+    return sensor
+
+
+def look(lake: LakeResource, position: Position, today: date, closed: bool = False) -> dg.SensorResult:
+    """One tick: the next few dates that have raw files, and around again from the first. closed: dates without trading
+    instead of sessions."""
+    folders = [folder for folder in sorted(lake.objects.folders(RAW_PREFIX, depth=3)) if _is_due(folder, today, closed)]
     coming = [folder for folder in folders if folder > position.after][:SESSIONS_A_TICK]
     requests: list[dg.RunRequest] = []
     observations: list[dg.AssetObservation] = []
-    asked = {key: hashed for key, hashed in position.asked.items() if _is_still_there(key, folders)}
+    due = {_key(folder) for folder in folders}
+    asked = {key: last for key, last in position.asked.items() if key in due}
     for folder in coming:
-        session_date = session_date_of_key(folder)
-        key = session_date.isoformat()
-        if session_date >= today or not session_partitions().has_partition_key(key):
-            continue
-        plan = lake.compactor().plan(session_date)
+        plan = lake.compactor().plan(session_date_of_key(folder))
         if plan is None:
             continue
-        hashed = files_hash(plan.new_files)
-        if asked.get(key) != hashed:
-            asked[key] = hashed
-            requests.append(_request(key, hashed, plan))
-            observations.append(_observation(key, plan))
+        key = _key(folder)
+        now = _ask(asked.get(key), files_hash(plan.new_files), today)
+        if now is not None:
+            asked[key] = now
+            requests.append(_request(key, now, plan, closed))
+            observations.append(_observation(key, plan, closed))
     after = coming[-1] if len(coming) == SESSIONS_A_TICK else ""
     return dg.SensorResult(run_requests=requests, asset_events=observations, cursor=Position(after, asked).to_json())
+
+
+def _today() -> date:
+    return session_date_of(int(datetime.now(UTC).timestamp() * 1e9))
+
+
+def _key(folder: str) -> str:
+    return session_date_of_key(folder).isoformat()
+
+
+def _is_due(folder: str, today: date, closed: bool) -> bool:
+    return session_date_of_key(folder) < today and session_partitions().has_partition_key(_key(folder)) != closed
+
+
+def _ask(last: Asked | None, hashed: str, today: date) -> Asked | None:
+    """The run to ask for now, or None if the last one stands."""
+    if last is None or last.files_hash != hashed:
+        return Asked(hashed, 1, today.isoformat())
+    if last.day < today.isoformat() and last.attempt < ATTEMPTS:
+        return Asked(hashed, last.attempt + 1, today.isoformat())
+    return None
 
 
 def files_hash(files: Iterable[InputFile]) -> str:
@@ -90,20 +140,21 @@ def files_hash(files: Iterable[InputFile]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _is_still_there(key: str, folders: list[str]) -> bool:
-    return any(session_date_of_key(folder).isoformat() == key for folder in folders)
+def _request(key: str, now: Asked, plan: CompactionPlan, closed: bool) -> dg.RunRequest:
+    # Dagster remembers a run key for ever
+    run_key = f"raw_files:{key}:{now.files_hash}:{now.attempt}"
+    tags = {"reason": "late files" if plan.base else "new files"}
+    if closed:
+        return dg.RunRequest(run_key=run_key, run_config=closed_day_config(key), tags=tags)
+    return dg.RunRequest(run_key=run_key, partition_key=key, tags=tags)
 
 
-def _request(key: str, hashed: str, plan: CompactionPlan) -> dg.RunRequest:
-    reason = "late files" if plan.base else "new files"
-    return dg.RunRequest(run_key=f"raw_files:{key}:{hashed}", partition_key=key, tags={"reason": reason})
-
-
-def _observation(key: str, plan: CompactionPlan) -> dg.AssetObservation:
+def _observation(key: str, plan: CompactionPlan, closed: bool) -> dg.AssetObservation:
     return dg.AssetObservation(
         "raw_trades",
-        partition=key,
+        partition=None if closed else key,
         metadata={
+            "date": key,
             "files_not_in_the_published_version": len(plan.new_files),
             "bytes_not_in_the_published_version": sum(file.size for file in plan.new_files),
             "late": plan.base is not None,

@@ -2,17 +2,21 @@
 their own: `definitions` fills them from `Settings`.
 """
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from stock_pipeline.aws.athena_compaction import athena_unloader
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_heartbeat import StateHeartbeat
+from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
@@ -27,6 +31,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     aws_region: str
     bucket_name: str
     database_name: str
+    athena_workgroup: str | None = None
+    """Compacts sessions larger than the megabytes below, if there is one."""
+    athena_compaction_megabytes: int = 0
 
     _clients: Clients | None = PrivateAttr(default=None)
 
@@ -37,7 +44,12 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         cast(Clients, self._clients).close()
 
     def compactor(self) -> Compactor:
-        return Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+        compactor = Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+        if self.athena_workgroup is None:
+            return compactor
+        client = cast(Clients, self._clients).athena
+        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep)
+        return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
 
     def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
         return Collector(self.objects, self.catalog, now=lambda: datetime.now(UTC), grace=grace)
@@ -79,10 +91,12 @@ class RedriveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class RealtimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The realtime table, to look at."""
+    """The realtime table."""
 
     aws_region: str
     table_name: str
+    average_windows: list[int]
+    time_to_live_days: int
 
     _clients: Clients | None = PrivateAttr(default=None)
 
@@ -94,3 +108,9 @@ class RealtimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def event_times_ns(self) -> Iterator[int]:
         return StateHeartbeat(cast(Clients, self._clients).dynamodb, self.table_name).event_times_ns()
+
+    @property
+    def table(self) -> StateTable:
+        return StateTable(
+            cast(Clients, self._clients).dynamodb, self.table_name, tuple(self.average_windows), self.time_to_live_days
+        )

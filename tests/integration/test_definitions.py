@@ -37,6 +37,7 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "raw_trades",
         "realtime_state",
         "trades",
+        "reconciliation",
         "sale_conditions",
         "trading_sessions",
         "splits",
@@ -62,6 +63,7 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
         for key in graph.get_all_asset_keys()
     }
     assert parents["trades"] == {"raw_trades"}
+    assert parents["reconciliation"] == {"trades"}
     assert parents["stg_trades"] == {"trades", "raw_trades", "stg_print_rules", "stg_trading_sessions"}
     assert parents["stock_market_data"] == parents["unknown_conditions"] == {"stg_trades"}
     assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
@@ -74,13 +76,13 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
 def test_what_a_run_replaces_session_by_session_is_partitioned_and_nothing_else_is(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
-    assert partitioned == {"raw_trades", "trades", "minute_bars", "daily_bars"}
+    assert partitioned == {"raw_trades", "trades", "reconciliation", "minute_bars", "daily_bars"}
 
 
 def test_data_tests_of_the_models_are_checks_of_the_assets(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
-    assert {"stg_trades", "stock_market_data", "minute_bars", "daily_bars", "top_volume"} <= checked
+    assert {"stg_trades", "stock_market_data", "minute_bars", "daily_bars", "top_volume", "reconciliation"} <= checked
 
 
 def message(name: str, unique_id: str, **data: object) -> SimpleNamespace:

@@ -18,6 +18,7 @@ from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.freshness import BUILT, CHECKS, CURRENT, PUBLISHED, look
+from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.trade_checks import sessions_of_run
@@ -73,7 +74,7 @@ def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
         "lake": LakeResource(
             aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
         ),
-        "realtime": RealtimeResource(aws_region=settings.aws_region, table_name=settings.state_table_name),
+        "realtime": (lake_definitions(settings).resources or {})["realtime"],
     }
     with dg.build_resources(parts) as resources, dg.DagsterInstance.ephemeral() as instance:
         yield World(stack, resources.lake, resources.realtime, instance, [])

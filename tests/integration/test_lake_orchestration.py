@@ -12,8 +12,8 @@ from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.lake_assets import lake_definitions
-from stock_pipeline.orchestration.lake_schedules import COLLECTION_JOB, COMPACTION_JOB
-from stock_pipeline.orchestration.raw_file_sensor import SESSIONS_A_TICK, look
+from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COLLECTION_JOB, COMPACTION_JOB
+from stock_pipeline.orchestration.raw_file_sensor import ATTEMPTS, SESSIONS_A_TICK, Position, look
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import parquet_bytes
@@ -99,8 +99,6 @@ def test_a_broken_file_fails_the_run_without_retries_unless_it_may_be_missing(la
 
 
 def tick(lake: LakeResource, cursor: str | None = None) -> dg.SensorResult:
-    from stock_pipeline.orchestration.raw_file_sensor import Position
-
     return look(lake, Position.from_json(cursor), TODAY)
 
 
@@ -129,6 +127,36 @@ def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: La
     add(lake.objects, FIRST, 3)
     (more,) = tick(lake, late.cursor).run_requests or []
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
+
+
+def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_for_ever(lake: LakeResource) -> None:
+    add(lake.objects, FIRST, 1)
+    cursor, keys = None, []
+    for days in (0, 0, 1, 1, 2, 3, 4):
+        result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=days))
+        keys += [request.run_key for request in result.run_requests or []]
+        cursor = result.cursor
+    assert [str(key).rpartition(":")[2] for key in keys] == ["1", "2", "3"]
+    assert len(set(keys)) == ATTEMPTS
+    add(lake.objects, FIRST, 2)
+    result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=4))
+    assert len(result.run_requests or []) == 1
+
+
+def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_their_own(lake: LakeResource) -> None:
+    saturday = date(2018, 1, 6)
+    for day in (FIRST, saturday):
+        add(lake.objects, day, 1)
+    result = look(lake, Position(), TODAY, closed=True)
+    (request,) = result.run_requests or []
+    (observation,) = result.asset_events
+    assert observation.metadata["date"].value == "2018-01-06"
+    assert request.partition_key is None
+    done = job(lake, CLOSED_DAY_JOB).execute_in_process(run_config=request.run_config)
+    (output,) = [event for event in done.all_events if event.is_successful_output]
+    assert output.step_output_data.metadata["rows"].value == 1
+    assert list(lake.catalog.published_locations()) == [saturday]
+    assert look(lake, Position.from_json(result.cursor), TODAY, closed=True).run_requests == []
 
 
 def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: LakeResource) -> None:

@@ -102,6 +102,9 @@ def test_a_session_without_raw_files_publishes_nothing() -> None:
 BROKEN = {
     "empty": b"",
     "truncated": None,
+    "one byte short": None,
+    "without its beginning": None,
+    "a page overwritten": None,
     "no Parquet": b"symbol,price\nABC,1\n" * 10,
     "another session": None,
 }
@@ -110,8 +113,15 @@ BROKEN = {
 def broken_file(kind: str, lake: Lake) -> bytes:
     good = lake.store.get(lake.add([trade(7)], 99))
     lake.store.delete([key for key in lake.store.objects if "-99-" in key])
-    if kind == "truncated":
-        return good[: len(good) // 2]
+    cut = {
+        "truncated": good[: len(good) // 2],
+        "one byte short": good[:-1],
+        "without its beginning": good[len(good) // 2 :],
+        # the footer, which says where everything is, is whole
+        "a page overwritten": good[:4] + bytes(200) + good[204:],
+    }
+    if kind in cut:
+        return cut[kind]
     if kind == "another session":
         lake.add([trade(7, event_time_ns=trade(7).event_time_ns + 86_400 * 10**9)], 98)
         (key,) = [key for key in lake.store.objects if "-98-" in key]

@@ -1,12 +1,16 @@
 """The process dies at every side effect in turn: readers keep whole rows, a rerun finishes, nothing is left over."""
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+import io
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
 from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.session_counts import data_files
+from stock_pipeline.trade_table import trade_schema, trades_of_table
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
 from tests.lake import SESSION, Lake, standing_trades
@@ -119,3 +123,72 @@ def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(
         pass_time(lake, GRACE * 2)
         collect(lake, lake.store, lake.catalog)
         assert len([key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]) == 3, where
+
+
+class LongQuery:
+    """A reader that has been told where to read and reads bit by bit, as a query does: it began before all that
+    follows, and must find each object whenever it comes to it."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake, self.rows = lake, lake.read()
+        self._keys = data_files(lake.store, lake.catalog.locations[SESSION])
+
+    def goes_on(self) -> None:
+        tables = [pq.read_table(io.BytesIO(self._lake.store.get(key))).cast(trade_schema()) for key in self._keys]
+        assert [row for table in tables for row in trades_of_table(table)] == self.rows
+
+
+class WatchedObjectStore(FakeObjectStore):
+    """Somebody looks after every write and every deletion."""
+
+    def __init__(self, lake: FakeObjectStore, look: Callable[[], None]) -> None:
+        self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
+        self._look = look
+
+    def put(self, key: str, body: bytes) -> None:
+        super().put(key, body)
+        self._look()
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            super().delete([key])
+            self._look()
+
+
+class WatchedCatalog(FakeCatalog):
+    def __init__(self, catalog: FakeCatalog, look: Callable[[], None]) -> None:
+        super().__init__()
+        self.locations, self._look = catalog.locations, look
+
+    def publish(self, session_date: date, location: str) -> None:
+        super().publish(session_date, location)
+        self._look()
+
+
+def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
+    """Queries begin at every step and last for two thirds of the grace period; files come late and are collected."""
+    lake = lake_with_late_and_broken_files()
+    running: list[tuple[datetime, LongQuery]] = []
+    known = [standing_trades(FIRST), standing_trades(FIRST + LATE)]
+
+    def look() -> None:
+        assert lake.read() in known
+        for began, query in running:
+            if lake.now - began <= GRACE * 2 / 3:
+                query.goes_on()
+        running.append((lake.now, LongQuery(lake)))
+
+    watched = WatchedObjectStore(lake.store, look), WatchedCatalog(lake.catalog, look)
+    everything = FIRST + LATE
+    for number in range(4, 10):
+        compact(lake, *watched)
+        pass_time(lake, GRACE / 3)
+        watched[0].now = lake.now
+        collect(lake, *watched)
+        everything = [*everything, trade(number)]
+        lake.add([trade(number), trade(number - 2)], number)
+        everything = [*everything, trade(number - 2)]
+        known.append(standing_trades(everything))
+    compact(lake, *watched)
+    assert lake.read() == standing_trades(everything)
+    assert len(running) > 30

@@ -24,8 +24,10 @@ from tests.strategies import trades
 from tests.trades import trade
 
 
-def compacted(folder: Path, rows: Sequence[Trade], run_rows: int, range_rows: int) -> tuple[Path, TradesDigest]:
-    engine = LocalEngine(SESSION, folder / "engine", run_rows, range_rows)
+def compacted(
+    folder: Path, rows: Sequence[Trade], run_rows: int, range_rows: int, contested_ids: int = 1000
+) -> tuple[Path, TradesDigest]:
+    engine = LocalEngine(SESSION, folder / "engine", run_rows, range_rows, contested_ids)
     engine.read([pl.DataFrame(table_of_trades(rows))])
     path = folder / "written.parquet"
     return path, engine.write(path)
@@ -40,12 +42,13 @@ def read(path: Path) -> list[Trade]:
     st.lists(trades(symbols=("ABC", "XYZ", "B"), ids=30), max_size=60),
     st.integers(1, 20),
     st.integers(1, 20),
+    st.integers(1, 20),
 )
 def test_the_rows_that_stand_do_not_depend_on_how_much_is_held_in_memory(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Trade], run_rows: int, range_rows: int
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Trade], run_rows: int, range_rows: int, contested_ids: int
 ) -> None:
     folder = tmp_path_factory.mktemp("engine")
-    path, expected = compacted(folder, rows, run_rows, range_rows)
+    path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
     assert read(path) == standing_trades(rows)
     found = prove(expected, path, SESSION, folder / "proof")
     assert found.volume == sum(row.volume or 0 for row in standing_trades(rows))
@@ -62,6 +65,18 @@ def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -
     assert max(sizes) <= 60
     path = tmp_path / "written.parquet"
     engine.write(path)
+    assert read(path) == standing_trades(rows)
+
+
+def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
+    rows = [trade(n, version=version, volume=100 + version) for version in (0, 1, 2) for n in range(200)]
+    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=50, range_rows=50, contested_ids=7)
+    engine.read([pl.DataFrame(table_of_trades(rows))])
+    groups = [group.height for group in engine._candidates(engine._expected.contested())]
+    assert sum(groups) == 600
+    assert max(groups) == 7 * 3
+    path = tmp_path / "written.parquet"
+    prove(engine.write(path), path, SESSION, tmp_path / "proof")
     assert read(path) == standing_trades(rows)
 
 

@@ -1,0 +1,214 @@
+"""Compaction by Athena: the trades that stand are unloaded into a version's place, and counted there by another query.
+
+What `UNLOAD` does and does not (Athena User Guide, "UNLOAD"): it writes several files at once under names of its own,
+each sorted as the query says but not among each other; its target must be empty; what a failed one wrote stays.
+When, where and whether a version is published belongs to `lake`.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
+from stock_pipeline.aws.athena_ddl import PRECEDENCE
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.domain.lake_layout import raw_partition_prefix
+from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.trade import COLUMNS
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
+from stock_pipeline.errors import PermanentError
+
+MOST_SQL_BYTES = 262_144
+"""Athena's limit of a statement (Athena User Guide, "Service Quotas")."""
+
+BASE, RAW, WRITTEN = "base", "raw", "written"
+
+_KEY_END = "-0123456789abcdef.parquet"
+_HASH_AT = len("0123456789abcdef.parquet")
+
+_NAMES = ", ".join(column.name for column in COLUMNS)
+_ORDER = "symbol, event_time_ns, sequence, event_id"
+_NULLABLE = "volume"
+_NOT_HASHED = ("event_time", "ingest_time", "session_date")
+"""When the pipeline saw a trade, and what follows from other columns; as in `lake.row_hash`."""
+
+
+@dataclass(frozen=True)
+class AthenaUnloader:
+    athena: Athena
+    catalog: GlueCatalog
+
+    def new_attempt(self) -> str:
+        return uuid.uuid4().hex
+
+    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
+        """Files with rows that are none of the session, and a file that ended the query."""
+        by_uri = {self._uri(file.key): file for file in order.files}
+        with self._scratch(order) as table:
+            try:
+                answer = self.athena.query(checked(strangers(table, self._uris(order.without), order)))
+            except PermanentError as error:
+                # Athena names the file that it stumbled over, and no other
+                named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
+                if not named:
+                    raise
+                return named
+        reasons = {uri: f"{count} rows are no trades of session {order.session_date}" for uri, count in answer.rows}
+        return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
+
+    def unload(self, order: UnloadOrder) -> Unloaded:
+        with self._scratch(order) as table:
+            source = inputs(table, order, self._uris(order.without))
+            rows_in, expected, _ = _read(self.athena.query(checked(expected_figures(source))).rows[0])
+            self.athena.run(checked(unload_statement(source, self._uri(order.target.prefix))))
+            _, found, distinct_ids = _read(self.athena.query(found_figures(table)).rows[0])
+        return Unloaded(rows_in, expected, found, distinct_ids)
+
+    @contextmanager
+    def _scratch(self, order: UnloadOrder) -> Iterator[str]:
+        """A table over base, raw files and what is written, in a place of its own."""
+        name = f"compaction_{order.target.version}"
+        places = {RAW: raw_partition_prefix(order.session_date), WRITTEN: order.target.prefix}
+        if order.base is not None:
+            places[BASE] = order.base.prefix
+        self.catalog.create_scratch(name, {place: self._uri(prefix) for place, prefix in places.items()})
+        try:
+            yield f"{self.catalog.database}.{name}"
+        finally:
+            self.catalog.drop_scratch(name)
+
+    def _uri(self, key: str) -> str:
+        return f"s3://{self.catalog.bucket}/{key}"
+
+    def _uris(self, files: Iterable[InputFile]) -> list[str]:
+        return [self._uri(file.key) for file in files]
+
+
+def athena_unloader(client: Any, workgroup: str, catalog: GlueCatalog, wait: Callable[[float], None]) -> AthenaUnloader:
+    output = f"s3://{catalog.bucket}/{RESULTS_PREFIX}"
+    return AthenaUnloader(Athena(client, workgroup, catalog.database, wait, output, polls=LONGEST_POLLS), catalog)
+
+
+def checked(sql: str) -> str:
+    if len(sql.encode()) > MOST_SQL_BYTES:
+        raise PermanentError(
+            f"the statement that names all raw files has {len(sql.encode()):,} bytes, Athena takes {MOST_SQL_BYTES:,}: "
+            "set ATHENA_COMPACTION_MEGABYTES higher, so that this machine compacts the session"
+        )
+    return sql
+
+
+def inputs(table: str, order: UnloadOrder, without: Iterable[str]) -> str:
+    """A query of all rows that the version is made of: the base, and exactly the raw files of the plan."""
+    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(order, without)}"
+    if order.base is None:
+        return raw
+    return f"SELECT {_NAMES} FROM {table} WHERE place = '{BASE}' UNION ALL {raw}"
+
+
+def strangers(table: str, without: Iterable[str], order: UnloadOrder) -> str:
+    """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
+    query, so every column is read."""
+    start_ns, end_ns = session_bounds_ns(order.session_date)
+    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != _NULLABLE)
+    milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
+    return (
+        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(order, without)} AND ({nulls} '
+        f"OR volume < 0 OR session_date <> date '{order.session_date}' "
+        f"OR event_time_ns < {start_ns} OR event_time_ns >= {end_ns} "
+        f"OR abs({milliseconds} - event_time_ns / 1000000) > 1) "  # Athena rounds times to milliseconds
+        'GROUP BY "$path"'
+    )
+
+
+def unload_statement(source: str, target: str) -> str:
+    return (
+        f"UNLOAD ({_standing(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
+        f"TO '{target}' WITH (format = 'PARQUET', compression = 'ZSTD')"
+    )
+
+
+def expected_figures(source: str) -> str:
+    """Rows read, and the figures that the written rows must have. Ids are counted and hashed from the inputs as they
+    are; only which row of an id stands is decided by the same rule."""
+    return (
+        f"{_standing(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
+        f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
+        f"of_rows AS (SELECT {_figures()} FROM standing) "
+        "SELECT (SELECT count(*) FROM source) AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
+        "of_ids.ids_hash AS ids_hash, of_rows.volume AS volume, of_rows.rows_hash AS rows_hash, "
+        "of_rows.earliest AS earliest, of_rows.latest AS latest FROM of_ids CROSS JOIN of_rows"
+    )
+
+
+def found_figures(table: str) -> str:
+    return (
+        "SELECT 0 AS rows_in, count(*) AS trades, count(DISTINCT event_id) AS distinct_ids, "
+        f"sum({_hash('event_id')}) AS ids_hash, {_figures()} FROM {table} WHERE place = '{WRITTEN}'"
+    )
+
+
+def _figures() -> str:
+    return (
+        f"coalesce(sum(cast(volume AS decimal(38, 0))), 0) AS volume, sum({_hash(_content())}) AS rows_hash, "
+        "min(event_time_ns) AS earliest, max(event_time_ns) AS latest"
+    )
+
+
+def _standing(source: str) -> str:
+    ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(PRECEDENCE)})"
+    return (
+        f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source), "
+        f"standing AS (SELECT {_NAMES} FROM ranked WHERE rank_of_id = 1)"
+    )
+
+
+def _of_plan(order: UnloadOrder, without: Iterable[str]) -> str:
+    """Raw files of the plan, by the hashes at the ends of their keys: whole keys of a large session do not fit into a
+    statement. Eight digits do, and a file that comes meanwhile and shares them by chance brings trades a bit early."""
+    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in order.files)
+    conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
+    # by the whole path, so that they are not even opened
+    excluded = ", ".join(f"'{uri}'" for uri in without)
+    return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
+
+
+def _hash_of(key: str) -> str:
+    match = re.fullmatch(r".*-([0-9a-f]{16})\.parquet", key)
+    if match is None:
+        raise PermanentError(f"{key} does not end like a raw file ({_KEY_END}): move it out of the raw zone")
+    return match.group(1)
+
+
+def _content() -> str:
+    """Every column that two rows of one trade may differ in, as one text. Absent volumes are told from 0."""
+    values = [
+        f"coalesce(cast({column.name} AS varchar), 'null')" for column in COLUMNS if column.name not in _NOT_HASHED
+    ]
+    return f"concat_ws('|', {', '.join(values)})"
+
+
+def _hash(text: str) -> str:
+    """18 digits of MD5, its letters turned into digits, as a number whose sum overflows nothing."""
+    return f"cast(translate(substr(to_hex(md5(to_utf8({text}))), 1, 18), 'ABCDEF', '012345') AS decimal(38, 0))"
+
+
+def _read(row: tuple[Any, ...]) -> tuple[int, TradesDigest, int]:
+    names = ("rows_in", "trades", "distinct_ids", "ids_hash", "volume", "rows_hash", "earliest", "latest")
+    figures: Mapping[str, Any] = {
+        name: None if value is None else int(value) for name, value in zip(names, row, strict=True)
+    }
+    digest = TradesDigest(
+        rows=figures["trades"],
+        volume=figures["volume"],
+        ids_hash=(figures["ids_hash"] or 0) % 2**64,
+        rows_hash=(figures["rows_hash"] or 0) % 2**64,
+        min_event_time_ns=figures["earliest"],
+        max_event_time_ns=figures["latest"],
+    )
+    return figures["rows_in"], digest, figures["distinct_ids"]

@@ -1,0 +1,103 @@
+"""Whether stream, raw files, published rows and the realtime state tell the same story of a session, symbol by symbol.
+
+A comparison of figures that others have counted; reading them belongs to `lake` and `aws`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import NamedTuple
+
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import Trade, order_key
+
+
+@dataclass(frozen=True, slots=True)
+class RawCounts:
+    """One symbol's share of the raw files. delivered: rows, as often as the stream delivered them. trades: event ids.
+    trades_of_stream: event ids in the files whose records no other file holds; a batch that was tried again in parts
+    has files of the whole and of the parts, which must have the same trades."""
+
+    delivered: int = 0
+    trades: int = 0
+    trades_of_stream: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CuratedCounts:
+    """One symbol's share of the published version. newest: its newest rows, oldest first."""
+
+    rows: int = 0
+    newest: tuple[Trade, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionBooks:
+    """What each place holds of one session.
+
+    raw: None once garbage collection has deleted raw files that the published version was made of.
+    windows: the realtime window of each symbol that the table knows, of `capacity` trades at most. expired: whether
+    the table may have forgotten the session's symbols, because their time to live is over.
+    """
+
+    session_date: date
+    raw: Mapping[SymbolKey, RawCounts] | None
+    curated: Mapping[SymbolKey, CuratedCounts]
+    windows: Mapping[SymbolKey, Sequence[Trade]]
+    capacity: int
+    expired: bool = False
+
+    @property
+    def symbols(self) -> list[SymbolKey]:
+        """Every symbol that one of the places has in this session."""
+        of_session = {key for key, window in self.windows.items() if _of_session(window, self.session_date)}
+        return sorted({*(self.raw or ()), *self.curated, *of_session})
+
+
+class Disagreement(NamedTuple):
+    key: SymbolKey
+    reason: str
+
+
+def disagreements(books: SessionBooks) -> list[Disagreement]:
+    """Every symbol of which two places say different things, and what; none if the session adds up."""
+    return [Disagreement(key, reason) for key in books.symbols for reason in _reasons(books, key)]
+
+
+def _reasons(books: SessionBooks, key: SymbolKey) -> Iterator[str]:
+    curated = books.curated.get(key, CuratedCounts())
+    if books.raw is not None:
+        raw = books.raw.get(key, RawCounts())
+        if raw.trades_of_stream != raw.trades:
+            yield f"{raw.trades_of_stream:,} trades by the stream's records, {raw.trades:,} in all raw files"
+        if raw.trades != curated.rows:
+            yield f"{raw.trades:,} trades in raw files, {curated.rows:,} published"
+    yield from _state_reasons(books, key, curated)
+
+
+def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) -> Iterator[str]:
+    window = books.windows.get(key, ())
+    held = _of_session(window, books.session_date)
+    later = sum(session_date_of(trade.event_time_ns) > books.session_date for trade in window)
+    published = curated.newest[-(books.capacity - later) :] if later < books.capacity else ()
+    if published and not held:
+        if not books.expired:
+            yield f"{published[-1].event_id} is published, and nothing of the session is in the realtime table"
+        return
+    # a window that grew a short while ago is still filling up, so it may hold less, but nothing else
+    compared = published[len(published) - min(len(held), len(published)) :]
+    if list(map(_plain, held)) != list(map(_plain, compared)):
+        latest = published[-1].event_id if published else "nothing"
+        yield f"the newest trades differ: {held[-1].event_id} in the realtime table, {latest} published"
+
+
+def _of_session(window: Sequence[Trade], session_date: date) -> tuple[Trade, ...]:
+    return tuple(
+        trade for trade in sorted(window, key=order_key) if session_date_of(trade.event_time_ns) == session_date
+    )
+
+
+def _plain(trade: Trade) -> Trade:
+    # when it was seen differs between redeliveries
+    return replace(trade, ingest_time_ns=0)

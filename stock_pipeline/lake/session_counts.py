@@ -1,0 +1,157 @@
+"""What raw files and published versions hold of one session, symbol by symbol; counted from the files themselves."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.domain.lake_layout import sequence_range_of_key
+from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import order_key
+from stock_pipeline.lake.downloads import downloaded
+from stock_pipeline.lake.hash_spill import HashSpill
+from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.row_hash import column_array, hash_strings
+from stock_pipeline.trade_table import trade_schema, trades_of_table
+
+_BATCH_ROWS = 262_144
+
+_COUNTED = ["event_id", "feed", "symbol"]
+
+
+@dataclass(frozen=True)
+class RawSession:
+    """counts: of the files that could be read. unreadable: keys of those that could not."""
+
+    counts: dict[SymbolKey, RawCounts]
+    unreadable: tuple[str, ...]
+
+
+def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSession:
+    """Rows and distinct event ids of each symbol. Memory holds one group of files; ids are spilled as hashes."""
+    outermost = frozenset(_outermost(files))
+    books = _Ids(folder / "ids")
+    delivered: Counter[SymbolKey] = Counter()
+    unreadable: list[str] = []
+    for group, paths in downloaded(lake, files, folder / "raw"):
+        for file, path in zip(group, paths, strict=True):
+            try:
+                rows = pq.ParquetFile(path).read(columns=_COUNTED, use_threads=False)
+            except (pa.ArrowException, OSError):
+                unreadable.append(file.key)
+            else:
+                delivered.update(books.add(rows, of_stream=file in outermost))
+            path.unlink()
+    trades, of_stream = books.distinct()
+    counts = {key: RawCounts(delivered[key], trades[key], of_stream[key]) for key in delivered}
+    return RawSession(counts, tuple(sorted(unreadable)))
+
+
+def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, CuratedCounts]:
+    """Rows of each symbol, and its newest `capacity`. Files are read piece by piece."""
+    rows: Counter[SymbolKey] = Counter()
+    newest: dict[SymbolKey, pa.Table] = {}
+    for piece in _pieces(paths):
+        for key, of_key in _by_symbol(piece):
+            rows[key] += of_key.num_rows
+            both = of_key if key not in newest else pa.concat_tables([newest[key], of_key])
+            newest[key] = _newest(both, capacity)
+    return {
+        key: CuratedCounts(rows[key], tuple(sorted(trades_of_table(newest[key].cast(trade_schema())), key=order_key)))
+        for key in rows
+    }
+
+
+def data_files(lake: Lake, location: str) -> list[str]:
+    """The keys that a reader who is sent there reads: names that begin with an underscore are hidden from it."""
+    prefix = location.removeprefix(lake.uri("")).rstrip("/") + "/"
+    return [listed.key for listed in lake.list(prefix) if not listed.key.rpartition("/")[2].startswith("_")]
+
+
+class _Ids:
+    """Event ids of each symbol as hashes on disk: beside each, the symbol's number and whether its file counts for the
+    stream."""
+
+    def __init__(self, folder: Path) -> None:
+        self._spill = HashSpill(folder, columns=2)
+        self._numbers: dict[SymbolKey, int] = {}
+
+    def add(self, rows: pa.Table, of_stream: bool) -> Counter[SymbolKey]:
+        """Take the rows in; how many there are of each symbol."""
+        codes = _codes(rows)
+        counts: Counter[SymbolKey] = Counter()
+        numbers = np.zeros(rows.num_rows, np.uint64)
+        for key, places in codes.items():
+            numbers[places] = self._numbers.setdefault(key, len(self._numbers))
+            counts[key] = len(places)
+        if rows.num_rows:
+            marks = numbers << np.uint64(1) | np.uint64(of_stream)
+            self._spill.add(hash_strings(column_array(rows["event_id"])), marks)
+        return counts
+
+    def distinct(self) -> tuple[Counter[SymbolKey], Counter[SymbolKey]]:
+        """Distinct event ids of each symbol: in all files, and in those that count for the stream."""
+        keys = list(self._numbers)
+        every, of_stream = Counter[SymbolKey](), Counter[SymbolKey]()
+        for ids, marks in self._spill.parts():
+            for counter, chosen in ((every, np.ones(len(ids), bool)), (of_stream, (marks & np.uint64(1)) == 1)):
+                pairs = np.unique(np.stack([marks[chosen] >> np.uint64(1), ids[chosen]]), axis=1)
+                numbers, counts = np.unique(pairs[0], return_counts=True)
+                for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                    counter[keys[number]] += count
+        return every, of_stream
+
+
+def _codes(rows: pa.Table) -> dict[SymbolKey, Any]:
+    """The places of each symbol's rows."""
+    names = pc.binary_join_element_wise(rows["symbol"].cast(pa.string()), rows["feed"].cast(pa.string()), "\n")
+    encoded = column_array(names).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+    return {
+        SymbolKey(*name.split("\n")): order[bounds[code] : bounds[code + 1]]
+        for code, name in enumerate(encoded.dictionary.to_pylist())
+    }
+
+
+def _by_symbol(rows: pa.Table) -> Iterator[tuple[SymbolKey, pa.Table]]:
+    for key, places in _codes(rows).items():
+        yield key, rows.take(pa.array(places))
+
+
+def _newest(rows: pa.Table, capacity: int) -> pa.Table:
+    order = [("event_time_ns", "ascending"), ("sequence", "ascending"), ("event_id", "ascending")]
+    return rows.take(pc.sort_indices(rows, order)[-capacity:]).combine_chunks()
+
+
+def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=trade_schema().names, use_threads=False):
+                yield pa.Table.from_batches([batch]).cast(
+                    pa.schema([field.with_nullable(True) for field in trade_schema()])
+                )
+
+
+def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:
+    """The files whose records no other single file holds. A key that says no range stands for itself."""
+    ranges = []
+    for file in files:
+        try:
+            ranges.append((*sequence_range_of_key(file.key), file))
+        except ValueError:
+            yield file
+    reached: tuple[str, int] | None = None
+    for shard_id, _first, last, file in sorted(ranges, key=lambda each: (each[0], each[1], -each[2], each[3])):
+        if reached is None or reached[0] != shard_id or last > reached[1]:
+            yield file
+            reached = (shard_id, last)

@@ -1,0 +1,78 @@
+"""The engine `athena`: a partition too large for one machine is compacted by SQL, into the version's place.
+
+The SQL engine writes objects of names of its own, several at once, and not on condition. So each attempt has a version
+of its own, which nobody else writes to; one that died is collected like any version that was never published.
+"""
+
+from typing import NamedTuple, Protocol
+
+from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
+from stock_pipeline.domain.lake_layout import VersionPrefix
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
+from stock_pipeline.errors import ProofError
+from stock_pipeline.lake.lake_access import Lake
+
+
+class Unloader(Protocol):
+    def new_attempt(self) -> str:
+        """A name that no other attempt has."""
+
+    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
+        """Those of the files that are no trades of the session, each with the reason."""
+
+    def unload(self, order: UnloadOrder) -> Unloaded:
+        """Write, and count both what was to be written and what was."""
+
+
+class Version(NamedTuple):
+    """A version as it lies in the lake, proved."""
+
+    target: VersionPrefix
+    rows_in: int
+    unreadable: frozenset[InputFile]
+    digest: TradesDigest
+    data_bytes: int
+    data_files: tuple[str, ...]
+    engine: str
+
+
+def find_unreadable(unloader: Unloader, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
+    """The new files that can't be read; asked again without them until the rest can."""
+    found: dict[InputFile, str] = {}
+    while len(found) < len(plan.new_files):
+        more = unloader.unreadable(_order(plan, frozenset(found), attempt))
+        if not more:
+            break
+        found.update(more)
+    return found
+
+
+def unload(
+    lake: Lake, unloader: Unloader, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
+) -> tuple[Unloaded, list[str], int]:
+    """Write and prove; also the names of the objects and their size."""
+    order = _order(plan, unreadable, attempt)
+    done = unloader.unload(order)
+    _prove(order, done)
+    listed = list(lake.list(order.target.prefix))
+    names = [each.key.removeprefix(order.target.prefix) for each in listed]
+    return done, names, sum(each.size for each in listed)
+
+
+def _order(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> UnloadOrder:
+    files = tuple(file for file in plan.new_files if file not in unreadable)
+    without = (*plan.set_aside(), *unreadable)
+    return UnloadOrder(plan.session_date, plan.base, files, without, plan.target(unreadable, attempt))
+
+
+def _prove(order: UnloadOrder, done: Unloaded) -> None:
+    for name in ("rows", "volume", "ids_hash", "rows_hash", "min_event_time_ns", "max_event_time_ns"):
+        expected, found = getattr(done.expected, name), getattr(done.found, name)
+        if expected != found:
+            raise ProofError(
+                f"session {order.session_date}: {name} of the inputs is {expected}, of what Athena wrote {found}; "
+                "nothing was published"
+            )
+    if done.distinct_ids != done.found.rows:
+        raise ProofError(f"session {order.session_date}: Athena wrote event ids twice; nothing was published")

@@ -1,0 +1,131 @@
+"""Compact one session by Athena and by this machine, and compare every row; a part of `make check-engines`.
+
+Against an account: `python -m tests.check_compaction` with AWS credentials, BUCKET_NAME and DATABASE_NAME set to an
+empty bucket and to a Glue database that does not exist yet; both keep what it writes.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import boto3
+
+from stock_pipeline.aws.athena import Athena
+from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.lake_layout import head_key, raw_key
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.trade import FIELDS, Trade
+from stock_pipeline.errors import UnreadableInputError
+from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
+from stock_pipeline.trade_table import table_of_trades
+from tests.lake import standing_trades
+from tests.random_trades import random_trades
+from tests.trades import trade
+
+SESSION = date(2018, 1, 3)
+COMPARED = [name for name in FIELDS if name != "ingest_time_ns"]
+
+
+@dataclass
+class Check:
+    settings: Settings
+    files: int = 0
+    rows: list[Trade] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        session = boto3.Session(region_name=self.settings.aws_region)
+        self.glue = session.client("glue")
+        self.catalog = GlueCatalog(self.glue, self.settings.database_name, self.settings.bucket_name)
+        self.store = ObjectStore(session.client("s3"), self.settings.bucket_name)
+        output = f"s3://{self.settings.bucket_name}/athena-results/"
+        athena = session.client("athena")
+        self.athena = Athena(
+            athena, self.settings.athena_workgroup, self.settings.database_name, time.sleep, output, polls=1_000
+        )
+
+    def compactor(self, by_athena: bool) -> Compactor:
+        unloader = AthenaUnloader(self.athena, self.catalog) if by_athena else None
+        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), unloader=unloader)
+
+    def arrive(self, rows: Sequence[Trade], belongs: bool = True) -> str:
+        self.files += 1
+        body = parquet_bytes(table_of_trades(rows))
+        key = raw_key(SESSION, "shardId-000000000000", str(self.files), str(self.files), content_hash(body))
+        self.store.put(key, body)
+        if belongs:
+            self.rows += rows
+        return key
+
+    def compact(self, by_athena: bool, allow_missing: bool = False) -> None:
+        report = self.compactor(by_athena).compact(SESSION, allow_missing)
+        assert report is not None
+        assert report.published
+        assert report.rows_in == report.rows_out + report.duplicates
+        self.compare(f"{report.rows_in:,} rows in, {report.rows_out:,} out")
+
+    def compare(self, what: str) -> None:
+        """What Athena's readers see, against the rule applied row by row."""
+        names = ", ".join(COMPARED)
+        sql = f"SELECT {names} FROM trades WHERE year = 2018 AND month = 1 AND day = 3"
+        found = sorted(self.athena.query(sql).rows, key=str)
+        wanted = sorted((tuple(getattr(one, name) for name in COMPARED) for one in standing_trades(self.rows)), key=str)
+        if found != wanted:
+            different = [pair for pair in zip(found, wanted, strict=False) if pair[0] != pair[1]][:3]
+            sys.exit(f"{what}: {len(found)} rows, {len(wanted)} wanted; for example {different}")
+        print(f"  ✓ {what}: the rows that stand")
+
+    def scratch_tables(self) -> list[str]:
+        tables = self.glue.get_tables(DatabaseName=self.settings.database_name)["TableList"]
+        return [table["Name"] for table in tables if table["Name"].startswith("compaction_")]
+
+
+def of_session(rows: Sequence[Trade]) -> list[Trade]:
+    return [one for one in rows if session_date_of(one.event_time_ns) == SESSION]
+
+
+def check(work: Check) -> None:
+    work.catalog.create()
+    rows = of_session(random_trades(3_000, seed=5))
+    for start in range(0, len(rows), 500):
+        work.arrive(rows[start : start + 500])
+    stranger = work.arrive([trade(1)], belongs=False)  # of the day before
+    print("Compact by Athena: a file of another session is named, and left out where that is allowed")
+    try:
+        work.compactor(by_athena=True).compact(SESSION)
+        sys.exit("a file of another session was taken for one of this")
+    except UnreadableInputError as error:
+        if stranger not in str(error):
+            sys.exit(f"{stranger} is not named: {error}")
+    work.compact(by_athena=True, allow_missing=True)
+    print("Late files on top of it: by Athena, by this machine, by Athena again")
+    for seed, by_athena in ((6, True), (7, False), (8, True)):
+        work.arrive(of_session(random_trades(500, seed)))
+        work.compact(by_athena)
+    report = work.compactor(by_athena=True).compact(SESSION)
+    assert report is not None
+    assert not report.published, "compacting twice published twice"
+    print("The head is lost: the catalog is rebuilt from the manifests")
+    work.store.delete([head_key(SESSION)])
+    rebuilt = CatalogRebuild(work.compactor(by_athena=True).publication).run()
+    assert (rebuilt.sessions, rebuilt.heads) == (1, 1), rebuilt
+    work.compare("rebuilt")
+    if work.scratch_tables():
+        sys.exit(f"scratch tables are left: {work.scratch_tables()}")
+
+
+def main() -> None:
+    environ = {"DATABASE_NAME": "compaction_check", **os.environ}
+    environ.setdefault("BUCKET_NAME", environ.get("ATHENA_CHECK_BUCKET", ""))
+    check(Check(Settings.from_env(environ)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A SQL engine that compacts: it reads and writes an object store as Athena does its bucket, two files at once."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from tests.fakes.stores import FakeObjectStore
+
+
+@dataclass
+class FakeUnloader:
+    """spoil: what becomes of the rows on their way into the files."""
+
+    store: FakeObjectStore
+    spoil: Callable[[list[Trade]], list[Trade]] = lambda rows: rows
+    attempts: list[str] = field(default_factory=list)
+    name: str = "one"
+
+    def new_attempt(self) -> str:
+        self.attempts.append(f"{self.name}-{len(self.attempts)}")
+        return self.attempts[-1]
+
+    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
+        return {file: reason for file in order.files if (reason := self._reason(file.key, order.session_date))}
+
+    def unload(self, order: UnloadOrder) -> Unloaded:
+        assert not list(self.store.list(order.target.prefix)), "UNLOAD refuses a place that is not empty"
+        keys = [listed.key for listed in self.store.list(order.base.prefix)] if order.base else []
+        keys = [key for key in keys if "/_" not in key] + [file.key for file in order.files]
+        rows = [row for key in keys for row in self._read(key)]
+        standing = list({row.event_id: row for row in sorted(rows, key=precedence)}.values())
+        written = self.spoil(standing)
+        for number in range(2):
+            # the names are Athena's own, without an ending
+            name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
+            self.store.put(order.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
+        listed = list(self.store.list(order.target.prefix))
+        found = [row for each in listed for row in self._read(each.key)]
+        return Unloaded(len(rows), _digest(standing), _digest(found), len({row.event_id for row in found}))
+
+    def _read(self, key: str) -> list[Trade]:
+        return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))
+
+    def _reason(self, key: str, session_date: date) -> str | None:
+        try:
+            rows = self._read(key)
+        except (pa.ArrowException, OSError) as error:
+            return str(error)
+        strangers = sum(session_date_of(row.event_time_ns) != session_date for row in rows)
+        return f"{strangers} rows are of another session" if strangers else None
+
+
+def _digest(rows: Sequence[Trade]) -> TradesDigest:
+    """With a hash of its own, as Athena has."""
+    times = [row.event_time_ns for row in rows]
+    return TradesDigest(
+        rows=len(rows),
+        volume=sum(row.volume or 0 for row in rows),
+        ids_hash=sum(hash(row.event_id) for row in rows) % 2**64,
+        rows_hash=sum(hash(row) for row in rows) % 2**64,
+        min_event_time_ns=min(times, default=None),
+        max_event_time_ns=max(times, default=None),
+    )

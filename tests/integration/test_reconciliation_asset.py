@@ -1,0 +1,177 @@
+"""The reconciliation in Dagster, on AWS services on loopback: it passes for a session that adds up, and names the
+symbols of one that does not."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.lake_layout import raw_key
+from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.session_counts import data_files
+from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.orchestration.lake_assets import lake_definitions
+from stock_pipeline.orchestration.reconciliation import reconcile
+from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades
+from tests.trades import trade
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+SESSION = date(2018, 1, 2)
+SYMBOLS = ("ABC", "XYZ", "ZZZ")
+BATCHES = [
+    [trade(n, symbol=symbol, event_id=f"sim:{symbol}:20180102:X:{n}") for symbol in SYMBOLS for n in range(30)],
+    [trade(n, symbol="ABC", event_id=f"sim:ABC:20180102:X:{n}") for n in range(25, 35)],
+]
+
+
+class Stage:
+    """The stack's lake and table, and the definitions of the code location over them."""
+
+    def __init__(self, stack: LocalStack, resources: Any) -> None:
+        self.definitions = lake_definitions(stack.settings)
+        self.lake: LakeResource = resources.lake
+        self.table: StateTable = resources.state.table
+        self._clients = stack.clients
+        self._name = stack.settings.state_table_name
+
+    def arrive(self, rows: Sequence[Trade], number: int) -> None:
+        """A batch as the processor leaves it: a raw file, and the state merged."""
+        self.put_raw(rows, number)
+        for symbol in {row.symbol for row in rows}:
+            key = SymbolKey(symbol, "sim")
+            held = self.table.read([key]).get(key)
+            base = held.state if held else SymbolState(key, ())
+            merged = base.merged_with([row for row in rows if row.symbol == symbol], self.table.average_windows)
+            self.table.write(merged, held.revision if held else None)
+
+    def put_raw(self, rows: Sequence[Trade], number: int) -> None:
+        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), f"{number:016x}")
+        self.lake.objects.put(key, parquet_bytes(table_of_trades(rows)))
+
+    def forget(self, symbol: str) -> None:
+        self._clients.dynamodb.delete_item(TableName=self._name, Key={"symbol": {"S": symbol}, "feed": {"S": "sim"}})
+
+    def published_key(self) -> str:
+        (key,) = data_files(self.lake.objects, str(self.lake.catalog.published_location(SESSION)))
+        return key
+
+    def check(self) -> tuple[dg.AssetCheckEvaluation, dict[str, Any]]:
+        """Run the asset as Dagster does; the check, and the figures of the session."""
+        result = dg.materialize(
+            [asset for asset in self.definitions.assets or () if isinstance(asset, dg.AssetsDefinition)],
+            selection="reconciliation",
+            partition_key=SESSION.isoformat(),
+            resources=self.definitions.resources,
+        )
+        assert result.success
+        (evaluation,) = result.get_asset_check_evaluations()
+        (event,) = result.asset_materializations_for_node("reconciliation")
+        return evaluation, {name: value.value for name, value in event.metadata.items()}
+
+
+@pytest.fixture
+def stage(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    definitions = lake_definitions(stack.settings)
+    resources: dict[str, Any] = dict(definitions.resources or {})
+    with dg.build_resources(resources) as running:
+        stage = Stage(stack, running)
+        for number, rows in enumerate(BATCHES):
+            stage.arrive(rows, number)
+        stage.lake.compactor().compact(SESSION)
+        yield stage
+
+
+def symbols_of(evaluation: dg.AssetCheckEvaluation) -> Any:
+    return evaluation.metadata["symbols"].value
+
+
+def test_a_session_that_went_through_the_pipeline_agrees_and_its_figures_balance(stage: Stage) -> None:
+    evaluation, figures = stage.check()
+    assert (evaluation.passed, symbols_of(evaluation)) == (True, [])
+    assert figures["delivered"] == 100 == figures["trades_in_raw_files"] + figures["repeats"]
+    assert figures["published"] == figures["trades_in_raw_files"] == 95
+    assert (figures["symbols"], figures["in_realtime_table"], figures["raw_files_collected"]) == (3, 3, False)
+
+
+def test_a_tampered_partition_fails_the_check_and_names_its_symbols(stage: Stage) -> None:
+    key = stage.published_key()
+    rows = pq.read_table(io.BytesIO(stage.lake.objects.get(key)))
+    kept = [n for n, (symbol, sequence) in enumerate(zip(rows["symbol"].to_pylist(), rows["sequence"].to_pylist(),
+                                                         strict=True)) if (symbol, sequence) != ("XYZ", 3)]  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(rows.take(kept), sink)
+    stage.lake.objects.put(key, sink.getvalue())
+    evaluation, _ = stage.check()
+    assert (evaluation.passed, symbols_of(evaluation)) == (False, ["XYZ"])
+    assert "30 trades in raw files, 29 published" in str(evaluation.description)
+
+
+def test_another_price_in_the_partition_is_found_by_the_realtime_table(stage: Stage) -> None:
+    key = stage.published_key()
+    rows = [row for row in BATCHES[0] if row.symbol != "ABC"]
+    changed = [replace(row, price=row.price + 1) if (row.symbol, row.sequence) == ("ZZZ", 29) else row for row in rows]
+    abc = [trade(n, symbol="ABC", event_id=f"sim:ABC:20180102:X:{n}") for n in range(35)]
+    stage.lake.objects.put(key, parquet_bytes(table_of_trades([*abc, *changed])))
+    evaluation, _ = stage.check()
+    assert (evaluation.passed, symbols_of(evaluation)) == (False, ["ZZZ"])
+
+
+def test_a_symbol_that_the_realtime_table_lacks_is_named_unless_its_time_is_over(stage: Stage) -> None:
+    stage.forget("ABC")
+    end_of_session = datetime(2018, 1, 3, 3, tzinfo=UTC)
+    soon = reconcile(stage.lake, stage.table, SESSION, end_of_session)
+    assert [found.key.symbol for found in soon.found] == ["ABC"]
+    assert reconcile(stage.lake, stage.table, SESSION, end_of_session + timedelta(days=30)).agrees
+
+
+def test_a_symbol_that_only_the_realtime_table_has_is_named(stage: Stage) -> None:
+    key = SymbolKey("NEW", "sim")
+    state = SymbolState(key, ()).merged_with([trade(1, symbol="NEW")], stage.table.average_windows)
+    stage.table.write(state, None)
+    evaluation, _ = stage.check()
+    assert (evaluation.passed, symbols_of(evaluation)) == (False, ["NEW"])
+
+
+def test_a_late_file_disagrees_until_it_is_compacted(stage: Stage) -> None:
+    stage.arrive([trade(50, symbol="XYZ", event_id="sim:XYZ:20180102:X:50")], 7)
+    late, _ = stage.check()
+    assert (late.passed, symbols_of(late)) == (False, ["XYZ"])
+    stage.lake.compactor().compact(SESSION)
+    assert stage.check()[0].passed
+
+
+def test_a_file_that_can_not_be_read_fails_the_check_and_is_named(stage: Stage) -> None:
+    stage.lake.objects.put(raw_key(SESSION, "shardId-000000000000", "9", "9", "0" * 16), b"broken")
+    evaluation, figures = stage.check()
+    assert not evaluation.passed
+    assert len(figures["unreadable"]) == 1
+    assert figures["unreadable"][0] in str(evaluation.description)
+
+
+def test_after_garbage_collection_what_is_left_is_compared(stage: Stage) -> None:
+    list(stage.lake.collector(timedelta(0)).collect())
+    evaluation, figures = stage.check()
+    assert (evaluation.passed, figures["raw_files_collected"]) == (True, True)
+
+
+def test_a_session_without_any_trade_agrees(stage: Stage) -> None:
+    done = reconcile(stage.lake, stage.table, date(2018, 1, 3), datetime(2018, 1, 4, tzinfo=UTC))
+    assert (done.agrees, done.books.symbols) == (True, [])
+
+
+def test_the_realtime_resource_reads_what_the_settings_name(stack: LocalStack) -> None:
+    realtime = (lake_definitions(stack.settings).resources or {})["realtime"]
+    assert isinstance(realtime, RealtimeResource)
+    assert tuple(realtime.average_windows) == stack.settings.moving_average_windows
