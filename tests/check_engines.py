@@ -214,7 +214,8 @@ def backfill(engines: Engines, lake: Lake) -> None:
     """Three hundred sessions in one run: Athena writes a hundred partitions in one statement at most."""
     sessions = list(islice(trading_days(date(2019, 1, 1), date(2020, 12, 31)), 300))
     print(f"Build {len(sessions)} sessions at once, {sessions[0]} to {sessions[-1]}")
-    trades = [one for one in sample_trades()[20_000:20_100] if one.conditions in ("", "F")][:3]
+    # from the morning: half days have no prices in the afternoon
+    trades = [one for one in sample_trades()[2_000:2_100] if one.conditions in ("", "F")][:3]
     for number, day in enumerate(sessions):
         rows = [replace(moved(one, SAMPLE_DATE, day), price=one.price + number) for one in trades]
         lake.publish(day, rows, f"{number:016x}")

@@ -40,7 +40,7 @@ class Stage:
     def __init__(self, stack: LocalStack, resources: Any) -> None:
         self.definitions = lake_definitions(stack.settings)
         self.lake: LakeResource = resources.lake
-        self.table: StateTable = resources.state.table
+        self.table: StateTable = resources.realtime.table
         self._clients = stack.clients
         self._name = stack.settings.state_table_name
 
