@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stock_pipeline.cli import main
+from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.trades import trade
@@ -92,3 +93,19 @@ def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
     assert main(["redrive"]) == 0
     assert "keeps the 2 records of shardId-000000000099 no longer" in capsys.readouterr().out
     assert depth(stack) == 1
+
+
+def test_a_reason_and_a_rate_choose_what_goes_and_how_fast(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [encode_trade(trade(number)) for number in range(3)]
+    for line, reason in zip(lines, (Reason.VALUE, Reason.SCHEMA, Reason.VALUE), strict=True):
+        send(stack, rejected(line, reason=reason).decode())
+    assert main(["redrive", "--reason", "value", "--lines-per-second", "500"]) == 0
+    assert "2 messages: 2 published" in capsys.readouterr().out
+    assert sorted(stream_lines(stack)) == sorted([lines[0], lines[2]])
+    assert depth(stack) == 1
+    assert main(["redrive"]) == 0  # what was not chosen waits for nothing
+    assert sorted(stream_lines(stack)) == sorted(lines)
+    with pytest.raises(SystemExit):
+        main(["redrive", "--reason", "mood"])
