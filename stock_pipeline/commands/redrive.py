@@ -24,6 +24,9 @@ def add_to(commands: Commands) -> None:
         metavar="REASON",
         help=f"only lines that were rejected for it: {', '.join(Reason)}",
     )
+    parser.add_argument(
+        "--parked", action="store_true", help="first bring back what was parked: after what made it fail was repaired"
+    )
     parser.add_argument("--limit", type=int, default=500, metavar="N", help="messages at most (default: 500)")
     parser.add_argument("--seconds", type=int, default=300, metavar="N", help="time at most (default: 300)")
     parser.add_argument(
@@ -42,11 +45,17 @@ def run(options: argparse.Namespace) -> int:
     from contextlib import closing
 
     from stock_pipeline.aws.clients import Clients
-    from stock_pipeline.redrive_wiring import wired_redrive
+    from stock_pipeline.aws.object_store import ObjectStore
+    from stock_pipeline.redrive_wiring import dead_letter_queue, wired_redrive
     from stock_pipeline.settings import Settings
+    from stock_pipeline.streaming.parked_messages import unpark
 
     settings = Settings.from_env(os.environ)
     with closing(Clients(settings.aws_region)) as clients:
+        if options.parked and not options.dry_run:
+            lake = ObjectStore(clients.s3, settings.bucket_name)
+            back = unpark(lake, dead_letter_queue(clients, settings), options.limit, options.reason)
+            print(f"{back} parked messages are in the queue again")
         redrive = wired_redrive(clients, settings, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
         report = redrive.run(options.limit, deadline_ns, dry_run=options.dry_run, reason=options.reason)

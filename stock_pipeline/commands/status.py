@@ -64,6 +64,8 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from contextlib import closing
 
+    from botocore.exceptions import EndpointConnectionError
+
     from stock_pipeline.aws.clients import Clients
     from stock_pipeline.commands.environment import take_over
     from stock_pipeline.local.stack import loopback_environment
@@ -76,7 +78,10 @@ def run(options: argparse.Namespace) -> int:
     take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
     settings = Settings.from_env(os.environ)
     with closing(Clients(settings.aws_region)) as clients:
-        status = read_status(clients, settings, datetime.now(UTC))
+        try:
+            status = read_status(clients, settings, datetime.now(UTC))
+        except EndpointConnectionError as error:
+            raise SettingsError(f"{error}; if stock-pipeline up was killed, start it again") from error
     print("\n".join(screen(options.env, status)))
     return 1 if status.stale else 0
 

@@ -2,12 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
+from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
+from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.redrive_wiring import dead_letter_queue
+from stock_pipeline.streaming.parked_messages import unpark
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.trades import trade
 from tests.unit.test_redrive import rejected
@@ -92,3 +96,66 @@ def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
     assert main(["redrive"]) == 0
     assert "keeps the 2 records of shardId-000000000099 no longer" in capsys.readouterr().out
     assert depth(stack) == 1
+
+
+def test_a_reason_and_a_rate_choose_what_goes_and_how_fast(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [encode_trade(trade(number)) for number in range(3)]
+    for line, reason in zip(lines, (Reason.VALUE, Reason.SCHEMA, Reason.VALUE), strict=True):
+        send(stack, rejected(line, reason=reason).decode())
+    assert main(["redrive", "--reason", "value", "--lines-per-second", "500"]) == 0
+    assert "2 messages: 2 published" in capsys.readouterr().out
+    assert sorted(stream_lines(stack)) == sorted([lines[0], lines[2]])
+    assert depth(stack) == 1
+    assert main(["redrive"]) == 0  # what was not chosen waits for nothing
+    assert sorted(stream_lines(stack)) == sorted(lines)
+    with pytest.raises(SystemExit):
+        main(["redrive", "--reason", "mood"])
+
+
+def parked(stack: LocalStack) -> list[str]:
+    bucket = stack.settings.bucket_name
+    listed = stack.clients.s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/parked/").get("Contents", [])
+    return [entry["Key"] for entry in listed]
+
+
+def park(stack: LocalStack, body: str, name: str) -> None:
+    history = {"message_id": name, "body": body, "tries": 5, "why": "the line is still no trade, 5 times"}
+    stack.clients.s3.put_object(
+        Bucket=stack.settings.bucket_name, Key=f"quarantine/parked/{name}.json", Body=json.dumps(history).encode()
+    )
+
+
+def test_what_was_parked_comes_back_after_a_repair_with_all_its_tries(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = encode_trade(trade(1))
+    park(stack, rejected(line, reason=Reason.SCHEMA).decode(), "repaired")
+    park(stack, rejected(b"not json", reason=Reason.NOT_JSON).decode(), "other")
+    park(stack, "what is this", "unknown")
+    assert main(["redrive", "--parked", "--dry-run"]) == 0
+    assert len(parked(stack)) == 3
+    assert main(["redrive", "--parked", "--reason", "schema"]) == 0
+    assert "1 parked messages are in the queue again" in capsys.readouterr().out
+    assert stream_lines(stack) == [line]
+    assert len(parked(stack)) == 2
+    assert main(["redrive", "--parked"]) == 0
+    assert "2 messages: 1 left, 1 parked" in capsys.readouterr().out
+    assert len(parked(stack)) == 1  # again, at once: nobody understands it
+
+
+def test_a_crash_between_queue_and_bucket_leaves_the_message_in_both(stack: LocalStack) -> None:
+    class Dies(ObjectStore):
+        def delete(self, keys: Iterable[str]) -> None:
+            raise KeyboardInterrupt
+
+    line = encode_trade(trade(1))
+    park(stack, rejected(line).decode(), "repaired")
+    store = Dies(stack.clients.s3, stack.settings.bucket_name)
+    with pytest.raises(KeyboardInterrupt):
+        unpark(store, dead_letter_queue(stack.clients, stack.settings), 10)
+    assert (depth(stack), len(parked(stack))) == (1, 1)
+    assert main(["redrive", "--parked"]) == 0
+    assert set(stream_lines(stack)) == {line}
+    assert (depth(stack), parked(stack)) == (0, [])

@@ -1,7 +1,11 @@
 """One screen that says how the pipeline is doing, from services on loopback."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
 from stock_pipeline.commands.status import Status, read_status, screen
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.local.dagster_dev import free_port
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack
@@ -84,8 +89,26 @@ def test_stale_is_judged_on_the_exchanges_calendar(environment: LocalStack) -> N
 
 
 def test_the_command_ends_with_an_error_if_something_is_stale(
-    environment: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    environment: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     assert main(["status"]) == 1
     assert "trades: session" in capsys.readouterr().out
+
+
+def test_what_a_killed_stack_left_is_told_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / ".stock-pipeline" / "deployed" / "local.json"
+    file.parent.mkdir(parents=True)
+    nobody = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port(0)}",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/queue",
+    }
+    file.write_text(json.dumps(nobody))
+    command = [str(Path(sys.executable).with_name("stock-pipeline")), "status"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("stock-pipeline: Could not connect")
+    assert "start it again" in done.stderr
+    assert done.stderr.count("\n") == 1
