@@ -52,7 +52,7 @@ class Check:
         )
 
     def compactor(self, by_athena: bool) -> Compactor:
-        unloader = AthenaUnloader(self.athena, self.catalog) if by_athena else None
+        unloader = AthenaUnloader(self.athena, self.catalog, lambda: datetime.now(UTC)) if by_athena else None
         return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), unloader=unloader)
 
     def arrive(self, rows: Sequence[Trade], belongs: bool = True) -> str:

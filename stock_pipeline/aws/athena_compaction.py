@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
 from stock_pipeline.aws.athena_ddl import PRECEDENCE
-from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.session import session_bounds_ns
@@ -27,6 +28,8 @@ MOST_SQL_BYTES = 262_144
 """Athena's limit of a statement (Athena User Guide, "Service Quotas")."""
 
 BASE, RAW, WRITTEN = "base", "raw", "written"
+
+_FORGOTTEN = timedelta(days=1)
 
 _KEY_END = "-0123456789abcdef.parquet"
 _HASH_AT = len("0123456789abcdef.parquet")
@@ -42,6 +45,7 @@ _NOT_HASHED = ("event_time", "ingest_time", "session_date")
 class AthenaUnloader:
     athena: Athena
     catalog: GlueCatalog
+    now: Callable[[], datetime]
 
     def new_attempt(self) -> str:
         return uuid.uuid4().hex
@@ -72,7 +76,8 @@ class AthenaUnloader:
     @contextmanager
     def _scratch(self, order: UnloadOrder) -> Iterator[str]:
         """A table over base, raw files and what is written, in a place of its own."""
-        name = f"compaction_{order.target.version}"
+        self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
+        name = f"{SCRATCH_PREFIX}{order.target.version}"
         places = {RAW: raw_partition_prefix(order.session_date), WRITTEN: order.target.prefix}
         if order.base is not None:
             places[BASE] = order.base.prefix
@@ -89,9 +94,12 @@ class AthenaUnloader:
         return [self._uri(file.key) for file in files]
 
 
-def athena_unloader(client: Any, workgroup: str, catalog: GlueCatalog, wait: Callable[[float], None]) -> AthenaUnloader:
+def athena_unloader(
+    client: Any, workgroup: str, catalog: GlueCatalog, wait: Callable[[float], None], now: Callable[[], datetime]
+) -> AthenaUnloader:
     output = f"s3://{catalog.bucket}/{RESULTS_PREFIX}"
-    return AthenaUnloader(Athena(client, workgroup, catalog.database, wait, output, polls=LONGEST_POLLS), catalog)
+    athena = Athena(client, workgroup, catalog.database, wait, output, polls=LONGEST_POLLS)
+    return AthenaUnloader(athena, catalog, now)
 
 
 def checked(sql: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RAW_TABLE = "raw_trades"
 CURATED_TABLE = "trades"
 REJECTED_TABLE = "rejected_records"
+
+SCRATCH_PREFIX = "compaction_"
 
 _PARTITIONS_A_CALL = 100
 
@@ -145,6 +147,20 @@ class GlueCatalog:
                 {"Values": [place], "StorageDescriptor": _storage(prefix, COLUMNS)} for place, prefix in places.items()
             ],
         )
+
+    def drop_scratch_before(self, created: datetime) -> None:
+        """Drop what runs that died have left; Athena ends a query after half an hour."""
+        pages = self.client.get_paginator("get_tables").paginate(
+            DatabaseName=self.database, Expression=f"{SCRATCH_PREFIX}.*"
+        )
+        old = [
+            table["Name"]
+            for page in pages
+            for table in page["TableList"]
+            if table["Name"].startswith(SCRATCH_PREFIX) and table["CreateTime"] < created
+        ]
+        for name in old:
+            self.drop_scratch(name)
 
     def drop_scratch(self, name: str) -> None:
         self._ignoring("EntityNotFoundException", self.client.delete_table, DatabaseName=self.database, Name=name)

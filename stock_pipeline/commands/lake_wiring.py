@@ -35,7 +35,7 @@ def lake_of_environment() -> Iterator[LakeParts]:
         catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
         unloader = None
         if settings.dbt_target == "athena":
-            unloader = athena_unloader(clients.athena, settings.athena_workgroup, catalog, time.sleep)
+            unloader = athena_unloader(clients.athena, settings.athena_workgroup, catalog, time.sleep, now)
         unload_bytes = settings.athena_compaction_megabytes * 10**6
         yield LakeParts(ObjectStore(clients.s3, settings.bucket_name), catalog, unloader, unload_bytes)
 

@@ -44,15 +44,15 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         cast(Clients, self._clients).close()
 
     def compactor(self) -> Compactor:
-        compactor = Compactor(self.objects, self.catalog, now=lambda: datetime.now(UTC))
+        compactor = Compactor(self.objects, self.catalog, now=_now)
         if self.athena_workgroup is None:
             return compactor
         client = cast(Clients, self._clients).athena
-        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep)
+        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep, _now)
         return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
 
     def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
-        return Collector(self.objects, self.catalog, now=lambda: datetime.now(UTC), grace=grace)
+        return Collector(self.objects, self.catalog, now=_now, grace=grace)
 
     @property
     def objects(self) -> ObjectStore:
@@ -114,3 +114,7 @@ class RealtimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return StateTable(
             cast(Clients, self._clients).dynamodb, self.table_name, tuple(self.average_windows), self.time_to_live_days
         )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, F
 from tests.fakes.stores import FakeObjectStore
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
 from tests.fakes.unloader import FakeUnloader
-from tests.lake import SESSION, Lake, standing_trades
+from tests.lake import EVENING, SESSION, Lake, standing_trades
 from tests.strategies import trades
 from tests.trades import trade
 
@@ -191,6 +191,9 @@ class Glue:
     def drop_scratch(self, name: str) -> None:
         self.tables.remove(name)
 
+    def drop_scratch_before(self, created: datetime) -> None:
+        assert created == EVENING - timedelta(days=1)
+
 
 class Sql:
     def __init__(self, outcome: Answer | PermanentError) -> None:
@@ -213,7 +216,7 @@ def order_of(count: int) -> UnloadOrder:
 
 def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[InputFile, str]]:
     glue = Glue()
-    unloader = AthenaUnloader(Sql(outcome), glue)  # type: ignore[arg-type]
+    unloader = AthenaUnloader(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
     try:
         return glue, unloader.unreadable(order_of(count))
     finally:
@@ -240,7 +243,7 @@ def test_twenty_thousand_files_fit_into_a_statement_and_thirty_thousand_are_refu
 
 def test_a_key_that_is_no_raw_files_is_named() -> None:
     order = replace(order_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
-    unloader = AthenaUnloader(Sql(Answer((), [], 0)), Glue())  # type: ignore[arg-type]
+    unloader = AthenaUnloader(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match=r"mine\.parquet"):
         unloader.unreadable(order)
 
@@ -259,5 +262,10 @@ def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> 
         ("raw",): "s3://scratch-test/raw/",
         ("written",): "s3://scratch-test/v/",
     }
-    catalog.drop_scratch("compaction_1")
+    catalog.drop_scratch_before(datetime.now(UTC) - timedelta(hours=1))
+    names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
+    assert sorted(names) == ["compaction_1", "raw_trades", "rejected_records", "trades"]
+    catalog.drop_scratch_before(datetime.now(UTC) + timedelta(hours=1))  # a day later
+    names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
+    assert sorted(names) == ["raw_trades", "rejected_records", "trades"]
     catalog.drop_scratch("compaction_1")
