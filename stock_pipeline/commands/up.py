@@ -118,14 +118,16 @@ def _threads(poller: "EventSourcePoller", feed: "LiveFeed") -> Iterator[threadin
             stop.set()
 
     threads = [threading.Thread(target=run_until_stopped, args=(part,)) for part in (poller, feed)]
-    for thread in threads:
-        thread.start()
     try:
+        # inside: Ctrl-C may come while they start, and a thread that nobody stops keeps the process alive
+        for thread in threads:
+            thread.start()
         yield stop
     finally:
         stop.set()
         for thread in threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
 
 
 @contextmanager
