@@ -6,17 +6,17 @@ budget grows with it.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
 
 PROJECT = Path(__file__).parents[2]
 BUDGET_SECONDS = 0.350
 BOTO3_SECONDS = 0.200
 """CPU time of importing boto3 on a machine that is not busy."""
 
-ROUNDS = 5
+ROUNDS = 10
 
 NEVER_IN_A_LAMBDA = ("polars", "pandas", "dagster", "duckdb", "moto", "rich", "pytest")
 
@@ -56,25 +56,30 @@ print(json.dumps([after_import, after_batch]))
 """
 
 
-def run(program: str, *arguments: str) -> str:
+def run(program: str, *arguments: str, bytecode: Path | None = None) -> str:
+    """bytecode: a folder where the process finds compiled modules, and leaves those that it had to compile."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if bytecode:
+        environ["PYTHONPYCACHEPREFIX"] = str(bytecode)
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program, *arguments],
+        cwd=PROJECT,
+        env=environ if bytecode else None,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def cpu_seconds(statement: str) -> tuple[float, float]:
-    """CPU time of importing boto3, and of the statement after it."""
-    boto3, after = json.loads(run(CPU_OF_IMPORT.format(statement=statement)))
-    return boto3, after
-
-
-def test_importing_the_processor_stays_within_its_budget() -> None:
-    cpu_seconds(IMPORT_HANDLER)  # writes the bytecode that a deployed package brings
-    rounds = [(cpu_seconds(IMPORT_HANDLER), cpu_seconds("pass")[1]) for _ in range(ROUNDS)]
-    beyond_python = [(handler - python) / max(1.0, boto3 / BOTO3_SECONDS) for (boto3, handler), python in rounds]
-    assert median(beyond_python) <= BUDGET_SECONDS, rounds
+def test_importing_the_processor_stays_within_its_budget(tmp_path: Path) -> None:
+    program = CPU_OF_IMPORT.format(statement=IMPORT_HANDLER)
+    run(program, bytecode=tmp_path)  # leaves the bytecode that a deployed package brings
+    rounds = [json.loads(run(program, bytecode=tmp_path)) for _ in range(ROUNDS)]
+    # the least of each: other work on the machine only ever adds to a CPU time
+    boto3, handler = (min(times) for times in zip(*rounds, strict=True))
+    assert handler / max(1.0, boto3 / BOTO3_SECONDS) <= BUDGET_SECONDS, rounds
 
 
 def test_nothing_heavy_is_loaded_by_the_import_or_by_a_batch() -> None:
