@@ -122,13 +122,13 @@ module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
 
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	    --no-header --no-annotate \
 	    --extra local --extra stream --extra deploy --extra bench --extra dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.lock \
+	    --no-header --no-annotate --constraint requirements.lock \
 	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt
 	@for file in lambdas/requirements-*.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	    --generate-hashes --no-header --no-annotate \
 	    --constraint requirements.lock $$file -o $${file%.in}.txt || exit 1; done
 
 lambdas: $(STAMP) ## Build the Lambda packages: one zip a function, for python3.13 on arm64
