@@ -190,7 +190,7 @@ module "redrive" {
     {
       sid       = "ReadWhatWasKept"
       actions   = ["s3:GetObject"]
-      resources = [for prefix in ["failed", "aws/lambda", "quarantine"] : "${local.arn.bucket}/${prefix}/*"]
+      resources = [for prefix in ["failed", "aws/lambda", "quarantine", "redrive"] : "${local.arn.bucket}/${prefix}/*"]
     },
     {
       sid       = "ListBucket"

@@ -31,7 +31,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),
-        dg.Definitions(jobs=[session_job]),
+        # steps follow each other, and a process for each would load all of this again: seconds a step
+        dg.Definitions(jobs=[session_job], executor=dg.in_process_executor),
     )
 
 

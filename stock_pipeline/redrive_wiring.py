@@ -18,6 +18,7 @@ from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.line_rate import LineRate
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.redrive import Redrive, StayInQueue
+from stock_pipeline.streaming.redrive_ledger import RedriveLedger
 
 DEFAULT_LIMIT = 500
 DEFAULT_LINES_PER_SECOND = 1_000
@@ -33,10 +34,12 @@ def wired_redrive(
     clients: Clients, settings: Settings, run_id: str, lines_per_second: int = DEFAULT_LINES_PER_SECOND
 ) -> Redrive:
     """run_id: names the run in the ledger."""
+    lake = ObjectStore(clients.s3, settings.bucket_name)
     return Redrive(
         queue=SqsRedriveQueue(dead_letter_queue(clients, settings)),
-        objects=BucketObjects(ObjectStore(clients.s3, settings.bucket_name)),
+        objects=BucketObjects(lake),
         history=StreamHistory(clients.kinesis),
+        ledger=RedriveLedger(lake),
         publisher=Publisher(
             stream=KinesisStream(clients.kinesis, settings.stream_name),
             leftovers=StayInQueue(),

@@ -26,11 +26,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     telemetry = Telemetry("redrive", settings.environment, print, time.time_ns)
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
     rate = int(event.get("lines_per_second", DEFAULT_LINES_PER_SECOND))
+    dry_run = bool(event.get("dry_run", False))
     report = wired_redrive(clients(), settings, context.aws_request_id, rate).run(
         int(event.get("limit", DEFAULT_LIMIT)),
         deadline_ns,
-        dry_run=bool(event.get("dry_run", False)),
+        dry_run=dry_run,
         reason=Reason(event["reason"]) if event.get("reason") else None,
     )
-    telemetry.redriven(report, context.aws_request_id)
+    if not dry_run:
+        telemetry.redriven(report, context.aws_request_id)
     return dict(report.counts)

@@ -32,10 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.answer_format import formatted
     from stock_pipeline.settings import Settings
 
-    settings = Settings.from_env(os.environ)
-    answer = (
-        _ask_athena(settings, options.sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, options.sql)
-    )
+    answer = ask(Settings.from_env(os.environ), options.sql)
     content = formatted(answer, options.format)
     if options.output is not None:
         options.output.write_bytes(content)
@@ -44,6 +41,11 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
     _report(answer)
     return 0
+
+
+def ask(settings: "Settings", sql: str) -> "Answer":
+    """The statement's rows from the engine that DBT_TARGET names."""
+    return _ask_athena(settings, sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, sql)
 
 
 def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":

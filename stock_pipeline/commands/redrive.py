@@ -13,8 +13,9 @@ def add_to(commands: Commands) -> None:
         help="put what landed in the dead-letter queue into the stream again",
         description="Reads messages of the dead-letter queue, checks their lines again, and puts those that are trades "
         "into the stream under their original event ids. A message is deleted only after the stream has confirmed its "
-        "lines, or after it was parked under quarantine/parked/ because five tries changed nothing; the queue counts "
-        "every look as a try. Settings: DEAD_LETTER_QUEUE_URL, STREAM_NAME, BUCKET_NAME.",
+        "lines, or after it was parked under quarantine/parked/ because five tries changed nothing. One whose records "
+        "the stream keeps no longer stays, however often it was tried. Settings: DEAD_LETTER_QUEUE_URL, STREAM_NAME, "
+        "BUCKET_NAME.",
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     parser.add_argument(
@@ -26,6 +27,11 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--parked", action="store_true", help="first bring back what was parked: after what made it fail was repaired"
+    )
+    parser.add_argument(
+        "--park-expired",
+        action="store_true",
+        help="park messages whose records the stream keeps no longer: after their trades came from the price API again",
     )
     parser.add_argument("--limit", type=int, default=500, metavar="N", help="messages at most (default: 500)")
     parser.add_argument("--seconds", type=int, default=300, metavar="N", help="time at most (default: 300)")
@@ -58,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{back} parked messages are in the queue again")
         redrive = wired_redrive(clients, settings, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
-        report = redrive.run(options.limit, deadline_ns, dry_run=options.dry_run, reason=options.reason)
+        report = redrive.run(options.limit, deadline_ns, options.dry_run, options.reason, options.park_expired)
     for outcome in report.outcomes:
         print(f"{outcome.action:<10} {outcome.lines:>6} lines  {outcome.message_id}  {outcome.why}")
     counts = ", ".join(f"{count} {action}" for action, count in sorted(report.counts.items()))

@@ -103,7 +103,11 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
     expected = expected_session(now)
     head = PartitionHeads(lake).read(expected).head
     lag = judge_stream(newest_ns, now)
-    judged = {"trades": judge_session(expected, head.settled_at if head.version else None), "realtime_state": lag}
+    judged = {
+        "trades": judge_session(expected, head.settled_at if head.version else None),
+        "daily_bars": _judge_bars(settings, expected),
+        "realtime_state": lag,
+    }
     return Status(
         lag=lag,
         newest=datetime.fromtimestamp(newest_ns / 1e9, UTC) if newest_ns is not None else None,
@@ -115,6 +119,22 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
         backlog=tuple(_backlog(lake, catalog)),
         stale={name: finding.why for name, finding in judged.items() if not finding.fresh},
     )
+
+
+def _judge_bars(settings: "Settings", expected: date) -> "Finding":
+    from stock_pipeline.commands.query import ask
+    from stock_pipeline.domain.freshness import Finding, judge_bars
+    from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
+
+    day = f"year = {expected.year} AND month = {expected.month} AND day = {expected.day}"
+    try:
+        ((bars,),) = ask(settings, f"SELECT count(*) FROM daily_bars WHERE {day}").rows
+    except (InputFileError, PermanentError) as error:
+        return Finding(False, str(error).partition("\n")[0])
+    except RetryableError:
+        # dbt has the file: they are being built
+        return Finding(True, "")
+    return judge_bars(expected, int(bars))
 
 
 def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], int]:

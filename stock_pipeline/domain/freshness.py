@@ -52,6 +52,13 @@ def judge_session(session_date: date, made_at: datetime | None) -> Finding:
     return Finding(True, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC")
 
 
+def judge_bars(session_date: date, bars: int) -> Finding:
+    """Whether a session that was due has bars. For those who can't know when they were made."""
+    if bars == 0:
+        return Finding(False, f"bars of {session_date} were due by {PUBLICATION_DEADLINE:%H:%M} and are not there")
+    return Finding(True, f"session {session_date} has {bars} bars")
+
+
 def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
     """The newest of these times that can be right."""
     latest_ns = now_ns + CLOCK_SKEW_SECONDS * NANOSECONDS

@@ -108,9 +108,9 @@ def parked_key(message_id: str) -> str:
     return f"{PARKED_PREFIX}{message_id}.json"
 
 
-def ledger_key(day: date, run_id: str, message_id: str) -> str:
-    """What redrive did with one message, by day and run."""
-    return f"{LEDGER_PREFIX}{day.isoformat()}/{run_id}/{message_id}.json"
+def ledger_key(message_id: str) -> str:
+    """What redrive did with one message, try by try."""
+    return f"{LEDGER_PREFIX}{message_id}.json"
 
 
 def checkpoint_key(provider: str, feed: str) -> str:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MAX_TRIES = 5
-"""After so many deliveries of a message that could not be redriven it is parked with its history."""
+"""After so many tries of a message that could not be redriven it is parked with its history."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """One received message. `tries` counts this delivery too."""
+    """One received message. `deliveries` counts this one, and every look that was no try."""
 
     message_id: str
     body: str
-    tries: int
+    deliveries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +78,33 @@ class Leave:
     why: str
 
 
-Action = Publish | Park | Leave
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Leave the message in the queue however often it was tried: its lines are gone, and only it says which they were.
+
+    Somebody has to get them from the price API again, and then parks it.
+    """
+
+    why: str
+
+
+Action = Publish | Park | Leave | Expired
 
 
 def plan(
-    message: QueueMessage, found: Sequence[bytes] | Unredrivable | Leave, is_trade: Callable[[bytes], bool]
+    tries: int, found: Sequence[bytes] | Unredrivable | Leave | Expired, is_trade: Callable[[bytes], bool]
 ) -> Action:
     """What to do with a message whose lines were looked for.
 
-    found: its lines; or why there are none and never will be; or why they could not be fetched this time.
+    tries: of this message, this one counted. found: its lines; or why there are none and never will be; or why they
+    could not be fetched this time.
     """
     if isinstance(found, Unredrivable):
         return Park(found.why)
+    if isinstance(found, Expired):
+        return found
     if isinstance(found, Leave):
-        return Park(f"{found.why}, {message.tries} times") if message.tries >= MAX_TRIES else found
+        return Park(f"{found.why}, {tries} times") if tries >= MAX_TRIES else found
     good = tuple(line for line in found if is_trade(line))
     bad = tuple(line for line in found if not is_trade(line))
     if good:
@@ -100,4 +113,4 @@ def plan(
         # a batch of broken lines: each gets its own message, with its own reason
         return Publish((), bad)
     why = "the line is still no trade"
-    return Park(f"{why}, {message.tries} times") if message.tries >= MAX_TRIES else Leave(why)
+    return Park(f"{why}, {tries} times") if tries >= MAX_TRIES else Leave(why)

@@ -8,16 +8,23 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stock_pipeline.aws.athena import Answer
-from stock_pipeline.errors import InputFileError, PermanentError
+from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
 from stock_pipeline.local.duckdb_catalog import connect_lake
 from stock_pipeline.settings import Settings
 
 
 def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:
-    """The statement's rows. Without the lake the tables that dbt built still answer, and `note` is told why."""
+    """The statement's rows. Without the lake the tables that dbt built still answer, and `note` is told why.
+
+    `RetryableError` while another process has the file.
+    """
     if not Path(settings.duckdb_path).is_file():
         raise InputFileError(f"{settings.duckdb_path} does not exist: build the models first, or set DUCKDB_PATH")
-    with duckdb.connect(settings.duckdb_path) as connection:
+    try:
+        opened = duckdb.connect(settings.duckdb_path)
+    except duckdb.IOException:
+        raise RetryableError(f"{settings.duckdb_path} is in use, by dbt for one; try again in a minute") from None
+    with opened as connection:
         try:
             session = boto3.Session(region_name=settings.aws_region)
             connect_lake(connection, session, settings.bucket_name, settings.database_name)

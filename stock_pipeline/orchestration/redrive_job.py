@@ -16,6 +16,7 @@ from stock_pipeline.orchestration.switches import schedule_status, sensor_status
 from stock_pipeline.redrive_wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.redrive import RedriveReport
+from stock_pipeline.streaming.telemetry import Telemetry
 
 REDRIVE_JOB = "redrive"
 
@@ -60,6 +61,9 @@ def redrive_job() -> dg.JobDefinition:
         run = redrive.redrive(context.run_id, config.lines_per_second)
         reason = Reason(config.reason) if config.reason else None
         report = run.run(config.limit, time.time_ns() + config.seconds * 10**9, config.dry_run, reason)
+        if not config.dry_run:
+            # what the alarms look at, whoever redrives: a run's output is a log of CloudWatch's
+            Telemetry("redrive", redrive.environment, print, time.time_ns).redriven(report, context.run_id)
         for outcome in report.outcomes:
             if outcome.action != "published":
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)
@@ -77,7 +81,9 @@ def redrive_metadata(report: RedriveReport) -> dict[str, dg.MetadataValue]:
     counts = report.counts
     return {
         "messages": dg.MetadataValue.int(len(report.outcomes)),
-        **{action: dg.MetadataValue.int(counts.get(action, 0)) for action in ("published", "parked", "left")},
+        **{
+            action: dg.MetadataValue.int(counts.get(action, 0)) for action in ("published", "parked", "left", "expired")
+        },
         "lines": dg.MetadataValue.int(sum(outcome.lines for outcome in report.outcomes)),
         "rejected_again": dg.MetadataValue.int(sum(outcome.rejected for outcome in report.outcomes)),
         "outcomes": dg.MetadataValue.json([asdict(outcome) for outcome in report.outcomes[:_SHOWN_MESSAGES]]),

@@ -76,6 +76,10 @@ class RedriveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         cast(Clients, self._clients).close()
 
+    @property
+    def environment(self) -> str:
+        return self._settings.environment
+
     def has_queue(self) -> bool:
         return self._settings.dead_letter_queue_url is not None
 

@@ -2,19 +2,21 @@
 
 A bounded batch is read; for each message its lines are fetched, `domain.redrive_plan` decides, and the action is
 carried out in an order that a crash can't turn into a loss: publish, confirm, write the ledger, delete. A message that
-is redriven twice publishes the same event ids twice, which counts once.
+is redriven twice publishes the same event ids twice, which counts once. One whose lines are gone from everywhere else
+is never deleted unasked.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from stock_pipeline.domain.lake_layout import ledger_key, parked_key
+from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
     Action,
+    Expired,
     Inline,
     Leave,
     Origin,
@@ -31,6 +33,7 @@ from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.dead_letter_forms import lines_of_object, origin_of, reason_of
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
+from stock_pipeline.streaming.redrive_ledger import RedriveLedger, Try
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
 
@@ -87,7 +90,7 @@ class StayInQueue:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message. `lines` were published and confirmed."""
+    """What became of one message. `tries` counts this one, `lines` were published and confirmed."""
 
     message_id: str
     tries: int
@@ -115,16 +118,25 @@ class Redrive:
     queue: Queue
     objects: Objects
     history: StreamHistory
+    ledger: RedriveLedger
     publisher: Publisher
     buckets: int
     run_id: str
     now: Callable[[], datetime]
     rate: Rate = field(default_factory=Unlimited)
 
-    def run(self, limit: int, deadline_ns: int, dry_run: bool = False, reason: Reason | None = None) -> RedriveReport:
+    def run(
+        self,
+        limit: int,
+        deadline_ns: int,
+        dry_run: bool = False,
+        reason: Reason | None = None,
+        park_expired: bool = False,
+    ) -> RedriveReport:
         """Redrive up to `limit` messages before the deadline (nanoseconds, the publisher's clock).
 
-        dry_run: decide only; every message stays as it was. reason: only lines that were rejected for it.
+        dry_run: decide only; every message stays as it was. reason: only lines that were rejected for it. park_expired:
+        take messages out of the queue whose lines are gone, because somebody got them elsewhere.
         """
         outcomes: list[Outcome] = []
         untouched: list[Received] = []
@@ -136,22 +148,28 @@ class Redrive:
                 if reason is not None and reason_of(received.message.body) != reason:
                     untouched.append(received)
                     continue
-                action = self._plan(received.message)
-                outcome = self._describe(received.message, action)
+                earlier = self._earlier(received.message)
+                action = self._plan(received.message, len(earlier) + 1, park_expired)
+                outcome = self._describe(received.message, len(earlier) + 1, action)
                 if dry_run:
                     untouched.append(received)
                 else:
-                    outcome = self._carry_out(received, action, outcome, deadline_ns)
+                    outcome = self._carry_out(received, earlier, action, outcome, deadline_ns)
                 outcomes.append(outcome)
         # not before the end, or this run would receive them again
         for received in untouched:
             received.put_back()
         return RedriveReport(tuple(outcomes))
 
-    def _plan(self, message: QueueMessage) -> Action:
-        return plan(message, self._fetch(origin_of(message.body)), _is_trade)
+    def _earlier(self, message: QueueMessage) -> tuple[Try, ...]:
+        """Tries of this message before this run. One that was never delivered before has none."""
+        return self.ledger.tries(message.message_id) if message.deliveries > 1 else ()
 
-    def _fetch(self, origin: Origin) -> Sequence[bytes] | Unredrivable | Leave:
+    def _plan(self, message: QueueMessage, tries: int, park_expired: bool) -> Action:
+        action = plan(tries, self._fetch(origin_of(message.body)), _is_trade)
+        return Park(action.why) if isinstance(action, Expired) and park_expired else action
+
+    def _fetch(self, origin: Origin) -> Sequence[bytes] | Unredrivable | Leave | Expired:
         if isinstance(origin, Unredrivable):
             return origin
         if isinstance(origin, Inline):
@@ -160,7 +178,7 @@ class Redrive:
             return self._fetch_object(origin)
         payloads = self.history.read(origin)
         if payloads is None:
-            return Leave(f"the stream keeps the {origin.records} records of {origin.shard_id} no longer")
+            return Expired(f"the stream keeps the {origin.records} records of {origin.shard_id} no longer")
         return [line for payload in payloads for line in payload.removesuffix(b"\n").split(b"\n")]
 
     def _fetch_object(self, place: StoredObject) -> Sequence[bytes] | Unredrivable | Leave:
@@ -172,20 +190,28 @@ class Redrive:
         except (ValueError, KeyError, TypeError) as error:
             return Unredrivable(f"s3://{place.bucket}/{place.key} can't be understood: {error}")
 
-    def _carry_out(self, received: Received, action: Action, outcome: Outcome, deadline_ns: int) -> Outcome:
-        if isinstance(action, Leave):
+    def _carry_out(
+        self, received: Received, earlier: Sequence[Try], action: Action, outcome: Outcome, deadline_ns: int
+    ) -> Outcome:
+        tries = (*earlier, self._try(outcome))
+        if isinstance(action, Leave | Expired):
+            # an expired message is looked at for as long as it is there: once is enough to know
+            if isinstance(action, Leave) or not any(one.action == outcome.action for one in earlier):
+                self.ledger.write(outcome.message_id, tries)
             received.release()
             return outcome
         if isinstance(action, Publish):
+            # neither is a try: both say nothing about the message
             if not self.rate.turn(len(action.lines), deadline_ns):
                 received.put_back()
-                return Outcome(outcome.message_id, outcome.tries, "left", "the rate left no time for it", 0, 0)
+                return replace(outcome, action="left", why="the rate left no time for it", lines=0, rejected=0)
             if not self._publish(received.message, action, deadline_ns):
                 received.release()
-                return Outcome(outcome.message_id, outcome.tries, "left", "the stream refused its lines", 0, 0)
+                return replace(outcome, action="left", why="the stream refused its lines", lines=0, rejected=0)
         else:
-            self._park(received.message, action)
-        self._write_ledger(received.message, outcome)
+            parked = {**asdict(received.message), "why": action.why, "tries": [asdict(one) for one in tries]}
+            self.objects.put(parked_key(outcome.message_id), json.dumps(parked).encode())
+        self.ledger.write(outcome.message_id, tries)
         received.delete()
         return outcome
 
@@ -206,19 +232,14 @@ class Redrive:
             reason, detail = Reason(error.reason), error.detail
         return Rejection(reason, detail, line, "redrive", message.message_id, number, "", self.now().timestamp())
 
-    def _park(self, message: QueueMessage, action: Park) -> None:
-        history = {**asdict(message), "why": action.why, "run_id": self.run_id, "at": self.now().isoformat()}
-        self.objects.put(parked_key(message.message_id), json.dumps(history).encode())
+    def _try(self, outcome: Outcome) -> Try:
+        return Try(self.now().isoformat(), self.run_id, outcome.action, outcome.why, outcome.lines, outcome.rejected)
 
-    def _write_ledger(self, message: QueueMessage, outcome: Outcome) -> None:
-        entry = {**asdict(outcome), "run_id": self.run_id, "at": self.now().isoformat()}
-        self.objects.put(ledger_key(self.now().date(), self.run_id, message.message_id), json.dumps(entry).encode())
-
-    def _describe(self, message: QueueMessage, action: Action) -> Outcome:
+    def _describe(self, message: QueueMessage, tries: int, action: Action) -> Outcome:
         if isinstance(action, Publish):
-            return Outcome(message.message_id, message.tries, "published", "", len(action.lines), len(action.rejected))
-        name = "parked" if isinstance(action, Park) else "left"
-        return Outcome(message.message_id, message.tries, name, action.why, 0, 0)
+            return Outcome(message.message_id, tries, "published", "", len(action.lines), len(action.rejected))
+        name = "parked" if isinstance(action, Park) else "expired" if isinstance(action, Expired) else "left"
+        return Outcome(message.message_id, tries, name, action.why, 0, 0)
 
 
 def _is_trade(line: bytes) -> bool:

@@ -46,7 +46,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("UnreadablePayloads", "Count", None, "Pieces of the provider's answers that were no trades."),
     Metric("ProviderRequests", "Count", None, "Calls to the price API."),
     Metric("ProviderErrors", "Count", "Kind", "Failed calls to the price API, by kind of error."),
-    Metric("RedrivenMessages", "Count", "Outcome", "Messages of the dead-letter queue: published, parked or left."),
+    Metric(
+        "RedrivenMessages", "Count", "Outcome", "Messages of the dead-letter queue: published, parked, left or expired."
+    ),
     Metric("RedrivenLines", "Count", None, "Lines that redrive put into the stream again."),
     Metric("RateLimitWaitSeconds", "Seconds", None, "Time spent waiting for the key's budget."),
 )

@@ -17,6 +17,7 @@ from stock_pipeline.orchestration import raw_file_sensor
 from stock_pipeline.orchestration.redrive_job import REDRIVE_JOB, look, redrive_definitions
 from stock_pipeline.orchestration.resources import LakeResource, RedriveResource
 from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.redrive_ledger import Try
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.trades import trade
 from tests.unit.test_redrive import rejected
@@ -110,29 +111,42 @@ def test_a_message_that_never_succeeds_is_parked_by_its_fifth_run_and_asks_for_n
     stack: LocalStack, redrive: RedriveResource
 ) -> None:
     send(stack, rejected(b"not json"))
-    queue = redrive.redrive("look", 1).queue
-    for _ in range(4):
-        for received in queue.receive(10):
-            received.put_back()
+    look_at = redrive.redrive("look", 1)
+    (received,) = look_at.queue.receive(10)
+    received.put_back()
+    tries = [Try(f"2018-01-0{day}", f"run-{day}", "left", "the line is still no trade", 0, 0) for day in range(1, 5)]
+    look_at.ledger.write(received.message.message_id, tries)
     assert run_job(stack)["parked"] == 1
     assert redrive.depth().total == 0
     assert not look(redrive, None, NOON).run_requests
 
 
-def test_the_job_runs_the_real_redrive_and_shows_its_report(stack: LocalStack) -> None:
+def metrics_of(output: str) -> dict[str, int]:
+    """Messages by outcome, as CloudWatch reads them off a run's output."""
+    lines = [json.loads(line) for line in output.splitlines() if "RedrivenMessages" in line]
+    return {line["Outcome"]: line["RedrivenMessages"] for line in lines}
+
+
+def test_the_job_runs_the_real_redrive_and_shows_its_report(
+    stack: LocalStack, capfd: pytest.CaptureFixture[str]
+) -> None:
     lines = [encode_trade(trade(number)) for number in range(3)]
     send(stack, rejected(lines[0]), rejected(lines[1], reason=Reason.VALUE), rejected(b"not json"))
+    capfd.readouterr()
     shown = run_job(stack, dry_run=True)
+    assert "RedrivenMessages" not in capfd.readouterr().out
     assert (shown["messages"], shown["published"], shown["dry_run"]) == (3, 2, True)
     shown = run_job(stack, reason="value")
     assert (shown["messages"], shown["published"], shown["lines"]) == (1, 1, 1)
+    capfd.readouterr()
     shown = run_job(stack)
     assert (shown["messages"], shown["published"], shown["left"]) == (2, 1, 1)
+    assert metrics_of(capfd.readouterr().out) == {"published": 1, "left": 1}
     assert [outcome["why"] for outcome in shown["outcomes"] if outcome["action"] == "left"] == [
         "the line is still no trade"
     ]
     ledger = stack.clients.s3.list_objects_v2(Bucket=stack.settings.bucket_name, Prefix="redrive/")
-    assert ledger["KeyCount"] == 2
+    assert ledger["KeyCount"] == 3
 
 
 def test_redriven_trades_of_a_published_session_reopen_exactly_that_partition(

@@ -81,9 +81,8 @@ def test_a_failed_batch_of_which_only_the_place_is_known_is_read_from_the_stream
     assert depth(stack) == 0
 
 
-def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
-    stack: LocalStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def send_expired(stack: LocalStack) -> None:
+    """The place of a failed batch that the stream has no records of."""
     summary = stack.clients.kinesis.describe_stream_summary(StreamName=stack.settings.stream_name)
     batch = {
         "shardId": "shardId-000000000099",
@@ -93,9 +92,25 @@ def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
         "streamArn": summary["StreamDescriptionSummary"]["StreamARN"],
     }
     send(stack, json.dumps({"version": "1.0", "KinesisBatchInfo": batch}))
+
+
+def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_expired(stack)
     assert main(["redrive"]) == 0
-    assert "keeps the 2 records of shardId-000000000099 no longer" in capsys.readouterr().out
-    assert depth(stack) == 1
+    printed = capsys.readouterr().out
+    assert "keeps the 2 records of shardId-000000000099 no longer" in printed
+    assert "1 messages: 1 expired" in printed
+    assert (depth(stack), parked(stack)) == (1, [])
+
+
+def test_a_failed_batch_whose_trades_came_from_elsewhere_is_parked_on_demand(stack: LocalStack) -> None:
+    send_expired(stack)
+    assert main(["redrive", "--park-expired", "--dry-run"]) == 0
+    assert (depth(stack), parked(stack)) == (1, [])
+    assert main(["redrive", "--park-expired"]) == 0
+    assert (depth(stack), len(parked(stack))) == (0, 1)
 
 
 def test_a_reason_and_a_rate_choose_what_goes_and_how_fast(

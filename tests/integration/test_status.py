@@ -1,12 +1,14 @@
 """One screen that says how the pipeline is doing, from services on loopback."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
@@ -18,6 +20,7 @@ from stock_pipeline.local.dagster_dev import free_port
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.integration.test_lake_orchestration import add
 from tests.trades import trade
@@ -49,7 +52,7 @@ def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None
     found = status(environment)
     assert found.published is None
     assert (found.waiting, found.rejected, found.backlog, found.newest) == (0, {}, (), None)
-    assert set(found.stale) == {"trades"}
+    assert set(found.stale) == {"trades", "daily_bars"}
     assert "  last published  none" in screen("local", found)
 
 
@@ -76,16 +79,43 @@ def test_what_is_published_waits_and_was_rejected_is_on_the_screen(environment: 
     assert "2018-01-04: 1 files" in shown
 
 
-def test_stale_is_judged_on_the_exchanges_calendar(environment: LocalStack) -> None:
-    settings, clients = environment.settings, environment.clients
+def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a database with one bar, of that session."""
+    path = folder / "lake.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        year, month, day = session_date.year, session_date.month, session_date.day
+        connection.execute(f"CREATE TABLE daily_bars AS SELECT {year} AS year, {month} AS month, {day} AS day")
+    monkeypatch.setenv("DUCKDB_PATH", str(path))
+    return Settings.from_env(os.environ)
+
+
+def test_stale_is_judged_on_the_exchanges_calendar(
+    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients, settings = environment.clients, bars_of(FRIDAY, tmp_path, monkeypatch)
     store = ObjectStore(clients.s3, settings.bucket_name)
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
     add(store, FRIDAY, 1)
     Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
-    assert status(environment).stale == {}
+    assert read_status(clients, settings, SATURDAY).stale == {}
     open_market = datetime(2018, 1, 8, 15, tzinfo=UTC)
-    assert set(status(environment, open_market).stale) == {"realtime_state"}
-    assert set(status(environment, open_market + timedelta(days=1, hours=12)).stale) == {"trades"}
+    assert set(read_status(clients, settings, open_market).stale) == {"realtime_state"}
+    a_day_later = open_market + timedelta(days=1, hours=12)
+    assert set(read_status(clients, settings, a_day_later).stale) == {"trades", "daily_bars"}
+
+
+def test_bars_that_are_being_built_are_not_stale(
+    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = bars_of(THURSDAY, tmp_path, monkeypatch)
+    stale = read_status(environment.clients, settings, SATURDAY).stale
+    assert "bars of 2018-01-05 were due by 22:00" in stale["daily_bars"]
+    hold = f"import duckdb; held = duckdb.connect({settings.duckdb_path!r}); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dbt:
+        assert dbt.stdout is not None
+        dbt.stdout.readline()
+        assert "daily_bars" not in read_status(environment.clients, settings, SATURDAY).stale
+        dbt.communicate(b"\n")
 
 
 def test_the_command_ends_with_an_error_if_something_is_stale(

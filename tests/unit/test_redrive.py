@@ -1,10 +1,10 @@
-"""Redrive: every repairable line reaches the stream, every other message is parked, nothing is deleted before that."""
+"""Redrive: every repairable line reaches the stream, what never can is parked, and nothing is deleted before that."""
 
 import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.streaming.line_rate import LineRate
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.redrive import Rate, Redrive, RedriveReport, StayInQueue, Unlimited
+from stock_pipeline.streaming.redrive_ledger import RedriveLedger
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.kinesis_events import kinesis_event
@@ -36,7 +37,8 @@ class World:
     crash_at: int | None = None
     effects: int = 0
     waiting: dict[str, str] = field(default_factory=dict)
-    tries: dict[str, int] = field(default_factory=dict)
+    deliveries: dict[str, int] = field(default_factory=dict)
+    runs: int = 0
     held: set[str] = field(default_factory=set)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     own_objects: dict[str, bytes] = field(default_factory=dict)
@@ -61,8 +63,8 @@ class World:
         chosen = [name for name in self.waiting if name not in self.held][:limit]
         self.held.update(chosen)
         for name in chosen:
-            self.tries[name] = self.tries.get(name, 0) + 1
-        return [InHand(self, QueueMessage(name, self.waiting[name], self.tries[name])) for name in chosen]
+            self.deliveries[name] = self.deliveries.get(name, 0) + 1
+        return [InHand(self, QueueMessage(name, self.waiting[name], self.deliveries[name])) for name in chosen]
 
     def send(self, documents: Sequence[bytes]) -> None:
         for document in documents:
@@ -76,6 +78,9 @@ class World:
 
     def get(self, bucket: str, key: str) -> bytes | None:
         return self.objects.get((bucket, key))
+
+    def get_if_there(self, key: str) -> bytes | None:
+        return self.own_objects.get(key)
 
     def put(self, target: Any, body: Any = None) -> Any:
         if isinstance(target, str):
@@ -92,20 +97,32 @@ class World:
         return self.history.get(place.shard_id)
 
     def run(
-        self, limit: int = 100, dry_run: bool = False, reason: Reason | None = None, rate: Rate | None = None
+        self,
+        limit: int = 100,
+        dry_run: bool = False,
+        reason: Reason | None = None,
+        rate: Rate | None = None,
+        park_expired: bool = False,
     ) -> RedriveReport:
+        """One run, named run-1 and so on, a day after the one before."""
+        self.runs += 1
         ticks = iter(range(0, 10**15, 10**9))
         publisher = Publisher(self, StayInQueue(), 4, lambda: next(ticks), lambda _attempt: None)
-        now = datetime(2026, 1, 16, tzinfo=UTC)
-        redrive = Redrive(self, self, self, publisher, 4, "run-1", lambda: now, rate or Unlimited())
+        now = datetime(2026, 1, 15, tzinfo=UTC) + timedelta(days=self.runs)
+        run_id, ledger = f"run-{self.runs}", RedriveLedger(self)
+        redrive = Redrive(self, self, self, ledger, publisher, 4, run_id, lambda: now, rate or Unlimited())
         self.visible_again()
-        return redrive.run(limit, deadline_ns=10**12, dry_run=dry_run, reason=reason)
+        return redrive.run(limit, 10**12, dry_run, reason, park_expired)
 
     def parked(self) -> dict[str, Any]:
         found = {
             key: json.loads(body) for key, body in self.own_objects.items() if key.startswith("quarantine/parked/")
         }
         return {history["message_id"]: history for history in found.values()}
+
+    def ledger(self, message_id: str) -> list[dict[str, Any]]:
+        body = self.own_objects.get(f"redrive/{message_id}.json")
+        return json.loads(body)["tries"] if body else []
 
 
 @dataclass(frozen=True)
@@ -164,18 +181,22 @@ def full_world(crash_at: int | None = None) -> tuple[World, set[bytes], set[str]
     world.add("unreadable", {"kind": "unreadable_payload", "reason": "value", "payload_base64": ""})
     world.add("no-json", "what is this")
     world.add("unknown", {"kind": "greeting"})
-    never = {"rejected-bad", "expired", "recorded", "missing-object", "unreadable", "no-json", "unknown"}
+    never = {"rejected-bad", "missing-object", "unreadable", "no-json", "unknown"}
     return world, set(lines[:10]), never | {"sent-redrive:failed-batch:0"}
 
 
-def test_every_form_is_redriven_or_parked_and_the_queue_ends_empty() -> None:
+EXPIRED = {"expired", "recorded"}
+"""Of the full world: messages whose records the stream keeps no longer."""
+
+
+def test_every_form_is_redriven_or_parked_but_for_what_expired() -> None:
     world, repairable, never = full_world()
     for _ in range(2 * MAX_TRIES):
         world.run()
     assert set(world.stream) == repairable
     assert len(world.stream) == len(repairable)
     assert set(world.parked()) == never
-    assert world.waiting == {}
+    assert set(world.waiting) == EXPIRED
 
 
 def test_a_crash_at_any_side_effect_loses_nothing_and_deletes_nothing_too_early() -> None:
@@ -196,7 +217,7 @@ def test_a_crash_at_any_side_effect_loses_nothing_and_deletes_nothing_too_early(
                 world.crash_at = None
         assert set(world.stream) == repairable
         assert set(world.parked()) == never
-        assert world.waiting == {}
+        assert set(world.waiting) == EXPIRED
         if not crashed:
             assert crash_at > 20
             return
@@ -224,24 +245,86 @@ def test_a_message_that_can_never_succeed_does_not_keep_others_waiting() -> None
 def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     world, _, _ = full_world()
     report = world.run(dry_run=True)
-    assert report.counts == {"published": 5, "left": 4, "parked": 3}
+    assert report.counts == {"published": 5, "left": 2, "parked": 3, "expired": 2}
     assert world.effects == 0
     assert len(world.waiting) == 12
 
 
-def test_the_ledger_says_what_was_done_with_each_message_and_by_which_run() -> None:
+def test_the_ledger_says_what_was_done_with_each_message_when_and_by_which_run() -> None:
     world = World()
-    world.add("rejected-good", rejected(encode_trade(trade(1))))
+    good = rejected(encode_trade(trade(1)))
+    world.add("repaired", rejected(b"not json"))
     world.run()
-    (entry,) = [
-        json.loads(body) for key, body in world.own_objects.items() if key.startswith("redrive/2026-01-16/run-1/")
+    world.waiting["repaired"] = good.decode()
+    world.run()
+    assert world.ledger("repaired") == [
+        {
+            "at": "2026-01-16T00:00:00+00:00",
+            "run_id": "run-1",
+            "action": "left",
+            "why": "the line is still no trade",
+            "lines": 0,
+            "rejected": 0,
+        },
+        {
+            "at": "2026-01-17T00:00:00+00:00",
+            "run_id": "run-2",
+            "action": "published",
+            "why": "",
+            "lines": 1,
+            "rejected": 0,
+        },
     ]
-    assert (entry["message_id"], entry["action"], entry["lines"], entry["run_id"]) == (
-        "rejected-good",
-        "published",
-        1,
-        "run-1",
-    )
+
+
+def test_a_parked_message_has_all_its_tries_with_it() -> None:
+    world = World()
+    world.add("bad", rejected(b"not json"))
+    for _ in range(MAX_TRIES):
+        assert world.waiting
+        world.run()
+    assert world.waiting == {}
+    parked = world.parked()["bad"]
+    assert [one["run_id"] for one in parked["tries"]] == [f"run-{n}" for n in range(1, MAX_TRIES + 1)]
+    assert [one["action"] for one in parked["tries"]] == ["left"] * (MAX_TRIES - 1) + ["parked"]
+    assert parked["tries"] == world.ledger("bad")
+    assert parked["why"] == "the line is still no trade, 5 times"
+    assert parked["body"] == rejected(b"not json").decode()
+
+
+def test_looks_that_are_no_tries_park_nothing() -> None:
+    world = World()
+    world.add("bad", rejected(b"not json"))
+    for _ in range(2 * MAX_TRIES):
+        world.run(dry_run=True)
+        world.run(reason=Reason.VALUE)
+    assert world.deliveries["bad"] > 2 * MAX_TRIES
+    (outcome,) = world.run().outcomes
+    assert (outcome.action, outcome.tries) == ("left", 1)
+
+
+def test_a_stream_that_refuses_for_long_parks_nothing() -> None:
+    world = World(refuses=True)
+    world.add("good", rejected(encode_trade(trade(1))))
+    for _ in range(2 * MAX_TRIES):
+        assert world.run().counts == {"left": 1}
+    world.refuses = False
+    (outcome,) = world.run().outcomes
+    assert (outcome.action, outcome.tries) == ("published", 1)
+
+
+def test_a_message_whose_records_expired_stays_until_somebody_says_that_they_came_from_elsewhere() -> None:
+    world, _, _ = full_world()
+    for _ in range(3 * MAX_TRIES):
+        assert world.run().counts["expired"] == 2
+    assert set(world.waiting) == EXPIRED
+    assert not EXPIRED & set(world.parked())
+    assert [one["action"] for one in world.ledger("expired")] == ["expired"]  # once, however often it is looked at
+    assert world.run(dry_run=True, park_expired=True).counts == {"parked": 2}
+    assert set(world.waiting) == EXPIRED
+    assert world.run(park_expired=True).counts == {"parked": 2}
+    assert world.waiting == {}
+    assert "no longer" in world.parked()["expired"]["why"]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 11])

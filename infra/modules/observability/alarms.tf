@@ -76,6 +76,17 @@ locals {
       periods     = 1
       threshold   = 7 * 24 * 60 * 60
     }
+    # a day, which no redrive is further from the next than: or it would fire and end with every look at the message
+    expired-records = {
+      description = "Records of a failed batch left the stream before they were redriven."
+      namespace   = "StockPipeline"
+      metric      = "RedrivenMessages"
+      dimensions  = { Service = "redrive", Environment = var.environment, Outcome = "expired" }
+      statistic   = "Sum"
+      period      = 24 * 60 * 60
+      periods     = 1
+      threshold   = 0
+    }
     dropped-invocations = {
       description = "The scheduler gave up invoking a function."
       namespace   = "AWS/Scheduler"
