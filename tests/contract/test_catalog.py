@@ -1,0 +1,79 @@
+"""The catalog and its fake do the same: what a test believes of the fake is true of Glue."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from typing import Any
+
+import pytest
+
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.clients import Clients
+from stock_pipeline.domain.session import trading_days
+from stock_pipeline.errors import IncompatibleSchemaError
+from tests.contract.emulated_services import local_clients
+from tests.fakes.stores import FakeCatalog
+
+
+@pytest.fixture(scope="module")
+def clients(aws_endpoint: str) -> Iterator[Clients]:
+    with closing(local_clients(aws_endpoint)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["fake", "moto"])
+def catalog(request: pytest.FixtureRequest) -> Any:
+    if request.param == "fake":
+        return FakeCatalog()
+    glue = GlueCatalog(request.getfixturevalue("clients").glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+    return glue
+
+
+def test_partitions_are_registered_in_batches_and_those_that_are_there_are_kept(catalog: Any) -> None:
+    days = list(trading_days(date(2018, 1, 2), date(2018, 12, 31)))
+    catalog.publish(days[3], "s3://bucket/published/")
+    locations = {day: f"s3://bucket/{day}/" for day in days}
+    assert catalog.register(locations) == len(days) - 1
+    assert catalog.register(locations) == 0
+    assert catalog.published_location(days[3]) == "s3://bucket/published/"
+    assert catalog.published_location(days[-1]) == f"s3://bucket/{days[-1]}/"
+
+
+def test_a_partition_is_published_and_moved(catalog: Any) -> None:
+    session = date(2018, 1, 2)
+    assert catalog.published_location(session) is None
+    for version in ("s3://bucket/a/", "s3://bucket/b/", "s3://bucket/b/"):
+        catalog.publish(session, version)
+        assert catalog.published_location(session) == version
+    assert catalog.published_location(date(2018, 1, 3)) is None
+
+
+def test_creating_the_catalog_twice_keeps_it(clients: Clients) -> None:
+    glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+    glue.publish(date(2018, 1, 2), "s3://bucket/a/")
+    glue.create()
+    assert glue.published_locations() == {date(2018, 1, 2): "s3://bucket/a/"}
+
+
+def test_a_table_gains_columns_and_never_loses_or_changes_one(clients: Clients) -> None:
+    glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+
+    def columns() -> list[str]:
+        table = clients.glue.get_table(DatabaseName=glue.database, Name="trades")["Table"]
+        return [column["Name"] for column in table["StorageDescriptor"]["Columns"]]
+
+    every = columns()
+    older = glue.curated_table_input()
+    older["StorageDescriptor"]["Columns"] = list(older["StorageDescriptor"]["Columns"])[:-2]
+    clients.glue.update_table(DatabaseName=glue.database, TableInput=older)
+    glue.evolve()
+    assert columns() == every
+    other = glue.curated_table_input()
+    other["StorageDescriptor"]["Columns"] = [{"Name": "price", "Type": "double"}]
+    clients.glue.update_table(DatabaseName=glue.database, TableInput=other)
+    with pytest.raises(IncompatibleSchemaError, match="only add columns"):
+        glue.evolve()

@@ -1,0 +1,99 @@
+"""The state table and its fakes do the same: what a test believes of a fake is true of DynamoDB."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from stock_pipeline.aws.clients import Clients
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.errors import StateConflictError
+from tests.contract.emulated_services import local_clients
+from tests.fakes.clients import FakeDynamoDbClient
+from tests.fakes.stores import FakeStateTable
+from tests.trades import trade
+
+KEY = SymbolKey("ABC", "sim")
+WINDOWS = (5, 20)
+
+
+@pytest.fixture(scope="module")
+def clients(aws_endpoint: str) -> Iterator[Clients]:
+    with closing(local_clients(aws_endpoint)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["fake", "fake client", "moto"])
+def state_table(request: pytest.FixtureRequest) -> Any:
+    if request.param == "fake":
+        return FakeStateTable()
+    if request.param == "fake client":
+        return StateTable(FakeDynamoDbClient(), "table", WINDOWS)  # type: ignore[arg-type]
+    dynamodb = request.getfixturevalue("clients").dynamodb
+    name = f"table-{uuid.uuid4()}"
+    keys = [("symbol", "HASH"), ("feed", "RANGE")]
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return StateTable(dynamodb, name, WINDOWS)
+
+
+def state(*numbers: int) -> SymbolState:
+    return SymbolState(KEY, ()).merged_with([trade(n) for n in numbers], WINDOWS)
+
+
+def test_a_state_is_read_as_it_was_written(state_table: Any) -> None:
+    written = state(1, 2).merged_with(
+        [trade(2, version=1, status="cancelled", volume=None, capture_mode="quote")], WINDOWS
+    )
+    assert state_table.read([KEY]) == {}
+    state_table.write(written, None)
+    held = state_table.read([KEY, SymbolKey("NONE", "sim")])
+    assert held[KEY].state == written
+    assert held[KEY].revision == written.revision
+    assert len(held) == 1
+
+
+def test_a_state_is_replaced_only_by_who_read_it_last(state_table: Any) -> None:
+    state_table.write(state(1), None)
+    with pytest.raises(StateConflictError):
+        state_table.write(state(2), None)
+    state_table.write(state(1, 2), state(1).revision)
+    with pytest.raises(StateConflictError):
+        state_table.write(state(1, 3), state(1).revision)
+    assert state_table.read([KEY])[KEY].state == state(1, 2)
+
+
+def test_a_state_that_is_not_there_can_not_be_replaced(state_table: Any) -> None:
+    with pytest.raises(StateConflictError):
+        state_table.write(state(1), "the revision of an item that is gone")
+    assert state_table.read([KEY]) == {}
+
+
+def test_a_write_that_is_repeated_conflicts_with_itself_and_changes_nothing(state_table: Any) -> None:
+    state_table.write(state(1), None)
+    for replaces in (None, "another"):
+        with pytest.raises(StateConflictError):
+            state_table.write(state(1), replaces)
+    state_table.write(state(1), state(1).revision)
+    assert state_table.read([KEY])[KEY].state == state(1)
+
+
+def test_states_of_one_symbol_in_two_feeds_are_two(state_table: Any) -> None:
+    other = SymbolKey(KEY.symbol, "iex")
+    state_table.write(state(1), None)
+    state_table.write(SymbolState(other, ()).merged_with([trade(2, feed="iex")], WINDOWS), None)
+    assert {key: len(held.state.window) for key, held in state_table.read([KEY, other]).items()} == {KEY: 1, other: 1}
+
+
+def test_more_keys_than_one_read_takes_are_read(state_table: Any) -> None:
+    keys = [SymbolKey(f"S{n}", "sim") for n in range(130)]
+    for key in keys[::13]:
+        state_table.write(SymbolState(key, state(1).window), None)
+    assert set(state_table.read(keys)) == set(keys[::13])
