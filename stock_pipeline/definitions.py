@@ -31,7 +31,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),
-        # steps follow each other, and a process for each would load all of this again: seconds a step
+        # a process for each step would load all of this again: docs/decisions.md
         dg.Definitions(jobs=[session_job], executor=dg.in_process_executor),
     )
 

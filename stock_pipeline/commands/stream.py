@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.parsers import Commands
@@ -45,18 +46,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _print_at_once(line: str) -> None:
+    # a container's output is a pipe, and what still lies in a buffer dies with the process
+    print(line, flush=True)
+
+
 async def carry(
-    settings: "Settings", stop: "asyncio.Event", url: str | None = None, tell_seconds: float = TELL_SECONDS
+    settings: "Settings",
+    stop: "asyncio.Event",
+    url: str | None = None,
+    tell_seconds: float = TELL_SECONDS,
+    write: Callable[[str], None] = _print_at_once,
 ) -> None:
     """Carry trades until `stop` is set. Raises what no reconnecting mends: a refused key, an unknown feed.
 
-    tell_seconds: how often counts are written and the position is kept.
+    tell_seconds: how often counts are written and the position is kept. write: takes a line of the log.
     """
     import asyncio
     import random
     import time
     from contextlib import closing
-    from functools import partial
 
     from stock_pipeline.aws.checkpoint_object import CheckpointObject
     from stock_pipeline.aws.clients import Clients
@@ -100,8 +109,7 @@ async def carry(
     )
     sink = StreamSink(
         producer=Producer(publisher, queue),
-        # at once: a container's output is a pipe, and what still lies in a buffer dies with the process
-        telemetry=Telemetry("stream", settings.environment, partial(print, flush=True), time.time_ns),
+        telemetry=Telemetry("stream", settings.environment, write, time.time_ns),
         calls=calls,
         checkpoints=CheckpointObject(lake, checkpoint_key("alpaca-stream", settings.feed)),
         position=lambda: stream.complete_to_ns,

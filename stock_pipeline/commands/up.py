@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.commands.environment import take_over
+from stock_pipeline.commands.market_feeds import KEY, SECRET, Feed, market_feed
 from stock_pipeline.commands.parsers import Commands
 from stock_pipeline.commands.status import LOCAL
 from stock_pipeline.errors import StockPipelineError
 
 if TYPE_CHECKING:
     from stock_pipeline.local.event_source_poller import EventSourcePoller
-    from stock_pipeline.local.live_feed import LiveFeed
     from stock_pipeline.local.stack import LocalStack
 
 FOLDER = Path(".stock-pipeline")
@@ -29,7 +29,8 @@ def add_to(commands: Commands) -> None:
         help="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
         description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
         "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of it, and "
-        "leaves nothing running; the next start begins anew. In another terminal: stock-pipeline status.",
+        "leaves nothing running; the next start begins anew. In another terminal: stock-pipeline status. Where "
+        f"{KEY} and {SECRET} are set, Alpaca's trades of SYMBOLS and FEED come in place of the simulated ones.",
     )
     parser.add_argument("--port", type=int, default=3000, help="of Dagster's UI, if it is free (default: 3000)")
     parser.add_argument("--trades-per-second", type=int, default=20, metavar="N", help="simulated trades (default: 20)")
@@ -64,9 +65,11 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     with local_stack({**os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
         take_over(stack.environ)
         home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
-        poller, feed = processor_poller(stack, SilentObserver()), _feed(stack, options.trades_per_second)
+        poller = processor_poller(stack, SilentObserver())
+        feed = market_feed(stack, options.trades_per_second, log.parent)
         with _threads(poller, feed) as stop, _announced(stack):
-            print(f"AWS services   {stack.endpoint}", flush=True)
+            print(f"AWS services   {stack.endpoint}")
+            print(f"Trades         {feed.source}", flush=True)
             print("Dagster        starting (half a minute)", flush=True)
             with dagster_dev(stack.environ, home, free_port(options.port), log) as address:
                 print(f"Dagster        {address}")
@@ -76,38 +79,8 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     return feed.failure or StockPipelineError("the processor stopped; run stock-pipeline up again")
 
 
-def _feed(stack: "LocalStack", trades_per_second: int) -> "LiveFeed":
-    import random
-    import time
-    from datetime import UTC, datetime
-
-    from stock_pipeline.aws.dead_letter_queue import SqsQueue
-    from stock_pipeline.aws.kinesis_stream import KinesisStream
-    from stock_pipeline.aws.object_store import ObjectStore
-    from stock_pipeline.domain.session import session_date_of
-    from stock_pipeline.local.live_feed import LiveFeed, endless_arrivals, event_time_of
-    from stock_pipeline.streaming.back_off import back_off
-    from stock_pipeline.streaming.producer import Producer
-    from stock_pipeline.streaming.publisher import FailedZone, Publisher
-
-    lake = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
-    queue = SqsQueue(stack.clients.sqs, stack.settings.require_dead_letter_queue_url(), lake)
-    publisher = Publisher(
-        stream=KinesisStream(stack.clients.kinesis, stack.settings.stream_name),
-        leftovers=FailedZone(lake, queue),
-        buckets=stack.settings.partition_buckets,
-        now_ns=time.time_ns,
-        wait=back_off(time.sleep, random.Random()),
-    )
-    now = datetime.now(UTC)
-    session_date = session_date_of(int(event_time_of(now).timestamp()) * 10**9)
-    return LiveFeed(
-        publisher, Producer(publisher, queue), endless_arrivals(session_date, int(now.timestamp())), trades_per_second
-    )
-
-
 @contextmanager
-def _threads(poller: "EventSourcePoller", feed: "LiveFeed") -> Iterator[threading.Event]:
+def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Event]:
     """Feed and processor, until the end of the context or of one of them."""
     stop = threading.Event()
 
@@ -142,7 +115,7 @@ def _announced(stack: "LocalStack") -> Iterator[None]:
         LOCAL.unlink(missing_ok=True)
 
 
-def _tell_until(stop: threading.Event, poller: "EventSourcePoller", feed: "LiveFeed") -> None:
+def _tell_until(stop: threading.Event, poller: "EventSourcePoller", feed: Feed) -> None:
     while not stop.wait(TELL_SECONDS):
         counts = poller.counts
         print(

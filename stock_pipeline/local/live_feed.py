@@ -68,6 +68,10 @@ class LiveFeed:
     lines: int = 0
     failure: StockPipelineError | None = None
 
+    @property
+    def source(self) -> str:
+        return f"simulated, {self.lines_per_second} a second"
+
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set. What fails for good is kept in `failure`, and sets it."""
         while not stop.is_set():

@@ -2,8 +2,11 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.session import trading_days
-from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
+from stock_pipeline.local.dagster_dev import ROOT, dagster_dev, free_port, new_home
 from stock_pipeline.local.stack import LocalStack, local_stack, loopback_environment
 from tests.integration.test_lake_orchestration import add
 
@@ -21,19 +24,6 @@ pytestmark = pytest.mark.xdist_group("dagster dev")
 
 SESSIONS = list(trading_days(date(2018, 1, 2), date(2018, 1, 16)))
 PATIENCE_SECONDS = 300
-
-SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "stock_pipeline"}
-
-SENSOR = """
-query Sensor($selector: SensorSelector!) {
-  sensorOrError(sensorSelector: $selector) { ... on Sensor { id sensorState { id status } } }
-}"""
-
-STOP_SENSOR = """
-mutation Stop($id: String!) {
-  stopSensor(id: $id) {
-    ... on StopSensorMutationResult { instigationState { status } } ... on PythonError { message } }
-}"""
 
 LAUNCH = """
 mutation Launch($params: LaunchBackfillParams!) {
@@ -59,12 +49,10 @@ def ask(address: str, query: str, **variables: Any) -> Any:
     return document["data"]
 
 
-def stop_the_sensor_of_raw_files(address: str) -> None:
-    """Or it would ask for runs of the same sessions, with their models."""
-    sensor = ask(address, SENSOR, selector={**SELECTOR, "sensorName": "raw_files"})["sensorOrError"]
-    assert sensor["sensorState"]["status"] == "RUNNING"
-    stopped = ask(address, STOP_SENSOR, id=sensor["id"])["stopSensor"]
-    assert stopped["instigationState"]["status"] == "STOPPED", stopped
+def stop_the_sensor_of_raw_files(environ: Mapping[str, str], home: Path) -> None:
+    """Before the daemon starts, or a tick would ask for runs of the same sessions, with their models."""
+    command = [str(Path(sys.executable).with_name("dagster")), "sensor", "stop", "raw_files", "-w", "workspace.yaml"]
+    subprocess.run(command, cwd=ROOT, env={**environ, "DAGSTER_HOME": str(home)}, check=True, capture_output=True)
 
 
 def backfill(address: str, stack: LocalStack) -> dict[str, Any]:
@@ -90,12 +78,12 @@ def test_ten_sessions_are_published_by_one_backfill(tmp_path: Path, monkeypatch:
     environ = loopback_environment({**os.environ, "DUCKDB_PATH": str(tmp_path / "lake.duckdb")})
     with local_stack(environ) as stack:
         home = new_home(tmp_path / "dagster")
+        store = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
+        for day in SESSIONS:
+            add(store, day, 1)
+            add(store, day, 2)
+        stop_the_sensor_of_raw_files(stack.environ, home)
         with dagster_dev(stack.environ, home, free_port(0), tmp_path / "dagster.log") as address:
-            stop_the_sensor_of_raw_files(address)
-            store = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
-            for day in SESSIONS:
-                add(store, day, 1)
-                add(store, day, 2)
             state = backfill(address, stack)
             assert state["status"] == "COMPLETED_SUCCESS", (tmp_path / "dagster.log").read_text()[-4000:]
             assert state["numPartitions"] == 10

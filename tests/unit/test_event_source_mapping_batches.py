@@ -40,10 +40,13 @@ def test_a_record_that_is_too_large_is_a_batch_of_its_own() -> None:
 
 
 @given(st.text(min_size=1, max_size=256), st.integers(1, 10))
-def test_a_partition_key_always_has_the_same_lane(key: str, factor: int) -> None:
-    mapping = replace(MAPPING, parallelization_factor=factor)
-    assert 0 <= lane_number(mapping, key) < factor
-    assert lane_number(mapping, key) == lane_number(mapping, key)
+def test_a_partition_key_has_a_lane_of_those_there_are(key: str, factor: int) -> None:
+    assert 0 <= lane_number(replace(MAPPING, parallelization_factor=factor), key) < factor
+
+
+def test_a_partition_key_has_the_same_lane_in_every_process() -> None:
+    mapping = replace(MAPPING, parallelization_factor=10)
+    assert [lane_number(mapping, key) for key in ("bucket-0001", "bucket-0002", "AAPL")] == [5, 1, 2]
 
 
 def test_every_lane_gets_keys() -> None:

@@ -43,7 +43,7 @@ def test_a_partial_response_keeps_what_is_done_and_moves_the_checkpoint() -> Non
     scene = Scene()
     scene.put(*"abcd")
     scene.answer = lambda texts: scene.failing("d", "c") if "a" in texts else None
-    poll = scene.poller.poll_once()
+    scene.poller.poll_once()
     poll = scene.poller.poll_once(close_windows=True)
     assert not poll.is_idle
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["b"]
