@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.cost import ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.event_source_mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
@@ -331,3 +332,9 @@ def test_the_state_table_has_the_keys_that_the_code_writes(resources: list[rules
     assert {(attribute["name"], attribute["type"]) for attribute in planned["attribute"]} == {
         (attribute["AttributeName"], attribute["AttributeType"]) for attribute in local["AttributeDefinitions"]
     }
+
+
+def test_the_bill_counts_every_metric_that_an_alarm_looks_at(resources: list[rules.Resource]) -> None:
+    alarms = [resource["values"] for resource in rules.of_type(resources, "aws_cloudwatch_metric_alarm")]
+    metrics = [sum(bool(query.get("metric")) for query in alarm.get("metric_query") or ()) or 1 for alarm in alarms]
+    assert sum(metrics) == ALARM_METRICS
