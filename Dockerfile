@@ -3,7 +3,8 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/venv
 COPY infra/dagster/requirements.txt .
-RUN uv pip install --python /opt/venv/bin/python --require-hashes --no-deps -r requirements.txt
+# with bytecode: nobody in the container may write it, and each run starts a process
+RUN uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes --no-deps -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY stock_pipeline stock_pipeline
 COPY dbt_project dbt_project
