@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.lake.parquet_pieces import parquet_pieces
 from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
@@ -53,9 +53,8 @@ def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFra
 
 
 def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=trade_schema().names, use_threads=False):
-            yield _frame(pa.Table.from_batches([batch]))
+    for batch in parquet_pieces(path, BATCH_ROWS, trade_schema().names):
+        yield _frame(pa.Table.from_batches([batch]))
 
 
 def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[UnreadableFile]:

@@ -12,16 +12,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
+from stock_pipeline.lake.parquet_pieces import parquet_pieces
 from stock_pipeline.lake.row_hash import HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades
 
 _BATCH_ROWS = 262_144
+
+_CODES = ("feed", "capture_mode", "exchange", "conditions", "tape", "status")
 
 _ORDER_COLUMNS = ("symbol", "event_time_ns", "sequence", "event_id")
 
@@ -85,23 +87,18 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
     total = TradesDigest()
     last: pa.Table | None = None
     columns = sorted({*HASHED_COLUMNS, "session_date"})
-    with pq.ParquetFile(
-        path, read_dictionary=["feed", "capture_mode", "exchange", "conditions", "tape", "status"]
-    ) as file:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
-            rows = pa.Table.from_batches([batch])
-            id_hashes = hash_strings(column_array(rows["event_id"]))
-            ids.add(id_hashes)
-            total = total.plus(_table_digest(rows, id_hashes))
-            days = pc.unique(rows["session_date"]).to_pylist()
-            if days not in ([session_date], []):
-                raise ProofError(
-                    f"session {session_date}: the written file has trades of {days}; nothing was published"
-                )
-            order = rows.select(_ORDER_COLUMNS)
-            if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
-                raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
-            last = order.slice(max(0, rows.num_rows - 1))
+    for batch in parquet_pieces(path, _BATCH_ROWS, columns, _CODES):
+        rows = pa.Table.from_batches([batch])
+        id_hashes = hash_strings(column_array(rows["event_id"]))
+        ids.add(id_hashes)
+        total = total.plus(_table_digest(rows, id_hashes))
+        days = pc.unique(rows["session_date"]).to_pylist()
+        if days not in ([session_date], []):
+            raise ProofError(f"session {session_date}: the written file has trades of {days}; nothing was published")
+        order = rows.select(_ORDER_COLUMNS)
+        if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
+            raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
+        last = order.slice(max(0, rows.num_rows - 1))
     for (part,) in ids.parts():
         if len(_distinct(part)) < len(part):
             raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")

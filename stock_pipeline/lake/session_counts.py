@@ -19,6 +19,7 @@ from stock_pipeline.domain.trade import order_key
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.parquet_pieces import parquet_pieces
 from stock_pipeline.lake.row_hash import column_array, hash_strings
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
@@ -135,11 +136,10 @@ def _newest(rows: pa.Table, capacity: int) -> pa.Table:
 
 def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=trade_schema().names, use_threads=False):
-                yield pa.Table.from_batches([batch]).cast(
-                    pa.schema([field.with_nullable(True) for field in trade_schema()])
-                )
+        for batch in parquet_pieces(path, _BATCH_ROWS, trade_schema().names):
+            yield pa.Table.from_batches([batch]).cast(
+                pa.schema([field.with_nullable(True) for field in trade_schema()])
+            )
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:
