@@ -21,11 +21,11 @@ class DirectoryLake:
         self._folder = folder
 
     def list(self, prefix: str) -> Iterator[FileInfo]:
-        for path in sorted(self._path(prefix).rglob("*")) if self._path(prefix).is_dir() else ():
-            if path.is_file():
-                status = path.stat()
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                yield FileInfo(str(path.relative_to(self._folder)), status.st_size, str(status.st_mtime_ns), modified)
+        root = f"{self._folder}{os.sep}"
+        for entry in sorted(_files(self._path(prefix)), key=lambda entry: entry.path):
+            status = entry.stat()
+            modified = datetime.fromtimestamp(status.st_mtime, UTC)
+            yield FileInfo(entry.path.removeprefix(root), status.st_size, str(status.st_mtime_ns), modified)
 
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()
@@ -91,3 +91,14 @@ class MemoryCatalog:
         before = len(self._locations)
         self._locations = {**locations, **self._locations}
         return len(self._locations) - before
+
+
+def _files(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+    """Those below the folder, if there is one."""
+    if Path(folder).is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from _files(entry.path)
+                else:
+                    yield entry

@@ -7,9 +7,9 @@ planning again after a success plans nothing, and planning again after a crash p
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
 from stock_pipeline.domain.partition_head import PartitionHead
@@ -23,8 +23,7 @@ LOCAL, ATHENA = "local", "athena"
 """The engines."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A raw file as it was listed. Key and content together are its identity."""
 
     key: str
@@ -65,22 +64,24 @@ class Manifest:
         return frozenset(self.inputs + self.set_aside)
 
     def to_json(self) -> bytes:
-        document = asdict(self) | {
+        document = {field.name: getattr(self, field.name) for field in fields(self)} | {
             "session_date": self.session_date.isoformat(),
+            "inputs": [file._asdict() for file in self.inputs],
+            "set_aside": [file._asdict() for file in self.set_aside],
             "digest": self.digest.to_document(),
         }
-        return json.dumps(document, indent=1).encode()
+        return json.dumps(document).encode()
 
     @classmethod
     def from_json(cls, document: bytes) -> "Manifest":
-        fields: dict[str, Any] = json.loads(document)
-        fields["session_date"] = date.fromisoformat(fields["session_date"])
-        fields["digest"] = TradesDigest.from_document(fields["digest"])
+        values: dict[str, Any] = json.loads(document)
+        values["session_date"] = date.fromisoformat(values["session_date"])
+        values["digest"] = TradesDigest.from_document(values["digest"])
         for name in ("inputs", "set_aside"):
-            fields[name] = tuple(InputFile(**entry) for entry in fields[name])
-        if "data_files" in fields:  # there since Athena writes versions, too
-            fields["data_files"] = tuple(fields["data_files"])
-        return cls(**fields)
+            values[name] = tuple(InputFile(**entry) for entry in values[name])
+        if "data_files" in values:  # there since Athena writes versions, too
+            values["data_files"] = tuple(values["data_files"])
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

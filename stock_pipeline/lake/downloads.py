@@ -9,23 +9,32 @@ from stock_pipeline.lake.input_files import groups
 from stock_pipeline.lake.lake_access import Lake
 
 _THREADS = 16
+_TASKS_A_GROUP = 4 * _THREADS
 
 
 def downloaded(lake: Lake, files: Sequence[InputFile], folder: Path) -> Iterator[tuple[list[InputFile], list[Path]]]:
     """Groups of the files with where they lie on disk. Whoever takes a group deletes its files."""
     folder.mkdir()
 
-    def fetch(file: InputFile, path: Path) -> Path:
-        lake.download(file.key, path, file.etag)
-        return path
+    def fetch(some: Sequence[InputFile], paths: Sequence[Path]) -> None:
+        for file, path in zip(some, paths, strict=True):
+            lake.download(file.key, path, file.etag)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        fetched: tuple[list[InputFile], list[Future[Path]]] | None = None
+        fetched: tuple[list[InputFile], list[Path], list[Future[None]]] | None = None
         for number, group in enumerate(groups(files)):
-            names = [folder / f"{number}-{index}.parquet" for index in range(len(group))]
-            coming = [pool.submit(fetch, *pair) for pair in zip(group, names, strict=True)]
+            paths = [folder / f"{number}-{index}.parquet" for index in range(len(group))]
+            # a few files a task: handing over thousands of them one by one costs more than many a download
+            tasks = min(len(group), _TASKS_A_GROUP)
+            coming = [pool.submit(fetch, group[start::tasks], paths[start::tasks]) for start in range(tasks)]
             if fetched:
-                yield fetched[0], [each.result() for each in fetched[1]]
-            fetched = group, coming
+                yield _done(*fetched)
+            fetched = group, paths, coming
         if fetched:
-            yield fetched[0], [each.result() for each in fetched[1]]
+            yield _done(*fetched)
+
+
+def _done(group: list[InputFile], paths: list[Path], coming: list[Future[None]]) -> tuple[list[InputFile], list[Path]]:
+    for each in coming:
+        each.result()
+    return group, paths

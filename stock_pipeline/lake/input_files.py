@@ -14,7 +14,7 @@ from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
 
-_FILES_AT_ONCE = 64
+_FILES_AT_ONCE = 1_024
 _BYTES_AT_ONCE = 12_000_000
 
 
@@ -33,11 +33,13 @@ def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
     Many small files are read by one call, since opening them one by one costs as much as compacting them.
     """
     group: list[InputFile] = []
+    size = 0
     for file in files:
-        if group and (len(group) == _FILES_AT_ONCE or sum(each.size for each in group) + file.size > _BYTES_AT_ONCE):
+        if group and (len(group) == _FILES_AT_ONCE or size + file.size > _BYTES_AT_ONCE):
             yield group
-            group = []
+            group, size = [], 0
         group.append(file)
+        size += file.size
     if group:
         yield group
 
