@@ -2,7 +2,7 @@
 
 CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
 checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. Results are written
-after each day, so that a run that is stopped keeps what it has.
+after each day, so that a run that is stopped keeps what it has; those of other days stay in the file.
 """
 
 import argparse
@@ -48,33 +48,34 @@ class Result(NamedTuple):
     wall_seconds: float
     peak_mb: float
     out_mb: float
+    rounds: int
+    load: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    results: list[Result] = []
-    loads: list[float] = []
+    results = [result for result in recorded() if (result.rows, result.files) not in options.days]
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         for rows, files in options.days:
             day = Path(scratch) / f"{rows}-{files}"
             GeneratedSession(rows, files).write(day)
             results += measure(day, rows, files, options.contenders, options.rounds)
-            loads.append(round(os.getloadavg()[2], 2))
+            results.sort(key=lambda result: (result.rows, result.files))
             shutil.rmtree(day)
             print_table(results)
-            write(results, options.rounds, loads)
-    verdicts = judged(results)
-    for verdict in verdicts:
+            write(results)
+    for verdict in judged(results):
         print(f"{verdict.target:<55} {verdict.measured:>8} {'reached' if verdict.reached else 'not reached'}")
     return 0
 
 
-def write(results: Sequence[Result], rounds: int, loads: Sequence[float]) -> None:
-    """loads: the machine's load over the last quarter of an hour, at the end of each day."""
+def recorded() -> list[Result]:
+    return [Result(**result) for result in json.loads(RESULTS.read_text())["results"]] if RESULTS.exists() else []
+
+
+def write(results: Sequence[Result]) -> None:
     document = {
         "cpus": os.cpu_count(),
-        "load": loads,
-        "rounds": rounds,
         "results": [result._asdict() for result in results],
         "targets": [verdict._asdict() for verdict in judged(results)],
     }
@@ -84,6 +85,7 @@ def write(results: Sequence[Result], rounds: int, loads: Sequence[float]) -> Non
 
 
 def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds: int) -> list[Result]:
+    """One result a contender. `load` is the machine's over the last quarter of an hour, when all were done."""
     measured: dict[str, list[Measure]] = {name: [] for name in contenders}
     checksums: dict[str, tuple[int, ...]] = {}
     sizes: dict[str, float] = {}
@@ -97,7 +99,8 @@ def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds:
             target.unlink()
     if len(set(checksums.values())) > 1 or any(found[0] != rows for found in checksums.values()):
         raise SystemExit(f"results differ, so no figure counts: {checksums}")
-    return [Result(rows, files, name, *_medians(each), sizes[name]) for name, each in measured.items()]
+    load = round(os.getloadavg()[2], 2)
+    return [Result(rows, files, name, *_medians(each), sizes[name], rounds, load) for name, each in measured.items()]
 
 
 def judged(results: Sequence[Result]) -> list[Verdict]:
@@ -121,6 +124,9 @@ def judged(results: Sequence[Result]) -> list[Verdict]:
             judge(f"{day}: this / concatenation, <= 2.2", mine.cpu_seconds / concatenation.cpu_seconds, most=2.2)
         if rows == 20_000_000:
             judge(f"{day}: peak MB, <= 1000", mine.peak_mb, most=1000)
+        quarter = ours.get((rows // 4, files))
+        if rows == 80_000_000 and quarter:
+            judge(f"{day}: peak MB / of a quarter of the rows, <= 1.3", mine.peak_mb / quarter.peak_mb, most=1.3)
         few = min(ours[key].files for key in ours if key[0] == rows)
         if files != few:
             factor = mine.cpu_seconds / ours[rows, few].cpu_seconds

@@ -19,8 +19,8 @@ from stock_pipeline.orchestration.resources import LakeResource, RedriveResource
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.redrive_ledger import Try
 from stock_pipeline.streaming.trade_json import encode_trade
+from tests.redrive_world import rejected
 from tests.trades import trade
-from tests.unit.test_redrive import rejected
 
 pytestmark = pytest.mark.xdist_group("lake")
 
