@@ -22,6 +22,9 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help=f"days to keep what was superseded; longer than any query or run lasts (default: {GRACE_DAYS})",
     )
+    parser.add_argument(
+        "--keep-raw", action="store_true", help="delete versions only, as Dagster does in an account; raw files expire"
+    )
     parser.set_defaults(run=run)
 
 
@@ -36,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
 
         raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
     with lake_of_environment() as lake:
-        collector = Collector(lake.objects, lake.catalog, now, timedelta(days=options.grace_days))
+        grace = timedelta(days=options.grace_days)
+        collector = Collector(lake.objects, lake.catalog, now, grace, options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"
         total = 0
         for done in collector.collect(options.dry_run):

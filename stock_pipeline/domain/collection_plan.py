@@ -6,7 +6,7 @@ alone altogether.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
@@ -33,6 +33,10 @@ class CollectionPlan:
     versions: Mapping[str, VersionObjects]
     consumed: tuple[InputFile, ...]
     set_aside: tuple[InputFile, ...]
+
+    def keeping_raw_files(self) -> "CollectionPlan":
+        """The same without raw files, for where something else deletes them."""
+        return replace(self, consumed=(), set_aside=())
 
     @property
     def is_empty(self) -> bool:

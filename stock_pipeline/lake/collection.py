@@ -41,16 +41,21 @@ class Collected(NamedTuple):
 
 @dataclass(frozen=True)
 class Collector:
+    """keep_raw: delete no raw files; the bucket's lifecycle does, or nobody."""
+
     lake: Lake
     catalog: Catalog
     now: Callable[[], datetime]
     grace: timedelta = DEFAULT_GRACE
+    keep_raw: bool = False
 
     def collect(self, dry_run: bool = False) -> Iterator[Collected]:
         """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
         for session_date, listed in self._sessions():
             held = self._heads.read(session_date)
             plan = self._plan(held, listed)
+            if self.keep_raw:
+                plan = plan.keeping_raw_files()
             if plan.is_empty or not (dry_run or self._deleted(held, plan)):
                 continue
             aside = tuple(file.key for file in plan.set_aside)

@@ -60,13 +60,13 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=_AT_NIGHT,
             execution_timezone=_NEW_YORK,
             default_status=status,
-            description="Delete superseded versions and compacted raw files whose grace period is over.",
+            description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.",
         ),
     ]
 
 
 def garbage_collection() -> dg.JobDefinition:
-    @dg.op(description="Delete superseded versions and compacted raw files whose grace period is over.")
+    @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
     def collect(context: dg.OpExecutionContext, config: CollectionConfig, lake: LakeResource) -> None:
         done = list(lake.collector(timedelta(days=config.grace_days)).collect(config.dry_run))
         for collected in done:

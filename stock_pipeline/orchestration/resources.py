@@ -52,7 +52,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
 
     def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
-        return Collector(self.objects, self.catalog, now=_now, grace=grace)
+        # in an account nobody here may delete raw trades: they go by the bucket's lifecycle
+        in_account = self.athena_workgroup is not None
+        return Collector(self.objects, self.catalog, now=_now, grace=grace, keep_raw=in_account)
 
     @property
     def objects(self) -> ObjectStore:

@@ -1,5 +1,6 @@
 """What garbage collection deletes, when, and what it never touches."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
@@ -44,6 +45,18 @@ def test_superseded_versions_and_compacted_raw_files_go_and_the_published_versio
     lake.add([trade(3)], 3)
     lake.compactor.compact(SESSION)
     assert lake.read() == [trade(1), trade(2), trade(3)]
+
+
+def test_where_raw_files_are_kept_superseded_versions_go_and_nothing_else() -> None:
+    lake = compacted_twice()
+    lake.now += GRACE
+    raw = {key for key in lake.store.objects if key.startswith(RAW_PREFIX)}
+    keeping = replace(collector(lake), keep_raw=True)
+    (collected,) = keeping.collect()
+    assert (len(collected.versions), collected.raw_files) == (1, 0)
+    assert {key for key in lake.store.objects if key.startswith(RAW_PREFIX)} == raw
+    assert lake.read() == [trade(1), trade(2)]
+    assert list(keeping.collect()) == []
 
 
 def test_a_dry_run_says_what_would_go_and_deletes_nothing() -> None:
