@@ -45,20 +45,22 @@ def hash_strings(strings: pa.Array) -> Hashes:
     shortest, longest = int(lengths.min(initial=0)), int(lengths.max(initial=0))
     for position in range(0, longest, 8):
         if position + 8 <= shortest:
-            hashes = _folded(hashes, words[starts + position])
+            _fold(hashes, words[starts + position])
             continue
         longer = np.flatnonzero(lengths > position)
         left = np.minimum(lengths[longer] - position, 8)
-        hashes[longer] = _folded(hashes[longer], words[starts[longer] + position] & _LOW_BYTES[left])
+        folded = hashes[longer]
+        _fold(folded, words[starts[longer] + position] & _LOW_BYTES[left])
+        hashes[longer] = folded
     return _mixed(hashes)
 
 
 def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
     """A 64-bit hash of each trade: of its event id's hash, and of 64 bits for each of its `CODED` columns (the hash of
     the string) and `NUMBERS` (the price unscaled, a missing volume as `NO_VOLUME`), in this order."""
-    hashes = id_hashes
+    hashes = id_hashes.copy()
     for column in columns:
-        hashes = _folded(hashes, column)
+        _fold(hashes, column)
     return _mixed(hashes)
 
 
@@ -100,10 +102,11 @@ def decimal_units(prices: pa.Array) -> npt.NDArray[np.int64]:
     return np.ascontiguousarray(halves[prices.offset : prices.offset + len(prices), 0])
 
 
-def _folded(hashes: Hashes, words: Hashes) -> Hashes:
-    folded: Hashes = (hashes ^ words) * _SECOND
-    folded ^= folded >> _HALF
-    return folded
+def _fold(hashes: Hashes, words: Hashes) -> None:
+    """In place: of columns this long, new memory costs more than the arithmetic."""
+    hashes ^= words
+    hashes *= _SECOND
+    hashes ^= hashes >> _HALF
 
 
 def _mixed(hashes: Hashes) -> Hashes:
