@@ -124,16 +124,16 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
 def _judge_bars(settings: "Settings", expected: date) -> "Finding":
     from stock_pipeline.commands.query import ask
     from stock_pipeline.domain.freshness import Finding, judge_bars
-    from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
+    from stock_pipeline.errors import PermanentError, RetryableError
 
     day = f"year = {expected.year} AND month = {expected.month} AND day = {expected.day}"
     try:
         ((bars,),) = ask(settings, f"SELECT count(*) FROM daily_bars WHERE {day}").rows
-    except (InputFileError, PermanentError) as error:
+    except PermanentError as error:
         return Finding(False, str(error).partition("\n")[0])
-    except RetryableError:
-        # dbt has the file: they are being built
-        return Finding(True, "")
+    except RetryableError as error:
+        # on a laptop dbt has the file: they are being built
+        return Finding(settings.dbt_target == "local", str(error))
     return judge_bars(expected, int(bars))
 
 
