@@ -17,8 +17,8 @@ pytestmark = pytest.mark.xdist_group("dagster dev")
 
 
 def environment() -> dict[str, str]:
-    # no AWS_…: it must not need, nor by mistake use, anybody's account
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "DAGSTER_"))}
+    # no AWS_…, no APCA_…: it must not need, nor by mistake use, anybody's account
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "APCA_", "DAGSTER_"))}
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
