@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,9 @@ class Verdict(NamedTuple):
 
 
 class Result(NamedTuple):
+    """One contender's day. began: of the run that measured it; figures of two runs compare machines, too."""
+
+    began: str
     rows: int
     files: int
     contender: str
@@ -49,17 +53,17 @@ class Result(NamedTuple):
     peak_mb: float
     out_mb: float
     rounds: int
-    load: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     results = [result for result in recorded() if (result.rows, result.files) not in options.days]
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         for rows, files in options.days:
             day = Path(scratch) / f"{rows}-{files}"
             GeneratedSession(rows, files).write(day)
-            results += measure(day, rows, files, options.contenders, options.rounds)
+            results += measure(began, day, rows, files, options.contenders, options.rounds)
             results.sort(key=lambda result: (result.rows, result.files))
             shutil.rmtree(day)
             print_table(results)
@@ -84,8 +88,7 @@ def write(results: Sequence[Result]) -> None:
     print(f"written to {RESULTS}")
 
 
-def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds: int) -> list[Result]:
-    """One result a contender. `load` is the machine's over the last quarter of an hour, when all were done."""
+def measure(began: str, day: Path, rows: int, files: int, contenders: Sequence[str], rounds: int) -> list[Result]:
     measured: dict[str, list[Measure]] = {name: [] for name in contenders}
     checksums: dict[str, tuple[int, ...]] = {}
     sizes: dict[str, float] = {}
@@ -99,8 +102,7 @@ def measure(day: Path, rows: int, files: int, contenders: Sequence[str], rounds:
             target.unlink()
     if len(set(checksums.values())) > 1 or any(found[0] != rows for found in checksums.values()):
         raise SystemExit(f"results differ, so no figure counts: {checksums}")
-    load = round(os.getloadavg()[2], 2)
-    return [Result(rows, files, name, *_medians(each), sizes[name], rounds, load) for name, each in measured.items()]
+    return [Result(began, rows, files, name, *_medians(each), sizes[name], rounds) for name, each in measured.items()]
 
 
 def judged(results: Sequence[Result]) -> list[Verdict]:
@@ -127,7 +129,7 @@ def judged(results: Sequence[Result]) -> list[Verdict]:
         quarter = ours.get((rows // 4, files))
         if rows == 80_000_000 and quarter:
             judge(f"{day}: peak MB / of a quarter of the rows, <= 1.3", mine.peak_mb / quarter.peak_mb, most=1.3)
-        few = min(ours[key].files for key in ours if key[0] == rows)
+        few = min(each.files for each in ours.values() if (each.rows, each.began) == (rows, mine.began))
         if files != few:
             factor = mine.cpu_seconds / ours[rows, few].cpu_seconds
             judge(f"{rows:,} rows: CPU at {files:,} / {few:,} files, <= 1.5", factor, most=1.5)
