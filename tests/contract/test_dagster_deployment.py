@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 import yaml
 from dagster import DagsterInstance, Field
 from dagster._config import validate_config
@@ -39,6 +40,15 @@ def test_the_storage_takes_its_settings() -> None:
     config = INSTANCE["storage"]["postgres"]
     result = validate_config(Field(DagsterPostgresStorage.config_type()).config_type, config)
     assert result.success, result.errors
+
+
+def test_the_storage_has_its_driver() -> None:
+    from dagster_postgres.utils import pg_url_from_config
+
+    text = yaml.safe_dump(INSTANCE["storage"]["postgres"]["postgres_db"])
+    config = yaml.safe_load(re.sub(r"\n  env: \w+", " value", text))
+    # makes no connection; a driver that is not installed fails here
+    assert sqlalchemy.create_engine(pg_url_from_config({"postgres_db": config})).driver == "psycopg2"
 
 
 def test_every_address_comes_from_what_terraform_sets() -> None:
