@@ -18,12 +18,13 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.parquet_pieces import parquet_pieces
-from stock_pipeline.lake.row_hash import HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
+from stock_pipeline.lake.row_hash import CODED, HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades
 
 _BATCH_ROWS = 262_144
 
-_CODES = ("feed", "capture_mode", "exchange", "conditions", "tape", "status")
+_CODES = tuple(name for name in CODED if name != "symbol")
+"""What is hashed by its few values. Symbols are compared, too."""
 
 _ORDER_COLUMNS = ("symbol", "event_time_ns", "sequence", "event_id")
 

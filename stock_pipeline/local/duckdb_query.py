@@ -22,7 +22,9 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
         raise InputFileError(f"{settings.duckdb_path} does not exist: build the models first, or set DUCKDB_PATH")
     try:
         opened = duckdb.connect(settings.duckdb_path)
-    except duckdb.IOException:
+    except duckdb.IOException as error:
+        if "Could not set lock" not in str(error):
+            raise PermanentError(f"DuckDB: {error}") from None
         raise RetryableError(f"{settings.duckdb_path} is in use, by dbt for one; try again in a minute") from None
     with opened as connection:
         try:

@@ -118,6 +118,15 @@ def test_bars_that_are_being_built_are_not_stale(
         dbt.communicate(b"\n")
 
 
+def test_a_database_that_is_none_is_not_taken_for_one_in_use(
+    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lake.duckdb").write_bytes(b"no database" * 1_000)
+    monkeypatch.setenv("DUCKDB_PATH", str(tmp_path / "lake.duckdb"))
+    stale = read_status(environment.clients, Settings.from_env(os.environ), SATURDAY).stale
+    assert "not a valid DuckDB database" in stale["daily_bars"]
+
+
 def test_the_command_ends_with_an_error_if_something_is_stale(
     environment: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
