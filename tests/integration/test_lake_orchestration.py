@@ -129,6 +129,25 @@ def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: La
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
 
 
+def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeResource) -> None:
+    for number in range(2_500):
+        key = raw_key(FIRST, "shardId-000000000000", str(number), str(number), f"{number:016x}")
+        lake.objects.put(key, b"a tick opens no file")
+    made: list[str] = []
+    lake.objects.client.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
+    first = tick(lake)
+    (request,) = first.run_requests or []
+    assert request.tags["reason"] == "new files"
+    assert made.count("ListObjectsV2") <= 10  # pages of a thousand keys, and the folders above them
+    assert set(made) <= {"ListObjectsV2", "GetObject"}
+    assert made.count("GetObject") <= 2  # what the partition's head and manifest say, not the files
+    assert len(first.cursor or "") < 200
+    assert [again.run_key for again in tick(lake).run_requests or []] == [request.run_key]
+    add(lake.objects, FIRST, 2_500)
+    (more,) = tick(lake, first.cursor).run_requests or []
+    assert more.run_key != request.run_key
+
+
 def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_for_ever(lake: LakeResource) -> None:
     add(lake.objects, FIRST, 1)
     cursor, keys = None, []
