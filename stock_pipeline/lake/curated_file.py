@@ -8,12 +8,24 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.lake.packed_rows import packed_schema
 
-ROW_GROUP_ROWS = 131_072
-"""Small enough that one symbol's day is a small part of the file, large enough to compress (128k to 256k measured)."""
+_ROW_GROUPS = 160
+_FEWEST_ROWS, _MOST_ROWS = 16_384, 131_072
 
-_DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "exchange", "conditions", "tape", "status"]
+_DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "volume", "exchange", "conditions", "tape", "status"]
 
 _DELTA_COLUMNS = ("event_time", "event_time_ns")
+
+_STATISTICS_COLUMNS = ["event_id", "symbol", "event_time", "event_time_ns", "sequence", "price", "session_date"]
+"""Values of the others lie in all row groups alike, so their bounds would exclude none."""
+
+
+def row_group_rows(rows: int) -> int:
+    """How many rows a row group of a file of `rows` rows has.
+
+    Whoever asks for one symbol reads its row groups whole, so they are a small part of any session. They stay large
+    enough to compress, and of a large session there are no more of them than a reader needs.
+    """
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, rows // _ROW_GROUPS))
 
 
 @contextmanager
@@ -26,6 +38,7 @@ def curated_writer(path: Path) -> Iterator[pq.ParquetWriter]:
         compression_level=1,
         use_dictionary=_DICTIONARY_COLUMNS,
         column_encoding=dict.fromkeys(_DELTA_COLUMNS, "DELTA_BINARY_PACKED"),
+        write_statistics=_STATISTICS_COLUMNS,
         coerce_timestamps="us",
         store_schema=False,
     ) as writer:

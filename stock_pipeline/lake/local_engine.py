@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.lake.curated_file import ROW_GROUP_ROWS, curated_writer
+from stock_pipeline.lake.curated_file import curated_writer, row_group_rows
 from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
 from stock_pipeline.lake.row_hash import Hashes, hash_strings
@@ -22,7 +22,7 @@ from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, withou
 from stock_pipeline.trade_table import trades_of_table
 
 RUN_ROWS = 524_288
-RANGE_ROWS = 524_288
+RANGE_ROWS = 262_144
 CONTESTED_IDS = 50_000
 """Rows of contested ids are compared as objects, a kilobyte each."""
 
@@ -55,10 +55,11 @@ class LocalEngine:
         held: list[pl.DataFrame] = []
         for frame in frames:
             for start in range(0, frame.height, self._run_rows):
-                held.append(self._packed(frame.slice(start, self._run_rows)))
-                if sum(piece.height for piece in held) >= self._run_rows:
+                packed = self._packed(frame.slice(start, self._run_rows))
+                if held and sum(piece.height for piece in held) + packed.height > self._run_rows:
                     self._runs.add(pl.concat(held))
                     held = []
+                held.append(packed)
         if held:
             self._runs.add(pl.concat(held))
 
@@ -68,7 +69,7 @@ class LocalEngine:
         losing = [losing_rows(candidates, self._packing) for candidates in self._candidates(contested)]
         with curated_writer(path) as writer:
             for table in self._row_groups(pl.concat(losing) if losing else None):
-                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                writer.write_table(table)
         return self._expected.digest(contested, map(self._trades, self._candidates(contested)))
 
     def _candidates(self, contested: Hashes) -> Iterator[pl.DataFrame]:
@@ -77,13 +78,14 @@ class LocalEngine:
             yield self._runs.rows_with(contested[start : start + self._contested_ids])
 
     def _packed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        ids = rows["event_id"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        ids = rows["event_id"].to_arrow(compat_level=pl.CompatLevel.oldest())
         packed = self._packing.pack(rows, hash_strings(ids))
         self._expected.add(packed["id_hash"].to_numpy(), self._packing.hash_rows(packed))
         return packed
 
     def _row_groups(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
         """The standing rows in the lake's order, cut into whole row groups across the ranges."""
+        group_rows = row_group_rows(self._runs.rows)
         carried: pl.DataFrame | None = None
         for key_range in self._runs.ranges(self._range_rows):
             packed = self._runs.read(key_range)
@@ -91,11 +93,11 @@ class LocalEngine:
                 packed = without_rows(packed, losing, self._packing)
             rows = standing_rows(packed, self._packing)
             rows = rows if carried is None else pl.concat([carried, rows])
-            whole = rows.height // ROW_GROUP_ROWS * ROW_GROUP_ROWS
-            yield from self._packing.tables(rows.head(whole), ROW_GROUP_ROWS)
+            whole = rows.height // group_rows * group_rows
+            yield from self._packing.tables(rows.head(whole), group_rows)
             carried = copied(rows.slice(whole))
         if carried is not None and carried.height:
-            yield from self._packing.tables(carried, ROW_GROUP_ROWS)
+            yield from self._packing.tables(carried, group_rows)
 
     def _trades(self, candidates: pl.DataFrame) -> Iterator[Trade]:
         for table in self._packing.tables(candidates, 10_000):

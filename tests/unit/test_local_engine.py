@@ -68,6 +68,15 @@ def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -
     assert read(path) == standing_trades(rows)
 
 
+def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> None:
+    rows = [trade(number) for number in range(100)]
+    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=40, range_rows=50)
+    engine.read(pl.DataFrame(table_of_trades(rows[start : start + 3])) for start in range(0, 100, 3))
+    assert len(list((tmp_path / "engine" / "runs").iterdir())) == 3
+    engine.write(tmp_path / "written.parquet")
+    assert read(tmp_path / "written.parquet") == standing_trades(rows)
+
+
 def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
     rows = [trade(n, version=version, volume=100 + version) for version in (0, 1, 2) for n in range(200)]
     engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=50, range_rows=50, contested_ids=7)
@@ -89,7 +98,7 @@ def test_trades_of_one_instant_are_ordered_by_sequence_and_id_though_their_keys_
 def test_row_groups_are_whole_across_ranges_and_encoded_for_athena(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.ROW_GROUP_ROWS", 16)
+    monkeypatch.setattr("stock_pipeline.lake.local_engine.row_group_rows", lambda rows: 16 if rows == 100 else 1)
     path, _ = compacted(tmp_path, [trade(n, symbol=f"S{n % 9}") for n in range(100)], run_rows=30, range_rows=25)
     metadata = pq.ParquetFile(path).metadata
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [16] * 6 + [4]
@@ -100,7 +109,17 @@ def test_row_groups_are_whole_across_ranges_and_encoded_for_athena(
     assert "DELTA_BINARY_PACKED" in columns["event_time_ns"].encodings
     for name in curated_file._DICTIONARY_COLUMNS:
         assert columns[name].has_dictionary_page, name
+    assert columns["price"].physical_type == "FIXED_LEN_BYTE_ARRAY"
+    bounds = [metadata.row_group(n).column(3).statistics for n in range(metadata.num_row_groups)]
     assert columns["symbol"].statistics.min == "S0"
+    assert (bounds[0].max, bounds[1].min, bounds[1].max, bounds[-1].min) == ("S1", "S1", "S2", "S8")
+
+
+@pytest.mark.parametrize(
+    ("rows", "group"), [(0, 16_384), (1_000_000, 16_384), (5_150_000, 32_187), (20_600_000, 128_750), (10**9, 131_072)]
+)
+def test_a_row_group_is_a_small_part_of_a_large_session_and_not_too_small_to_compress(rows: int, group: int) -> None:
+    assert curated_file.row_group_rows(rows) == group
 
 
 @pytest.mark.parametrize(
@@ -160,6 +179,13 @@ def test_a_string_has_one_hash_wherever_it_stands(strings: list[str], skipped: i
     assert hash_strings(array).tolist() == alone
     assert hash_strings(array.slice(skipped)).tolist() == alone[skipped:]
     assert len(set(alone)) == len(set(strings))
+
+
+def test_one_huge_string_does_not_make_all_others_as_large() -> None:
+    strings = [f"sim:{number}" for number in range(2_000)]
+    hashes = hash_strings(pa.array([*strings, "x" * 400_000]))
+    assert hashes[:-1].tolist() == hash_strings(pa.array(strings)).tolist()
+    assert pa.total_allocated_bytes() < 100_000_000
 
 
 RECORDED_IDS = [
