@@ -13,6 +13,9 @@ from stock_pipeline.lake.row_hash import Hashes
 PARTS = 64
 """Of 100 million rows, each part then holds 1.6 million."""
 
+_HELD_ROWS = 524_288
+"""Written together: opening the files for a few rows each costs more than writing them."""
+
 _SHIFT = np.uint64(64 - PARTS.bit_length() + 1)
 
 
@@ -21,9 +24,28 @@ class HashSpill:
 
     def __init__(self, folder: Path, columns: int) -> None:
         self._paths = [[folder / f"{part:02}-{column}" for column in range(columns)] for part in range(PARTS)]
+        self._held: list[tuple[Hashes, ...]] = []
+        self._held_rows = 0
         folder.mkdir(parents=True)
 
     def add(self, *columns: Hashes) -> None:
+        self._held.append(columns)
+        self._held_rows += len(columns[0])
+        if self._held_rows >= _HELD_ROWS:
+            self._write()
+
+    def parts(self) -> Iterator[list[Hashes]]:
+        """The columns of each part, in no particular order."""
+        self._write()
+        for paths in self._paths:
+            if paths[0].exists():
+                yield [np.fromfile(path, np.uint64) for path in paths]
+
+    def _write(self) -> None:
+        if not self._held:
+            return
+        columns = [np.concatenate(column) for column in zip(*self._held, strict=True)]
+        self._held, self._held_rows = [], 0
         parts = (columns[0] >> _SHIFT).astype(np.uint8)
         order = np.argsort(parts, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(parts, minlength=PARTS))])
@@ -32,9 +54,3 @@ class HashSpill:
             for path, column in zip(self._paths[part], ordered, strict=True):
                 with path.open("ab") as file:
                     column[bounds[part] : bounds[part + 1]].tofile(file)
-
-    def parts(self) -> Iterator[list[Hashes]]:
-        """The columns of each part, in no particular order."""
-        for paths in self._paths:
-            if paths[0].exists():
-                yield [np.fromfile(path, np.uint64) for path in paths]

@@ -71,6 +71,7 @@ def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[Unre
 def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
     try:
         rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).select(trade_schema().names).collect()
+        rows = rows.rechunk()  # or all that follows is done for each file
         rows = _frame(rows.to_arrow()) if rows.schema != _schema() else rows
         reason = _wrong_rows(rows, session_date)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:

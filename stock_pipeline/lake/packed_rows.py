@@ -5,6 +5,7 @@ follows from another column. A packed row is half as wide, and moving rows is mo
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,16 @@ import pyarrow as pa
 
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import PRICE_SCALE
-from stock_pipeline.lake.row_hash import CODED, NO_VOLUME, NUMBERS, Hashes, column_array, hash_rows, hash_strings
+from stock_pipeline.lake.row_hash import (
+    BLOCK_ROWS,
+    CODED,
+    NUMBERS,
+    Hashes,
+    column_array,
+    hash_rows,
+    hash_strings,
+    integers,
+)
 from stock_pipeline.trade_table import trade_schema
 
 _TIME_BITS = 47
@@ -22,6 +32,30 @@ _TIME_BITS = 47
 _MOST_SYMBOLS = 2 ** (64 - _TIME_BITS)
 
 PRICE_UNITS = 10**PRICE_SCALE
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+class CodedStrings(NamedTuple):
+    """A coded column's strings. ranks: for each code its string's place in `ordered`."""
+
+    by_code: list[str]
+    ordered: pa.Array
+    ranks: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, by_code: list[str]) -> "CodedStrings":
+        ordered = sorted(by_code)
+        places = {string: place for place, string in enumerate(ordered)}
+        return cls(by_code, pa.array(ordered, pa.string()), np.array([places[string] for string in by_code], np.int32))
+
+    def dictionary(self, codes: npt.NDArray[np.uint32]) -> pa.DictionaryArray:
+        """The strings that occur, in their own order: equal rows give equal files however their codes came about."""
+        used = np.flatnonzero(np.bincount(codes, minlength=len(self.ranks)))
+        used = used[np.argsort(self.ranks[used])]
+        places = np.zeros(len(self.ranks), np.int32)
+        places[used] = np.arange(len(used), dtype=np.int32)
+        return pa.DictionaryArray.from_arrays(_looked_up(places, codes), self.ordered.take(pa.array(self.ranks[used])))
 
 
 class Packing:
@@ -33,8 +67,10 @@ class Packing:
         self._categories = {name: pl.Categories.random() for name in CODED}
         # polars forgets the codes when no series has them any more
         self._anchors = [pl.Series([], dtype=pl.Categorical(each)) for each in self._categories.values()]
+        self._strings: dict[str, CodedStrings] = {}
 
     def pack(self, rows: pl.DataFrame, id_hashes: Hashes) -> pl.DataFrame:
+        self._strings.clear()  # these rows may have brought more
         return rows.select(
             pl.col("event_id"),
             pl.Series("id_hash", id_hashes),
@@ -49,21 +85,19 @@ class Packing:
 
     def hash_rows(self, packed: pl.DataFrame) -> Hashes:
         """`row_hash.hash_rows` of packed rows."""
-        coded = (hash_strings(pa.array(self.values(name), pa.string()))[packed[name].to_numpy()] for name in CODED)
-        numbers = (packed[name].fill_null(NO_VOLUME).cast(pl.Int64).to_numpy().view(np.uint64) for name in NUMBERS)
-        return hash_rows(packed["id_hash"].to_numpy(), chain(coded, numbers))
+        of_values = {name: hash_strings(pa.array(self.strings(name).by_code, pa.string())) for name in CODED}
+        hashes = [np.empty(0, np.uint64)]
+        for rows in packed.iter_slices(BLOCK_ROWS):
+            coded = (_looked_up(of_values[name], rows[name].to_numpy()) for name in CODED)
+            numbers = (integers(rows[name].to_arrow()) for name in NUMBERS)
+            hashes.append(hash_rows(rows["id_hash"].to_numpy(), chain(coded, numbers)))
+        return np.concatenate(hashes)
 
-    def values(self, name: str) -> list[str]:
-        """The strings of a coded column, by their codes."""
-        values: list[str] = self._categories[name].to_series().to_list()
-        return values
-
-    def ranks(self, name: str) -> npt.NDArray[np.uint64]:
-        """For each code its string's place in the order of strings."""
-        order = np.argsort(np.array(self.values(name), object), kind="stable")
-        ranks = np.empty(len(order), np.uint64)
-        ranks[order] = np.arange(len(order), dtype=np.uint64)
-        return ranks
+    def strings(self, name: str) -> CodedStrings:
+        """The strings of a coded column so far."""
+        if name not in self._strings:
+            self._strings[name] = CodedStrings.of(self._categories[name].to_series().to_list())
+        return self._strings[name]
 
     def sort_keys(self, packed: pl.DataFrame) -> npt.NDArray[np.uint64]:
         """(symbol, event time) of each row as one integer that sorts alike.
@@ -71,39 +105,39 @@ class Packing:
         With more symbols than the key has room for, times lose their last digits: rows that then share a key are
         told apart by whoever sorts.
         """
-        ranks = self.ranks("symbol")
+        ranks = self.strings("symbol").ranks
         dropped = np.uint64(max(0, (len(ranks) - 1).bit_length() - _MOST_SYMBOLS.bit_length() + 1))
         offsets = (packed["event_time_ns"].to_numpy() - self._start_ns).astype(np.uint64)
-        symbols: npt.NDArray[np.uint64] = ranks[packed["symbol"].to_numpy()]
+        symbols = _looked_up(ranks, packed["symbol"].to_numpy()).astype(np.uint64)
         return (symbols << (np.uint64(_TIME_BITS) - dropped)) | (offsets >> dropped)
 
     def readable(self, packed: pl.DataFrame) -> pl.DataFrame:
         """The same rows with strings in place of codes."""
-        strings = {name: pl.Series(self.values(name), dtype=pl.String) for name in CODED}
+        strings = {name: pl.Series(self.strings(name).by_code, dtype=pl.String) for name in CODED}
         return packed.with_columns(strings[name].gather(packed[name]).alias(name) for name in CODED)
 
     def tables(self, packed: pl.DataFrame, rows: int) -> Iterator[pa.Table]:
         """The rows as tables of `trade_schema`, `rows` each, with coded columns as dictionaries of what occurs."""
+        plain = self._plain_columns(packed)
         for start in range(0, packed.height, rows):
-            yield self._table(packed.slice(start, rows))
+            piece = packed.slice(start, rows)
+            coded = {name: self.strings(name).dictionary(piece[name].to_numpy()) for name in CODED}
+            columns = {name: column.slice(start, rows) for name, column in plain.items()} | coded
+            yield pa.table([columns[name] for name in packed_schema().names], schema=packed_schema())
 
-    def _table(self, packed: pl.DataFrame) -> pa.Table:
-        table = packed.to_arrow(compat_level=pl.CompatLevel.oldest())
+    def _plain_columns(self, packed: pl.DataFrame) -> dict[str, pa.Array]:
+        kept = ("event_id", "event_time_ns", "sequence", "volume", "version")
+        table = packed.select(kept).to_arrow(compat_level=pl.CompatLevel.oldest())
         days = (self.session_date - date(1970, 1, 1)).days
         microseconds = pa.timestamp("us", tz="UTC")
-        event_time_ns = packed["event_time_ns"].to_numpy()
-        columns = {
-            "event_time": pa.array(event_time_ns // 1000).cast(microseconds),
-            "ingest_time": column_array(table["ingest_time"]).cast(pa.int64()).cast(microseconds),
+        schema = trade_schema()
+        return {
+            **{name: column_array(table[name]).cast(schema.field(name).type) for name in kept},
+            "event_time": pa.array(packed["event_time_ns"].to_numpy() // 1000).cast(microseconds),
+            "ingest_time": pa.array(packed["ingest_time"].to_numpy()).cast(microseconds),
             "price": _decimals(packed["price"].to_numpy()),
             "session_date": pa.array(np.full(packed.height, days, np.int32)).cast(pa.date32()),
-            **{name: _dictionary(packed[name].to_numpy(), self.values(name)) for name in CODED},
         }
-        schema = trade_schema()
-        arrays = [
-            columns[name] if name in columns else table[name].cast(schema.field(name).type) for name in schema.names
-        ]
-        return pa.table(arrays, schema=packed_schema())
 
 
 def packed_schema() -> pa.Schema:
@@ -116,13 +150,9 @@ def packed_schema() -> pa.Schema:
     )
 
 
-def _dictionary(codes: npt.NDArray[np.uint32], values: list[str]) -> pa.DictionaryArray:
-    used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-    # sorted, so that equal rows give equal files whatever order the strings were first seen in
-    used = used[np.argsort(np.array([values[code] for code in used], object), kind="stable")]
-    places = np.zeros(len(values), np.int32)
-    places[used] = np.arange(len(used), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(places[codes], pa.array([values[code] for code in used], pa.string()))
+def _looked_up(table: npt.NDArray[_Value], codes: npt.NDArray[np.uint32]) -> npt.NDArray[_Value]:
+    """`table[codes]`. Codes of this packing are in bounds, and numpy is twice as fast if it need not raise."""
+    return table.take(codes, mode="clip")
 
 
 def _decimals(units: npt.NDArray[np.int64]) -> pa.Array:

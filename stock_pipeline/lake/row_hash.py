@@ -18,7 +18,12 @@ Hashes = npt.NDArray[np.uint64]
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
-_LOW_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], np.uint64)
+
+BLOCK_ROWS = 32_768
+"""Hashed together: so many stay in the processor's cache, column by column."""
+
+_LONGEST_TOGETHER = 512
+"""Bytes. A longer one, which no trade of the contract has, would make all that are hashed with it as long."""
 
 CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
 NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
@@ -32,27 +37,33 @@ NO_VOLUME = -1
 def hash_strings(strings: pa.Array) -> Hashes:
     """A 64-bit hash of each string: its bytes, eight at a time, folded into its length."""
     strings = strings.cast(pa.large_string())
-    count = len(strings)
-    _, offset_buffer, data_buffer = strings.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[strings.offset : strings.offset + count + 1]
-    begin, end = int(offsets[0]), int(offsets[-1])
-    data = np.zeros(end - begin + 8, np.uint8)  # a word may reach beyond the last string
-    if end > begin:
-        data[:-8] = np.frombuffer(data_buffer, np.uint8)[begin:end]
-    words: Hashes = np.ndarray((end - begin + 1,), np.dtype("<u8"), data, 0, (1,))
-    starts, lengths = offsets[:-1] - begin, np.diff(offsets)
+    offsets = np.frombuffer(strings.buffers()[1], np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    lengths = np.diff(offsets)
     hashes = lengths.astype(np.uint64) * _FIRST
-    shortest, longest = int(lengths.min(initial=0)), int(lengths.max(initial=0))
-    for position in range(0, longest, 8):
-        if position + 8 <= shortest:
-            _fold(hashes, words[starts + position])
-            continue
-        longer = np.flatnonzero(lengths > position)
-        left = np.minimum(lengths[longer] - position, 8)
-        folded = hashes[longer]
-        _fold(folded, words[starts[longer] + position] & _LOW_BYTES[left])
-        hashes[longer] = folded
+    rows = BLOCK_ROWS if lengths.max(initial=0) <= _LONGEST_TOGETHER else 1
+    for start in range(0, len(strings), rows):
+        block = slice(start, start + rows)
+        _fold_strings(hashes[block], strings[block], lengths[block])
     return _mixed(hashes)
+
+
+def _fold_strings(hashes: Hashes, strings: pa.Array, lengths: npt.NDArray[np.int64]) -> None:
+    """In place; all strings are filled up to the longest with zeros."""
+    words = -(-int(lengths.max()) // 8)
+    if not words:
+        return
+    padded = pc.ascii_rpad(strings, 8 * words, padding="\0")
+    _, offset_buffer, data_buffer = padded.buffers()
+    first = int(np.frombuffer(offset_buffer, np.int64)[padded.offset])
+    table = np.frombuffer(data_buffer, np.dtype("<u8"), len(strings) * words, first).reshape(-1, words)
+    shortest = int(lengths.min())
+    for number in range(words):
+        if 8 * number < shortest:
+            _fold(hashes, table[:, number])
+        else:
+            folded = hashes.copy()
+            _fold(folded, table[:, number])
+            np.copyto(hashes, folded, where=lengths > 8 * number)
 
 
 def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
@@ -67,32 +78,34 @@ def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
 def hash_table(rows: pa.Table, id_hashes: Hashes) -> Hashes:
     """`hash_rows` of a table of `trade_schema`, or of one with dictionaries for strings."""
     coded = (_hash_repeated_strings(rows[name]) for name in CODED)
-    return hash_rows(id_hashes, chain(coded, (_integers(rows[name]) for name in NUMBERS)))
+    return hash_rows(id_hashes, chain(coded, (integers(column_array(rows[name])) for name in NUMBERS)))
 
 
 def column_array(column: pa.ChunkedArray) -> pa.Array:
     """The column in one piece."""
-    combined = column.combine_chunks()
-    if isinstance(combined, pa.ChunkedArray):
-        return combined.chunk(0) if combined.num_chunks else pa.array([], column.type)
-    return combined
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _hash_repeated_strings(column: pa.ChunkedArray) -> Hashes:
     array = column_array(column)
     if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
+        runs = pc.run_end_encode(array)
+        lengths: npt.NDArray[np.int32] = np.diff(runs.run_ends.to_numpy(), prepend=np.int32(0))
+        return hash_strings(runs.values).repeat(lengths)
     codes: npt.NDArray[Any] = array.indices.to_numpy(zero_copy_only=False)
     hashes: Hashes = hash_strings(array.dictionary)[codes]
     return hashes
 
 
-def _integers(column: pa.ChunkedArray) -> Hashes:
-    """The column's numbers as 64 bits; a decimal as its unscaled value, null as a value that no field allows."""
-    array = column_array(column)
+def integers(array: pa.Array) -> Hashes:
+    """Numbers as 64 bits; a decimal as its unscaled value, null as a value that no field allows."""
     if pa.types.is_decimal(array.type):
         return decimal_units(array).view(np.uint64)
-    numbers: npt.NDArray[np.int64] = pc.fill_null(array.cast(pa.int64()), NO_VOLUME).to_numpy(zero_copy_only=False)
+    if array.null_count:
+        array = pc.fill_null(array, NO_VOLUME)
+    numbers: npt.NDArray[np.int64] = array.to_numpy().astype(np.int64, copy=False)
     return numbers.view(np.uint64)
 
 

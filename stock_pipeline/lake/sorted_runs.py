@@ -68,7 +68,7 @@ class SortedRuns:
 
     def ranges(self, rows: int) -> Iterator[KeyRange]:
         """The whole order cut into ranges of about `rows` rows."""
-        ranks = self._packing.ranks("symbol")
+        ranks = self._packing.strings("symbol").ranks
         together: list[int] = []
         held = 0
         for symbol in sorted(self._counts, key=lambda code: int(ranks[code])):
@@ -133,7 +133,7 @@ class SortedRuns:
 
     def _concatenated(self, pieces: Sequence[pa.Table]) -> pl.DataFrame:
         assert self._schema is not None, "nothing was added"
-        return pl.DataFrame(pa.concat_tables([self._schema.empty_table(), *pieces])).rechunk()
+        return pl.DataFrame(pa.concat_tables([self._schema.empty_table(), *pieces]).combine_chunks())
 
 
 def copied(packed: pl.DataFrame) -> pl.DataFrame:
@@ -142,7 +142,5 @@ def copied(packed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _copied(table: pa.Table) -> pa.Table:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return pa.ipc.open_stream(sink.getvalue()).read_all()
+    # one chunk alone would be given back as it is
+    return pa.concat_tables([table.schema.empty_table(), table]).combine_chunks()

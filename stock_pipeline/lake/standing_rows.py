@@ -63,7 +63,7 @@ def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
 
 def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
     """The rows whose (event_id, symbol, event time, sequence) is none of `losing`."""
-    codes = {symbol: code for code, symbol in enumerate(packing.values("symbol"))}
+    codes = {symbol: code for code, symbol in enumerate(packing.strings("symbol").by_code)}
     coded = losing.with_columns(
         pl.Series("symbol", [codes[symbol] for symbol in losing["symbol"]], packed["symbol"].dtype)
     )
