@@ -16,14 +16,15 @@ _DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "volume", "exc
 _DELTA_COLUMNS = ("event_time", "event_time_ns")
 
 _STATISTICS_COLUMNS = ["event_id", "symbol", "event_time", "event_time_ns", "sequence", "price", "session_date"]
-"""Values of the others lie in all row groups alike, so their bounds would exclude none."""
+"""Values of the others lie in all row groups alike, so their bounds would exclude none. A session's date excludes its
+file from a query that names no partition."""
 
 
 def row_group_rows(rows: int) -> int:
-    """How many rows a row group of a file of `rows` rows has.
+    """How many rows a row group has where `rows` rows were read, repeats included.
 
-    Whoever asks for one symbol reads its row groups whole, so they are a small part of any session. They stay large
-    enough to compress, and of a large session there are no more of them than a reader needs.
+    Whoever asks for one symbol reads its row groups whole, so they are a small part of the session. They stay large
+    enough to compress, and small enough to be held in memory.
     """
     return max(_FEWEST_ROWS, min(_MOST_ROWS, rows // _ROW_GROUPS))
 

@@ -22,8 +22,8 @@ _HALF = np.uint64(32)
 BLOCK_ROWS = 32_768
 """Hashed together: so many stay in the processor's cache, column by column."""
 
-_LONGEST_TOGETHER = 512
-"""Bytes. A longer one, which no trade of the contract has, would make all that are hashed with it as long."""
+_PADDED_BYTES = 512 * BLOCK_ROWS
+"""At most, of strings hashed together: one that is much longer than any trade's makes all others as long."""
 
 CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
 NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
@@ -40,9 +40,8 @@ def hash_strings(strings: pa.Array) -> Hashes:
     offsets = np.frombuffer(strings.buffers()[1], np.int64)[strings.offset : strings.offset + len(strings) + 1]
     lengths = np.diff(offsets)
     hashes = lengths.astype(np.uint64) * _FIRST
-    rows = BLOCK_ROWS if lengths.max(initial=0) <= _LONGEST_TOGETHER else 1
-    for start in range(0, len(strings), rows):
-        block = slice(start, start + rows)
+    for start in range(0, len(strings), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
         _fold_strings(hashes[block], strings[block], lengths[block])
     return _mixed(hashes)
 
@@ -51,6 +50,10 @@ def _fold_strings(hashes: Hashes, strings: pa.Array, lengths: npt.NDArray[np.int
     """In place; all strings are filled up to the longest with zeros."""
     words = -(-int(lengths.max()) // 8)
     if not words:
+        return
+    if len(strings) > 1 and 8 * words * len(strings) > _PADDED_BYTES:
+        for half in (slice(0, len(strings) // 2), slice(len(strings) // 2, None)):
+            _fold_strings(hashes[half], strings[half], lengths[half])
         return
     padded = pc.ascii_rpad(strings, 8 * words, padding="\0")
     _, offset_buffer, data_buffer = padded.buffers()
