@@ -42,7 +42,7 @@ class LocalEngine:
         contested_ids: int = CONTESTED_IDS,
     ) -> None:
         self._packing = Packing(session_date)
-        self._runs = SortedRuns(folder / "runs", self._packing)
+        self._runs = SortedRuns(folder / "runs.arrow", self._packing)
         self._expected = ExpectedRows(folder / "inputs")
         self._run_rows, self._range_rows, self._contested_ids = run_rows, range_rows, contested_ids
 
@@ -95,7 +95,7 @@ class LocalEngine:
             rows = rows if carried is None else pl.concat([carried, rows])
             whole = rows.height // group_rows * group_rows
             yield from self._packing.tables(rows.head(whole), group_rows)
-            carried = copied(rows.slice(whole))
+            carried = copied(rows.slice(whole).to_arrow(compat_level=pl.CompatLevel.oldest()))
         if carried is not None and carried.height:
             yield from self._packing.tables(carried, group_rows)
 

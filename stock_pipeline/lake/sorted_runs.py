@@ -6,7 +6,8 @@ A symbol with more trades than a range should hold is cut by time.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,6 @@ from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.row_hash import Hashes
 
 
-@dataclass(frozen=True)
-class _Run:
-    """starts: for each symbol's code the row at which its trades begin; the next symbol's begin where they end."""
-
-    path: Path
-    slices: dict[int, tuple[int, int]]
-
-
 @dataclass(frozen=True, slots=True)
 class KeyRange:
     """Trades of these symbols (codes, in order). Of a single symbol: those in [first_ns, end_ns)."""
@@ -37,12 +30,18 @@ class KeyRange:
 
 
 class SortedRuns:
-    def __init__(self, folder: Path, packing: Packing) -> None:
-        self._folder, self._packing = folder, packing
-        self._runs: list[_Run] = []
-        self._schema: pa.Schema | None = None
+    """Rows are added first, then read; none is added any more once one was read.
+
+    All runs lie in one file, which is mapped into memory as a whole; what was read is copied, and let go of.
+    """
+
+    def __init__(self, path: Path, packing: Packing) -> None:
+        self._path, self._packing = path, packing
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._mapped: _MappedRuns | None = None
+        self._slices: list[dict[int, tuple[int, int]]] = []
+        """Of each run: for each symbol's code where its trades begin and end."""
         self._counts: dict[int, int] = {}
-        folder.mkdir(parents=True)
 
     @property
     def rows(self) -> int:
@@ -59,12 +58,11 @@ class SortedRuns:
         slices = {int(symbols[start]): (start, end) for start, end in itertools.pairwise(bounds)}
         for symbol, (start, end) in slices.items():
             self._counts[symbol] = self._counts.get(symbol, 0) + end - start
-        path = self._folder / f"{len(self._runs):06}.arrow"
-        table = packed.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        self._schema = table.schema
-        self._runs.append(_Run(path, slices))
+        (run,) = packed.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(str(self._path), run.schema)
+        self._writer.write_batch(run)
+        self._slices.append(slices)
 
     def ranges(self, rows: int) -> Iterator[KeyRange]:
         """The whole order cut into ranges of about `rows` rows."""
@@ -86,61 +84,77 @@ class SortedRuns:
 
     def read(self, key_range: KeyRange) -> pl.DataFrame:
         """All rows of the range, in no particular order."""
-        pieces: list[pa.Table] = []
-        for run in self._runs:
-            held = [run.slices[symbol] for symbol in key_range.symbols if symbol in run.slices]
+        pieces: list[pa.RecordBatch] = []
+        for run, slices in zip(self._runs.batches, self._slices, strict=True):
+            held = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
             if held:
-                pieces.append(self._slice(run, held[0][0], held[-1][1], key_range))
-        return self._concatenated(pieces)
+                pieces.append(_cut(run.slice(held[0][0], held[-1][1] - held[0][0]), key_range))
+        return self._runs.copied(pieces)
 
     def rows_with(self, id_hashes: Hashes) -> pl.DataFrame:
         """Every row whose event id has one of these hashes (sorted)."""
-        pieces = []
-        for run in self._runs:
-            with pa.memory_map(str(run.path)) as source:
-                table = pa.ipc.open_file(source).read_all()
-                hashes = table["id_hash"].to_numpy()
-                places = np.minimum(np.searchsorted(id_hashes, hashes), len(id_hashes) - 1)
-                pieces.append(table.take(pa.array(np.flatnonzero(id_hashes[places] == hashes))))
-        return self._concatenated(pieces)
+        pieces: list[pa.RecordBatch] = []
+        for run in self._runs.batches:
+            hashes = run["id_hash"].to_numpy()
+            places = np.minimum(np.searchsorted(id_hashes, hashes), len(id_hashes) - 1)
+            pieces.append(run.take(pa.array(np.flatnonzero(id_hashes[places] == hashes))))
+            self._runs.let_go()
+        return self._runs.copied(pieces)
+
+    @property
+    def _runs(self) -> "_MappedRuns":
+        if self._mapped is None:
+            assert self._writer is not None, "nothing was added"
+            self._writer.close()
+            self._mapped = _MappedRuns(self._path)
+        return self._mapped
 
     def _cut_by_time(self, symbol: int, pieces: int) -> Iterator[KeyRange]:
-        sample = np.sort(np.concatenate([self._sample_of_times(run, symbol, pieces) for run in self._runs]))
+        samples: list[npt.NDArray[np.int64]] = []
+        for run, slices in zip(self._runs.batches, self._slices, strict=True):
+            start, end = slices.get(symbol, (0, 0))
+            times = run["event_time_ns"].to_numpy()[start:end]
+            samples.append(times[:: max(1, len(times) // (64 * pieces))].copy())
+        self._runs.let_go()
+        sample = np.sort(np.concatenate(samples))
         cuts = np.unique(sample[np.arange(1, pieces) * len(sample) // pieces]).tolist()
         for first, end in zip([None, *cuts], [*cuts, None], strict=True):
             yield KeyRange((symbol,), first, end)
 
-    def _sample_of_times(self, run: _Run, symbol: int, pieces: int) -> npt.NDArray[np.int64]:
-        start, end = run.slices.get(symbol, (0, 0))
-        if start == end:
-            return np.empty(0, np.int64)
-        with pa.memory_map(str(run.path)) as source:
-            times = pa.ipc.open_file(source).read_all()["event_time_ns"].slice(start, end - start).to_numpy()
-            sample: npt.NDArray[np.int64] = times[:: max(1, len(times) // (64 * pieces))].copy()
-            return sample
 
-    def _slice(self, run: _Run, start: int, end: int, key_range: KeyRange) -> pa.Table:
-        # a copy, so that the file's pages leave memory with the map
-        with pa.memory_map(str(run.path)) as source:
-            table = pa.ipc.open_file(source).read_all()
-            if len(key_range.symbols) == 1:
-                times = table["event_time_ns"].slice(start, end - start).to_numpy()
-                if key_range.end_ns is not None:
-                    end = start + int(np.searchsorted(times, key_range.end_ns))
-                if key_range.first_ns is not None:
-                    start += int(np.searchsorted(times, key_range.first_ns))
-            return _copied(table.slice(start, end - start))
+class _MappedRuns:
+    """The file of runs. Pages that were touched count as this process's memory until `let_go`."""
 
-    def _concatenated(self, pieces: Sequence[pa.Table]) -> pl.DataFrame:
-        assert self._schema is not None, "nothing was added"
-        return pl.DataFrame(pa.concat_tables([self._schema.empty_table(), *pieces]).combine_chunks())
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.py_buffer(self._map))
+        self.batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+    def copied(self, pieces: list[pa.RecordBatch]) -> pl.DataFrame:
+        """The pieces' rows, column by column: the kernel may map much more around each piece that is touched."""
+        columns: dict[str, pa.Array] = {}
+        for field in self.batches[0].schema:
+            parts = [piece[field.name] for piece in pieces]
+            columns[field.name] = pa.concat_arrays([pa.array([], field.type), *parts])
+            self.let_go()
+        return pl.DataFrame(pa.table(columns))
+
+    def let_go(self) -> None:
+        self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def copied(packed: pl.DataFrame) -> pl.DataFrame:
+def _cut(run: pa.RecordBatch, key_range: KeyRange) -> pa.RecordBatch:
+    """Of a symbol's trades, in order of time: those of the range."""
+    if key_range.first_ns is None and key_range.end_ns is None:
+        return run
+    times = run["event_time_ns"].to_numpy()
+    start = 0 if key_range.first_ns is None else int(np.searchsorted(times, key_range.first_ns))
+    end = len(times) if key_range.end_ns is None else int(np.searchsorted(times, key_range.end_ns))
+    return run.slice(start, end - start)
+
+
+def copied(table: pa.Table) -> pl.DataFrame:
     """The rows without what they are a part of, which a slice would keep in memory."""
-    return pl.DataFrame(_copied(packed.to_arrow(compat_level=pl.CompatLevel.oldest())))
-
-
-def _copied(table: pa.Table) -> pa.Table:
     # one chunk alone would be given back as it is
-    return pa.concat_tables([table.schema.empty_table(), table]).combine_chunks()
+    return pl.DataFrame(pa.concat_tables([table.schema.empty_table(), table]).combine_chunks())
