@@ -19,6 +19,9 @@ import pyarrow as pa
 from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.row_hash import Hashes
 
+_PIECES_AT_ONCE = 64
+"""Whoever touches a few kilobytes of a mapped file may get a megabyte or two of it into memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
@@ -39,8 +42,8 @@ class SortedRuns:
         self._path, self._packing = path, packing
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self._mapped: _MappedRuns | None = None
+        # of each run: for each symbol's code where its trades begin and end
         self._slices: list[dict[int, tuple[int, int]]] = []
-        """Of each run: for each symbol's code where its trades begin and end."""
         self._counts: dict[int, int] = {}
 
     @property
@@ -88,7 +91,8 @@ class SortedRuns:
         for run, slices in zip(self._runs.batches, self._slices, strict=True):
             held = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
             if held:
-                pieces.append(_cut(run.slice(held[0][0], held[-1][1] - held[0][0]), key_range))
+                piece = run.slice(held[0][0], held[-1][1] - held[0][0])
+                pieces.append(self._cut(piece, key_range) if len(key_range.symbols) == 1 else piece)
         return self._runs.copied(pieces)
 
     def rows_with(self, id_hashes: Hashes) -> pl.DataFrame:
@@ -115,11 +119,19 @@ class SortedRuns:
             start, end = slices.get(symbol, (0, 0))
             times = run["event_time_ns"].to_numpy()[start:end]
             samples.append(times[:: max(1, len(times) // (64 * pieces))].copy())
-        self._runs.let_go()
+            self._runs.let_go()
         sample = np.sort(np.concatenate(samples))
         cuts = np.unique(sample[np.arange(1, pieces) * len(sample) // pieces]).tolist()
         for first, end in zip([None, *cuts], [*cuts, None], strict=True):
             yield KeyRange((symbol,), first, end)
+
+    def _cut(self, piece: pa.RecordBatch, key_range: KeyRange) -> pa.RecordBatch:
+        """Of a symbol's trades, in order of time: those of the range."""
+        times = piece["event_time_ns"].to_numpy()
+        start = 0 if key_range.first_ns is None else int(np.searchsorted(times, key_range.first_ns))
+        end = len(times) if key_range.end_ns is None else int(np.searchsorted(times, key_range.end_ns))
+        self._runs.let_go()
+        return piece.slice(start, end - start)
 
 
 class _MappedRuns:
@@ -132,26 +144,19 @@ class _MappedRuns:
         self.batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
     def copied(self, pieces: list[pa.RecordBatch]) -> pl.DataFrame:
-        """The pieces' rows, column by column: the kernel may map much more around each piece that is touched."""
+        """The pieces' rows, column by column and some pieces at a time, so that little is mapped at once."""
         columns: dict[str, pa.Array] = {}
         for field in self.batches[0].schema:
-            parts = [piece[field.name] for piece in pieces]
-            columns[field.name] = pa.concat_arrays([pa.array([], field.type), *parts])
-            self.let_go()
+            parts = [pa.array([], field.type)]
+            for start in range(0, len(pieces), _PIECES_AT_ONCE):
+                together = pieces[start : start + _PIECES_AT_ONCE]
+                parts.append(pa.concat_arrays([piece[field.name] for piece in together]))
+                self.let_go()
+            columns[field.name] = parts[1] if len(parts) == 2 else pa.concat_arrays(parts)
         return pl.DataFrame(pa.table(columns))
 
     def let_go(self) -> None:
         self._map.madvise(mmap.MADV_DONTNEED)
-
-
-def _cut(run: pa.RecordBatch, key_range: KeyRange) -> pa.RecordBatch:
-    """Of a symbol's trades, in order of time: those of the range."""
-    if key_range.first_ns is None and key_range.end_ns is None:
-        return run
-    times = run["event_time_ns"].to_numpy()
-    start = 0 if key_range.first_ns is None else int(np.searchsorted(times, key_range.first_ns))
-    end = len(times) if key_range.end_ns is None else int(np.searchsorted(times, key_range.end_ns))
-    return run.slice(start, end - start)
 
 
 def copied(table: pa.Table) -> pl.DataFrame:

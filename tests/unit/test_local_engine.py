@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
-from stock_pipeline.lake import curated_file
+from stock_pipeline.lake import curated_file, sorted_runs
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.proof import digest_of_file, prove
 from stock_pipeline.lake.row_hash import hash_strings, hash_table
@@ -86,6 +86,15 @@ def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> 
     with pa.ipc.open_file(tmp_path / "engine" / "runs.arrow") as runs:
         assert [runs.get_batch(number).num_rows for number in range(runs.num_record_batches)] == [39, 39, 22]
     assert read(tmp_path / "written.parquet") == standing_trades(rows)
+
+
+def test_a_range_is_put_together_from_more_runs_than_are_copied_at_once(tmp_path: Path) -> None:
+    rows = [trade(number) for number in range(2 * sorted_runs._PIECES_AT_ONCE + 1)]
+    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=1)
+    engine.read(pl.DataFrame(table_of_trades([row])) for row in reversed(rows))
+    path = tmp_path / "written.parquet"
+    prove(engine.write(path), path, SESSION, tmp_path / "proof")
+    assert read(path) == standing_trades(rows)
 
 
 def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
