@@ -94,9 +94,12 @@ def columns_of(engines: Engines, mart: str) -> list[str]:
 
 
 def expression(column: str) -> str:
-    # Athena keeps milliseconds, DuckDB microseconds: instants are compared as far as both have them.
-    if column in ("event_time", "ingest_time"):
-        return f"cast(date_trunc('second', {column}) as timestamp) as {column}"
+    # Athena rounds instants to milliseconds, DuckDB keeps microseconds: compared is what rounding hardly changes.
+    if column == "event_time":
+        milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
+        return f"abs({milliseconds} - event_time_ns / 1000000) <= 1 as event_time"
+    if column == "ingest_time":
+        return "cast(date_trunc('hour', ingest_time) as timestamp) as ingest_time"
     return column
 
 
@@ -172,11 +175,12 @@ def example_queries(engines: Engines) -> None:
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As far as both engines have a value: whole seconds, and five places of an average, which Athena rounds to six."""
+    """As far as both engines have a value: of instants, which Athena rounds to milliseconds, the hour; of an average, which
+    it rounds to six places, five."""
 
     def common(value: Any) -> Any:
         if isinstance(value, datetime):
-            return value.replace(microsecond=0, tzinfo=None)
+            return value.replace(minute=0, second=0, microsecond=0, tzinfo=None)
         return round(float(value), 5) if isinstance(value, float | Decimal) else value
 
     return tuple(map(common, row))

@@ -5,10 +5,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from stock_pipeline.domain.trade import Trade, precedence
-from tests.trades import trade
+from tests.trades import NOON, trade
 
 DAY_NS = 86_400 * 10**9
 MINUTE_NS = 60 * 10**9
+
+_OF_MINUTE_NS = (0, 59_999_600_000, MINUTE_NS - 1)
+"""The last two round to the next minute where times are rounded to milliseconds."""
+
 CONDITIONS = ("", "", "F", "I", "FTI", "M", "6", "6X", "O", "OI", "4B", "Q", "?", "B", "9")
 
 
@@ -21,7 +25,7 @@ def random_trades(count: int, seed: int) -> tuple[Trade, ...]:
         row = trade(number, symbol=f"S{number % 3}", price=Decimal(100 + number % 7) + Decimal("0.0001") * number)
         row = replace(
             row,
-            event_time_ns=row.event_time_ns + DAY_NS - 180 * MINUTE_NS + number * MINUTE_NS,
+            event_time_ns=NOON + DAY_NS + (number - 180) * MINUTE_NS + _OF_MINUTE_NS[number // 3 % 3],
             conditions=chance.choice(CONDITIONS),
             tape=chance.choice(("", "A", "C")),
             ingest_time_ns=row.ingest_time_ns + DAY_NS + chance.randrange(10**9),

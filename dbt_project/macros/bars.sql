@@ -29,7 +29,12 @@
 {%- endmacro %}
 
 
-{# The minute in which an instant lies. #}
-{% macro minute_of(instant) -%}
-    cast(date_trunc('minute', {{ instant }}) as timestamp)
+{# The minute in which a trade lies, from its nanoseconds: Athena rounds timestamps to milliseconds, so that the last half
+   millisecond of a minute, or of a session, would belong to the next. Dividing a multiple is exact on every engine. #}
+{% macro minute_of(time_ns) -%}
+    {%- set minutes = '(' ~ time_ns ~ ' - mod(' ~ time_ns ~ ', 60000000000)) / 60000000000' -%}
+    cast(
+            {{ dbt.dateadd('minute', 'cast(' ~ minutes ~ ' as bigint)', "timestamp '1970-01-01 00:00:00'") }}
+            as timestamp
+        )
 {%- endmacro %}

@@ -53,7 +53,7 @@ final as (
 
     select
         {{ trade_columns() }},
-        {{ minute_of('event_time') }} as minute_start,
+        minute_start,
         counts_in_volume,
         counts_in_high_low or is_closing_print as counts_in_high_low,
         counts_in_open_close or is_closing_print as counts_in_open_close,

@@ -84,6 +84,7 @@ coded as (
     select
         {{ trade_columns(conditions="coalesce(conditions, '') as conditions") }},
         case when tape in ('A', 'B', 'C') then tape else '' end as rules_tape,
+        {{ minute_of('event_time_ns') }} as minute_start,
         year,
         month,
         day
@@ -104,9 +105,10 @@ marked as (
         {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_open_close_codes') }} as allows_open_close,
         translate(conditions, rules.known_codes, '') as unknown_codes,
         sessions.session_date is not null as is_session,
+        -- sessions open and close on whole minutes
         coalesce(
-            coded.event_time >= sessions.open_utc
-            and coded.event_time < sessions.close_utc,
+            coded.minute_start >= sessions.open_utc
+            and coded.minute_start < sessions.close_utc,
             false
         ) as in_regular_hours
     from coded
@@ -132,6 +134,7 @@ final as (
 
     select
         {{ trade_columns() }},
+        minute_start,
         unknown_codes,
         is_effective,
         is_official_print,
