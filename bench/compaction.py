@@ -1,8 +1,9 @@
 """`make bench-compaction`: what compacting a generated day costs, here and with the tools people would use instead.
 
 CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
-checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. Results are written
-after each day, so that a run that is stopped keeps what it has; those of other days stay in the file.
+checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. A contender that
+fails, for want of memory say, is left out and named. Results are written after each day, so that a run that is stopped
+keeps what it has; those of other days stay in the file.
 """
 
 import argparse
@@ -27,6 +28,10 @@ from bench.generated_session import GeneratedSession
 RESULTS = Path(__file__).parent / "results" / "compaction.json"
 
 WITHOUT_DEDUPLICATION = ("concatenation", "byte_copy")
+
+
+class ContenderFailed(Exception):
+    """It ended with an error, or was killed."""
 
 
 class Measure(NamedTuple):
@@ -93,9 +98,18 @@ def measure(began: str, day: Path, rows: int, files: int, contenders: Sequence[s
     checksums: dict[str, tuple[int, ...]] = {}
     sizes: dict[str, float] = {}
     for _ in range(rounds):
-        for name in contenders:
+        for name in tuple(measured):
             target = day / f"{name}.out"
-            measured[name].append(run_contender(name, day, target))
+            try:
+                measured[name].append(run_contender(name, day, target))
+            except ContenderFailed as failure:
+                if name == "this_project":
+                    raise SystemExit(str(failure)) from failure
+                print(f"{rows:,} rows in {files:,} files: {failure}; it is left out")
+                del measured[name]
+                checksums.pop(name, None)
+                target.unlink(missing_ok=True)
+                continue
             sizes[name] = target.stat().st_size / 1e6
             if name not in checksums and name not in WITHOUT_DEDUPLICATION:
                 checksums[name] = checksum(target)
@@ -172,7 +186,7 @@ def run_contender(name: str, day: Path, target: Path) -> Measure:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{name} failed with exit code {process.returncode}")
+        raise ContenderFailed(f"{name} ended with exit code {process.returncode}")
     return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, int(peak) / 1024)
 
 
