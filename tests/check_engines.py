@@ -175,8 +175,8 @@ def example_queries(engines: Engines) -> None:
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As far as both engines have a value: of instants, which Athena rounds to milliseconds, the hour; of an average, which
-    it rounds to six places, five."""
+    """As far as both engines have a value: the hour of an instant, which Athena rounds to milliseconds, and five places
+    of an average, which it rounds to six."""
 
     def common(value: Any) -> Any:
         if isinstance(value, datetime):
