@@ -99,7 +99,7 @@ def expression(column: str) -> str:
         milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
         return f"abs({milliseconds} - event_time_ns / 1000000) <= 1 as event_time"
     if column == "ingest_time":
-        return "cast(date_trunc('hour', ingest_time) as timestamp) as ingest_time"
+        return "cast(date_trunc('second', ingest_time) as timestamp) as ingest_time"
     return column
 
 
@@ -175,12 +175,11 @@ def example_queries(engines: Engines) -> None:
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As far as both engines have a value: the hour of an instant, which Athena rounds to milliseconds, and five places
-    of an average, which it rounds to six."""
+    """As far as both engines have a value: whole seconds, and five places of an average, which Athena rounds to six."""
 
     def common(value: Any) -> Any:
         if isinstance(value, datetime):
-            return value.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+            return value.replace(microsecond=0, tzinfo=None)
         return round(float(value), 5) if isinstance(value, float | Decimal) else value
 
     return tuple(map(common, row))
