@@ -11,9 +11,9 @@ from typing import Any
 from stock_pipeline.domain.redrive_plan import QueueMessage, StreamRange
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.redrive.ledger import RedriveLedger
+from stock_pipeline.redrive.redrive import Rate, Redrive, RedriveReport, StayInQueue, Unlimited
 from stock_pipeline.streaming.publisher import Publisher
-from stock_pipeline.streaming.redrive import Rate, Redrive, RedriveReport, StayInQueue, Unlimited
-from stock_pipeline.streaming.redrive_ledger import RedriveLedger
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.kinesis_events import kinesis_event

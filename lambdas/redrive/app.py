@@ -7,7 +7,7 @@ from typing import Any
 
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.redrive_wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND, wired_redrive
+from stock_pipeline.redrive.wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND, wired_redrive
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.telemetry import Telemetry
 

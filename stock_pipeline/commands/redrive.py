@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
 
     from stock_pipeline.aws.clients import Clients
     from stock_pipeline.aws.object_store import ObjectStore
-    from stock_pipeline.redrive_wiring import dead_letter_queue, wired_redrive
+    from stock_pipeline.redrive.parked_messages import unpark
+    from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
     from stock_pipeline.settings import Settings
-    from stock_pipeline.streaming.parked_messages import unpark
 
     settings = Settings.from_env(os.environ)
     with closing(Clients(settings.aws_region)) as clients:

@@ -92,7 +92,7 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
     from stock_pipeline.aws.state_heartbeat import StateHeartbeat
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
     from stock_pipeline.lake.partition_heads import PartitionHeads
-    from stock_pipeline.redrive_wiring import dead_letter_queue
+    from stock_pipeline.redrive.wiring import dead_letter_queue
 
     lake = ObjectStore(clients.s3, settings.bucket_name)
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)

@@ -13,9 +13,9 @@ from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptyin
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.orchestration.resources import RedriveResource
 from stock_pipeline.orchestration.switches import schedule_status, sensor_status
-from stock_pipeline.redrive_wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND
+from stock_pipeline.redrive.redrive import RedriveReport
+from stock_pipeline.redrive.wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND
 from stock_pipeline.settings import Settings
-from stock_pipeline.streaming.redrive import RedriveReport
 from stock_pipeline.streaming.telemetry import Telemetry
 
 REDRIVE_JOB = "redrive"

@@ -20,9 +20,9 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
-from stock_pipeline.redrive_wiring import dead_letter_queue, wired_redrive
+from stock_pipeline.redrive.redrive import Redrive
+from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
 from stock_pipeline.settings import Settings
-from stock_pipeline.streaming.redrive import Redrive
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     # names only: the processor brings pyarrow, which the producer's and redrive's packages do without
+    from stock_pipeline.redrive.redrive import RedriveReport
     from stock_pipeline.streaming.poll_loop import PollReport
     from stock_pipeline.streaming.processor import BatchReport
     from stock_pipeline.streaming.provider_calls import ProviderCalls
-    from stock_pipeline.streaming.redrive import RedriveReport
 
 NAMESPACE = "StockPipeline"
 

@@ -16,8 +16,8 @@ from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.orchestration import raw_file_sensor
 from stock_pipeline.orchestration.redrive_job import REDRIVE_JOB, look, redrive_definitions
 from stock_pipeline.orchestration.resources import LakeResource, RedriveResource
+from stock_pipeline.redrive.ledger import Try
 from stock_pipeline.settings import Settings
-from stock_pipeline.streaming.redrive_ledger import Try
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.redrive_world import rejected
 from tests.trades import trade

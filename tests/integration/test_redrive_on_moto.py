@@ -10,8 +10,8 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.stack import LocalStack, local_stack
-from stock_pipeline.redrive_wiring import dead_letter_queue
-from stock_pipeline.streaming.parked_messages import unpark
+from stock_pipeline.redrive.parked_messages import unpark
+from stock_pipeline.redrive.wiring import dead_letter_queue
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.redrive_world import rejected
 from tests.trades import trade

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.streaming.line_rate import LineRate
+from stock_pipeline.redrive.line_rate import LineRate
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.redrive_world import EXPIRED, Crash, World, full_world, published_trades, rejected
 from tests.trades import trade

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import PARKED_PREFIX
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.streaming.dead_letter_forms import reason_of
+from stock_pipeline.redrive.message_forms import reason_of
 
 
 class Listed(Protocol):

@@ -13,12 +13,12 @@ from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import BucketObjects, ObjectStore
 from stock_pipeline.aws.stream_history import StreamHistory
+from stock_pipeline.redrive.ledger import RedriveLedger
+from stock_pipeline.redrive.line_rate import LineRate
+from stock_pipeline.redrive.redrive import Redrive, StayInQueue
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.back_off import back_off
-from stock_pipeline.streaming.line_rate import LineRate
 from stock_pipeline.streaming.publisher import Publisher
-from stock_pipeline.streaming.redrive import Redrive, StayInQueue
-from stock_pipeline.streaming.redrive_ledger import RedriveLedger
 
 DEFAULT_LIMIT = 500
 DEFAULT_LINES_PER_SECOND = 1_000

@@ -30,10 +30,10 @@ from stock_pipeline.domain.redrive_plan import (
 )
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.streaming.dead_letter_forms import lines_of_object, origin_of, reason_of
+from stock_pipeline.redrive.ledger import RedriveLedger, Try
+from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
-from stock_pipeline.streaming.redrive_ledger import RedriveLedger, Try
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
 
