@@ -36,7 +36,7 @@ LAYERS = (
     "aws",
     "__init__.py",
     "errors.py",
-    "redrive_wiring.py",
+    "redrive",
     "settings.py",
     "trade_table.py",
 )

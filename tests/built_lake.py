@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import duckdb
 
-from stock_pipeline.local.duckdb_catalog import connect_lake
+from stock_pipeline.local.duckdb.catalog import connect_lake
 from tests.stored_lake import Lake
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"

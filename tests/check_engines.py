@@ -26,7 +26,7 @@ import duckdb
 from stock_pipeline.aws.athena import Athena
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.local.duckdb_catalog import connect_lake
+from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
 from tests.random_trades import random_trades
 from tests.sample_session import SAMPLE_DATE, sample_trades

@@ -16,12 +16,12 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.local.event_source_mapping import EventSourceMapping
-from stock_pipeline.local.event_source_poller import EventSourcePoller
-from stock_pipeline.local.failure_destination import S3FailureDestination
-from stock_pipeline.local.function_runtime import LocalFunction
-from stock_pipeline.local.shard_consumer import Wiring
-from stock_pipeline.local.stream_record import EventSource, kinesis_event, read_record
+from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
+from stock_pipeline.local.event_source.poller import EventSourcePoller
+from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.stream_record import EventSource, kinesis_event, read_record
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.rejection_message import parse_rejection_message

@@ -13,7 +13,7 @@ from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.parsers import Commands
 
 if TYPE_CHECKING:
-    from stock_pipeline.local.demo import RunSession
+    from stock_pipeline.local.demo.demo import RunSession
     from stock_pipeline.orchestration.session_run import SessionRun
     from stock_pipeline.settings import Settings
 
@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from stock_pipeline.errors import InputFileError
-    from stock_pipeline.local.demo import Demo, disagreements, report_json
-    from stock_pipeline.local.demo_display import print_next_steps, print_report
-    from stock_pipeline.local.demo_sources import recorded_session, simulated_session
+    from stock_pipeline.local.demo.demo import Demo, disagreements, report_json
+    from stock_pipeline.local.demo.display import print_next_steps, print_report
+    from stock_pipeline.local.demo.sources import recorded_session, simulated_session
     from stock_pipeline.local.stack import local_stack, loopback_environment
     from stock_pipeline.local.step_display import ConsoleDisplay
     from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar

@@ -33,11 +33,11 @@ def run(options: argparse.Namespace) -> int:
     import msgspec
     from rich.console import Console
 
-    from stock_pipeline.local.faults import RATES, Faults
-    from stock_pipeline.local.load import Load, simulation
-    from stock_pipeline.local.load_display import print_load_report
-    from stock_pipeline.local.load_report import disagreements, report_json
-    from stock_pipeline.local.machine_usage import machine_usage
+    from stock_pipeline.local.load.display import print_load_report
+    from stock_pipeline.local.load.faults import RATES, Faults
+    from stock_pipeline.local.load.load import Load, simulation
+    from stock_pipeline.local.load.machine_usage import machine_usage
+    from stock_pipeline.local.load.report import disagreements, report_json
     from stock_pipeline.local.stack import local_stack
     from stock_pipeline.local.step_display import ConsoleDisplay
 

@@ -49,7 +49,7 @@ def ask(settings: "Settings", sql: str) -> "Answer":
 
 
 def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
-    from stock_pipeline.local.duckdb_query import query_duckdb
+    from stock_pipeline.local.duckdb.query import query_duckdb
 
     return query_duckdb(settings, sql, lambda text: print(f"stock-pipeline: {text}", file=sys.stderr))
 

@@ -170,7 +170,7 @@ def _count(settings: "Settings", clients: "Clients", sql: str) -> int:
     import boto3
     import duckdb
 
-    from stock_pipeline.local.duckdb_catalog import connect_lake
+    from stock_pipeline.local.duckdb.catalog import connect_lake
 
     with duckdb.connect() as connection:
         session = boto3.Session(region_name=settings.aws_region)

@@ -16,7 +16,7 @@ from stock_pipeline.commands.status import LOCAL
 from stock_pipeline.errors import StockPipelineError
 
 if TYPE_CHECKING:
-    from stock_pipeline.local.event_source_poller import EventSourcePoller
+    from stock_pipeline.local.event_source.poller import EventSourcePoller
     from stock_pipeline.local.stack import LocalStack
 
 FOLDER = Path(".stock-pipeline")
@@ -51,8 +51,8 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     import signal
 
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
+    from stock_pipeline.local.event_source.observer import SilentObserver
     from stock_pipeline.local.lambda_functions import processor_poller
-    from stock_pipeline.local.poller_observer import SilentObserver
     from stock_pipeline.local.stack import local_stack, loopback_environment
 
     # a shell that starts it in the background ignores Ctrl-C for it; who ends it politely gets the same orderly end

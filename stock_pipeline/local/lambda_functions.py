@@ -5,16 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.local.event_source_mapping import EventSourceMapping
-from stock_pipeline.local.event_source_poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.failure_destination import S3FailureDestination
-from stock_pipeline.local.function_runtime import Handler, LocalFunction
-from stock_pipeline.local.poller_observer import Observer
-from stock_pipeline.local.shard_consumer import Wiring
-from stock_pipeline.local.shard_lane import Backoff
+from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
+from stock_pipeline.local.event_source.function_runtime import Handler, LocalFunction
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
+from stock_pipeline.local.event_source.observer import Observer
+from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
+from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.stream_record import EventSource
+from stock_pipeline.local.event_source.surroundings import Surroundings
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.local.stream_record import EventSource
-from stock_pipeline.local.surroundings import Surroundings
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"

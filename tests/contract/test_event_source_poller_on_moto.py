@@ -16,18 +16,18 @@ from urllib.parse import unquote_plus
 import boto3
 import pytest
 
-from stock_pipeline.local.event_source_mapping import EventSourceMapping
-from stock_pipeline.local.event_source_poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.failure_destination import (
+from stock_pipeline.local.event_source.failure_destination import (
     FailureDestination,
     S3FailureDestination,
     SqsFailureDestination,
 )
-from stock_pipeline.local.function_runtime import LocalFunction
-from stock_pipeline.local.shard_consumer import Wiring
-from stock_pipeline.local.shard_lane import Backoff
-from stock_pipeline.local.stream_record import EventSource
-from stock_pipeline.local.surroundings import Surroundings
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
+from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
+from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.stream_record import EventSource
+from stock_pipeline.local.event_source.surroundings import Surroundings
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"

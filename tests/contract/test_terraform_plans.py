@@ -16,7 +16,7 @@ import pytest
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.domain.cost import ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.local.event_source_mapping import EventSourceMapping
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from stock_pipeline.local.surroundings import Surroundings
+from stock_pipeline.local.event_source.surroundings import Surroundings
 
 START = datetime(2026, 11, 20, 15, 0, 0, 21_000, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.orchestration import raw_file_sensor
 from stock_pipeline.orchestration.redrive_job import REDRIVE_JOB, look, redrive_definitions

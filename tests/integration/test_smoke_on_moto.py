@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from stock_pipeline.cli import main
+from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack, local_stack
 
 

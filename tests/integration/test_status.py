@@ -17,8 +17,8 @@ from stock_pipeline.cli import main
 from stock_pipeline.commands.status import Status, read_status, screen
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.dagster_dev import free_port
+from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade

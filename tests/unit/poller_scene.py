@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stock_pipeline.local.event_source_mapping import EventSourceMapping, lane_number
-from stock_pipeline.local.event_source_poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.failure_destination import FailedBatch
-from stock_pipeline.local.function_runtime import LocalFunction
-from stock_pipeline.local.poller_observer import SilentObserver
-from stock_pipeline.local.shard_consumer import Wiring
-from stock_pipeline.local.shard_lane import Backoff
-from stock_pipeline.local.stream_record import EventSource
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.mapping import EventSourceMapping, lane_number
+from stock_pipeline.local.event_source.observer import SilentObserver
+from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
+from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.stream_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 from tests.fakes.surroundings import START, SteppedTime
 from tests.unit.stream_batches import MAPPING

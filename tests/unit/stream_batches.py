@@ -5,9 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from stock_pipeline.local.event_source_mapping import Batch, EventSourceMapping
-from stock_pipeline.local.function_runtime import UNHANDLED, Invocation
-from stock_pipeline.local.stream_record import EventSource, StreamRecord, read_record
+from stock_pipeline.local.event_source.function_runtime import UNHANDLED, Invocation
+from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping
+from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, read_record
 from tests.fakes.kinesis import STREAM_ARN
 from tests.fakes.surroundings import START
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stock_pipeline.errors import SettingsError
-from stock_pipeline.local.event_source_mapping import EventSourceMapping
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from tests.unit.stream_batches import MAPPING, MAPPING_FILE
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.local.event_source_mapping import Plan, judge, plan_after
-from stock_pipeline.local.function_runtime import Invocation
+from stock_pipeline.local.event_source.function_runtime import Invocation
+from stock_pipeline.local.event_source.mapping import Plan, judge, plan_after
 from tests.unit.stream_batches import ERROR, MAPPING, batch_of, failing
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.local.event_source_mapping import Batch, EventSourceMapping, expired_records, plan_after
-from stock_pipeline.local.function_runtime import Invocation
-from stock_pipeline.local.shard_lane import Backoff
+from stock_pipeline.local.event_source.function_runtime import Invocation
+from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping, expired_records, plan_after
+from stock_pipeline.local.event_source.shard_lane import Backoff
 from tests.fakes.surroundings import START
 from tests.unit.stream_batches import ERROR, MAPPING, OK, batch_of, failing, numbers, record
 

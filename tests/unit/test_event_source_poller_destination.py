@@ -2,8 +2,8 @@
 
 import pytest
 
-from stock_pipeline.local.event_source_mapping import Condition
-from stock_pipeline.local.event_source_poller import NotDrainedError
+from stock_pipeline.local.event_source.mapping import Condition
+from stock_pipeline.local.event_source.poller import NotDrainedError
 from tests.unit.poller_scene import Scene, fail_if, with_mapping
 
 

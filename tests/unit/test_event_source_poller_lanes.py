@@ -1,6 +1,6 @@
 """A shard's lanes: one that fails or is slow holds back its own keys and the checkpoint, within a bound."""
 
-from stock_pipeline.local.shard_consumer import MAX_UNFINISHED_RECORDS
+from stock_pipeline.local.event_source.shard_consumer import MAX_UNFINISHED_RECORDS
 from tests.unit.poller_scene import Scene, fail_if, keys_of_lanes, with_mapping
 
 

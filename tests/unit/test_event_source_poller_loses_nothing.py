@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.local.event_source_mapping import Batch, Plan
-from stock_pipeline.local.event_source_poller import EventSourcePoller
-from stock_pipeline.local.failure_destination import FailedBatch
-from stock_pipeline.local.poller_observer import SilentObserver
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.mapping import Batch, Plan
+from stock_pipeline.local.event_source.observer import SilentObserver
+from stock_pipeline.local.event_source.poller import EventSourcePoller
 from tests.unit.poller_scene import Scene, SimulatedCrash, with_mapping
 
 

@@ -1,8 +1,8 @@
 """What an observer is told of a batch on its way: started, finished, in trouble, sent to the destination."""
 
-from stock_pipeline.local.event_source_mapping import Batch, Plan
-from stock_pipeline.local.failure_destination import FailedBatch
-from stock_pipeline.local.poller_observer import SilentObserver
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.mapping import Batch, Plan
+from stock_pipeline.local.event_source.observer import SilentObserver
 from tests.unit.poller_scene import Scene, fail_if, with_mapping
 
 

@@ -1,7 +1,7 @@
 """A function that fails: batches are split, retried with back-off, and cut at the reported record."""
 
-from stock_pipeline.local.event_source_mapping import Condition
-from stock_pipeline.local.function_runtime import FunctionTimedOutError
+from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError
+from stock_pipeline.local.event_source.mapping import Condition
 from tests.unit.poller_scene import Scene, fail_if, with_mapping
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from stock_pipeline.local.event_source_poller import Shard, readable
+from stock_pipeline.local.event_source.poller import Shard, readable
 from tests.unit.poller_scene import Scene, fail_if, with_mapping
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from stock_pipeline.local import event_source_poller
-from stock_pipeline.local.event_source_poller import EventSourcePoller
-from stock_pipeline.local.poller_observer import SilentObserver
+from stock_pipeline.local.event_source.observer import SilentObserver
+from stock_pipeline.local.event_source.poller import EventSourcePoller
 from tests.unit.poller_scene import Scene, SimulatedCrash, keys_of_lanes, with_mapping
 
 
@@ -58,7 +57,7 @@ def test_lanes_of_a_shard_run_at_the_same_time() -> None:
 
 
 def test_running_goes_on_with_the_children_of_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_source_poller, "IDLE_READ_SECONDS", 0.001)
+    monkeypatch.setattr("stock_pipeline.local.event_source.poller.IDLE_READ_SECONDS", 0.001)
     mapping = with_mapping(maximum_batching_window_in_seconds=0)
     scene, stop = Scene(mapping=mapping), threading.Event()
 

@@ -9,8 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from stock_pipeline.local.event_source_mapping import Batch, Condition
-from stock_pipeline.local.failure_destination import (
+from stock_pipeline.local.event_source.failure_destination import (
     FailedBatch,
     S3FailureDestination,
     SqsFailureDestination,
@@ -19,8 +18,9 @@ from stock_pipeline.local.failure_destination import (
     failure_object_key,
     object_created_event,
 )
-from stock_pipeline.local.function_runtime import Invocation
-from stock_pipeline.local.stream_record import EventSource, StreamRecord, kinesis_event
+from stock_pipeline.local.event_source.function_runtime import Invocation
+from stock_pipeline.local.event_source.mapping import Batch, Condition
+from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event
 from tests.fakes.surroundings import START
 
 RECORDED = Path(__file__).parents[2] / "tests/data/aws_events"

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.local.faults import (
+from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError
+from stock_pipeline.local.load.faults import (
     RATES,
     Fault,
     Faults,
@@ -19,7 +20,6 @@ from stock_pipeline.local.faults import (
     FaultyStateStore,
     FaultyStream,
 )
-from stock_pipeline.local.function_runtime import FunctionTimedOutError
 from stock_pipeline.streaming.record_packing import PackedRecord
 from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
 from tests.trades import trade

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stock_pipeline.local.function_runtime import LambdaContext, LocalFunction
+from stock_pipeline.local.event_source.function_runtime import LambdaContext, LocalFunction
 from tests.fakes.surroundings import SteppedTime
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"

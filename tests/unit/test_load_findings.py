@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stock_pipeline.domain.lake_layout import raw_key, sequence_range_of_key, unpublished_key
-from stock_pipeline.local.load_findings import (
+from stock_pipeline.local.load.findings import (
     GivenUpRecord,
     LakeFindings,
     OverlapError,

@@ -6,7 +6,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.local.stream_record import EventSource, event_bytes, event_json, kinesis_event, read_record
+from stock_pipeline.local.event_source.stream_record import (
+    EventSource,
+    event_bytes,
+    event_json,
+    kinesis_event,
+    read_record,
+)
 from tests.fakes.surroundings import START
 from tests.unit.stream_batches import SOURCE, record
 

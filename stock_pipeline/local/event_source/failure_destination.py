@@ -1,7 +1,7 @@
 """Where batches go that were given up: on-failure messages in AWS's form, to S3 or SQS.
 
 S3 keeps the whole invocation event, SQS metadata only. Delivering one `FailedBatch` twice writes the same object
-again. When to give up is decided in `event_source_mapping`.
+again. When to give up is decided in `mapping`.
 """
 
 import json
@@ -12,8 +12,8 @@ from urllib.parse import quote_plus
 from uuid import UUID
 
 from stock_pipeline.domain.lake_layout import FAILED_PREFIX
-from stock_pipeline.local.event_source_mapping import Batch, Condition
-from stock_pipeline.local.stream_record import EventSource, event_json, kinesis_event
+from stock_pipeline.local.event_source.mapping import Batch, Condition
+from stock_pipeline.local.event_source.stream_record import EventSource, event_json, kinesis_event
 
 
 class S3Client(Protocol):

@@ -1,7 +1,7 @@
 """What lake, queue, `failed/` and state hold after a load, measured from outside.
 
 Raw files are read one after the other; of their rows only 16 bytes each are kept. Nothing here knows what should be
-there: that is the ledger's business, and comparing the two `load_report`'s.
+there: that is the ledger's business, and comparing the two `report`'s.
 """
 
 import base64

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from stock_pipeline.errors import SettingsError
-from stock_pipeline.local.function_runtime import Invocation
-from stock_pipeline.local.stream_record import EMPTY_EVENT_BYTES, StreamRecord
+from stock_pipeline.local.event_source.function_runtime import Invocation
+from stock_pipeline.local.event_source.stream_record import EMPTY_EVENT_BYTES, StreamRecord
 
 MAX_EVENT_BYTES = 6 * 2**20
 """What Lambda takes in one synchronous invocation."""

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.local.function_runtime import FunctionTimedOutError, Handler
+from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError, Handler
 from stock_pipeline.streaming.processor import DeadLetterQueue, RawStore, StateStore
 from stock_pipeline.streaming.publisher import Stream
 from stock_pipeline.streaming.record_packing import PackedRecord

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.local.surroundings import Surroundings
+from stock_pipeline.local.event_source.surroundings import Surroundings
 
 UNHANDLED = "Unhandled"
 """What Lambda puts into `functionError`, for exceptions and time-outs alike."""

@@ -1,7 +1,7 @@
 """Reading one shard and performing the lanes' actions: the calls behind `shard_lane`.
 
 One consumer belongs to one shard and is stepped by one thread at a time. Which shards there are, in which order they
-are read, and how time passes between steps is the business of `event_source_poller`.
+are read, and how time passes between steps is the business of `poller`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -11,17 +11,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from stock_pipeline.local.event_source_mapping import (
+from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.mapping import (
     Batch,
     Condition,
     EventSourceMapping,
     lane_number,
     plan_after,
 )
-from stock_pipeline.local.failure_destination import FailedBatch, FailureDestination
-from stock_pipeline.local.function_runtime import LocalFunction
-from stock_pipeline.local.poller_observer import Observer, SilentObserver
-from stock_pipeline.local.shard_lane import (
+from stock_pipeline.local.event_source.observer import Observer, SilentObserver
+from stock_pipeline.local.event_source.shard_lane import (
     LONG_AGO,
     Action,
     Backoff,
@@ -39,8 +39,8 @@ from stock_pipeline.local.shard_lane import (
     next_action,
     receive,
 )
-from stock_pipeline.local.stream_record import EventSource, StreamRecord, kinesis_event, read_record
-from stock_pipeline.local.surroundings import Surroundings
+from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event, read_record
+from stock_pipeline.local.event_source.surroundings import Surroundings
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from stock_pipeline.local.load_report import LoadReport
+from stock_pipeline.local.load.report import LoadReport
 
 
 def print_load_report(console: Console, report: LoadReport, measures: Mapping[str, float]) -> None:

@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from stock_pipeline.local.event_source_mapping import Batch, Plan
-from stock_pipeline.local.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.mapping import Batch, Plan
 
 
 class Observer(Protocol):

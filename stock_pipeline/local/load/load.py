@@ -1,7 +1,7 @@
 """The load: simulated trades through the local stack while everything that can fail does.
 
 Publishing and processing go on at the same time, and neither keeps what it is done with. Wiring and flow only: what
-fails is `faults`, what is there afterwards `load_findings`, whether it is right `load_report`.
+fails is `faults`, what is there afterwards `findings`, whether it is right `report`.
 """
 
 import threading
@@ -17,10 +17,14 @@ from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.local.event_source_mapping import Batch, Plan
-from stock_pipeline.local.event_source_poller import EventSourcePoller
-from stock_pipeline.local.failure_destination import FailedBatch
-from stock_pipeline.local.faults import (
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.function_runtime import Handler
+from stock_pipeline.local.event_source.mapping import Batch, Plan
+from stock_pipeline.local.event_source.observer import SilentObserver
+from stock_pipeline.local.event_source.poller import EventSourcePoller
+from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.lambda_functions import poller
+from stock_pipeline.local.load.faults import (
     Faults,
     FaultyFunction,
     FaultyQueue,
@@ -28,18 +32,14 @@ from stock_pipeline.local.faults import (
     FaultyStateStore,
     FaultyStream,
 )
-from stock_pipeline.local.function_runtime import Handler
-from stock_pipeline.local.lambda_functions import poller
-from stock_pipeline.local.load_findings import (
+from stock_pipeline.local.load.findings import (
     given_up_lines,
     given_up_records,
     read_lake,
     read_queue,
     state_items,
 )
-from stock_pipeline.local.load_report import LoadReport, Traffic
-from stock_pipeline.local.poller_observer import SilentObserver
-from stock_pipeline.local.shard_lane import Backoff
+from stock_pipeline.local.load.report import LoadReport, Traffic
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
 from stock_pipeline.providers.broken_line import BrokenLine

@@ -1,7 +1,7 @@
 """The demo: one session through the whole pipeline on this machine, and the figures that show it arrived whole.
 
 It wires the parts as an account would and measures from outside: what went into the stream against what the lake, the
-queue, the state table and the models hold. How it looks on a terminal belongs to `demo_display`; the Dagster job comes
+queue, the state table and the models hold. How it looks on a terminal belongs to `display`; the Dagster job comes
 in as a function, because the local stack does not know Dagster.
 """
 
@@ -28,12 +28,12 @@ from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.local.demo_sources import Source
-from stock_pipeline.local.duckdb_catalog import connect_lake
-from stock_pipeline.local.event_source_mapping import Batch, Plan
-from stock_pipeline.local.example_queries import ExampleQuery, example_queries
+from stock_pipeline.local.demo.example_queries import ExampleQuery, example_queries
+from stock_pipeline.local.demo.sources import Source
+from stock_pipeline.local.duckdb.catalog import connect_lake
+from stock_pipeline.local.event_source.mapping import Batch, Plan
+from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.poller_observer import SilentObserver
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
 from stock_pipeline.providers.sample_session import PublishedBar

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stock_pipeline.aws.athena import Answer
 from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
-from stock_pipeline.local.duckdb_catalog import connect_lake
+from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from stock_pipeline.local.event_source_mapping import (
+from stock_pipeline.local.event_source.failure_destination import FailedBatch
+from stock_pipeline.local.event_source.mapping import (
     MAX_EVENT_BYTES,
     Batch,
     Condition,
@@ -19,8 +20,7 @@ from stock_pipeline.local.event_source_mapping import (
     first_batch,
     is_full,
 )
-from stock_pipeline.local.failure_destination import FailedBatch
-from stock_pipeline.local.stream_record import StreamRecord, event_bytes
+from stock_pipeline.local.event_source.stream_record import StreamRecord, event_bytes
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 

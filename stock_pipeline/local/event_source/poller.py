@@ -1,7 +1,7 @@
 """The local event source mapping: which shards are read when, stepped by a caller or by threads.
 
 moto stores records but runs nothing; this poller calls the handler for them with AWS's semantics. Its rules are in
-`event_source_mapping` and `shard_lane`, its calls in `shard_consumer`, its messages in `failure_destination`.
+`mapping` and `shard_lane`, its calls in `shard_consumer`, its messages in `failure_destination`.
 """
 
 import threading
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.local.poller_observer import Counter, Counts
-from stock_pipeline.local.shard_consumer import ShardConsumer, Step, Wiring
-from stock_pipeline.local.shard_lane import LONG_AGO
+from stock_pipeline.local.event_source.observer import Counter, Counts
+from stock_pipeline.local.event_source.shard_consumer import ShardConsumer, Step, Wiring
+from stock_pipeline.local.event_source.shard_lane import LONG_AGO
 
 DISCOVERY_INTERVAL = timedelta(seconds=10)
 IDLE_READ_SECONDS = 1.0

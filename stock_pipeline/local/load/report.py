@@ -1,6 +1,6 @@
 """What a load came to: every line accounted for, and what was found compared with what the ledger says.
 
-Figures in, sentences out; nothing is read here. How it looks on a terminal is `load_display`'s business.
+Figures in, sentences out; nothing is read here. How it looks on a terminal is `display`'s business.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from stock_pipeline.local.faults import Fault
-from stock_pipeline.local.load_findings import LakeFindings, QueueFindings
+from stock_pipeline.local.load.faults import Fault
+from stock_pipeline.local.load.findings import LakeFindings, QueueFindings
 from stock_pipeline.providers.simulation_ledger import Ledger
 from stock_pipeline.providers.simulator import FEED
 
