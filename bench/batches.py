@@ -10,8 +10,8 @@ from stock_pipeline.domain.moving_average import merge, window_capacity
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import Simulation, arrivals
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import Simulation, arrivals
 from stock_pipeline.streaming.record_packing import pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 

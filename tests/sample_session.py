@@ -1,4 +1,4 @@
-"""The recorded session as trades. Figures and provenance: stock_pipeline/providers/sample/README.md."""
+"""The recorded session as trades. Figures and provenance: stock_pipeline/providers/files/sample/README.md."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.bar import Bar
 from stock_pipeline.domain.trade import Trade, provider_event_id
 
-SAMPLE_FILE = Path(__file__).parents[1] / "stock_pipeline/providers/sample/xxx_2018-01-02.parquet"
+SAMPLE_FILE = Path(__file__).parents[1] / "stock_pipeline/providers/files/sample/xxx_2018-01-02.parquet"
 SAMPLE_DATE = date(2018, 1, 2)
 
 

@@ -14,7 +14,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.secrets import SecretReader
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.selection import PollingProvider, provider_named
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.back_off import back_off

@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="a session of your own: a Parquet or CSV file with the columns of the sample "
-        "(stock_pipeline/providers/sample/README.md); default: the sample and nine simulated symbols",
+        "(stock_pipeline/providers/files/sample/README.md); default: the sample and nine simulated symbols",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write accounting, state and daily bars to FILE as JSON"
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.local.demo.sources import recorded_session, simulated_session
     from stock_pipeline.local.stack import local_stack, loopback_environment
     from stock_pipeline.local.step_display import ConsoleDisplay
-    from stock_pipeline.providers.sample_session import SAMPLE_TRADES, published_bar
+    from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES, published_bar
 
     if options.json is not None and not options.json.expanduser().absolute().parent.is_dir():
         raise InputFileError(f"{options.json} can't be written: its folder does not exist; make it first")

@@ -74,10 +74,10 @@ async def carry(
     from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.aws.secrets import SecretReader
     from stock_pipeline.domain.lake_layout import checkpoint_key
-    from stock_pipeline.providers.alpaca import BASE_URL, AlpacaProvider, alpaca_client
-    from stock_pipeline.providers.alpaca_stream import STREAM_URL, AlpacaStream, websocket_connect
-    from stock_pipeline.providers.credentials import Credentials
-    from stock_pipeline.providers.http import ReusedConnection
+    from stock_pipeline.providers.alpaca.rest import BASE_URL, AlpacaProvider, alpaca_client
+    from stock_pipeline.providers.alpaca.stream import STREAM_URL, AlpacaStream, websocket_connect
+    from stock_pipeline.providers.client.credentials import Credentials
+    from stock_pipeline.providers.client.http import ReusedConnection
     from stock_pipeline.streaming.back_off import back_off
     from stock_pipeline.streaming.producer import Producer
     from stock_pipeline.streaming.provider_calls import ProviderCalls

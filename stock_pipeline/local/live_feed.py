@@ -15,9 +15,9 @@ from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import SessionHours, exchange_time_zone, session_hours
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import StockPipelineError
-from stock_pipeline.providers.broken_line import BrokenLine
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import Arrival, Simulation, arrivals
+from stock_pipeline.providers.simulator.broken_line import BrokenLine
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import Arrival, Simulation, arrivals
 from stock_pipeline.streaming.producer import Producer
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import partition_key

@@ -16,9 +16,9 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.api_client import ApiClient, Observer
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     HttpClient,
     ProviderPermanentError,
     ProviderRetryableError,
@@ -26,8 +26,8 @@ from stock_pipeline.providers.http import (
     ReusedConnection,
     UnexpectedAnswerError,
 )
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.payload import read_piece, unreadable
-from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
 
 FEED = "finnhub"
 BASE_URL = "https://finnhub.io"

@@ -10,7 +10,7 @@ import msgspec
 from stock_pipeline.domain.capture import UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.client.credentials import Credentials
 
 Wire = TypeVar("Wire")
 

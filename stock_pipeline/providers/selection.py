@@ -6,11 +6,11 @@ from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import SettingsError
-from stock_pipeline.providers.alpaca import AlpacaProvider, alpaca_client
-from stock_pipeline.providers.api_client import Observer
-from stock_pipeline.providers.credentials import Credentials
+from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
+from stock_pipeline.providers.client.api_client import Observer
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import ReusedConnection
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
-from stock_pipeline.providers.http import ReusedConnection
 
 
 class PollingProvider(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stock_pipeline.providers.sample_session import SAMPLE_TRADES
+from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
 from tests.e2e.interrupting import assert_ctrl_c_stops_everything
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.commands.stream import carry
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.local.stack import LocalStack, local_stack
-from stock_pipeline.providers.http import CredentialsRefusedError
+from stock_pipeline.providers.client.http import CredentialsRefusedError
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import decode_trade
 from tests.unit.provider_fakes import KEY, SECRET, Answer, scripted_server

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stock_pipeline.providers.alpaca import AlpacaProvider, alpaca_client
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import HttpClient
-from stock_pipeline.providers.token_bucket import TokenBucket
+from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import HttpClient
+from stock_pipeline.providers.client.token_bucket import TokenBucket
 
 SECOND = 10**9
 START_NS = 1_767_279_600 * SECOND

@@ -11,8 +11,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.providers.alpaca_stream import OPENING_SECONDS, AlpacaStream, websocket_connect
-from stock_pipeline.providers.alpaca_trade import read_trade
+from stock_pipeline.providers.alpaca.stream import OPENING_SECONDS, AlpacaStream, websocket_connect
+from stock_pipeline.providers.alpaca.trade import read_trade
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
 
 from .provider_fakes import FakeClock, RecordingObserver, credentials

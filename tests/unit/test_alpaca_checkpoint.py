@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.providers.alpaca import CheckpointError
-from stock_pipeline.providers.http import HttpAnswer, RequestRefusedError
+from stock_pipeline.providers.alpaca.rest import CheckpointError
+from stock_pipeline.providers.client.http import HttpAnswer, RequestRefusedError
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
-from stock_pipeline.providers.token_bucket import NoTimeLeftError
 
 from .provider_fakes import SECOND, START_NS, FakeClock, alpaca_over, deadline, query_of
 

@@ -11,15 +11,15 @@ from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import PermanentError, RetryableError
-from stock_pipeline.providers.alpaca_message import (
+from stock_pipeline.providers.alpaca.message import (
     ConnectionLimitError,
     ControlFrame,
     MessageReader,
     StreamBatch,
     error_of,
 )
-from stock_pipeline.providers.alpaca_trade import read_trade
-from stock_pipeline.providers.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
+from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
 
 from .provider_fakes import KEY, SECRET, START_NS, FakeClock, credentials, recorded
 

@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca_stream import OPENING_SECONDS, AlpacaStream, websocket_connect
-from stock_pipeline.providers.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
+from stock_pipeline.providers.alpaca.stream import OPENING_SECONDS, AlpacaStream, websocket_connect
+from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
 
 from .provider_fakes import KEY, SECOND, SECRET, credentials

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca_trade import read_trade, settle_corrections
+from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
 
 from .provider_fakes import START_NS, recorded
 

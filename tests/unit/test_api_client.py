@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from stock_pipeline.errors import PermanentError, RetryableError
-from stock_pipeline.providers.api_client import ApiClient, BackOff, told_wait_ns
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.api_client import ApiClient, BackOff, told_wait_ns
+from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -20,7 +20,7 @@ from stock_pipeline.providers.http import (
     ReusedConnection,
     UnexpectedAnswerError,
 )
-from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 
 from .provider_fakes import (
     KEY,

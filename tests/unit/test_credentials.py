@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stock_pipeline.providers.credentials import Credentials, UnusableCredentialsError
+from stock_pipeline.providers.client.credentials import Credentials, UnusableCredentialsError
 
 from .provider_fakes import KEY, SECRET, credentials
 

@@ -11,7 +11,7 @@ import pytest
 from stock_pipeline.cli import main
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.local.demo.sources import recorded_session
-from stock_pipeline.providers.sample_session import SAMPLE_TRADES
+from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
 
 Write = Callable[..., Path]
 

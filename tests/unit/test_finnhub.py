@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client, parse_stream_message
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     HttpAnswer,
     HttpClient,
@@ -28,6 +27,7 @@ from stock_pipeline.providers.http import (
     ReusedConnection,
     UnexpectedAnswerError,
 )
+from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client, parse_stream_message
 
 from .provider_fakes import (
     KEY,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.http import (
     HttpAnswer,
     ProviderTimeoutError,
     ProviderUnavailableError,

@@ -20,7 +20,7 @@ from stock_pipeline.local.load.findings import (
     maximal_ranges,
     read_lake,
 )
-from stock_pipeline.providers.simulation_ledger import HASH_MODULUS, LakeDigest, hashed_values, row_hash
+from stock_pipeline.providers.simulator.ledger import HASH_MODULUS, LakeDigest, hashed_values, row_hash
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore

@@ -10,8 +10,8 @@ import pytest
 
 from stock_pipeline.local.load.findings import LakeFindings, QueueFindings
 from stock_pipeline.local.load.report import LoadReport, Traffic, disagreements, report_json
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import FEED, Simulation, arrivals
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import FEED, Simulation, arrivals
 from tests.trades import NOON
 
 WINDOWS = (5, 20)

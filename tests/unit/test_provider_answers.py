@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     HttpClient,
     ProviderPermanentError,
     ProviderRetryableError,
     ReusedConnection,
 )
-from stock_pipeline.providers.token_bucket import TokenBucket
+from stock_pipeline.providers.client.token_bucket import TokenBucket
+from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
 from tests.unit.provider_fakes import (
     DATA,
     Answer,

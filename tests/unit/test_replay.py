@@ -14,9 +14,9 @@ import pytest
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.replay import TICK_SECONDS, ReplayFile
-from stock_pipeline.providers.sample_session import SAMPLE_TRADES
-from stock_pipeline.providers.session_file import read_session_file
+from stock_pipeline.providers.files.replay import TICK_SECONDS, ReplayFile
+from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
+from stock_pipeline.providers.files.session_file import read_session_file
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.trades import NOON
 

@@ -20,9 +20,9 @@ from stock_pipeline.domain.session import session_hours
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade, check_trade, order_key, provider_event_id
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.broken_line import KINDS, BrokenLine, break_line
-from stock_pipeline.providers.simulation_ledger import LakeDigest, Ledger, hashed_values, row_hash
-from stock_pipeline.providers.simulator import (
+from stock_pipeline.providers.simulator.broken_line import KINDS, BrokenLine, break_line
+from stock_pipeline.providers.simulator.ledger import LakeDigest, Ledger, hashed_values, row_hash
+from stock_pipeline.providers.simulator.simulator import (
     FEED,
     LATE_PLACES,
     Arrival,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.finnhub import BURST_CALLS, REFILL_PER_MINUTE
-from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
 
 from .provider_fakes import SECOND, START_NS, FakeClock
 

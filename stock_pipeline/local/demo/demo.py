@@ -36,7 +36,7 @@ from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
-from stock_pipeline.providers.sample_session import PublishedBar
+from stock_pipeline.providers.files.sample_session import PublishedBar
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 from stock_pipeline.streaming.publisher import FailedZone, Publisher

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stock_pipeline.local.demo.demo import DemoReport, QueryAnswer
-from stock_pipeline.providers.sample_session import PublishedBar
+from stock_pipeline.providers.files.sample_session import PublishedBar
 
 SHOWN_STATES = 3
 SHOWN_ROWS = 10

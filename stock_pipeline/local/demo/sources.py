@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, is_trading_day, session_date_of
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.replay import ReplayFile, symbol_of
-from stock_pipeline.providers.session_file import read_session_file
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import Simulation, SimulatorProvider, arrivals
+from stock_pipeline.providers.files.replay import ReplayFile, symbol_of
+from stock_pipeline.providers.files.session_file import read_session_file
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import Simulation, SimulatorProvider, arrivals
 
 SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "JPM", "MSFT", "NVDA", "TSLA", "XOM")
 TRADES = 36_000

@@ -24,7 +24,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import FAILED_PREFIX, RAW_PREFIX, sequence_range_of_key
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.providers.simulation_ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
+from stock_pipeline.providers.simulator.ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
 from stock_pipeline.streaming.rejection_message import KIND as REJECTED_RECORD
 
 

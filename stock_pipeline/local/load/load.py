@@ -42,9 +42,9 @@ from stock_pipeline.local.load.findings import (
 from stock_pipeline.local.load.report import LoadReport, Traffic
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
-from stock_pipeline.providers.broken_line import BrokenLine
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import Arrival, Simulation, arrivals
+from stock_pipeline.providers.simulator.broken_line import BrokenLine
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import Arrival, Simulation, arrivals
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport, Stream

@@ -10,8 +10,8 @@ from typing import Any
 
 from stock_pipeline.local.load.faults import Fault
 from stock_pipeline.local.load.findings import LakeFindings, QueueFindings
-from stock_pipeline.providers.simulation_ledger import Ledger
-from stock_pipeline.providers.simulator import FEED
+from stock_pipeline.providers.simulator.ledger import Ledger
+from stock_pipeline.providers.simulator.simulator import FEED
 
 SHOWN_SYMBOLS = 5
 

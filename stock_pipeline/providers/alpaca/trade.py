@@ -1,7 +1,7 @@
 """A trade as Alpaca writes it, in REST answers and on its stream, turned into `Trade`.
 
 Both ways share everything from here on, so that a trade read twice is the same trade. Pages, checkpoints and
-connections belong to `alpaca` and `alpaca_stream`.
+connections belong to `rest` and `stream`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
 """Alpaca Market Data v2 by REST: every trade of all symbols at once, from a checkpoint on.
 
-Polling and paging only; how a trade is read is `alpaca_trade`'s business, the stream `alpaca_stream`'s. Free keys see
+Polling and paging only; how a trade is read is `trade`'s business, the websocket `stream`'s. Free keys see
 the feed `iex`, a few per cent of the volume; the feed is part of every trade, and feeds are never mixed.
 """
 
@@ -16,20 +16,20 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import FEED, SYMBOL, Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca_trade import read_trade, settle_corrections
-from stock_pipeline.providers.api_client import ApiClient, Observer
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
+from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     HttpClient,
     ProviderPermanentError,
     RequestRefusedError,
     ReusedConnection,
     UnexpectedAnswerError,
 )
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.payload import read_piece, unreadable
 from stock_pipeline.providers.seen_trades import SeenTrades
 from stock_pipeline.providers.timestamps import format_rfc3339_ns
-from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
 
 NANOSECONDS = 10**9
 

@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     HttpAnswer,
     HttpClient,
@@ -24,7 +24,7 @@ from stock_pipeline.providers.http import (
     RequestRefusedError,
     UnexpectedAnswerError,
 )
-from stock_pipeline.providers.token_bucket import NoTimeLeftError, TokenBucket
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 
 NANOSECONDS = 10**9
 LONGEST_HOLD_NS = 300 * NANOSECONDS

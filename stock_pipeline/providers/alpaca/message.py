@@ -1,6 +1,6 @@
 """Messages of Alpaca's stock stream: trades, corrections and cancellations as `Trade` rows, control frames as they are.
 
-Reads bytes, opens nothing: the connection is `alpaca_stream`'s business. Kinds, fields and codes:
+Reads bytes, opens nothing: the connection is `stream`'s business. Kinds, fields and codes:
 docs.alpaca.markets, "Real-time Stock Data" and "WebSocket Stream"; codes 410 and 411: alpaca-trade-api-go,
 marketdata/stream/errors.go.
 """
@@ -16,7 +16,7 @@ from stock_pipeline.domain.capture import UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca_trade import (
+from stock_pipeline.providers.alpaca.trade import (
     CANCELED,
     CORRECTED,
     CORRECTED_IN_PLACE,
@@ -26,8 +26,8 @@ from stock_pipeline.providers.alpaca_trade import (
     build_trade,
     trade_of,
 )
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     ProviderPermanentError,
     ProviderRetryableError,

@@ -1,6 +1,6 @@
 """Alpaca's stock stream: connect, subscribe, hand trades over, notice silence, reconnect, and close the gap by REST.
 
-For a process that runs for hours; a poll belongs to `alpaca`, reading messages to `alpaca_message`. Trades of the
+For a process that runs for hours; a poll belongs to `rest`, reading messages to `message`. Trades of the
 stream and of the gap's REST pages overlap on purpose: they are the same trades with the same ids.
 """
 
@@ -17,10 +17,10 @@ import msgspec
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca_message import MessageReader, StreamBatch, error_of
-from stock_pipeline.providers.api_client import BackOff, Observer
-from stock_pipeline.providers.credentials import Credentials
-from stock_pipeline.providers.http import (
+from stock_pipeline.providers.alpaca.message import MessageReader, StreamBatch, error_of
+from stock_pipeline.providers.client.api_client import BackOff, Observer
+from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import (
     LOOPBACK_HOSTS,
     ProviderPermanentError,
     ProviderRetryableError,

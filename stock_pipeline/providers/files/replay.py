@@ -22,7 +22,7 @@ from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import PRICE_SCALE, Trade, check_trade, provider_event_id
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.session_file import read_session_file
+from stock_pipeline.providers.files.session_file import read_session_file
 
 PAGE_ROWS = 5_000
 

@@ -82,7 +82,7 @@ def _read_csv(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise InputFileError(
             f"{path} is no CSV file of a session: {_first_line(error)}; "
-            "stock_pipeline/providers/sample/README.md describes the columns"
+            "stock_pipeline/providers/files/sample/README.md describes the columns"
         ) from None
 
 

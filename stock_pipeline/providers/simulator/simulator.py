@@ -3,7 +3,7 @@
 Everything follows from the `Simulation` value: the same seed gives the same arrivals in any process. Its rows are
 marked `feed = "sim"`, so that they never mix with a market's. Trades are made slice after slice of the session, and
 what is delayed waits in a heap, so that memory does not grow with the number of trades. How a line is broken is
-`broken_line`'s business, what must come of it all `simulation_ledger`'s.
+`broken_line`'s business, what must come of it all `ledger`'s.
 """
 
 import heapq
@@ -18,8 +18,8 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.session import SessionHours, session_hours
 from stock_pipeline.domain.trade import Trade, provider_event_id
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.providers.broken_line import KINDS, BrokenLine, break_line
-from stock_pipeline.providers.simulation_ledger import Ledger
+from stock_pipeline.providers.simulator.broken_line import KINDS, BrokenLine, break_line
+from stock_pipeline.providers.simulator.ledger import Ledger
 
 FEED = "sim"
 NANOSECONDS = 10**9
