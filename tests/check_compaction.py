@@ -26,9 +26,9 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.lake import standing_trades
-from tests.random_trades import random_trades
-from tests.trades import trade
+from tests.support.lake import standing_trades
+from tests.support.random_trades import random_trades
+from tests.support.trades import trade
 
 SESSION = date(2018, 1, 3)
 COMPARED = [name for name in FIELDS if name != "ingest_time_ns"]

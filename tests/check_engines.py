@@ -28,9 +28,9 @@ from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
-from tests.random_trades import random_trades
-from tests.sample_session import SAMPLE_DATE, sample_trades
-from tests.stored_lake import Lake
+from tests.support.random_trades import random_trades
+from tests.support.sample_session import SAMPLE_DATE, sample_trades
+from tests.support.stored_lake import Lake
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 MARTS = (

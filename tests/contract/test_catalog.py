@@ -12,8 +12,8 @@ from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.errors import IncompatibleSchemaError
-from tests.contract.emulated_services import local_clients
 from tests.fakes.stores import FakeCatalog
+from tests.support.emulated_services import local_clients
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.redrive_pace import QueueDepth
-from tests.contract.emulated_services import local_clients, new_bucket
 from tests.fakes.clients import FakeS3Client, FakeSqsClient
 from tests.fakes.stores import FakeQueue
+from tests.support.emulated_services import local_clients, new_bucket
 
 
 @pytest.fixture(scope="module")

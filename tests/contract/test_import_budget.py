@@ -42,8 +42,8 @@ after_import = [name for name in sys.argv[1:] if name in sys.modules]
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
-from tests.kinesis_events import kinesis_event
-from tests.trades import trade
+from tests.support.kinesis_events import kinesis_event
+from tests.support.trades import trade
 
 clean = [encode_trade(trade(n, symbol=s)) for n in range(50) for s in ("ABC", "XYZ")]
 lake, table = FakeObjectStore(), FakeStateTable()

@@ -12,8 +12,8 @@ from botocore.exceptions import NoCredentialsError
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.streaming.record_packing import PackedRecord
-from tests.contract.emulated_services import local_clients
 from tests.fakes.kinesis import FakeKinesis
+from tests.support.emulated_services import local_clients
 
 
 @pytest.fixture(scope="module")

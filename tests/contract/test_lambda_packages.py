@@ -17,7 +17,7 @@ import pytest
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.streaming.trade_json import encode_trade
-from tests.trades import trade
+from tests.support.trades import trade
 
 ROOT = Path(__file__).parents[2]
 EVENT = ROOT / "tests" / "data" / "aws_events" / "kinesis_stream_event.json"

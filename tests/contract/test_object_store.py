@@ -10,9 +10,9 @@ import pytest
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.errors import RetryableError
-from tests.contract.emulated_services import local_clients, new_bucket
 from tests.fakes.clients import FakeS3Client
 from tests.fakes.stores import FakeObjectStore
+from tests.support.emulated_services import local_clients, new_bucket
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
-from tests.trades import NOON, trade
+from tests.support.trades import NOON, trade
 
 ITEM_BYTES = 4 * 1024
 

@@ -11,10 +11,10 @@ from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.errors import StateConflictError
-from tests.contract.emulated_services import local_clients
 from tests.fakes.clients import FakeDynamoDbClient
 from tests.fakes.stores import FakeStateTable
-from tests.trades import trade
+from tests.support.emulated_services import local_clients
+from tests.support.trades import trade
 
 KEY = SymbolKey("ABC", "sim")
 WINDOWS = (5, 20)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from stock_pipeline.local.stack import aws_services
-from tests.built_lake import BuiltLake, new_lake, run_dbt
-from tests.random_trades import random_trades
-from tests.sample_session import SAMPLE_DATE, sample_trades
+from tests.support.built_lake import BuiltLake, new_lake, run_dbt
+from tests.support.random_trades import random_trades
+from tests.support.sample_session import SAMPLE_DATE, sample_trades
 
 RAW_ROWS = random_trades(600, seed=11)
 

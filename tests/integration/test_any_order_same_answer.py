@@ -25,8 +25,8 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.trade_json import encode_trade
-from tests.kinesis_events import kinesis_event
-from tests.sample_session import SAMPLE_DATE, sample_trades
+from tests.support.kinesis_events import kinesis_event
+from tests.support.sample_session import SAMPLE_DATE, sample_trades
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 REPEATED = 0.05

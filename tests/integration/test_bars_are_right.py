@@ -18,8 +18,8 @@ from stock_pipeline.domain.bar import Bar, daily_bar
 from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.trade_table import table_of_trades
-from tests.built_lake import BuiltLake
-from tests.trades import trade
+from tests.support.built_lake import BuiltLake
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("dbt")
 

@@ -19,11 +19,11 @@ from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.settings import SETTINGS
 from stock_pipeline.streaming.quarantine import quarantine_file
-from tests.built_lake import PROJECT, BuiltLake, new_lake, run_dbt
 from tests.integration.conftest import RAW_ROWS
-from tests.random_trades import DAY_NS, standing
-from tests.sample_session import SAMPLE_DATE, assert_is_the_published_bar, sample_trades
-from tests.trades import NOON, trade
+from tests.support.built_lake import PROJECT, BuiltLake, new_lake, run_dbt
+from tests.support.random_trades import DAY_NS, standing
+from tests.support.sample_session import SAMPLE_DATE, assert_is_the_published_bar, sample_trades
+from tests.support.trades import NOON, trade
 
 RAW_DATE = date(2018, 1, 3)
 MARTS = (

@@ -25,7 +25,7 @@ from stock_pipeline.orchestration.trade_checks import sessions_of_run
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.integration.test_lake_orchestration import add
-from tests.trades import trade
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

@@ -12,7 +12,7 @@ from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX,
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.trades import trade
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

@@ -18,7 +18,7 @@ from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.trades import trade
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

@@ -15,7 +15,7 @@ from stock_pipeline.local.live_feed import LiveFeed
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.trade_json import decode_trade
 from tests.integration.test_stream_command import STREAM_TRADE, rest_page, stream_lines, welcome_and_send
-from tests.unit.provider_fakes import KEY, SECRET, scripted_server
+from tests.support.provider_fakes import KEY, SECRET, scripted_server
 
 
 @pytest.fixture

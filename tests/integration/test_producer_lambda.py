@@ -16,7 +16,7 @@ from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.local.lambda_functions import load_handler
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.trade_json import decode_trade
-from tests.unit.provider_fakes import KEY, SECRET, Answer, ScriptedServer, recorded, scripted_server
+from tests.support.provider_fakes import KEY, SECRET, Answer, ScriptedServer, recorded, scripted_server
 
 # A Lambda's process ends with its connections open; here the next "process" drops them.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

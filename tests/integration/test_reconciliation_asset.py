@@ -22,7 +22,7 @@ from stock_pipeline.orchestration.reconciliation import reconcile
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.trades import trade
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

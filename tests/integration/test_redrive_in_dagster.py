@@ -19,8 +19,8 @@ from stock_pipeline.orchestration.resources import LakeResource, RedriveResource
 from stock_pipeline.redrive.ledger import Try
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
-from tests.redrive_world import rejected
-from tests.trades import trade
+from tests.support.redrive_world import rejected
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

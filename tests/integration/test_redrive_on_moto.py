@@ -13,8 +13,8 @@ from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.redrive.parked_messages import unpark
 from stock_pipeline.redrive.wiring import dead_letter_queue
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
-from tests.redrive_world import rejected
-from tests.trades import trade
+from tests.support.redrive_world import rejected
+from tests.support.trades import trade
 
 
 @pytest.fixture

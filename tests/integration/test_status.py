@@ -23,7 +23,7 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.integration.test_lake_orchestration import add
-from tests.trades import trade
+from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 

@@ -16,8 +16,8 @@ from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.providers.client.http import CredentialsRefusedError
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import decode_trade
-from tests.unit.provider_fakes import KEY, SECRET, Answer, scripted_server
-from tests.unit.stream_harness import frame
+from tests.support.provider_fakes import KEY, SECRET, Answer, scripted_server
+from tests.support.stream_harness import frame
 
 STREAM_TRADE, GAP_TRADE = 7, 3
 STOOD_AT = 1767279600000000000

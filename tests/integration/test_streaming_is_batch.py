@@ -11,9 +11,9 @@ from stock_pipeline.domain.symbol_state import SymbolState
 from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
-from tests.sample_session import sample_trades
-from tests.streaming_books import Line, standing_rows, windows
-from tests.streaming_world import BUCKETS, MAPPING, WINDOWS, World
+from tests.support.sample_session import sample_trades
+from tests.support.streaming_books import Line, standing_rows, windows
+from tests.support.streaming_world import BUCKETS, MAPPING, WINDOWS, World
 
 SYMBOLS = 5
 PAGE_LINES = 97

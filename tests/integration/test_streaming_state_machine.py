@@ -23,9 +23,9 @@ from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
 from tests.fakes.stores import FakeCatalog
-from tests.streaming_books import Line, sessions, standing_rows, windows, without_ingest_time
-from tests.streaming_world import BUCKETS, MAPPING, WINDOWS, World
-from tests.trades import NOON, trade
+from tests.support.streaming_books import Line, sessions, standing_rows, windows, without_ingest_time
+from tests.support.streaming_world import BUCKETS, MAPPING, WINDOWS, World
+from tests.support.trades import NOON, trade
 
 EXAMPLES = 500
 STEPS = 25

@@ -1,0 +1,218 @@
+"""The streaming path with everything around it in memory, and the books of what must not get lost.
+
+Real: publisher, event source poller, processor, AWS adapters. Fake: the clients below them, the clock, and chance. What
+happens to calls is decided by `faults`; the rules by which things happen are in the state machine that steps this.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.kinesis_stream import KinesisStream
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.mapping import EventSourceMapping
+from stock_pipeline.local.event_source.poller import EventSourcePoller
+from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.stream_record import EventSource, kinesis_event, read_record
+from stock_pipeline.streaming.processor import Processor
+from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from stock_pipeline.streaming.rejection_message import parse_rejection_message
+from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client, FakeSqsClient
+from tests.fakes.faults import Faults, FaultyClient, SimulatedCrash
+from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
+from tests.fakes.surroundings import SteppedTime
+from tests.support.streaming_books import Books, Line, records_of
+
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
+SOURCE = EventSource(STREAM_ARN, "arn:aws:iam::123456789012:role/processor")
+MAPPING = EventSourceMapping.from_json((Path(__file__).parents[2] / "infra/event_source_mapping.json").read_text())
+WINDOWS = (2, 3)
+BUCKETS = 4
+PUBLISH_SECONDS = 5
+
+
+class World:
+    def __init__(self, mapping: EventSourceMapping, shards: int) -> None:
+        self.time = SteppedTime()
+        self.faults = Faults(minute=lambda: self.time.pass_by(61), overtake=self.let_another_copy_work)
+        self.kinesis = FakeKinesis(shards, self.time.now)
+        self.s3, self.sqs, self.dynamodb = FakeS3Client(), FakeSqsClient(), FakeDynamoDbClient()
+        self.books = Books()
+        self.lake = ObjectStore(self._faulty(self.s3), "bucket")  # type: ignore[arg-type]
+        self.queue = SqsQueue(self._faulty(self.sqs), "queue", self.lake)  # type: ignore[arg-type]
+        self.table = StateTable(self._faulty(self.dynamodb), "table", WINDOWS)  # type: ignore[arg-type]
+        # one write at a time, so that the same faults always meet the same calls
+        self.processor = Processor(self.queue, self.lake, self.table, WINDOWS, self._wait, parallel_writes=1)
+        self.publisher = Publisher(
+            KinesisStream(self._faulty(self.kinesis), "stock-stream"),  # type: ignore[arg-type]
+            FailedZone(self.lake, self.queue),
+            BUCKETS,
+            now_ns=lambda: int(self.time.now().timestamp()) * 10**9,
+            wait=lambda _attempt: self.time.pass_by(1),
+        )
+        self.events: list[dict[str, Any]] = []
+        self.unpublished: list[list[Line]] = []
+        self.checkpoints: dict[str, str] = {}
+        self.mapping = self.next_mapping = mapping
+        self.poller = self._new_poller()
+
+    # What the producer does
+
+    def publish(self, lines: list[Line]) -> None:
+        """Publish a page. One that failed half-way is published again later, as from a producer's checkpoint."""
+        self.books.handed_over(line for _, line in lines)
+        try:
+            self.publisher.publish_lines(lines, int(self.time.now().timestamp() + PUBLISH_SECONDS) * 10**9)
+        except SimulatedCrash:
+            self.faults.revive()
+            self.unpublished.append(lines)
+        except Exception:
+            self.unpublished.append(lines)
+        else:
+            self._assert_published(lines)
+
+    def publish_what_failed(self) -> None:
+        for lines in [self.unpublished.pop() for _ in range(len(self.unpublished))]:
+            self.publish(lines)
+
+    # What the consumer does
+
+    def poll(self) -> bool:
+        """One round of the poller, which is started again if it dies; whether it has nothing left to do."""
+        try:
+            poll = self.poller.poll_once(close_windows=True)
+        except SimulatedCrash:
+            self.restart()
+            return False
+        except Exception:
+            # a read that failed for no passing reason; whoever steps the poller tries again
+            self.time.wait(1)
+            return False
+        if not poll.acted and not poll.is_idle:
+            due_in = (poll.next_due_at - self.time.now()).total_seconds() if poll.next_due_at else 1.0
+            self.time.wait(max(0.0, due_in))
+        return poll.is_idle
+
+    def restart(self, mapping: EventSourceMapping | None = None, checkpoints: dict[str, str] | None = None) -> None:
+        """Another process goes on from the checkpoints, which may be older than what the last one reached.
+
+        It has other settings than the one before if `next_mapping` was set meanwhile.
+        """
+        self.faults.revive()
+        self.mapping = self.next_mapping = mapping or self.next_mapping
+        self.checkpoints = dict(self.checkpoints if checkpoints is None else checkpoints)
+        self.poller = self._new_poller()
+
+    def let_another_copy_work(self) -> None:
+        """Another Lambda handles the newest records of each shard, whoever else does."""
+        for shard in self.kinesis.shards.values():
+            if shard.records:
+                records = [read_record(SOURCE, shard.shard_id, record) for record in shard.records[-3:]]
+                self.processor.handle(kinesis_event(SOURCE, shard.shard_id, records))
+
+    def deliver_again(self, place: int) -> None:
+        """A copy of the function that was thought dead answers to an old event."""
+        with self.faults.calm():
+            self.processor.handle(self.events[place % len(self.events)])
+
+    def redrive(self) -> int:
+        """Put what is in `failed/` and announced into the stream again; how many records."""
+        lines: list[Line] = []
+        for key in sorted(self.announced_keys()):
+            document = json.loads(self.s3.objects[key])
+            lines += records_of(document)
+            del self.s3.objects[key]
+        for partition_key, data in lines:
+            self.kinesis.put(partition_key, data)
+        return len(lines)
+
+    # What is to be seen
+
+    def raw_objects(self) -> dict[str, bytes]:
+        return {key: body for key, body in self.s3.objects.items() if key.startswith("raw/")}
+
+    def state(self) -> list[Trade]:
+        """All rows of all windows."""
+        with self.faults.calm():
+            return [trade for held in self.table.read(self._held_keys()).values() for trade in held.state.window]
+
+    def rejected(self) -> dict[str, bytes]:
+        """Payloads of rejected lines in the queue, by rejection id."""
+        messages = [json.loads(body) for body in self.sqs.bodies]
+        rejections = [parse_rejection_message(m) for m in messages if m.get("kind") == "rejected_record"]
+        payloads: dict[str, bytes] = {}
+        for rejection in rejections:
+            assert rejection.detail
+            assert payloads.setdefault(rejection.rejection_id, rejection.payload) == rejection.payload
+        return payloads
+
+    def announced_keys(self) -> set[str]:
+        """Objects in `failed/` that a message in the queue points to: an object alone is found by nobody."""
+        keys = set()
+        for message in map(json.loads, self.sqs.bodies):
+            if message.get("kind") == "unpublished_records":
+                keys.add(message["document"].removeprefix("s3://bucket/"))
+            elif "Records" in message:
+                keys.add(unquote_plus(message["Records"][0]["s3"]["object"]["key"]))
+        return {key for key in keys if key in self.s3.objects}
+
+    def settle_books(self) -> None:
+        """Bring the books up to date with what lies in the lake and the queue."""
+        self.books.note_lake(self.raw_objects())
+        self.books.note_rejected(self.rejected())
+        self.books.note_given_up(json.loads(self.s3.objects[key]) for key in self.announced_keys())
+
+    def records_behind_checkpoints(self) -> Iterator[tuple[str, str, bytes]]:
+        """(shard id, sequence number, data) of every record that the poller will not look at again."""
+        for shard_id, checkpoint in self.checkpoints.items():
+            for record in self.kinesis.shards[shard_id].records:
+                if int(record["SequenceNumber"]) <= int(checkpoint):
+                    yield shard_id, record["SequenceNumber"], record["Data"]
+
+    def stream(self) -> Iterator[tuple[str, str, bytes]]:
+        for shard in self.kinesis.shards.values():
+            for record in shard.records:
+                yield shard.shard_id, record["SequenceNumber"], record["Data"]
+
+    def _new_poller(self) -> EventSourcePoller:
+        return EventSourcePoller(
+            Wiring(
+                kinesis=self._faulty(self.kinesis),
+                function=LocalFunction(self._handle, FUNCTION_ARN),
+                destination=S3FailureDestination(self._faulty(self.s3), "bucket", self._faulty(self.sqs), "queue"),
+                mapping=self.mapping,
+                source=SOURCE,
+                mapping_uuid="00000000-0000-0000-0000-000000000000",
+                surroundings=self.time.surroundings(),
+                checkpoints=self.checkpoints,
+            )
+        )
+
+    def _handle(self, event: dict[str, Any], context: Any) -> Any:
+        self.events.append(event)
+        with self.faults.invocation():
+            return self.faults.around("handle", self.processor.handle, event)
+
+    def _faulty(self, client: Any) -> FaultyClient:
+        return FaultyClient(client, self.faults)
+
+    def _wait(self, _attempt: int) -> None:
+        self.time.pass_by(1)
+
+    def _held_keys(self) -> list[SymbolKey]:
+        return [SymbolKey(*key) for key in self.dynamodb.items]
+
+    def _assert_published(self, lines: list[Line]) -> None:
+        there = {line for _, _, data in self.stream() for line in data.split(b"\n")}
+        for key in self.announced_keys():
+            there |= {line for _, data in records_of(json.loads(self.s3.objects[key])) for line in data.split(b"\n")}
+        lost = [line for _, line in lines if not set(line.split(b"\n")) <= there]
+        assert not lost, f"neither in the stream nor announced: {lost}"

@@ -1,0 +1,209 @@
+"""Compaction conserves the set of trades; planning twice plans nothing; a failure leaves the old version published."""
+
+from datetime import date
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.compaction_plan import InputFile, Manifest, plan_compaction
+from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key, session_date_of_key, version_of_key
+from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trades_digest import TradesDigest
+from stock_pipeline.errors import HeadLostError, UnreadableInputError
+from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.strategies import trades
+from tests.support.trades import trade
+
+files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=12), min_size=1, max_size=5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(files, st.data())
+def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_they_came(
+    split: list[list[Trade]], data: st.DataObject
+) -> None:
+    lake = Lake()
+    for number, rows in enumerate(split):
+        lake.add(rows, number)
+        if data.draw(st.booleans()):
+            lake.compactor.compact(SESSION)
+    report = lake.compactor.compact(SESSION)
+    assert lake.read() == standing_trades(row for rows in split for row in rows)
+    assert report is not None
+    assert report.rows_in == report.rows_out + report.duplicates
+    manifest = lake.compactor.published_manifest(SESSION)
+    assert manifest is not None
+    assert len(manifest.inputs) == len(split)
+    assert manifest.digest.rows == report.rows_out
+
+
+def test_compacting_twice_is_a_no_op() -> None:
+    lake = Lake()
+    lake.add([trade(1), trade(2)], 1)
+    first = lake.compactor.compact(SESSION)
+    assert first is not None
+    assert first.published
+    objects = dict(lake.store.objects)
+    second = lake.compactor.compact(SESSION)
+    assert second is not None
+    assert not second.published
+    assert second.version == first.version
+    assert (lake.store.objects, lake.catalog.publications) == (objects, 1)
+
+
+def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
+    lake = Lake()
+    lake.add([trade(1)], 1)
+    lake.compactor.compact(SESSION)
+    old = lake.catalog.locations[SESSION]
+    lake.add([trade(0), trade(1)], 2)
+    report = lake.compactor.compact(SESSION)
+    assert report is not None
+    assert (report.rows_in, report.rows_out, report.duplicates) == (3, 2, 1)
+    assert lake.catalog.locations[SESSION] != old
+    assert any(key.startswith(old.removeprefix("s3://bucket/")) for key in lake.store.objects)
+
+
+@pytest.mark.parametrize(
+    ("late", "stands"),
+    [
+        (trade(1, version=1, status="cancelled"), "late"),
+        (trade(1, price=trade(1).price - 1), "first"),
+        (trade(1, price=trade(1).price + 1), "late"),
+        (trade(1, event_time_ns=trade(1).event_time_ns + 1, version=0, price=trade(0).price), "late"),
+        (trade(1, event_time_ns=trade(1).event_time_ns - 1, version=9), "first"),
+        (trade(1, symbol="ZZZ"), "late"),
+        (trade(1, symbol="AAA"), "first"),
+        (trade(1, ingest_time_ns=trade(1).ingest_time_ns - 1000), "late"),
+    ],
+)
+def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
+    late: Trade, stands: str
+) -> None:
+    lake = Lake()
+    lake.add([trade(0), trade(1), trade(2)], 1)
+    lake.compactor.compact(SESSION)
+    lake.add([late], 2)
+    lake.compactor.compact(SESSION)
+    chosen = [row for row in lake.read() if row.event_id == late.event_id]
+    assert chosen == [late if stands == "late" else trade(1)]
+    assert lake.read() == standing_trades([trade(0), trade(1), trade(2), late])
+
+
+def test_a_session_without_raw_files_publishes_nothing() -> None:
+    lake = Lake()
+    assert lake.compactor.compact(SESSION) is None
+    assert lake.catalog.locations == {}
+
+
+BROKEN = {
+    "empty": b"",
+    "truncated": None,
+    "one byte short": None,
+    "without its beginning": None,
+    "a page overwritten": None,
+    "no Parquet": b"symbol,price\nABC,1\n" * 10,
+    "another session": None,
+}
+
+
+def broken_file(kind: str, lake: Lake) -> bytes:
+    good = lake.store.get(lake.add([trade(7)], 99))
+    lake.store.delete([key for key in lake.store.objects if "-99-" in key])
+    cut = {
+        "truncated": good[: len(good) // 2],
+        "one byte short": good[:-1],
+        "without its beginning": good[len(good) // 2 :],
+        # the footer, which says where everything is, is whole
+        "a page overwritten": good[:4] + bytes(200) + good[204:],
+    }
+    if kind in cut:
+        return cut[kind]
+    if kind == "another session":
+        lake.add([trade(7, event_time_ns=trade(7).event_time_ns + 86_400 * 10**9)], 98)
+        (key,) = [key for key in lake.store.objects if "-98-" in key]
+        body = lake.store.objects.pop(key)
+        return body
+    body = BROKEN[kind]
+    assert body is not None
+    return body
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator_allows_it_to_be_missing(
+    kind: str,
+) -> None:
+    lake = Lake()
+    lake.add([trade(1)], 1)
+    lake.compactor.compact(SESSION)
+    bad = lake.add_bytes(broken_file(kind, lake), 2)
+    lake.add([trade(2)], 3)
+    with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
+        lake.compactor.compact(SESSION)
+    assert bad in str(refused.value)
+    assert lake.read() == [trade(1)]
+
+    report = lake.compactor.compact(SESSION, allow_missing=True)
+    assert report is not None
+    assert report.unreadable == (bad,)
+    assert lake.read() == [trade(1), trade(2)]
+    again = lake.compactor.compact(SESSION)
+    assert again is not None
+    assert not again.published
+
+    # put right under the same key: it is another file
+    lake.add([trade(3)], 2)
+    lake.compactor.compact(SESSION)
+    assert lake.read() == [trade(1), trade(2), trade(3)]
+
+
+def test_a_session_of_unreadable_files_alone_is_not_published_even_if_they_may_be_missing() -> None:
+    lake = Lake()
+    lake.add_bytes(b"nothing", 1)
+    with pytest.raises(UnreadableInputError, match="nothing else to publish"):
+        lake.compactor.compact(SESSION, allow_missing=True)
+    assert lake.catalog.locations == {}
+
+
+def test_a_lost_head_is_no_reason_to_publish_less_than_was_published_before() -> None:
+    lake = Lake()
+    first = lake.add([trade(1)], 1)
+    lake.compactor.compact(SESSION)
+    lake.store.delete([first, *(key for key in lake.store.objects if key.endswith("_head.json"))])
+    lake.add([trade(2)], 2)
+    with pytest.raises(HeadLostError, match="catalog rebuild"):
+        lake.compactor.compact(SESSION)
+    assert lake.read() == [trade(1)]
+
+
+def test_a_version_is_named_by_the_set_of_its_inputs() -> None:
+    listing = [InputFile(f"raw/{n}", "etag", 1) for n in range(5)]
+    shuffled = listing.copy()
+    Random(1).shuffle(shuffled)
+    head = PartitionHead()
+    one, two = plan_compaction(SESSION, listing, head, None), plan_compaction(SESSION, shuffled, head, None)
+    assert one == two
+    assert one is not None
+    version = one.target().version
+    rewritten = plan_compaction(SESSION, [*listing[:4], InputFile("raw/4", "other", 1)], head, None)
+    emptied = plan_compaction(SESSION, listing, head.collecting(frozenset()), None)
+    assert rewritten is not None
+    assert emptied is not None
+    others = {rewritten.target().version, emptied.target().version, one.target(frozenset(listing[:1])).version}
+    assert len(others | {version}) == 4
+
+    digest = TradesDigest(1, 2, 2**64 - 1, 2**63, 5, 6)
+    manifest = Manifest(SESSION, version, None, one.inputs(), (), digest, 7)
+    assert plan_compaction(SESSION, listing, head, manifest) is None
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+@given(st.dates(date(2007, 1, 1), date(2099, 12, 31)))
+def test_object_keys_and_partitions_round_trip(session_date: date) -> None:
+    assert session_date_of_key(raw_key(session_date, "shardId-000000000000", "1", "2", "0" * 16)) == session_date
+    version = VersionPrefix(session_date, "0123456789abcdef")
+    assert session_date_of_key(version.data_key) == session_date
+    assert version_of_key(version.manifest_key) == "0123456789abcdef"

@@ -1,0 +1,194 @@
+"""The process dies at every side effect in turn: readers keep whole rows, a rerun finishes, nothing is left over."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
+from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.session_counts import data_files
+from stock_pipeline.trade_table import trade_schema, trades_of_table
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.stores import FakeCatalog, FakeObjectStore
+from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.trades import trade
+
+GRACE = timedelta(days=3)
+
+FIRST = [trade(1), trade(2), trade(3)]
+LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
+
+
+def lake_with_late_and_broken_files() -> Lake:
+    """One version published long ago; since then late trades and a file that can't be read."""
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    pass_time(lake, GRACE * 2)
+    lake.add(LATE, 2)
+    lake.add_bytes(b"broken", 3)
+    return lake
+
+
+def pass_time(lake: Lake, time: timedelta) -> None:
+    lake.now += time
+    lake.store.now = lake.now
+
+
+def compact(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+    lake.compactor_on(store, catalog).compact(SESSION, allow_missing=True)
+
+
+def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+    list(Collector(store, catalog, now=lambda: lake.now, grace=GRACE).collect())
+
+
+def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
+    """A lake for every side effect of the work, in which the process died before or after it."""
+    for after in (False, True):
+        at = 1
+        while True:
+            lake = start()
+            fuse = Fuse(at, after)
+            try:
+                work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
+            except Crashed:
+                yield lake, fuse
+                at += 1
+            else:
+                assert at > 4, "the work has fewer side effects than the test believes"
+                break
+
+
+def assert_settles(lake: Lake, where: str) -> None:
+    """A rerun, and collections after the grace period, leave the right rows and nothing else."""
+    assert lake.read() in (standing_trades(FIRST), standing_trades(FIRST + LATE)), where
+    compact(lake, lake.store, lake.catalog)
+    assert lake.read() == standing_trades(FIRST + LATE), where
+    for _ in range(2):
+        pass_time(lake, GRACE + timedelta(seconds=1))
+        collect(lake, lake.store, lake.catalog)
+    published = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
+    names = [key.removeprefix(published) for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
+    assert sorted(name.rpartition("/")[2] for name in names) == ["_head.json", "_manifest.json", "trades.parquet"], (
+        where
+    )
+    assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)], where
+    assert [lake.store.objects[key] for key in lake.store.objects if key.startswith(QUARANTINE_PREFIX)] == [b"broken"]
+    assert lake.read() == standing_trades(FIRST + LATE), where
+    compact(lake, lake.store, lake.catalog)
+    assert lake.read() == standing_trades(FIRST + LATE), where
+
+
+def test_compaction_dies_at_every_side_effect() -> None:
+    seen = set()
+    for lake, fuse in crashes(compact, lake_with_late_and_broken_files):
+        seen.add(fuse.happened.rpartition("/")[2])
+        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+    assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
+
+
+def test_collection_dies_at_every_side_effect() -> None:
+    def start() -> Lake:
+        lake = lake_with_late_and_broken_files()
+        compact(lake, lake.store, lake.catalog)
+        pass_time(lake, GRACE + timedelta(seconds=1))
+        return lake
+
+    seen = set()
+    for lake, fuse in crashes(collect, start):
+        seen.add(fuse.happened.split(" ")[0])
+        assert lake.read() == standing_trades(FIRST + LATE), fuse.happened
+        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+    assert seen == {"put", "delete"}
+
+
+@pytest.mark.parametrize("first", ["compaction", "collection"])
+def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(first: str) -> None:
+    def start() -> Lake:
+        lake = Lake()
+        lake.add(FIRST, 1)
+        return lake
+
+    for lake, fuse in crashes(compact, start):
+        where = f"{fuse.happened}, after: {fuse.after}"
+        if first == "collection":
+            pass_time(lake, GRACE * 2)
+            collect(lake, lake.store, lake.catalog)
+        compact(lake, lake.store, lake.catalog)
+        assert lake.read() == FIRST, where
+        pass_time(lake, GRACE * 2)
+        collect(lake, lake.store, lake.catalog)
+        assert len([key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]) == 3, where
+
+
+class LongQuery:
+    """A reader that has been told where to read and reads bit by bit, as a query does: it began before all that
+    follows, and must find each object whenever it comes to it."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake, self.rows = lake, lake.read()
+        self._keys = data_files(lake.store, lake.catalog.locations[SESSION])
+
+    def goes_on(self) -> None:
+        tables = [pq.read_table(io.BytesIO(self._lake.store.get(key))).cast(trade_schema()) for key in self._keys]
+        assert [row for table in tables for row in trades_of_table(table)] == self.rows
+
+
+class WatchedObjectStore(FakeObjectStore):
+    """Somebody looks after every write and every deletion."""
+
+    def __init__(self, lake: FakeObjectStore, look: Callable[[], None]) -> None:
+        self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
+        self._look = look
+
+    def put(self, key: str, body: bytes) -> None:
+        super().put(key, body)
+        self._look()
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            super().delete([key])
+            self._look()
+
+
+class WatchedCatalog(FakeCatalog):
+    def __init__(self, catalog: FakeCatalog, look: Callable[[], None]) -> None:
+        super().__init__()
+        self.locations, self._look = catalog.locations, look
+
+    def publish(self, session_date: date, location: str) -> None:
+        super().publish(session_date, location)
+        self._look()
+
+
+def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
+    """Queries begin at every step and last for two thirds of the grace period; files come late and are collected."""
+    lake = lake_with_late_and_broken_files()
+    running: list[tuple[datetime, LongQuery]] = []
+    known = [standing_trades(FIRST), standing_trades(FIRST + LATE)]
+
+    def look() -> None:
+        assert lake.read() in known
+        for began, query in running:
+            if lake.now - began <= GRACE * 2 / 3:
+                query.goes_on()
+        running.append((lake.now, LongQuery(lake)))
+
+    watched = WatchedObjectStore(lake.store, look), WatchedCatalog(lake.catalog, look)
+    everything = FIRST + LATE
+    for number in range(4, 10):
+        compact(lake, *watched)
+        pass_time(lake, GRACE / 3)
+        watched[0].now = lake.now
+        collect(lake, *watched)
+        everything = [*everything, trade(number)]
+        lake.add([trade(number), trade(number - 2)], number)
+        everything = [*everything, trade(number - 2)]
+        known.append(standing_trades(everything))
+    compact(lake, *watched)
+    assert lake.read() == standing_trades(everything)
+    assert len(running) > 30

@@ -1,0 +1,119 @@
+"""Two runs on one partition, in any order of their steps, end in one right version; no reader sees a wrong one."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.compaction import Compactor
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
+from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.trades import trade
+
+FILES = [[trade(1), trade(2)], [trade(2), trade(0)], [trade(1, version=1, status="cancelled"), trade(3)]]
+
+schedules = st.lists(st.integers(0, 1), max_size=30)
+
+
+def contents(files: int) -> list[Trade]:
+    return standing_trades(row for rows in FILES[:files] for row in rows)
+
+
+def player(lake: Lake, turns: Turns, number: int) -> Compactor:
+    return lake.compactor_on(
+        TurnTakingObjectStore(lake.store, turns, number), TurnTakingCatalog(lake.catalog, turns, number)
+    )
+
+
+def published_version(lake: Lake) -> str:
+    head = lake.compactor.publication.heads.read(SESSION).head
+    assert head.settled_at is not None
+    return str(head.version)
+
+
+@settings(max_examples=25)
+@given(schedules, st.integers(0, 12))
+def test_two_compactions_and_a_late_file_end_in_one_right_version_and_no_reader_sees_another(
+    schedule: list[int], late_after: int
+) -> None:
+    lake = Lake()
+    lake.add(FILES[0], 0)
+    lake.compactor.compact(SESSION)
+    lake.add(FILES[1], 1)
+    steps = 0
+
+    def look() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == late_after:
+            lake.add(FILES[2], 2)
+        assert lake.read() in (contents(1), contents(2), contents(3))
+
+    turns = Turns(2, schedule, look)
+    turns.play(*(lambda each=each: player(lake, turns, each).compact(SESSION) for each in range(2)))  # type: ignore[misc]
+    assert lake.read() in (contents(2), contents(3))
+    assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
+    lake.add(FILES[2], 2)
+    lake.compactor.compact(SESSION)
+    assert lake.read() == contents(3)
+
+
+@settings(max_examples=15)
+@given(schedules)
+def test_the_first_version_of_a_partition_is_published_by_one_of_two_runs(schedule: list[int]) -> None:
+    lake = Lake()
+    lake.add(FILES[0], 0)
+    turns = Turns(2, schedule)
+    turns.play(*(lambda each=each: player(lake, turns, each).compact(SESSION) for each in range(2)))  # type: ignore[misc]
+    assert lake.read() == contents(1)
+    assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
+
+
+@settings(max_examples=15)
+@given(schedules)
+def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[int]) -> None:
+    """A run died after writing its version, long ago. Another plans the same version while it is being collected."""
+    lake = Lake()
+    lake.add(FILES[0], 0)
+    lake.compactor.compact(SESSION)
+    lake.add(FILES[1], 1)
+    fuse = Fuse(at=2, after=True)
+    with pytest.raises(Crashed):
+        lake.compactor_on(CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse)).compact(SESSION)
+    lake.now += timedelta(days=30)
+    lake.store.now = lake.now
+
+    def look() -> None:
+        assert lake.read() in (contents(1), contents(2))
+
+    turns = Turns(2, schedule, look)
+    collector = Collector(
+        TurnTakingObjectStore(lake.store, turns, 1), TurnTakingCatalog(lake.catalog, turns, 1), now=lambda: lake.now
+    )
+    turns.play(lambda: player(lake, turns, 0).compact(SESSION), lambda: list(collector.collect()))
+    assert lake.read() == contents(2)
+    assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
+
+
+def test_an_overtaken_run_that_dies_leaves_readers_a_whole_version_until_the_next_run() -> None:
+    lake = Lake()
+    lake.add(FILES[0], 0)
+    lake.compactor.compact(SESSION)
+    old = lake.catalog.locations[SESSION]
+    lake.add(FILES[1], 1)
+    lake.compactor.compact(SESSION)
+    lake.catalog.locations[SESSION] = old  # written late, by a run that died before it looked again
+    assert lake.read() == contents(1)
+    lake.now += timedelta(days=30)
+    assert list(Collector(lake.store, lake.catalog, now=lambda: lake.now).collect()) == []
+    report = lake.compactor.compact(SESSION)
+    assert report is not None
+    assert not report.published
+    assert lake.read() == contents(2)
+    # queries that began on the old version may be running: its time as superseded begins now
+    (collected,) = Collector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
+    assert (len(collected.versions), collected.raw_files) == (1, 2)

@@ -1,0 +1,271 @@
+"""Large partitions are compacted by SQL: the same rows, the same safety, whatever dies or comes at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.aws.athena import Answer
+from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, raw_key
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.unload_order import UnloadOrder
+from stock_pipeline.errors import PermanentError, ProofError, UnreadableInputError
+from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
+from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.compaction import Compactor
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.stores import FakeObjectStore
+from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
+from tests.fakes.unloader import FakeUnloader
+from tests.support.lake import EVENING, SESSION, Lake, standing_trades
+from tests.support.strategies import trades
+from tests.support.trades import trade
+
+FIRST = [trade(1), trade(2), trade(3)]
+LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
+
+
+def by_sql(compactor: Compactor, store: FakeObjectStore, unload_bytes: int = 0, **options: Any) -> Compactor:
+    return replace(compactor, unloader=FakeUnloader(store, **options), unload_bytes=unload_bytes)
+
+
+def in_order(rows: list[Trade]) -> list[Trade]:
+    return sorted(rows, key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
+
+
+def engines_used(lake: Lake) -> list[str]:
+    manifest = lake.compactor.published_manifest(SESSION)
+    assert manifest is not None
+    return [manifest.engine, *manifest.data_files]
+
+
+def test_only_partitions_beyond_the_size_go_to_the_sql_engine() -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    size = sum(each.size for each in lake.store.list("raw/"))
+    by_sql(lake.compactor, lake.store, unload_bytes=size).compact(SESSION)
+    assert engines_used(lake) == ["local", "trades.parquet"]
+    lake.add(LATE, 2)
+    by_sql(lake.compactor, lake.store, unload_bytes=size).compact(SESSION)
+    assert engines_used(lake)[0] == "athena"
+    assert len(engines_used(lake)) == 3
+    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=8), st.booleans()),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_engines_may_take_turns_on_one_partition(deliveries: list[tuple[list[Trade], bool]]) -> None:
+    lake = Lake()
+    for number, (rows, sql) in enumerate(deliveries):
+        lake.add(rows, number)
+        compactor = by_sql(lake.compactor, lake.store) if sql else lake.compactor
+        report = compactor.compact(SESSION)
+        assert report is not None
+        assert report.rows_in == report.rows_out + report.duplicates
+    assert in_order(lake.read()) == standing_trades(row for rows, _ in deliveries for row in rows)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda rows: rows[1:],
+        lambda rows: [*rows, rows[0]],
+        lambda rows: [*rows[1:], rows[1]],
+        lambda rows: [replace(rows[0], price=rows[0].price + 1), *rows[1:]],
+        lambda rows: [replace(rows[0], volume=99), *rows[1:]],
+        lambda rows: [replace(rows[0], event_id="other"), *rows[1:]],
+    ],
+    ids=["lost", "doubled", "one lost and one doubled", "price", "shares", "another id"],
+)
+def test_what_the_engine_wrote_is_not_published_unless_it_is_its_inputs(
+    spoil: Callable[[list[Trade]], list[Trade]],
+) -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    lake.add(LATE, 2)
+    with pytest.raises(ProofError, match="nothing was published"):
+        by_sql(lake.compactor, lake.store, spoil=spoil).compact(SESSION)
+    assert lake.read() == standing_trades(FIRST)
+    by_sql(lake.compactor, lake.store, name="two").compact(SESSION)
+    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+
+
+def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be() -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    bad = lake.add_bytes(b"broken", 2)
+    with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
+        by_sql(lake.compactor, lake.store).compact(SESSION)
+    assert bad in str(refused.value)
+    assert lake.catalog.locations == {}
+    report = by_sql(lake.compactor, lake.store).compact(SESSION, allow_missing=True)
+    assert report is not None
+    assert report.unreadable == (bad,)
+    assert in_order(lake.read()) == FIRST
+
+
+def test_a_run_that_dies_at_any_step_leaves_a_whole_version_and_nothing_for_ever() -> None:
+    seen, at, after = set(), 1, False
+    while True:
+        lake = Lake()
+        lake.add(FIRST, 1)
+        lake.compactor.compact(SESSION)
+        lake.add(LATE, 2)
+        fuse = Fuse(at, after)
+        store = CrashingObjectStore(lake.store, fuse)
+        try:
+            by_sql(lake.compactor_on(store, CrashingCatalog(lake.catalog, fuse)), store).compact(SESSION)
+        except Crashed:
+            seen.add(fuse.happened.split("/")[-1].split("_")[0])
+        else:
+            if after:
+                break
+            at, after = 0, True
+        at += 1
+        assert in_order(lake.read()) in (standing_trades(FIRST), standing_trades(FIRST + LATE))
+        by_sql(lake.compactor, lake.store, name="again").compact(SESSION)
+        assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+        for _ in range(2):
+            lake.now += timedelta(days=4)
+            lake.store.now = lake.now
+            list(Collector(lake.store, lake.catalog, now=lambda lake=lake: lake.now).collect())  # type: ignore[misc]
+        left = [key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
+        assert len(left) == 4, left  # head, manifest, two files
+        assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+    assert {"20180102", ""} <= seen
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(0, 1), max_size=30))
+def test_two_at_once_end_in_one_right_version(schedule: list[int]) -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    lake.add(LATE, 2)
+    turns = Turns(2, schedule)
+
+    def run(number: int) -> None:
+        store = TurnTakingObjectStore(lake.store, turns, number)
+        compactor = lake.compactor_on(store, TurnTakingCatalog(lake.catalog, turns, number))
+        by_sql(compactor, store, name=f"run {number}").compact(SESSION)
+
+    turns.play(lambda: run(0), lambda: run(1))
+    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+
+
+def test_a_version_of_several_files_is_found_again_from_its_manifest() -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    by_sql(lake.compactor, lake.store).compact(SESSION)
+    lake.store.delete([key for key in lake.store.objects if key.endswith("_head.json")])
+    lake.catalog.locations.clear()
+    assert CatalogRebuild(lake.compactor.publication).run().heads == 1
+    assert in_order(lake.read()) == FIRST
+
+
+class Glue:
+    """Scratch tables, as far as the unloader knows them."""
+
+    bucket, database = "bucket", "stock_market"
+
+    def __init__(self) -> None:
+        self.tables: list[str] = []
+
+    def create_scratch(self, name: str, places: dict[str, str]) -> None:
+        self.tables.append(name)
+
+    def drop_scratch(self, name: str) -> None:
+        self.tables.remove(name)
+
+    def drop_scratch_before(self, created: datetime) -> None:
+        assert created == EVENING - timedelta(days=1)
+
+
+class Sql:
+    def __init__(self, outcome: Answer | PermanentError) -> None:
+        self.outcome, self.asked = outcome, list[str]()
+
+    def query(self, sql: str) -> Answer:
+        self.asked.append(sql)
+        if isinstance(self.outcome, PermanentError):
+            raise self.outcome
+        return self.outcome
+
+
+def order_of(count: int) -> UnloadOrder:
+    keys = [
+        raw_key(SESSION, "shardId-000000000000", str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)
+    ]
+    files = tuple(InputFile(key, "etag", 1) for key in keys)
+    return UnloadOrder(SESSION, None, files, (), VersionPrefix(SESSION, "0" * 16))
+
+
+def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[InputFile, str]]:
+    glue = Glue()
+    unloader = AthenaUnloader(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
+    try:
+        return glue, unloader.unreadable(order_of(count))
+    finally:
+        assert glue.tables == [], "the scratch table is left"
+
+
+def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none_of_a_file() -> None:
+    bad = order_of(3).files[1]
+    error = PermanentError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
+    assert list(asked(error)[1]) == [bad]
+    with pytest.raises(PermanentError, match="exhausted"):
+        asked(PermanentError("Query exhausted resources"))
+    rows = [(f"s3://bucket/{bad.key}", 7)]
+    assert asked(Answer(("path", "strangers"), rows, 0))[1] == {
+        bad: f"7 rows are no trades of session {date(2018, 1, 2)}"
+    }
+
+
+def test_twenty_thousand_files_fit_into_a_statement_and_thirty_thousand_are_refused() -> None:
+    assert asked(Answer(("path", "strangers"), [], 0), 20_000)[1] == {}
+    with pytest.raises(PermanentError, match="ATHENA_COMPACTION_MEGABYTES"):
+        asked(Answer(("path", "strangers"), [], 0), 30_000)
+
+
+def test_a_key_that_is_no_raw_files_is_named() -> None:
+    order = replace(order_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
+    unloader = AthenaUnloader(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
+    with pytest.raises(PermanentError, match=r"mine\.parquet"):
+        unloader.unreadable(order)
+
+
+def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> None:
+    import boto3
+
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    glue = session.client("glue", endpoint_url=aws_endpoint)
+    catalog = GlueCatalog(glue, "scratch_test", "scratch-test")
+    catalog.create()
+    for _ in range(2):  # a run that died has left one
+        catalog.create_scratch("compaction_1", {"raw": "s3://scratch-test/raw/", "written": "s3://scratch-test/v/"})
+    found = glue.get_partitions(DatabaseName="scratch_test", TableName="compaction_1")["Partitions"]
+    assert {tuple(one["Values"]): one["StorageDescriptor"]["Location"] for one in found} == {
+        ("raw",): "s3://scratch-test/raw/",
+        ("written",): "s3://scratch-test/v/",
+    }
+    catalog.drop_scratch_before(datetime.now(UTC) - timedelta(hours=1))
+    names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
+    assert sorted(names) == ["compaction_1", "raw_trades", "rejected_records", "trades"]
+    catalog.drop_scratch_before(datetime.now(UTC) + timedelta(hours=1))  # a day later
+    names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
+    assert sorted(names) == ["raw_trades", "rejected_records", "trades"]
+    catalog.drop_scratch("compaction_1")

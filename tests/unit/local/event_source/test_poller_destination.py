@@ -1,0 +1,68 @@
+"""Records that are too large or too old go to the destination, and a destination that fails is asked again."""
+
+import pytest
+
+from stock_pipeline.local.event_source.mapping import Condition
+from stock_pipeline.local.event_source.poller import NotDrainedError
+from tests.support.poller_scene import Scene, fail_if, with_mapping
+
+
+def test_a_record_that_no_invocation_can_take_goes_to_the_destination() -> None:
+    scene = Scene()
+    scene.put("a")
+    scene.put("x" * 6 * 2**20)
+    scene.put("b")
+    scene.poller.run_until_idle()
+    assert scene.batches == [["a"], ["b"]]
+    assert [len(texts) for texts in scene.destination.data] == [1]
+    assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["b"]
+
+
+def test_records_that_are_too_old_go_to_the_destination_without_their_younger_neighbours() -> None:
+    scene = Scene()
+    scene.put("a", "b")
+    scene.time.pass_by(3601)
+    scene.put("c")
+    scene.poller.run_until_idle()
+    assert scene.batches == [["c"]]
+    assert scene.destination.data == [["a", "b"]]
+    (failed,) = scene.destination.failed
+    assert failed.condition is Condition.RECORD_AGE_EXCEEDED
+    assert failed.batch.invocations == 0
+
+
+def test_a_record_that_grows_too_old_between_retries_is_given_up() -> None:
+    mapping = with_mapping(maximum_retry_attempts=-1, maximum_record_age_in_seconds=60)
+    scene = Scene(fail_if("a"), mapping=mapping)
+    scene.put("a")
+    scene.poller.run_until_idle()
+    (failed,) = scene.destination.failed
+    assert failed.condition is Condition.RECORD_AGE_EXCEEDED
+    assert failed.batch.invocations == len(scene.batches) > 1
+    assert failed.batch.last_invocation is not None
+    assert failed.request_id == failed.batch.last_invocation.request_id
+
+
+def test_a_destination_that_fails_gets_the_same_message_again_and_the_checkpoint_waits_for_it() -> None:
+    scene = Scene(fail_if("a"), mapping=with_mapping(maximum_retry_attempts=0))
+    scene.destination.failing = 3
+    scene.put("a")
+    scene.poller.poll_once()
+    for _ in range(3):
+        scene.poller.poll_once(close_windows=True)
+    assert scene.checkpoints == {}
+    counts = scene.poller.run_until_idle()
+    assert scene.destination.data == [["a"]]
+    assert scene.batches == [["a"]]
+    assert counts.messages_sent_to_destination == 1
+    assert counts.troubles == 1 + 3
+    assert scene.checkpoints == {"shardId-000000000000": scene.sequence_numbers["a"]}
+
+
+def test_draining_with_a_time_out_does_not_wait_for_ever() -> None:
+    scene = Scene(fail_if("a"), mapping=with_mapping(maximum_retry_attempts=0))
+    scene.destination.failing = 10**9
+    scene.put("a")
+    with pytest.raises(NotDrainedError, match="120 seconds"):
+        scene.poller.run_until_idle(timeout_seconds=120)
+    assert scene.checkpoints == {}

@@ -1,0 +1,186 @@
+"""Checkpoints of the capture from Alpaca, against a model of the API: nothing is lost, whatever interrupts it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.errors import PermanentError
+from stock_pipeline.providers.alpaca.rest import CheckpointError
+from stock_pipeline.providers.client.http import HttpAnswer, RequestRefusedError
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError
+from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
+from tests.support.provider_fakes import SECOND, START_NS, FakeClock, alpaca_over, deadline, query_of
+
+HOUR = 3600 * SECOND
+
+
+class AlpacaModel:
+    """The trades endpoint as documented: `start` and `end` included, pages by symbol, then time, then id."""
+
+    def __init__(self, clock: FakeClock, trades: list[dict[str, Any]], page: int = 3) -> None:
+        self.clock = clock
+        self.trades = trades
+        self.page = page
+        self.calls = 0
+        self.cost_ns = 0
+
+    def get(self, target: str, headers: Mapping[str, str], deadline_ns: int) -> HttpAnswer:
+        self.calls += 1
+        self.clock.ns += self.cost_ns
+        asked = query_of(target)
+        first, last = parse_rfc3339_ns(asked["start"]), parse_rfc3339_ns(asked["end"])
+        rows = sorted(
+            (row["S"], row["ns"], row["i"])
+            for row in self.trades
+            if row["S"] in asked["symbols"].split(",")
+            and first <= row["ns"] <= last
+            and row.get("known_at", 0) <= self.clock.ns
+        )
+        start = int(asked.get("page_token", "0"))
+        answer: dict[str, Any] = {"trades": {}, "next_page_token": None}
+        for symbol, ns, trade_id in rows[start : start + self.page]:
+            row = {"t": format_rfc3339_ns(ns), "x": "V", "p": 10.5, "s": 100, "c": ["@"], "i": trade_id, "z": "C"}
+            answer["trades"].setdefault(symbol, []).append(row)
+        if start + self.page < len(rows):
+            answer["next_page_token"] = str(start + self.page)
+        return HttpAnswer(200, {}, json.dumps(answer).encode())
+
+
+def trade(symbol: str, ns: int, trade_id: int, **more: Any) -> dict[str, Any]:
+    return {"S": symbol, "ns": ns, "i": trade_id, **more}
+
+
+def ids(captures: list[Capture]) -> list[str]:
+    return [one.event_id for capture in captures for one in capture.trades]
+
+
+@pytest.mark.parametrize("checkpoint", ["", "{}", "2026-01-01", '{"start_ns": 1}', '{"turn": "A"}', "null"])
+def test_a_checkpoint_of_somebody_else_is_refused(checkpoint: str) -> None:
+    clock = FakeClock()
+    provider = alpaca_over(AlpacaModel(clock, []), clock)
+    with pytest.raises(CheckpointError, match="restore it") as error:
+        list(provider.poll(checkpoint, deadline(clock)))
+    assert isinstance(error.value, PermanentError)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "feed"), [((), "iex"), (("A,B",), "iex"), (("A B",), "iex"), (("AAPL",), "IEX"), (("AAPL",), "")]
+)
+def test_symbols_and_feeds_that_are_none_are_refused(symbols: tuple[str, ...], feed: str) -> None:
+    clock = FakeClock()
+    with pytest.raises(RequestRefusedError):
+        alpaca_over(AlpacaModel(clock, []), clock, symbols, feed=feed)
+
+
+def test_an_outage_of_hours_heals_without_loss() -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [])
+    (before,) = alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock))
+    model.trades = [trade("AB"[n % 2], START_NS + n * 60 * SECOND, n) for n in range(300)]
+    clock.ns += 5 * HOUR
+    healed = list(alpaca_over(model, clock, ("A", "B")).poll(before.checkpoint, deadline(clock)))
+    assert len(ids(healed)) == len(set(ids(healed))) == 300
+    assert len(healed) == 100
+
+
+def test_a_deadline_in_the_middle_of_the_pages_continues_at_the_next_page() -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [trade("AB"[n % 2], START_NS - n * SECOND, n) for n in range(30)])
+    model.cost_ns = 20 * SECOND
+    checkpoint, captures, polls = None, [], 0
+    while checkpoint is None or json.loads(checkpoint)["page_token"] is not None:
+        for capture in alpaca_over(model, clock, ("A", "B")).poll(checkpoint, clock.ns + 50 * SECOND):
+            captures.append(capture)
+            checkpoint = capture.checkpoint
+        polls += 1
+    assert polls == 4
+    assert model.calls == 10
+    assert len(ids(captures)) == len(set(ids(captures))) == 30
+
+
+def test_other_symbols_restart_the_window_but_lose_nothing() -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [trade("ABC"[n % 3], START_NS - n * SECOND, n) for n in range(30)])
+    first = next(alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock)))
+    rest = list(alpaca_over(model, clock, ("A", "B", "C")).poll(first.checkpoint, deadline(clock)))
+    assert len(set(ids(rest))) == 30
+
+
+def test_a_late_print_within_the_overlap_is_captured() -> None:
+    clock = FakeClock()
+    late = trade("AAPL", START_NS - 100 * SECOND, 7, known_at=START_NS + 60 * SECOND)
+    model = AlpacaModel(clock, [trade("AAPL", START_NS - 90 * SECOND, 8), late])
+    provider = alpaca_over(model, clock)
+    (first,) = provider.poll(None, deadline(clock))
+    clock.ns += 120 * SECOND
+    (second,) = provider.poll(first.checkpoint, deadline(clock))
+    assert ids([first]) == ["iex:AAPL:20260101:V:8"]
+    assert ids([second]) == ["iex:AAPL:20260101:V:7"]
+
+
+def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream() -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [trade("AAPL", START_NS - n * SECOND, n) for n in range(5)], page=10)
+    provider = alpaca_over(model, clock)
+    (first,) = provider.poll(None, deadline(clock))
+    clock.ns += SECOND
+    (failed,) = provider.poll(None, deadline(clock))
+    assert ids([failed]) == ids([first])
+    (confirmed,) = provider.poll(failed.checkpoint, deadline(clock))
+    assert ids([confirmed]) == []
+    (restarted,) = alpaca_over(model, clock).poll(failed.checkpoint, deadline(clock))
+    assert sorted(ids([restarted])) == sorted(ids([first]))
+    (repeated,) = provider.poll(failed.checkpoint, deadline(clock))
+    assert ids([repeated]) == []
+    somebody_elses = json.dumps({**json.loads(str(failed.checkpoint)), "end_ns": clock.ns})
+    (unsure,) = provider.poll(somebody_elses, deadline(clock))
+    assert sorted(ids([unsure])) == sorted(ids([first]))
+
+
+def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all() -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [trade("AAPL", START_NS - n * 60 * SECOND, n) for n in range(30)])
+    provider = alpaca_over(model, clock)
+    captures = list(provider.capture_since(START_NS - 10 * 60 * SECOND, deadline(clock)))
+    assert len(ids(captures)) == 16
+    assert {capture.checkpoint for capture in captures} == {None}
+    model.cost_ns = 30 * SECOND
+    with pytest.raises(NoTimeLeftError):
+        list(provider.capture_since(START_NS - 10 * 60 * SECOND, clock.ns + 50 * SECOND))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_interrupts_it_every_trade_is_captured_with_one_id(data: st.DataObject) -> None:
+    clock = FakeClock()
+    model = AlpacaModel(clock, [], page=data.draw(st.integers(1, 5)))
+    checkpoint: str | None = None
+    provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)
+    stored: set[str] = set()
+    expected: set[str] = set()
+    for poll in range(data.draw(st.integers(2, 8)) + 1):
+        clock.ns += data.draw(st.integers(1, 400)) * SECOND
+        for n in range(data.draw(st.integers(0, 6)) if poll else 0):
+            symbol = data.draw(st.sampled_from("AB"))
+            late_ns = data.draw(st.integers(0, 100)) * SECOND
+            model.trades.append(trade(symbol, clock.ns - late_ns, poll * 100 + n, known_at=clock.ns))
+            expected.add(f"iex:{symbol}:20260101:V:{poll * 100 + n}")
+        if data.draw(st.booleans()):
+            provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)
+        model.cost_ns = data.draw(st.sampled_from([0, 10 * SECOND]))
+        for capture in provider.poll(checkpoint, clock.ns + 25 * SECOND):
+            if data.draw(st.integers(0, 4)) == 0:
+                break  # publishing failed: neither trades nor checkpoint are kept
+            stored |= {one.event_id for one in capture.trades}
+            checkpoint = capture.checkpoint
+    model.cost_ns = 0
+    for _ in range(2):
+        for capture in provider.poll(checkpoint, clock.ns + HOUR):
+            stored |= {one.event_id for one in capture.trades}
+            checkpoint = capture.checkpoint
+    assert stored == expected

@@ -1,0 +1,195 @@
+"""Alpaca's trades one by one: exact values, every bad field rejected alone, corrections that converge."""
+
+import itertools
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.moving_average import merge
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
+from tests.support.provider_fakes import START_NS, recorded
+
+GOOD: dict[str, Any] = {
+    "t": "2026-01-02T15:00:00.123456789Z",
+    "x": "V",
+    "p": 161.2958,
+    "s": 100,
+    "c": ["@"],
+    "i": 22730,
+    "z": "C",
+}
+
+
+def read(**changes: Any) -> Trade:
+    return read_trade(json.dumps({**GOOD, **changes}).encode(), "AAPL", "iex", START_NS)
+
+
+def test_a_trade_keeps_every_digit() -> None:
+    assert read() == Trade(
+        event_id="iex:AAPL:20260102:V:22730",
+        feed="iex",
+        capture_mode="trade",
+        symbol="AAPL",
+        event_time_ns=1_767_366_000_123_456_789,
+        sequence=22730,
+        price=Decimal("161.2958"),
+        volume=100,
+        exchange="V",
+        conditions="@",
+        tape="C",
+        status="good",
+        version=0,
+        ingest_time_ns=START_NS,
+    )
+
+
+@given(st.integers(1, 10**12), st.integers(0, 6))
+def test_a_price_is_never_a_float(digits: int, places: int) -> None:
+    price = Decimal(digits).scaleb(-places)
+    piece = json.dumps({**GOOD, "p": "PRICE"}).replace('"PRICE"', f"{price:f}").encode()
+    assert read_trade(piece, "AAPL", "iex", START_NS).price == price
+
+
+def test_blank_condition_codes_vanish_and_the_others_stay_in_order() -> None:
+    assert read(c=[" ", "F", "T"]).conditions == "FT"
+    assert read(c=[]).conditions == read(c=None).conditions == ""
+
+
+def test_a_trade_after_midnight_utc_belongs_to_its_evenings_session() -> None:
+    assert read(t="2026-01-03T00:59:59Z").event_id == "iex:AAPL:20260102:V:22730"
+
+
+def test_the_same_id_on_two_exchanges_is_two_trades() -> None:
+    assert read(x="D").event_id != read(x="V").event_id
+
+
+@pytest.mark.parametrize(
+    ("trade_id", "sequence"),
+    [(1, 1), (2**63 - 1, 2**63 - 1), (2**63, 0), (2**64 - 1, 0), (-1, 0), ("abc-1", 0)],
+)
+def test_the_sequence_is_the_trade_id_where_it_fits(trade_id: int | str, sequence: int) -> None:
+    trade = read(i=trade_id)
+    assert trade.sequence == sequence
+    assert trade.event_id.endswith(f":{trade_id}")
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("p", ["null", "NaN", '"NaN"', '"Infinity"', "true", "[]", "0", "-1", "1e999", "161.2958001", "1e-7"]),
+        ("p", ["9" * 5000, "1e99999999999999999999", "1000000000000", '"abc"', "{}"]),
+        ("s", ["null", "1.5", "1.0", '"100"', "-1", "true", str(2**63), "9" * 400]),
+        ("i", ["null", "true", "1.5", "[]", str(2**64), "9" * 5000, '"with blank "', '""x']),
+        ("t", ["null", "1582641000", '"2026-01-02T15:00:00"', '"2026-01-02T15:00:00Z\\n"', '"0001-01-01T00:00:00Z"']),
+        ("t", ['"9999-12-31T23:59:59Z"', '"1969-12-31T23:59:59Z"', '"\\ud800"', '"NaN"']),
+        ("x", ["1", '"\\u00e9"', "[]", f'"{"x" * 17}"']),
+        ("c", ['"@"', "[1]", '["@@"]', '["\\u00e9"]', "[null]", "{}"]),
+        ("z", ["1", '"\\u0000"']),
+        ("u", ['"cancelled"', '""', "1", "[]"]),
+    ],
+)
+def test_a_bad_field_is_rejected_with_a_reason(field: str, values: list[str]) -> None:
+    for value in values:
+        piece = json.dumps({**GOOD, field: "VALUE"}).replace('"VALUE"', value).encode()
+        with pytest.raises(InvalidTradeError) as error:
+            read_trade(piece, "AAPL", "iex", START_NS)
+        assert error.value.reason in ("not_json", "schema", "value"), value
+
+
+@pytest.mark.parametrize("piece", [b"", b"null", b"1", b"[]", b"{", b'"x"', b"\xff", b'{"t":"\xff"}', b"[" * 100_000])
+def test_what_is_no_trade_is_rejected_with_a_reason(piece: bytes) -> None:
+    with pytest.raises(InvalidTradeError):
+        read_trade(piece, "AAPL", "iex", START_NS)
+
+
+@given(st.binary(max_size=60) | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(msgspec.json.encode))
+def test_any_bytes_are_a_trade_or_rejected_and_nothing_else(piece: bytes) -> None:
+    with pytest.raises(InvalidTradeError):
+        read_trade(piece, "AAPL", "iex", START_NS)
+
+
+@pytest.mark.parametrize("symbol", ["", "A" * 25, "A B", "A\n", "é"])
+def test_a_key_that_is_no_symbol_is_rejected(symbol: str) -> None:
+    with pytest.raises(InvalidTradeError, match=r"symbol|event_id"):
+        read_trade(json.dumps(GOOD).encode(), symbol, "iex", START_NS)
+
+
+def test_recorded_cancellations_void_their_trades_in_place() -> None:
+    pieces = msgspec.json.decode(recorded("alpaca/TestGetTrades_Update.1"))["trades"]["A"]
+    for piece in pieces:
+        original = read_trade(json.dumps({**piece, "u": None}).encode(), "A", "sip", START_NS)
+        cancelled = read_trade(json.dumps(piece).encode(), "A", "sip", START_NS + 1)
+        assert (cancelled.status, cancelled.version) == ("cancelled", 4)
+        assert (cancelled.event_id, cancelled.event_time_ns, cancelled.sequence) == (
+            original.event_id,
+            original.event_time_ns,
+            original.sequence,
+        )
+        for rows in itertools.permutations([original, cancelled, original]):
+            assert merge([], rows, 10) == (cancelled,)
+
+
+def effective(rows: list[Trade]) -> list[tuple[Decimal, str]]:
+    return [(row.price, row.status) for row in merge([], rows, 10) if row.status != "cancelled"]
+
+
+EARLY, LATE = "2026-01-02T15:00:00Z", "2026-01-02T15:04:00Z"
+
+
+def test_a_correction_under_its_own_id_replaces_the_incorrect_trade_in_any_order() -> None:
+    history = [
+        read(i=1, p=10),
+        read(i=1, p=10, u="incorrect"),
+        read(i=2, p=11, u="corrected", t=LATE),
+    ]
+    for rows in itertools.permutations(history):
+        assert effective(settle_corrections(rows)) == [(Decimal(11), "corrected")]
+
+
+def test_a_correction_that_is_corrected_again_counts_once() -> None:
+    rows = [
+        read(i=1, p=10, u="incorrect"),
+        read(i=2, p=11, u="corrected"),
+        read(i=2, p=11, u="incorrect"),
+        read(i=3, p=12, u="corrected"),
+    ]
+    for order in itertools.permutations(rows):
+        merged: tuple[Trade, ...] = ()
+        for row in order:
+            merged = merge(merged, [row], 10)
+        assert effective(list(merged)) == [(Decimal(12), "corrected")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"u": "incorrect", "p": 10, "t": EARLY}, {"u": "corrected", "p": 11, "t": LATE}),
+        ({"u": "incorrect", "p": 10, "t": EARLY}, {"u": "corrected", "p": 11, "t": EARLY}),
+        ({"u": "corrected", "p": 10, "t": EARLY}, {"u": "incorrect", "p": 11, "t": LATE}),
+    ],
+)
+def test_a_pair_of_one_id_leaves_the_correction_in_any_order(first: dict[str, Any], second: dict[str, Any]) -> None:
+    rows = [read(**first), read(**second)]
+    original = read(p=10, t=EARLY)
+    for order in itertools.permutations(rows):
+        settled = settle_corrections(order)
+        for arrival in itertools.permutations([*settled, original]):
+            assert effective(list(arrival)) == [(Decimal(11), "corrected")]
+
+
+def test_a_correction_that_is_cancelled_later_is_void() -> None:
+    settled = settle_corrections([read(p=10, u="incorrect"), read(p=11, u="corrected")])
+    for arrival in itertools.permutations([*settled, read(p=11, u="canceled")]):
+        assert effective(list(arrival)) == []
+
+
+def test_trades_without_corrections_pass_unchanged() -> None:
+    rows = [read(i=1), read(i=2, u="canceled"), read(i=1)]
+    assert settle_corrections(rows) == rows

@@ -1,0 +1,267 @@
+"""Session files, Parquet and CSV, and replaying them at once or at a chosen speed."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.errors import InputFileError
+from stock_pipeline.providers.files.replay import TICK_SECONDS, ReplayFile
+from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
+from stock_pipeline.providers.files.session_file import read_session_file
+from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
+from tests.support.trades import NOON
+
+HEADER = "event_time,symbol,price,size,exchange,sale_condition,correction,sequence\n"
+FOREVER = 2**62
+SECOND = 10**9
+
+
+@dataclass
+class Clock:
+    """Time that passes only by waiting."""
+
+    now: int = NOON
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self) -> int:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += round(seconds * SECOND)
+
+
+def csv_file(folder: Path, *rows: str, name: str = "session.csv", header: str = HEADER) -> Path:
+    path = folder / name
+    path.write_text(header + "".join(row + "\n" for row in rows))
+    return path
+
+
+def rows_of(captures: Iterator[Capture]) -> list[Trade]:
+    return [trade for capture in captures for trade in capture.trades]
+
+
+def replayed(path: Path) -> list[Trade]:
+    return rows_of(ReplayFile(path, lambda: NOON).poll(None, FOREVER))
+
+
+def test_the_sample_as_csv_gives_the_trades_of_the_sample(tmp_path: Path) -> None:
+    path = tmp_path / "sample.csv"
+    pa_csv.write_csv(pq.read_table(SAMPLE_TRADES), path)
+    packed = tmp_path / "sample.CSV.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    from_parquet = replayed(SAMPLE_TRADES)
+    assert len(from_parquet) == 39_470
+    assert replayed(path) == from_parquet
+    assert replayed(packed) == from_parquet
+
+
+def test_a_price_is_exact_and_has_no_more_digits_than_it_needs(tmp_path: Path) -> None:
+    texts = ["157.8", "157.800000", "0.000001", "160", "999999999999.999999"]
+    path = csv_file(tmp_path, *(f"2018-01-02T14:30:0{n}Z,XXX,{text},100,P,,0,{n}" for n, text in enumerate(texts)))
+    trades = replayed(path)
+    assert [f"{trade.price:f}" for trade in trades] == ["157.8", "157.8", "0.000001", "160", "999999999999.999999"]
+    assert [decode_trade(encode_trade(trade)) for trade in trades] == trades
+
+
+def test_decimal_prices_of_a_parquet_file_are_read_like_doubles(tmp_path: Path) -> None:
+    table = pq.read_table(SAMPLE_TRADES).slice(0, 500)
+    decimals = table.set_column(table.column_names.index("price"), "price", table["price"].cast(pa.decimal128(18, 6)))
+    pq.write_table(decimals, tmp_path / "decimals.parquet")
+    assert [str(trade.price) for trade in replayed(tmp_path / "decimals.parquet")] == [
+        f"{trade.price.normalize():f}" for trade in replayed(SAMPLE_TRADES)[:500]
+    ]
+
+
+def test_csv_times_keep_nanoseconds_and_columns_may_come_in_any_order(tmp_path: Path) -> None:
+    path = csv_file(
+        tmp_path,
+        "7,note,0,,P,100,157.8,NA,2018-01-02T09:30:00.123456789-05:00",
+        header="sequence,remark,correction,sale_condition,exchange,size,price,symbol,event_time\n",
+    )
+    (trade,) = replayed(path)
+    assert (trade.symbol, trade.sequence, trade.volume) == ("NA", 7, 100)
+    assert trade.event_time_ns == 1_514_903_400_123_456_789
+
+
+def test_a_row_that_can_be_no_trade_is_handed_over_with_its_reason(tmp_path: Path) -> None:
+    path = csv_file(
+        tmp_path,
+        "2018-01-02T14:30:00Z,XXX,157.8,100,P,,0,1",
+        "2018-01-02T14:30:01Z,XXX,0,100,P,,0,2",
+        "2018-01-02T14:30:02Z,XXX,157.8000001,100,P,,0,3",
+        ",XXX,157.8,100,P,,0,4",
+        "2018-01-02T14:30:04Z,XXX,157.8,100,P,,99,5",
+        "2018-01-02T14:30:05Z,XXX,,100,P,,0,6",
+    )
+    (capture,) = ReplayFile(path, lambda: NOON).poll(None, FOREVER)
+    assert [trade.sequence for trade in capture.trades] == [1]
+    assert [bad.detail.split()[0] for bad in capture.unreadable] == [
+        "price",
+        "price",
+        "event_time,",
+        "correction",
+        "price",
+    ]
+    assert b'"sequence": 2' in capture.unreadable[0].payload
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "is no CSV file of a session"),
+        (HEADER + "2018-01-02 14:30:00,XXX,157.8,100,P,,0,1\n", "zone offset"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,expensive,100,P,,0,1\n", "expensive"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,157.8,a lot,P,,0,1\n", "a lot"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,157.8,100.5,P,,0,1\n", "100.5"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,157.8,9223372036854775808,P,,0,1\n", "9223372036854775808"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,157.8\n", "Expected 8 columns, got 3"),
+        (HEADER + "2018-01-02T14:30:00Z,\xff\xfe,157.8,100,P,,0,1\n", "UTF8"),
+        ("symbol,price\nXXX,1\n", "lacks event_time, size, exchange, sale_condition, correction, sequence"),
+        (HEADER.replace("symbol", "symbol,symbol") + "2018-01-02T14:30:00Z,X,X,1,1,P,,0,1\n", "more than one column"),
+        (HEADER + "2018-01-02T14:30:00Z,XXX,1,1,P,,0,1\n" * 2, "every row of a symbol needs its own"),
+    ],
+)
+def test_a_bad_csv_file_is_refused_in_one_sentence(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "session.csv"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputFileError) as refused:
+        read_session_file(path)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_a_csv_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="does not exist"):
+        read_session_file(tmp_path / "nothing.csv")
+
+
+def timed_session(folder: Path, *seconds: float | None) -> Path:
+    """A row for each number of seconds after 14:30; None: a row without a time."""
+    times = ["" if at is None else f"2018-01-02T14:{30 + int(at) // 60}:{at % 60:09.6f}Z" for at in seconds]
+    return csv_file(folder, *(f"{time},XXX,10,100,P,,0,{n}" for n, time in enumerate(times)))
+
+
+def sent_at(path: Path, speed: float, checkpoint: str | None = None, deadline: float = 1e9) -> dict[float, list[int]]:
+    """Which rows went out how many seconds after the start."""
+    clock = Clock()
+    replay = ReplayFile(path, clock, speed=speed, wait=clock.wait)
+    sent: dict[float, list[int]] = {}
+    for capture in replay.poll(checkpoint, NOON + round(deadline * SECOND)):
+        rows = [*(trade.sequence for trade in capture.trades), *(-1 for _ in capture.unreadable)]
+        sent.setdefault((clock.now - NOON) / SECOND, []).extend(rows)
+    return sent
+
+
+def test_at_speed_1_rows_go_out_when_they_were_recorded(tmp_path: Path) -> None:
+    path = timed_session(tmp_path, 0, 0, 2, 2.05, 90)
+    assert sent_at(path, speed=1) == {0: [0, 1], 2: [2], 2 + TICK_SECONDS: [3], 90: [4]}
+
+
+def test_at_speed_60_a_minute_takes_a_second(tmp_path: Path) -> None:
+    path = timed_session(tmp_path, 0, 60, 600)
+    assert sent_at(path, speed=60) == {0: [0], 1: [1], 10: [2]}
+
+
+def test_late_prints_and_rows_without_a_time_go_out_where_the_recording_has_them(tmp_path: Path) -> None:
+    path = timed_session(tmp_path, None, 10, 3, None, 20)
+    assert sent_at(path, speed=1) == {0: [1, 2, -1, -1], 10: [4]}
+
+
+def test_a_replay_goes_on_at_its_checkpoint_and_ends_at_its_deadline(tmp_path: Path) -> None:
+    path = timed_session(tmp_path, 0, 10, 20, 30)
+    assert sent_at(path, speed=1, checkpoint="1") == {0: [1], 10: [2], 20: [3]}
+    assert sent_at(path, speed=1, deadline=15) == {0: [0], 10: [1]}
+    assert sent_at(path, speed=1, checkpoint="4") == {}
+
+
+def test_a_replay_slower_than_any_deadline_waits_no_longer_than_that(tmp_path: Path) -> None:
+    path = timed_session(tmp_path, 0, 1)
+    assert sent_at(path, speed=1e-12, deadline=5) == {0: [0]}
+
+
+def test_a_speed_changes_when_trades_go_out_but_not_which(tmp_path: Path) -> None:
+    clock = Clock()
+    at_speed = rows_of(ReplayFile(SAMPLE_TRADES, clock, speed=600, wait=clock.wait).poll(None, FOREVER))
+    assert [replace(trade, ingest_time_ns=NOON) for trade in at_speed] == replayed(SAMPLE_TRADES)
+    recorded = (at_speed[-1].event_time_ns - at_speed[0].event_time_ns) / 600 / SECOND
+    assert recorded <= (clock.now - NOON) / SECOND < recorded + 1
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
+def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed above 0"):
+        ReplayFile(SAMPLE_TRADES, lambda: NOON, speed=speed, wait=lambda seconds: None)
+    with pytest.raises(ValueError, match="wait with"):
+        ReplayFile(SAMPLE_TRADES, lambda: NOON, speed=1)
+
+
+def test_prices_of_doubles_are_the_prices_that_were_written(tmp_path: Path) -> None:
+    trades = replayed(SAMPLE_TRADES)
+    doubles = pq.read_table(SAMPLE_TRADES, columns=["price"])["price"].to_pylist()
+    assert [trade.price for trade in trades] == [Decimal(str(price)) for price in doubles]
+
+
+def one_row(**columns: pa.Array) -> pa.Table:
+    row = {
+        "event_time": pa.array([NOON], pa.timestamp("ns", tz="UTC")),
+        "symbol": pa.array(["ABC"]),
+        "price": pa.array([10.5]),
+        "size": pa.array([100]),
+        "exchange": pa.array(["N"]),
+        "sale_condition": pa.array(["F"]),
+        "correction": pa.array(["0"]),
+        "sequence": pa.array([1]),
+    }
+    return pa.table(row | columns)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"symbol": pa.array(["ABC"]).dictionary_encode(), "exchange": pa.array(["N"], pa.large_string())},
+        {"correction": pa.array([0]), "size": pa.array([100], pa.uint16()), "sequence": pa.array([1], pa.int32())},
+        {
+            "correction": pa.array([0.0]),
+            "event_time": pa.array([NOON // 1000], pa.timestamp("us", tz="America/New_York")),
+        },
+    ],
+)
+def test_types_that_hold_the_same_values_give_the_same_trade(tmp_path: Path, columns: dict[str, pa.Array]) -> None:
+    plain, other = tmp_path / "plain.parquet", tmp_path / "other.parquet"
+    pq.write_table(one_row(), plain)
+    pq.write_table(one_row(**columns), other)
+    assert replayed(other) == replayed(plain)
+    assert len(replayed(plain)) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"exchange": pa.array([1])}, "exchange is int64; it takes text"),
+        ({"symbol": pa.array([b"\xff"])}, "symbol is binary; it takes text"),
+        ({"correction": pa.array([b"\xff"])}, "correction has a value that can't be used"),
+        ({"size": pa.array([2**64 - 1], pa.uint64())}, "size has a value that can't be used"),
+        (
+            {"event_time": pa.array([253_402_300_799], pa.timestamp("s", tz="UTC"))},
+            "event_time has a value that can't be used",
+        ),
+    ],
+)
+def test_a_column_of_another_type_is_refused_in_one_sentence(
+    tmp_path: Path, columns: dict[str, pa.Array], says: str
+) -> None:
+    pq.write_table(one_row(**columns), tmp_path / "odd.parquet")
+    with pytest.raises(InputFileError, match=says) as error:
+        read_session_file(tmp_path / "odd.parquet")
+    assert "\n" not in str(error.value)

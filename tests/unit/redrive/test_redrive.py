@@ -1,0 +1,216 @@
+"""Redrive: every repairable line reaches the stream, what never can is parked, and nothing is deleted before that."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stock_pipeline.domain.redrive_plan import MAX_TRIES
+from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.redrive.line_rate import LineRate
+from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
+from tests.support.redrive_world import EXPIRED, Crash, World, full_world, published_trades, rejected
+from tests.support.trades import trade
+
+
+def test_every_form_is_redriven_or_parked_but_for_what_expired() -> None:
+    world, repairable, never = full_world()
+    for _ in range(2 * MAX_TRIES):
+        world.run()
+    assert set(world.stream) == repairable
+    assert len(world.stream) == len(repairable)
+    assert set(world.parked()) == never
+    assert set(world.waiting) == EXPIRED
+
+
+def test_a_crash_at_any_side_effect_loses_nothing_and_deletes_nothing_too_early() -> None:
+    crash_at = 0
+    while True:
+        crash_at += 1
+        world, repairable, never = full_world(crash_at)
+        bodies = dict(world.waiting)
+        crashed = False
+        for _ in range(3 * MAX_TRIES):
+            try:
+                world.run()
+            except Crash:
+                crashed = True
+                gone = bodies.keys() - world.waiting.keys()
+                kept = set(world.parked()) | {json.loads(b)["message_id"] for b in world.own_objects.values()}
+                assert gone <= kept, f"deleted before it was safe, at effect {crash_at}"
+                world.crash_at = None
+        assert set(world.stream) == repairable
+        expected = sorted(map(decode_trade, repairable), key=lambda row: row.event_id)
+        assert published_trades(world.stream) == expected
+        assert set(world.parked()) == never
+        assert set(world.waiting) == EXPIRED
+        if not crashed:
+            assert crash_at > 20
+            return
+
+
+def test_a_stream_that_refuses_keeps_the_message() -> None:
+    world = World(refuses=True)
+    world.add("rejected-good", rejected(encode_trade(trade(1))))
+    report = world.run()
+    assert report.counts == {"left": 1}
+    assert "rejected-good" in world.waiting
+    assert world.own_objects == {}
+
+
+def test_a_message_that_can_never_succeed_does_not_keep_others_waiting() -> None:
+    world = World()
+    for n in range(30):
+        world.add(f"bad-{n:02}", rejected(b"not json", n))
+    world.add("good", rejected(encode_trade(trade(1))))
+    report = world.run(limit=100)
+    assert world.stream == [encode_trade(trade(1))]
+    assert report.counts == {"left": 30, "published": 1}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
+    world, _, _ = full_world()
+    report = world.run(dry_run=True)
+    assert report.counts == {"published": 8, "left": 4, "parked": 3, "expired": 3}
+    assert world.effects == 0
+    assert len(world.waiting) == 18
+
+
+def test_the_ledger_says_what_was_done_with_each_message_when_and_by_which_run() -> None:
+    world = World()
+    good = rejected(encode_trade(trade(1)))
+    world.add("repaired", rejected(b"not json"))
+    world.run()
+    world.waiting["repaired"] = good.decode()
+    world.run()
+    assert world.ledger("repaired") == [
+        {
+            "at": "2026-01-16T00:00:00+00:00",
+            "run_id": "run-1",
+            "action": "left",
+            "why": "the line is still no trade",
+            "lines": 0,
+            "rejected": 0,
+        },
+        {
+            "at": "2026-01-17T00:00:00+00:00",
+            "run_id": "run-2",
+            "action": "published",
+            "why": "",
+            "lines": 1,
+            "rejected": 0,
+        },
+    ]
+
+
+def test_a_parked_message_has_all_its_tries_with_it() -> None:
+    world = World()
+    world.add("bad", rejected(b"not json"))
+    for _ in range(MAX_TRIES):
+        assert world.waiting
+        world.run()
+    assert world.waiting == {}
+    parked = world.parked()["bad"]
+    assert [one["run_id"] for one in parked["tries"]] == [f"run-{n}" for n in range(1, MAX_TRIES + 1)]
+    assert [one["action"] for one in parked["tries"]] == ["left"] * (MAX_TRIES - 1) + ["parked"]
+    assert parked["tries"] == world.ledger("bad")
+    assert parked["why"] == "the line is still no trade, 5 times"
+    assert parked["body"] == rejected(b"not json").decode()
+
+
+def test_looks_that_are_no_tries_park_nothing() -> None:
+    world = World()
+    world.add("bad", rejected(b"not json"))
+    for _ in range(2 * MAX_TRIES):
+        world.run(dry_run=True)
+        world.run(reason=Reason.VALUE)
+    assert world.deliveries["bad"] > 2 * MAX_TRIES
+    (outcome,) = world.run().outcomes
+    assert (outcome.action, outcome.tries) == ("left", 1)
+
+
+def test_a_stream_that_refuses_for_long_parks_nothing() -> None:
+    world = World(refuses=True)
+    world.add("good", rejected(encode_trade(trade(1))))
+    for _ in range(2 * MAX_TRIES):
+        assert world.run().counts == {"left": 1}
+    world.refuses = False
+    (outcome,) = world.run().outcomes
+    assert (outcome.action, outcome.tries) == ("published", 1)
+
+
+def test_a_message_whose_records_expired_stays_until_somebody_says_that_they_came_from_elsewhere() -> None:
+    world, _, _ = full_world()
+    for _ in range(3 * MAX_TRIES):
+        assert world.run().counts["expired"] == 3
+    assert set(world.waiting) == EXPIRED
+    assert not EXPIRED & set(world.parked())
+    assert [one["action"] for one in world.ledger("expired")] == ["expired"]  # once, however often it is looked at
+    assert world.run(dry_run=True, park_expired=True).counts == {"parked": 3}
+    assert set(world.waiting) == EXPIRED
+    assert world.run(park_expired=True).counts == {"parked": 3}
+    assert world.waiting == {}
+    assert "no longer" in world.parked()["expired"]["why"]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 11])
+def test_a_limit_bounds_the_messages_of_a_run(limit: int) -> None:
+    world, _, _ = full_world()
+    assert len(world.run(limit=limit).outcomes) == limit
+
+
+def test_a_reason_chooses_lines_that_were_rejected_for_it_and_leaves_the_others_at_once() -> None:
+    world, _, _ = full_world()
+    lines = [encode_trade(trade(number)) for number in (20, 21)]
+    world.add("not-json", rejected(lines[0], reason=Reason.NOT_JSON))
+    world.add("value", rejected(lines[1], reason=Reason.VALUE))
+    report = world.run(reason=Reason.VALUE)
+    assert {outcome.message_id for outcome in report.outcomes} == {"value", "good-value", "bad-value"}
+    assert lines[1] in world.stream
+    assert lines[0] not in world.stream
+    assert set(world.put_back) == set(world.waiting) - {"bad-value"}
+    assert len(world.put_back) == 17
+
+
+def test_a_dry_run_puts_every_message_back() -> None:
+    world, _, _ = full_world()
+    world.run(dry_run=True)
+    assert sorted(world.put_back) == sorted(world.waiting)
+
+
+def test_the_rate_spaces_messages_by_their_lines_and_leaves_what_has_no_time() -> None:
+    now, waits = [0], list[float]()
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += int(seconds * 10**9)
+
+    world = World()
+    for number in range(4):
+        world.add(f"good-{number}", rejected(encode_trade(trade(number))))
+    rate = LineRate(1, lambda: now[0], wait)
+    report = world.run(rate=rate)
+    assert report.counts == {"published": 4}
+    assert waits == [1.0, 1.0, 1.0]
+
+    rate.turn(10_000, 10**13)
+    world.add("late", rejected(encode_trade(trade(9))))
+    assert world.run(rate=rate).counts == {"left": 1}
+    assert world.put_back == ["late"]
+    assert "late" in world.waiting
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=30), st.integers(1, 1000))
+def test_no_more_lines_go_than_the_rate_allows(messages: list[int], lines_per_second: int) -> None:
+    now = [5]
+
+    def wait(seconds: float) -> None:
+        now[0] += round(seconds * 10**9)
+
+    rate = LineRate(lines_per_second, lambda: now[0], wait)
+    gone = 0
+    for lines in messages:
+        assert rate.turn(lines, 10**18)
+        assert gone * 10**9 <= (now[0] - 5 + len(messages)) * lines_per_second
+        gone += lines

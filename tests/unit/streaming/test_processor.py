@@ -1,0 +1,250 @@
+"""One batch in, three effects out, in their order; whatever fails is done again without harm."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.errors import RetryableError, StateConflictError
+from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS, Processor
+from stock_pipeline.streaming.rejection_message import parse_rejection_message
+from stock_pipeline.streaming.trade_json import encode_trade
+from stock_pipeline.trade_table import table_of_trades
+from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
+from tests.support.kinesis_events import kinesis_event
+from tests.support.trades import NOON, trade
+
+ABC, XYZ = SymbolKey("ABC", "sim"), SymbolKey("XYZ", "sim")
+
+
+class World:
+    def __init__(self) -> None:
+        self.queue, self.lake, self.table = FakeQueue(), FakeObjectStore(), FakeStateTable()
+        self.waits: list[int] = []
+
+    def processor(self) -> Processor:
+        return Processor(self.queue, self.lake, self.table, (5, 20), self.waits.append)
+
+    def handle(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self.processor().handle(event)
+
+    def raw_rows(self) -> list[str]:
+        ids = []
+        for key, body in self.lake.objects.items():
+            if key.startswith("raw/"):
+                ids += pq.read_table(io.BytesIO(body))["event_id"].to_pylist()
+        return sorted(ids)
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for key, body in self.lake.objects.items():
+            if key.startswith("quarantine/"):
+                rows += pq.read_table(io.BytesIO(body)).to_pylist()
+        return rows
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_batch_of_trades_ends_in_the_lake_and_in_the_state(world: World) -> None:
+    rows = [trade(n) for n in range(3)]
+    answer = world.handle(kinesis_event([b"\n".join(map(encode_trade, rows))]))
+    assert answer == {"batchItemFailures": []}
+    (key,) = world.lake.objects
+    assert key.startswith("raw/trades/year=2018/month=1/day=2/shardId-000000000000-")
+    assert pq.read_table(io.BytesIO(world.lake.get(key))).equals(table_of_trades(rows))
+    latest = world.table.held[ABC].state.latest
+    assert latest is not None
+    assert latest.event_id == rows[-1].event_id
+
+
+def test_broken_lines_go_to_the_queue_with_payload_and_reason_and_stop_nothing(world: World) -> None:
+    answer = world.handle(kinesis_event([b"not json\n" + encode_trade(trade(1)), b'{"symbol":1}']))
+    assert answer == {"batchItemFailures": []}
+    rejections = [parse_rejection_message(json.loads(document)) for document in world.queue.documents]
+    assert [(r.reason, r.payload, r.line) for r in rejections] == [
+        ("not_json", b"not json", 0),
+        ("schema", b'{"symbol":1}', 0),
+    ]
+    assert world.raw_rows() == [trade(1).event_id]
+    quarantined = [(row["reason"], row["payload"], row["rejection_id"]) for row in world.quarantine()]
+    assert quarantined == [(str(r.reason), r.payload.decode(), r.rejection_id) for r in rejections]
+
+
+def test_a_line_that_is_no_text_is_quarantined_byte_for_byte(world: World) -> None:
+    world.handle(kinesis_event([b"\xff\xfe"]))
+    (row,) = world.quarantine()
+    assert base64.b64decode(row["payload_base64"]) == b"\xff\xfe"
+
+
+def test_the_report_counts_repeats_within_a_batch_and_batches_that_were_written_before(world: World) -> None:
+    event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2)), encode_trade(trade(1)), b"{}"])
+    first, second = world.processor().process(event), world.processor().process(event)
+    assert (first.trades, first.duplicates, first.lake_objects) == (3, 1, 1)
+    assert (second.trades, second.duplicates, second.lake_objects) == (3, 3, 0)
+    assert first.rejected_by_reason == {"schema": 1}
+    assert first.median_event_time_ns == trade(1).event_time_ns
+
+
+def test_one_object_is_written_for_each_session_date_of_a_batch(world: World) -> None:
+    next_day = trade(5, event_time_ns=NOON + 24 * 3600 * 10**9)
+    world.handle(kinesis_event([encode_trade(trade(1)), encode_trade(next_day)]))
+    assert [key.split("/shard")[0] for key in sorted(world.lake.objects)] == [
+        "raw/trades/year=2018/month=1/day=2",
+        "raw/trades/year=2018/month=1/day=3",
+    ]
+
+
+def test_processing_a_batch_twice_is_processing_it_once(world: World) -> None:
+    event = kinesis_event([encode_trade(trade(n)) for n in range(4)])
+    world.handle(event)
+    objects, held, writes = dict(world.lake.objects), dict(world.table.held), world.table.writes
+    world.handle(event)
+    assert (world.lake.objects, world.table.held, world.table.writes) == (objects, held, writes)
+
+
+def test_one_state_write_a_symbol_and_batch(world: World) -> None:
+    world.handle(kinesis_event([encode_trade(trade(n, symbol=s)) for n in range(50) for s in ("ABC", "XYZ")]))
+    assert world.table.writes == 2
+
+
+def test_a_write_that_lost_a_race_merges_with_the_winner(world: World) -> None:
+    winner = SymbolState(ABC, ()).merged_with([trade(9)], (5, 20))
+
+    def interfere(state: SymbolState) -> None:
+        world.table.interfere = lambda _state: None  # type: ignore[method-assign]
+        world.table.write(winner, None)
+
+    world.table.interfere = interfere  # type: ignore[method-assign]
+    assert world.handle(kinesis_event([encode_trade(trade(1))])) == {"batchItemFailures": []}
+    assert [t.event_id for t in world.table.held[ABC].state.window] == [trade(1).event_id, trade(9).event_id]
+    assert world.waits == [1]
+
+
+def test_a_symbol_that_can_not_be_written_returns_its_lowest_record_and_the_others_are_written(world: World) -> None:
+    def refuse(state: SymbolState) -> None:
+        if state.key == XYZ:
+            raise RetryableError("throttled")
+
+    world.table.interfere = refuse  # type: ignore[method-assign]
+    event = kinesis_event(
+        [encode_trade(trade(1)), encode_trade(trade(2, symbol="XYZ")), encode_trade(trade(3, symbol="XYZ"))]
+    )
+    answer = world.handle(event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["kinesis"]["sequenceNumber"]}]}
+    assert ABC in world.table.held
+    assert len(world.waits) == CONFLICT_ATTEMPTS - 1
+    assert len(world.raw_rows()) == 3
+
+
+@pytest.mark.parametrize("broken", ["queue", "lake", "table"])
+def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: World, broken: str) -> None:
+    event = kinesis_event([b"broken", encode_trade(trade(1))])
+    method = {"queue": "send", "lake": "put_if_absent", "table": "read"}[broken]
+    part = getattr(world, broken)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError(f"{broken} is away")
+
+    setattr(part, method, fail)
+    with pytest.raises(ConnectionError):
+        world.handle(event)
+    delattr(part, method)
+    # nothing after the failed effect was done
+    assert not world.table.held
+    assert world.handle(event) == {"batchItemFailures": []}
+    assert world.raw_rows() == [trade(1).event_id]
+    assert ABC in world.table.held
+    assert {parse_rejection_message(json.loads(d)).rejection_id for d in world.queue.documents} == {
+        f"shardId-000000000000:{1:056}:0"
+    }
+
+
+def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept(world: World) -> None:
+    record = b"\n" * 1_000 + encode_trade(trade(1)) + b"\n" * 1_000
+    assert world.handle(kinesis_event([record, encode_trade(trade(2))])) == {"batchItemFailures": []}
+    (document,) = world.queue.documents
+    rejection = parse_rejection_message(json.loads(document))
+    assert (rejection.payload, rejection.reason, rejection.line) == (record, "not_json", 0)
+    assert rejection.detail.startswith("1,999 lines of the record are no trades")
+    assert world.raw_rows() == [trade(1).event_id, trade(2).event_id]
+
+
+def test_a_range_whose_key_is_taken_by_other_records_is_written_too(world: World) -> None:
+    # two lanes of a shard become one when the parallelization factor is changed: the same first and last record,
+    # with others between them
+    event = kinesis_event([encode_trade(trade(n)) for n in range(3)])
+    without_the_middle = {"Records": [event["Records"][0], event["Records"][2]]}
+    world.handle(without_the_middle)
+    world.handle(event)
+    assert set(world.raw_rows()) == {trade(n).event_id for n in range(3)}
+
+
+@pytest.mark.parametrize("character", ["\uffff", "\ufffe", "\x00", "\x7f", "\U0001f4c8", "\ufffd"])
+def test_a_rejected_line_of_any_character_is_a_message_that_the_queue_takes(world: World, character: str) -> None:
+    # SQS takes no U+FFFE, U+FFFF and control characters
+    world.handle(kinesis_event([f"broken {character}".encode()]))
+    (document,) = world.queue.documents
+    assert document.isascii()
+    assert document.decode().isprintable()
+    assert parse_rejection_message(json.loads(document)).payload == f"broken {character}".encode()
+
+
+def test_a_read_that_is_throttled_after_a_conflict_fails_its_symbol_only(world: World) -> None:
+    def refuse_xyz(state: SymbolState) -> None:
+        if state.key == XYZ:
+            raise StateConflictError("written by somebody else")
+
+    read = world.table.read
+
+    def read_many_only(keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+        if len(keys) == 1:
+            raise RetryableError("throttled")
+        return read(keys)
+
+    world.table.interfere = refuse_xyz  # type: ignore[method-assign]
+    world.table.read = read_many_only  # type: ignore[method-assign]
+    event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2, symbol="XYZ"))])
+    answer = world.handle(event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["kinesis"]["sequenceNumber"]}]}
+    assert ABC in world.table.held
+    assert len(world.waits) == CONFLICT_ATTEMPTS - 1
+
+
+def test_a_symbol_whose_write_fails_for_good_does_not_keep_the_others_from_being_written(world: World) -> None:
+    def break_abc(state: SymbolState) -> None:
+        if state.key == ABC:
+            raise PermissionError("no access")
+
+    world.table.interfere = break_abc  # type: ignore[method-assign]
+    symbols = ["ABC", *(f"S{n}" for n in range(20))]
+    with pytest.raises(PermissionError):
+        world.handle(kinesis_event([encode_trade(trade(1, symbol=symbol)) for symbol in symbols]))
+    assert {key.symbol for key in world.table.held} == set(symbols) - {"ABC"}
+
+
+def test_a_read_that_is_throttled_for_a_while_does_not_fail_the_batch(world: World) -> None:
+    refusals = [RetryableError("throttled")] * 3
+    read = world.table.read
+
+    def throttled(keys: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return read(keys)
+
+    world.table.read = throttled  # type: ignore[method-assign]
+    assert world.handle(kinesis_event([encode_trade(trade(1))])) == {"batchItemFailures": []}
+    assert world.waits == [1, 2, 3]
+    assert ABC in world.table.held
+
+
+def test_an_event_of_another_service_is_refused_in_one_sentence(world: World) -> None:
+    with pytest.raises(ValueError, match="not an event of a Kinesis event source mapping"):
+        world.handle({"Records": [{"eventSource": "aws:sqs"}]})

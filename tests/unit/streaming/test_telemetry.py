@@ -1,0 +1,115 @@
+"""One line an event, readable as a log and as metrics; every metric is documented."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stock_pipeline.errors import PermanentError
+from stock_pipeline.streaming.poll_loop import PollReport
+from stock_pipeline.streaming.processor import BatchReport
+from stock_pipeline.streaming.producer import ProducerReport
+from stock_pipeline.streaming.provider_calls import ProviderCalls
+from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE, Telemetry
+
+NOW = 2_000_000_000 * 10**9
+
+
+def batch_report(**changes: Any) -> BatchReport:
+    fields: dict[str, Any] = {
+        "shard_id": "shardId-000000000000",
+        "first_sequence": "1",
+        "last_sequence": "9",
+        "records": 9,
+        "trades": 900,
+        "duplicates": 3,
+        "rejected_by_reason": {},
+        "median_event_time_ns": NOW - 2 * 10**9,
+        "oldest_hundredth_event_time_ns": NOW - 7 * 10**9,
+        "lake_objects": 1,
+        "lake_bytes": 4096,
+        "state_writes": 50,
+        "state_conflicts": 1,
+        "failed_record": None,
+        "failed_sequence": None,
+    }
+    return BatchReport(**{**fields, **changes})
+
+
+def lines_of(report: Any, *more: Any) -> list[dict[str, Any]]:
+    lines: list[str] = []
+    telemetry = Telemetry("service", "dev", lines.append, lambda: NOW)
+    if isinstance(report, BatchReport):
+        telemetry.batch_processed(report, "request-1")
+    else:
+        telemetry.polled(report, *more, "request-1")
+    assert all("\n" not in line for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def metrics_in(line: dict[str, Any]) -> dict[str, Any]:
+    """What CloudWatch would take from a line, by the rules of the embedded metric format."""
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == NAMESPACE
+    (dimensions,) = directive["Dimensions"]
+    assert all(isinstance(line[name], str) for name in dimensions)
+    assert line["_aws"]["Timestamp"] == NOW // 10**6
+    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+
+
+def test_a_batch_is_one_line_with_its_place_and_its_metrics() -> None:
+    (line,) = lines_of(batch_report())
+    assert (line["level"], line["request_id"], line["shard_id"]) == ("INFO", "request-1", "shardId-000000000000")
+    assert (line["first_sequence"], line["last_sequence"]) == ("1", "9")
+    found = metrics_in(line)
+    assert found["ReceivedTrades"] == 900
+    assert (found["EventTimeLagP50"], found["EventTimeLagP99"]) == (2.0, 7.0)
+    assert found["UnfinishedBatches"] == 0
+
+
+def test_rejections_are_counted_by_reason() -> None:
+    _, schema, value = lines_of(batch_report(rejected_by_reason={"schema": 2, "value": 1}))
+    assert metrics_in(schema) == {"RejectedRecords": 2}
+    assert schema["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Service", "Environment", "Reason"]]
+    assert (schema["Reason"], value["Reason"]) == ("schema", "value")
+
+
+def test_a_batch_without_trades_has_no_lag_and_an_unfinished_one_warns() -> None:
+    (line,) = lines_of(
+        batch_report(
+            median_event_time_ns=None, oldest_hundredth_event_time_ns=None, failed_record=3, failed_sequence="4"
+        )
+    )
+    assert "EventTimeLagP50" not in metrics_in(line)
+    assert (line["level"], line["failed_sequence"], line["UnfinishedBatches"]) == ("WARNING", "4", 1)
+
+
+def test_a_run_of_the_producer_tells_provider_errors_by_kind_and_what_ended_it() -> None:
+    calls = ProviderCalls()
+    calls.request("alpaca")
+    calls.error("alpaca", "rate_limited")
+    calls.rate_limit_wait("alpaca", 1.5)
+    report = PollReport(12, ProducerReport(5, 4, 1, 2, 0), PermanentError("check the key"))
+    run, errors, end = lines_of(report, calls)
+    assert metrics_in(run) == {
+        "PublishedTrades": 4,
+        "KeptTrades": 1,
+        "UnreadablePayloads": 0,
+        "ProviderRequests": 1,
+        "RateLimitWaitSeconds": 1.5,
+    }
+    assert (metrics_in(errors), errors["Kind"]) == ({"ProviderErrors": 1}, "rate_limited")
+    assert (end["level"], end["message"]) == ("ERROR", "check the key")
+
+
+def test_counts_taken_from_a_provider_that_stays_begin_anew() -> None:
+    calls = ProviderCalls()
+    calls.error("alpaca", "timeout")
+    assert calls.taken().errors == {"timeout": 1}
+    assert calls.taken() == ProviderCalls()
+
+
+def test_every_metric_is_documented_with_its_unit() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    for metric in METRICS:
+        dimension = metric.dimension or "–"
+        assert f"| `{metric.name}` | {metric.unit} | {dimension} | {metric.meaning} |" in text
