@@ -7,13 +7,13 @@ from pathlib import Path
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
 from stock_pipeline.local.event_source.function_runtime import Handler, LocalFunction
+from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.observer import Observer
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
-from stock_pipeline.local.event_source.surroundings import Surroundings
 from stock_pipeline.local.stack import LocalStack
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: B
             mapping=EventSourceMapping.from_json((ROOT / "infra" / "event_source_mapping.json").read_text()),
             source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
             mapping_uuid=mapping_uuid(stream_arn, arn),
-            surroundings=Surroundings.of_this_machine(),
+            machine=Machine.real(),
             backoff=backoff,
             observer=observer,
         )

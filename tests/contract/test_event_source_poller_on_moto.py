@@ -22,12 +22,12 @@ from stock_pipeline.local.event_source.failure_destination import (
     SqsFailureDestination,
 )
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
-from stock_pipeline.local.event_source.surroundings import Surroundings
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
@@ -62,7 +62,7 @@ def stream_names() -> Iterator[int]:
 def stream(request: pytest.FixtureRequest, stream_names: Iterator[int]) -> tuple[Any, str]:
     """A new stream of two shards, as client and ARN."""
     if request.param == "fake":
-        return FakeKinesis(shards=2, now=Surroundings.of_this_machine().now), STREAM_ARN
+        return FakeKinesis(shards=2, now=Machine.real().now), STREAM_ARN
     return moto_stream(request.getfixturevalue("client"), next(stream_names))
 
 
@@ -113,7 +113,7 @@ def poller(
     later: timedelta = timedelta(0),
     **changes: Any,
 ) -> EventSourcePoller:
-    here = Surroundings.of_this_machine()
+    here = Machine.real()
     return EventSourcePoller(
         Wiring(
             kinesis=stream[0],
@@ -122,7 +122,7 @@ def poller(
             mapping=replace(MAPPING, **changes),
             source=EventSource(stream[1], "arn:aws:iam::123456789012:role/lambda-role"),
             mapping_uuid=mapping_uuid(stream[1], FUNCTION_ARN),
-            surroundings=replace(here, now=lambda: here.now() + later),
+            machine=replace(here, now=lambda: here.now() + later),
             checkpoints={} if checkpoints is None else checkpoints,
             backoff=Backoff(first_seconds=0.001, cap_seconds=0.001),
         )

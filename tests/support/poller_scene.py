@@ -14,7 +14,7 @@ from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
-from tests.fakes.surroundings import START, SteppedTime
+from tests.fakes.machine import START, SteppedTime
 from tests.support.stream_batches import MAPPING
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
@@ -82,7 +82,7 @@ class Scene:
                 mapping=self.mapping,
                 source=EventSource(STREAM_ARN, "arn:aws:iam::123456789012:role/lambda-role"),
                 mapping_uuid=UUID,
-                surroundings=self.time.surroundings(),
+                machine=self.time.machine(),
                 checkpoints=self.checkpoints,
                 backoff=Backoff(1, 60),
                 observer=self.observer,

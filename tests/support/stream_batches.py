@@ -9,7 +9,7 @@ from stock_pipeline.local.event_source.function_runtime import UNHANDLED, Invoca
 from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping
 from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, read_record
 from tests.fakes.kinesis import STREAM_ARN
-from tests.fakes.surroundings import START
+from tests.fakes.machine import START
 
 MAPPING_FILE = Path(__file__).parents[2] / "infra/event_source_mapping.json"
 MAPPING = EventSourceMapping.from_json(MAPPING_FILE.read_text())

@@ -28,7 +28,7 @@ from stock_pipeline.streaming.rejection_message import parse_rejection_message
 from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client, FakeSqsClient
 from tests.fakes.faults import Faults, FaultyClient, SimulatedCrash
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
-from tests.fakes.surroundings import SteppedTime
+from tests.fakes.machine import SteppedTime
 from tests.support.streaming_books import Books, Line, records_of
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
@@ -191,7 +191,7 @@ class World:
                 mapping=self.mapping,
                 source=SOURCE,
                 mapping_uuid="00000000-0000-0000-0000-000000000000",
-                surroundings=self.time.surroundings(),
+                machine=self.time.machine(),
                 checkpoints=self.checkpoints,
             )
         )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.local.event_source.surroundings import Surroundings
+from stock_pipeline.local.event_source.machine import Machine
 
 UNHANDLED = "Unhandled"
 """What Lambda puts into `functionError`, for exceptions and time-outs alike."""
@@ -71,8 +71,8 @@ class LocalFunction:
     def name(self) -> str:
         return self.function_arn.split(":")[6]
 
-    def invoke(self, event: dict[str, Any], surroundings: Surroundings) -> Invocation:
-        context = self._context(surroundings)
+    def invoke(self, event: dict[str, Any], machine: Machine) -> Invocation:
+        context = self._context(machine)
         try:
             response = _as_json(self.handler(event, context))
             self._check_deadline(context)
@@ -80,14 +80,14 @@ class LocalFunction:
             return Invocation(context.aws_request_id, None, UNHANDLED, error)
         return Invocation(context.aws_request_id, response)
 
-    def _context(self, surroundings: Surroundings) -> LambdaContext:
+    def _context(self, machine: Machine) -> LambdaContext:
         return LambdaContext(
-            aws_request_id=str(surroundings.new_uuid()),
+            aws_request_id=str(machine.new_uuid()),
             function_name=self.name,
             invoked_function_arn=self.function_arn,
             memory_limit_in_mb=self.memory_limit_in_mb,
-            deadline=surroundings.now() + timedelta(seconds=self.timeout_seconds),
-            now=surroundings.now,
+            deadline=machine.now() + timedelta(seconds=self.timeout_seconds),
+            now=machine.now,
         )
 
     def _check_deadline(self, context: LambdaContext) -> None:

@@ -93,14 +93,14 @@ class EventSourcePoller:
 
         Waits for back-off (and, if asked to, windows) through the injected `wait`.
         """
-        surroundings = self._wiring.surroundings
-        started_at = surroundings.now()
+        machine = self._wiring.machine
+        started_at = machine.now()
         while not (poll := self.poll_once(close_windows=close_windows)).is_idle:
-            now = surroundings.now()
+            now = machine.now()
             if timeout_seconds is not None and now - started_at > timedelta(seconds=timeout_seconds):
                 raise NotDrainedError(f"not drained after {timeout_seconds} seconds: {self.counts}")
             if not poll.acted:
-                surroundings.wait(_seconds_until(poll.next_due_at, now, at_most=IDLE_READ_SECONDS))
+                machine.wait(_seconds_until(poll.next_due_at, now, at_most=IDLE_READ_SECONDS))
         return self.counts
 
     def run(self, stop: threading.Event) -> None:
@@ -136,7 +136,7 @@ class EventSourcePoller:
             while not stop.is_set() and not consumer.is_drained:
                 step = self._step_safely(consumer)
                 if not step.acted:
-                    now = self._wiring.surroundings.now()
+                    now = self._wiring.machine.now()
                     stop.wait(_seconds_until(step.next_due_at, now, at_most=IDLE_READ_SECONDS))
         except BaseException as crash:
             self._crash = crash
@@ -151,7 +151,7 @@ class EventSourcePoller:
             return Step(acted=False, is_idle=False, next_due_at=None)
 
     def _readable_consumers(self) -> list[ShardConsumer]:
-        now = self._wiring.surroundings.now()
+        now = self._wiring.machine.now()
         if self._listing_is_stale or now - self._listed_at >= DISCOVERY_INTERVAL:
             self._discover()
             self._listed_at, self._listing_is_stale = now, False

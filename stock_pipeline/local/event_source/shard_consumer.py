@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import (
     Batch,
     Condition,
@@ -40,7 +41,6 @@ from stock_pipeline.local.event_source.shard_lane import (
     receive,
 )
 from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event, read_record
-from stock_pipeline.local.event_source.surroundings import Surroundings
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""
@@ -87,7 +87,7 @@ class Wiring:
     mapping: EventSourceMapping
     source: EventSource
     mapping_uuid: str
-    surroundings: Surroundings
+    machine: Machine
     checkpoints: MutableMapping[str, str] = field(default_factory=dict)
     backoff: Backoff = field(default_factory=Backoff)
     observer: Observer = field(default_factory=SilentObserver)
@@ -164,7 +164,7 @@ class ShardConsumer:
 
     def _read_if_due(self) -> bool:
         """Whether records came, or the end of the shard."""
-        if not self._wants_records() or self._wiring.surroundings.now() < self._read_not_before:
+        if not self._wants_records() or self._wiring.machine.now() < self._read_not_before:
             return False
         try:
             answer = self._get_records()
@@ -179,7 +179,7 @@ class ShardConsumer:
         kinesis, mapping = self._wiring.kinesis, self._wiring.mapping
         if self._iterator is None:
             position = self._position()
-            self._began_at = self._began_at or self._wiring.surroundings.now()
+            self._began_at = self._began_at or self._wiring.machine.now()
             self._iterator = kinesis.get_shard_iterator(**position)["ShardIterator"]
         limit = min(MAX_READ_RECORDS, BATCHES_A_READ * mapping.batch_size * mapping.parallelization_factor)
         return kinesis.get_records(ShardIterator=self._iterator, Limit=limit)
@@ -207,7 +207,7 @@ class ShardConsumer:
         self._observer.in_trouble(self.shard_id, "reading the shard", error)
 
     def _take(self, answer: Any) -> None:
-        source, now = self._wiring.source, self._wiring.surroundings.now()
+        source, now = self._wiring.source, self._wiring.machine.now()
         records = [read_record(source, self.shard_id, record) for record in answer["Records"]]
         self._checkpoint.read(records)
         numbers = [lane_number(self._wiring.mapping, record.partition_key) for record in records]
@@ -225,7 +225,7 @@ class ShardConsumer:
         """What the lanes have to do now, and when those that rest are due again."""
         jobs: list[LaneJob] = []
         due: list[datetime] = []
-        now = self._wiring.surroundings.now()
+        now = self._wiring.machine.now()
         # A closed shard gets nothing more to wait for.
         at_once = self._read_to_end or (close_windows and self._at_tip)
         for number, lane in enumerate(self._lanes):
@@ -252,7 +252,7 @@ class ShardConsumer:
         wiring = self._wiring
         self._observer.batch_started(self.shard_id, batch)
         event = kinesis_event(wiring.source, self.shard_id, batch.records)
-        invocation = wiring.function.invoke(event, wiring.surroundings)
+        invocation = wiring.function.invoke(event, wiring.machine)
         plan = plan_after(wiring.mapping, batch, invocation)
         if invocation.error is not None:
             self._observer.in_trouble(self.shard_id, "calling the function", invocation.error)
@@ -272,9 +272,9 @@ class ShardConsumer:
             shard_id=self.shard_id,
             mapping_uuid=wiring.mapping_uuid,
             function_arn=wiring.function.function_arn,
-            request_id=last.request_id if last else str(wiring.surroundings.new_uuid()),
-            failed_at=wiring.surroundings.now(),
-            object_uuid=wiring.surroundings.new_uuid(),
+            request_id=last.request_id if last else str(wiring.machine.new_uuid()),
+            failed_at=wiring.machine.now(),
+            object_uuid=wiring.machine.new_uuid(),
         )
 
     def _deliver(self, lane: Lane, failed: FailedBatch) -> LaneStep:
@@ -287,8 +287,8 @@ class ShardConsumer:
         return LaneStep(after_delivery(lane), failed.batch.records)
 
     def _after_failures(self, failures: int) -> datetime:
-        surroundings = self._wiring.surroundings
-        return surroundings.now() + self._wiring.backoff.delay(failures, surroundings.jitter)
+        machine = self._wiring.machine
+        return machine.now() + self._wiring.backoff.delay(failures, machine.jitter)
 
     def _move_checkpoint(self, finished: Iterable[StreamRecord]) -> None:
         reached = self._checkpoint.finish(finished)

@@ -21,7 +21,7 @@ from stock_pipeline.local.event_source.failure_destination import (
 from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.mapping import Batch, Condition
 from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event
-from tests.fakes.surroundings import START
+from tests.fakes.machine import START
 
 RECORDED = Path(__file__).parents[4] / "tests/data/aws_events"
 SOURCE = EventSource("arn:aws:kinesis:us-east-2:123456789012:stream/mystream", "arn:aws:iam::1:role/r")

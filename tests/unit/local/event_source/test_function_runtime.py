@@ -3,7 +3,7 @@
 from typing import Any
 
 from stock_pipeline.local.event_source.function_runtime import LambdaContext, LocalFunction
-from tests.fakes.surroundings import SteppedTime
+from tests.fakes.machine import SteppedTime
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
 
@@ -16,7 +16,7 @@ def test_the_handler_gets_a_context_as_in_lambda() -> None:
         time.pass_by(1.5)
         seen.append(context)
 
-    invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.surroundings())
+    invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.machine())
     (context,) = seen
     assert context.aws_request_id == invocation.request_id
     assert context.function_name == "processor"
@@ -38,6 +38,6 @@ def test_an_exception_a_late_answer_and_an_answer_that_is_no_json_are_function_e
         time.pass_by(3.001)
 
     for handler in (raises, is_late, lambda event, context: {1, 2}, lambda event, context: float("nan")):
-        invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.surroundings())
+        invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.machine())
         assert invocation.function_error == "Unhandled"
         assert invocation.error is not None

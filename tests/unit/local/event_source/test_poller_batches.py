@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.fakes.surroundings import START
+from tests.fakes.machine import START
 from tests.support.poller_scene import Scene, with_mapping
 
 

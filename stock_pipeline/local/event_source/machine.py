@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Machine:
     """`jitter` gives numbers of 0 <= x < 1; `wait` takes seconds; `now` gives a time in UTC."""
 
     now: Callable[[], datetime]
@@ -21,5 +21,5 @@ class Surroundings:
     jitter: Callable[[], float]
 
     @classmethod
-    def of_this_machine(cls) -> "Surroundings":
+    def real(cls) -> "Machine":
         return cls(now=lambda: datetime.now(UTC), wait=time.sleep, new_uuid=uuid.uuid4, jitter=random.Random().random)

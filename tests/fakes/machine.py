@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from stock_pipeline.local.event_source.surroundings import Surroundings
+from stock_pipeline.local.event_source.machine import Machine
 
 START = datetime(2026, 11, 20, 15, 0, 0, 21_000, tzinfo=UTC)
 
@@ -30,5 +30,5 @@ class SteppedTime:
         self._ids += 1
         return UUID(int=self._ids)
 
-    def surroundings(self) -> Surroundings:
-        return Surroundings(now=self.now, wait=self.wait, new_uuid=self.new_uuid, jitter=lambda: 0.0)
+    def machine(self) -> Machine:
+        return Machine(now=self.now, wait=self.wait, new_uuid=self.new_uuid, jitter=lambda: 0.0)
