@@ -13,7 +13,7 @@ from stock_pipeline.local.event_source.observer import Observer
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
-from stock_pipeline.local.event_source.stream_record import EventSource
+from stock_pipeline.local.event_source.shard_record import EventSource
 from stock_pipeline.local.stack import LocalStack
 
 ROOT = Path(__file__).parents[2]

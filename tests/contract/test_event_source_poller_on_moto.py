@@ -27,7 +27,7 @@ from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
-from stock_pipeline.local.event_source.stream_record import EventSource
+from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"

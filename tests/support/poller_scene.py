@@ -12,7 +12,7 @@ from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
-from stock_pipeline.local.event_source.stream_record import EventSource
+from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 from tests.fakes.machine import START, SteppedTime
 from tests.support.stream_batches import MAPPING

@@ -7,7 +7,7 @@ from typing import Any
 
 from stock_pipeline.local.event_source.function_runtime import UNHANDLED, Invocation
 from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping
-from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, read_record
+from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, read_record
 from tests.fakes.kinesis import STREAM_ARN
 from tests.fakes.machine import START
 
@@ -19,7 +19,7 @@ ERROR = Invocation("id", function_error=UNHANDLED)
 OK = Invocation("id", None)
 
 
-def record(number: int, key: str = "k", data: bytes = b"{}", age_seconds: float = 0) -> StreamRecord:
+def record(number: int, key: str = "k", data: bytes = b"{}", age_seconds: float = 0) -> ShardRecord:
     return read_record(
         SOURCE,
         "shardId-000000000000",

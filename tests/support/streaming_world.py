@@ -21,7 +21,7 @@ from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller
 from stock_pipeline.local.event_source.shard_consumer import Wiring
-from stock_pipeline.local.event_source.stream_record import EventSource, kinesis_event, read_record
+from stock_pipeline.local.event_source.shard_record import EventSource, kinesis_event, read_record
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.rejection_message import parse_rejection_message

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from stock_pipeline.domain.lake_layout import FAILED_PREFIX
 from stock_pipeline.local.event_source.mapping import Batch, Condition
-from stock_pipeline.local.event_source.stream_record import EventSource, event_json, kinesis_event
+from stock_pipeline.local.event_source.shard_record import EventSource, event_json, kinesis_event
 
 
 class S3Client(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 
 from stock_pipeline.errors import SettingsError
 from stock_pipeline.local.event_source.function_runtime import Invocation
-from stock_pipeline.local.event_source.stream_record import EMPTY_EVENT_BYTES, StreamRecord
+from stock_pipeline.local.event_source.shard_record import EMPTY_EVENT_BYTES, ShardRecord
 
 MAX_EVENT_BYTES = 6 * 2**20
 """What Lambda takes in one synchronous invocation."""
@@ -86,7 +86,7 @@ class EventSourceMapping:
 class Batch:
     """Records that go to the function together, and how often that was tried, their larger batch's tries included."""
 
-    records: tuple[StreamRecord, ...]
+    records: tuple[ShardRecord, ...]
     retries_used: int = 0
     invocations: int = 0
     last_invocation: Invocation | None = None
@@ -104,7 +104,7 @@ class Verdict:
 class Plan:
     """What becomes of a batch after an invocation. Every record of it is in exactly one of the three."""
 
-    done: tuple[StreamRecord, ...] = ()
+    done: tuple[ShardRecord, ...] = ()
     again: tuple[Batch, ...] = ()
     given_up: Batch | None = None
 
@@ -115,7 +115,7 @@ def lane_number(mapping: EventSourceMapping, partition_key: str) -> int:
     return int.from_bytes(digest[-8:], "big") % mapping.parallelization_factor
 
 
-def first_batch(mapping: EventSourceMapping, records: tuple[StreamRecord, ...]) -> tuple[StreamRecord, ...]:
+def first_batch(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> tuple[ShardRecord, ...]:
     """The longest beginning of `records` that one invocation takes; at least one record."""
     size = EMPTY_EVENT_BYTES - 1
     for count, record in enumerate(records[: mapping.batch_size]):
@@ -125,7 +125,7 @@ def first_batch(mapping: EventSourceMapping, records: tuple[StreamRecord, ...]) 
     return records[: mapping.batch_size]
 
 
-def is_full(mapping: EventSourceMapping, records: tuple[StreamRecord, ...]) -> bool:
+def is_full(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> bool:
     """Whether waiting for more records can't make the next batch larger."""
     return len(records) >= mapping.batch_size or len(first_batch(mapping, records)) < len(records)
 

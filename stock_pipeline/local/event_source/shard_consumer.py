@@ -40,7 +40,7 @@ from stock_pipeline.local.event_source.shard_lane import (
     next_action,
     receive,
 )
-from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event, read_record
+from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event, read_record
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""
@@ -98,7 +98,7 @@ class LaneStep:
     """What one action of a lane led to."""
 
     lane: Lane
-    finished: tuple[StreamRecord, ...] = ()
+    finished: tuple[ShardRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ class ShardConsumer:
         machine = self._wiring.machine
         return machine.now() + self._wiring.backoff.delay(failures, machine.jitter)
 
-    def _move_checkpoint(self, finished: Iterable[StreamRecord]) -> None:
+    def _move_checkpoint(self, finished: Iterable[ShardRecord]) -> None:
         reached = self._checkpoint.finish(finished)
         if reached is not None:
             self._wiring.checkpoints[self.shard_id] = reached

@@ -20,7 +20,7 @@ from stock_pipeline.local.event_source.mapping import (
     first_batch,
     is_full,
 )
-from stock_pipeline.local.event_source.stream_record import StreamRecord, event_bytes
+from stock_pipeline.local.event_source.shard_record import ShardRecord, event_bytes
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -78,7 +78,7 @@ class Lane:
     what is in front is done.
     """
 
-    pending: tuple[StreamRecord, ...] = ()
+    pending: tuple[ShardRecord, ...] = ()
     window_opened_at: datetime = LONG_AGO
     work: tuple[Batch, ...] = ()
     undelivered: FailedBatch | None = None
@@ -90,7 +90,7 @@ class Lane:
         return bool(self.work) or self.undelivered is not None
 
 
-def receive(lane: Lane, records: tuple[StreamRecord, ...], now: datetime) -> Lane:
+def receive(lane: Lane, records: tuple[ShardRecord, ...], now: datetime) -> Lane:
     """The batching window opens with the first record of a batch."""
     if not records:
         return lane
@@ -166,10 +166,10 @@ class Checkpoint:
         """Records that were read and lie behind the checkpoint."""
         return len(self._unfinished)
 
-    def read(self, records: Iterable[StreamRecord]) -> None:
+    def read(self, records: Iterable[ShardRecord]) -> None:
         self._unfinished.extend(record.sequence_number for record in records)
 
-    def finish(self, records: Iterable[StreamRecord]) -> str | None:
+    def finish(self, records: Iterable[ShardRecord]) -> str | None:
         """The sequence number to which the checkpoint moves, or None if it stays."""
         self._finished_ahead.update(record.sequence_number for record in records)
         reached = None

@@ -20,7 +20,7 @@ from stock_pipeline.local.event_source.failure_destination import (
 )
 from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.mapping import Batch, Condition
-from stock_pipeline.local.event_source.stream_record import EventSource, StreamRecord, kinesis_event
+from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event
 from tests.fakes.machine import START
 
 RECORDED = Path(__file__).parents[4] / "tests/data/aws_events"
@@ -39,14 +39,14 @@ def time(text: str) -> datetime:
 def documented_failure() -> FailedBatch:
     """The batch of the documentation's example, with two of its 500 records."""
     records = (
-        StreamRecord(
+        ShardRecord(
             "49601189658422359378836298521827638475320189012309704722",
             "AAPL",
             b"a",
             time("2019-11-14T00:38:04.835+00:00"),
             1,
         ),
-        StreamRecord(
+        ShardRecord(
             "49601189658422359378836298522902373528957594348623495186",
             "AAPL",
             b"b",

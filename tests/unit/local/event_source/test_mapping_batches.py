@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stock_pipeline.local.event_source.mapping import MAX_EVENT_BYTES, first_batch, is_full, lane_number
-from stock_pipeline.local.event_source.stream_record import event_bytes
+from stock_pipeline.local.event_source.shard_record import event_bytes
 from tests.support.stream_batches import MAPPING, record
 
 

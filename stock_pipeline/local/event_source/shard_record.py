@@ -1,4 +1,4 @@
-"""A Kinesis record as a Lambda sees it: `StreamRecord`, and the event JSON that carries a batch of them.
+"""A Kinesis record as a Lambda sees it: `ShardRecord`, and the event JSON that carries a batch of them.
 
 What is inside a record is the processor's business and not known here.
 """
@@ -30,7 +30,7 @@ class EventSource:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamRecord:
+class ShardRecord:
     """One record of one shard. `event_bytes` is its length inside the event's JSON, data in base64."""
 
     sequence_number: str
@@ -40,10 +40,10 @@ class StreamRecord:
     event_bytes: int
 
 
-def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -> StreamRecord:
+def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -> ShardRecord:
     """A record from one entry of a GetRecords answer."""
     data: bytes = answer["Data"]
-    without_data = StreamRecord(
+    without_data = ShardRecord(
         sequence_number=answer["SequenceNumber"],
         partition_key=answer["PartitionKey"],
         data=b"",
@@ -55,7 +55,7 @@ def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -
     return replace(without_data, data=data, event_bytes=envelope_bytes + base64_bytes)
 
 
-def kinesis_event(source: EventSource, shard_id: str, records: Sequence[StreamRecord]) -> dict[str, Any]:
+def kinesis_event(source: EventSource, shard_id: str, records: Sequence[ShardRecord]) -> dict[str, Any]:
     """The invocation event of a batch: new objects at each call, since handlers may change what they get."""
     return {"Records": [_record_json(source, shard_id, record) for record in records]}
 
@@ -64,13 +64,13 @@ def event_json(event: Mapping[str, Any]) -> str:
     return json.dumps(event, separators=(",", ":"))
 
 
-def event_bytes(records: Sequence[StreamRecord]) -> int:
+def event_bytes(records: Sequence[ShardRecord]) -> int:
     """The length of the JSON of `kinesis_event`, without making it."""
     commas = max(0, len(records) - 1)
     return EMPTY_EVENT_BYTES + sum(record.event_bytes for record in records) + commas
 
 
-def _record_json(source: EventSource, shard_id: str, record: StreamRecord) -> dict[str, Any]:
+def _record_json(source: EventSource, shard_id: str, record: ShardRecord) -> dict[str, Any]:
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.local.event_source.stream_record import (
+from stock_pipeline.local.event_source.shard_record import (
     EventSource,
     event_bytes,
     event_json,
