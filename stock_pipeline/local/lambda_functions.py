@@ -9,7 +9,7 @@ from stock_pipeline.local.event_source.failure_destination import S3FailureDesti
 from stock_pipeline.local.event_source.function_runtime import Handler, LocalFunction
 from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
-from stock_pipeline.local.event_source.observer import Observer
+from stock_pipeline.local.event_source.observer import PollerObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import Wiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
@@ -51,12 +51,12 @@ def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
     return write
 
 
-def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller:
+def processor_poller(stack: LocalStack, observer: PollerObserver) -> EventSourcePoller:
     """The processor Lambda's event source mapping, with the settings that Terraform gives it in an account."""
     return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, Backoff())
 
 
-def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: Backoff) -> EventSourcePoller:
+def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, backoff: Backoff) -> EventSourcePoller:
     """The same with a handler in the processor's place, and pauses of one's own between tries."""
     settings = stack.settings
     arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"

@@ -1,4 +1,4 @@
-"""What the poller tells while it works: the `Observer` that a caller passes in, and the `Counts` of everything.
+"""What the poller tells while it works: the `PollerObserver` that a caller passes in, and the `Counts` of everything.
 
 Observers only look on. With several shards they are called from several threads at a time.
 """
@@ -11,7 +11,7 @@ from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 
 
-class Observer(Protocol):
+class PollerObserver(Protocol):
     """Called before and after each thing that the poller does; every record that was read shows up here."""
 
     def batch_started(self, shard_id: str, batch: Batch) -> None:
@@ -55,7 +55,7 @@ class Counts:
 class Counter:
     """An observer that counts and passes on."""
 
-    def __init__(self, then: Observer) -> None:
+    def __init__(self, then: PollerObserver) -> None:
         self._then = then
         self._lock = threading.Lock()
         self._counts = Counts()

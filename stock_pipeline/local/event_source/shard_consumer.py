@@ -21,7 +21,7 @@ from stock_pipeline.local.event_source.mapping import (
     lane_number,
     plan_after,
 )
-from stock_pipeline.local.event_source.observer import Observer, SilentObserver
+from stock_pipeline.local.event_source.observer import PollerObserver, SilentObserver
 from stock_pipeline.local.event_source.shard_lane import (
     LONG_AGO,
     Action,
@@ -90,7 +90,7 @@ class Wiring:
     machine: Machine
     checkpoints: MutableMapping[str, str] = field(default_factory=dict)
     backoff: Backoff = field(default_factory=Backoff)
-    observer: Observer = field(default_factory=SilentObserver)
+    observer: PollerObserver = field(default_factory=SilentObserver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ LaneJob = tuple[int, Callable[[], LaneStep]]
 class ShardConsumer:
     """One shard, from its starting position to its end."""
 
-    def __init__(self, wiring: Wiring, shard_id: str, starting_position: str, observer: Observer) -> None:
+    def __init__(self, wiring: Wiring, shard_id: str, starting_position: str, observer: PollerObserver) -> None:
         self.shard_id = shard_id
         self._wiring = wiring
         self._observer = observer
