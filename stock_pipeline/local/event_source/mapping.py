@@ -93,7 +93,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BatchAnswer:
     """What a response says: so many records from the first on are done; or the batch as a whole failed."""
 
     done: int
@@ -130,15 +130,15 @@ def is_full(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> bo
     return len(records) >= mapping.batch_size or len(first_batch(mapping, records)) < len(records)
 
 
-def judge(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> Verdict:
+def read_answer(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> BatchAnswer:
     """Read the response as AWS does. A top-level key that AWS doesn't know is no report, hence a success."""
-    everything = Verdict(len(batch.records), batch_failed=False)
+    everything = BatchAnswer(len(batch.records), batch_failed=False)
     if invocation.function_error is not None:
-        return Verdict(0, batch_failed=True)
+        return BatchAnswer(0, batch_failed=True)
     if not mapping.reports_item_failures or invocation.response in EMPTY_RESPONSES:
         return everything
     if not isinstance(invocation.response, dict):
-        return Verdict(0, batch_failed=True)
+        return BatchAnswer(0, batch_failed=True)
     items = invocation.response.get("batchItemFailures")
     if items is None or items == []:
         return everything
@@ -146,18 +146,18 @@ def judge(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> 
     reported = [_reported_place(item, places) for item in items] if isinstance(items, list) else [None]
     known = [place for place in reported if place is not None]
     if len(known) < len(reported):
-        return Verdict(0, batch_failed=True)
-    return Verdict(min(known), batch_failed=False)
+        return BatchAnswer(0, batch_failed=True)
+    return BatchAnswer(min(known), batch_failed=False)
 
 
 def plan_after(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> Plan:
     """Splitting uses up no retry; meeting the same failure at the same first record does."""
-    verdict = judge(mapping, batch, invocation)
-    done, left = batch.records[: verdict.done], batch.records[verdict.done :]
+    answer = read_answer(mapping, batch, invocation)
+    done, left = batch.records[: answer.done], batch.records[answer.done :]
     if not left:
         return Plan(done)
     failed = replace(batch, records=left, invocations=batch.invocations + 1, last_invocation=invocation)
-    if mapping.bisect_batch_on_function_error and verdict.batch_failed and len(left) > 1:
+    if mapping.bisect_batch_on_function_error and answer.batch_failed and len(left) > 1:
         middle = (len(left) + 1) // 2
         return Plan(again=(replace(failed, records=left[:middle]), replace(failed, records=left[middle:])))
     if mapping.bisect_batch_on_function_error and done:

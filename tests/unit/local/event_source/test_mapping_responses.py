@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stock_pipeline.local.event_source.function_runtime import Invocation
-from stock_pipeline.local.event_source.mapping import Plan, judge, plan_after
+from stock_pipeline.local.event_source.mapping import Plan, plan_after, read_answer
 from tests.support.stream_batches import ERROR, MAPPING, batch_of, failing
 
 
@@ -41,21 +41,21 @@ def test_an_empty_response_is_a_success(response: Any) -> None:
     ],
 )
 def test_a_response_that_names_no_record_of_the_batch_fails_the_whole_batch(response: Any) -> None:
-    verdict = judge(MAPPING, batch_of(3), Invocation("id", response))
-    assert verdict.batch_failed
-    assert verdict.done == 0
+    answer = read_answer(MAPPING, batch_of(3), Invocation("id", response))
+    assert answer.batch_failed
+    assert answer.done == 0
 
 
 def test_without_report_batch_item_failures_the_response_is_ignored() -> None:
     mapping = replace(MAPPING, function_response_types=())
     assert plan_after(mapping, batch_of(3), failing("101")) == Plan(done=batch_of(3).records)
-    assert judge(mapping, batch_of(3), ERROR).batch_failed
+    assert read_answer(mapping, batch_of(3), ERROR).batch_failed
 
 
 @given(st.integers(1, 20), st.data())
 def test_the_lowest_reported_record_is_the_checkpoint(size: int, data: st.DataObject) -> None:
     batch = batch_of(size)
     reported = data.draw(st.lists(st.sampled_from([r.sequence_number for r in batch.records]), min_size=1))
-    verdict = judge(MAPPING, batch, failing(*reported))
-    assert not verdict.batch_failed
-    assert verdict.done == min(map(int, reported)) - 100
+    answer = read_answer(MAPPING, batch, failing(*reported))
+    assert not answer.batch_failed
+    assert answer.done == min(map(int, reported)) - 100
