@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
     from stock_pipeline.local.load.display import print_load_report
     from stock_pipeline.local.load.faults import RATES, Faults
-    from stock_pipeline.local.load.load import Load, simulation
+    from stock_pipeline.local.load.load import LoadRun, simulation
     from stock_pipeline.local.load.machine_usage import machine_usage
     from stock_pipeline.local.load.report import disagreements, report_json
     from stock_pipeline.local.stack import local_stack
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         display.started("Start the local stack")
         with local_stack(os.environ) as stack:
             display.finished(f"Kinesis, S3, DynamoDB and SQS on {stack.endpoint}")
-            report = Load(stack, session, faults, display).run()
+            report = LoadRun(stack, session, faults, display).run()
     # the services' share is known once they have ended
     measures = machine_usage()
 

@@ -150,7 +150,7 @@ class Demo:
     def _process(self) -> None:
         """Let the event source mapping call the processor until the stream is empty."""
         self.display.started("Process the stream")
-        observer = _Progress(self.display)
+        observer = _DemoProgress(self.display)
         counts = processor_poller(self.stack, observer).run_until_idle(timeout_seconds=DRAIN_SECONDS)
         self.display.finished(f"{counts.records_delivered:,} records in {counts.invocations:,} invocations")
 
@@ -285,7 +285,7 @@ def _state_json(figures: SymbolFigures) -> dict[str, Any]:
     return document | {f"sma_{average.window}": average.price for average in figures.averages}
 
 
-class _Progress(SilentObserver):
+class _DemoProgress(SilentObserver):
     def __init__(self, display: Display) -> None:
         self._display = display
 

@@ -39,7 +39,7 @@ from stock_pipeline.local.load.findings import (
     read_queue,
     state_items,
 )
-from stock_pipeline.local.load.report import LoadReport, Traffic
+from stock_pipeline.local.load.report import LoadReport, LoadTraffic
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
 from stock_pipeline.providers.simulator.broken_line import BrokenLine
@@ -102,7 +102,7 @@ class MeteredStream:
         return answers
 
 
-class Progress(SilentObserver):
+class LoadProgress(SilentObserver):
     """Records that are done, for a display, and for whoever waits for them."""
 
     def __init__(self, display: Display) -> None:
@@ -139,7 +139,7 @@ class Progress(SilentObserver):
 
 
 @dataclass
-class Load:
+class LoadRun:
     """One run over a fresh stack. `faults` are over once everything was published and processed: what was given up then
     goes into the stream again, as a redrive would bring it back."""
 
@@ -163,7 +163,7 @@ class Load:
         )
 
     def run(self) -> LoadReport:
-        progress = Progress(self.display)
+        progress = LoadProgress(self.display)
         processing = poller(self.stack, self._function(), progress, BACKOFF)
         self.display.started("Publish and process", self.simulation.trades)
         began = time.monotonic()
@@ -176,7 +176,7 @@ class Load:
         )
         self.faults.stop()
         redriven = self._redrive(processing)
-        traffic = Traffic(
+        traffic = LoadTraffic(
             seconds=seconds,
             records=self._stream.records,
             invocations=processing.counts.invocations,
@@ -185,7 +185,7 @@ class Load:
         )
         return self._measure(traffic)
 
-    def _publish_while(self, processing: EventSourcePoller, progress: Progress) -> PublishReport:
+    def _publish_while(self, processing: EventSourcePoller, progress: LoadProgress) -> PublishReport:
         """Publish everything while the poller runs in a thread of its own, and wait until all of it is processed."""
         stop = threading.Event()
         thread = threading.Thread(target=_run, args=(processing, stop, progress), name="event source poller")
@@ -225,7 +225,7 @@ class Load:
         self.display.finished(f"{report.published:,} lines")
         return report.published
 
-    def _measure(self, traffic: Traffic) -> LoadReport:
+    def _measure(self, traffic: LoadTraffic) -> LoadReport:
         self.display.started("Read the lake", self.ledger.rows)
         lake = read_lake(self._store, self.display.advanced)
         self.display.finished(f"{lake.rows_written:,} rows in {lake.files:,} raw files")
@@ -260,7 +260,7 @@ class Load:
         return FaultyFunction(lambda event, _context: dict(processor.handle(event)), self.faults)
 
 
-def _run(processing: EventSourcePoller, stop: threading.Event, progress: Progress) -> None:
+def _run(processing: EventSourcePoller, stop: threading.Event, progress: LoadProgress) -> None:
     try:
         processing.run(stop)
     finally:

@@ -17,7 +17,7 @@ SHOWN_SYMBOLS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class LoadTraffic:
     """What went through the stream. seconds: from the first trade until everything was processed.
 
     put_twice: lines that the stream took again, because the answer to the first time was lost. redriven: lines that
@@ -59,7 +59,7 @@ class LoadAccounting:
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     ledger: Ledger
-    traffic: Traffic
+    traffic: LoadTraffic
     lake: LakeFindings
     queue: QueueFindings
     given_up: int

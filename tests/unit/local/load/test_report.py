@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stock_pipeline.local.load.findings import LakeFindings, QueueFindings
-from stock_pipeline.local.load.report import LoadReport, Traffic, disagreements, report_json
+from stock_pipeline.local.load.report import LoadReport, LoadTraffic, disagreements, report_json
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import FEED, Simulation, arrivals
 from tests.support.trades import NOON
@@ -40,7 +40,7 @@ def right_report() -> LoadReport:
     rejected = ledger.rejected.total()
     return LoadReport(
         ledger=ledger,
-        traffic=Traffic(seconds=2.0, records=9, invocations=3, put_twice=7, redriven=4),
+        traffic=LoadTraffic(seconds=2.0, records=9, invocations=3, put_twice=7, redriven=4),
         lake=LakeFindings(3, ledger.rows + 100, ledger.rows + ledger.repeats + 7, ledger.lake, ()),
         queue=QueueFindings(
             rejected,
