@@ -11,7 +11,7 @@ from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.observer import PollerObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.shard_record import EventSource
 from stock_pipeline.local.stack import LocalStack
@@ -63,7 +63,7 @@ def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, back
     stream_arn = f"arn:aws:kinesis:{settings.aws_region}:{ACCOUNT}:stream/{settings.stream_name}"
     clients = stack.clients
     return EventSourcePoller(
-        Wiring(
+        PollerWiring(
             kinesis=clients.kinesis,
             function=LocalFunction(processor, arn),
             destination=S3FailureDestination(

@@ -25,7 +25,7 @@ from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
@@ -115,7 +115,7 @@ def poller(
 ) -> EventSourcePoller:
     here = Machine.real()
     return EventSourcePoller(
-        Wiring(
+        PollerWiring(
             kinesis=stream[0],
             function=LocalFunction(kept.handle, FUNCTION_ARN),
             destination=destination or kept,
