@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from stock_pipeline.local.event_source.checkpoint import Checkpoint
 from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.machine import Machine
@@ -26,19 +27,11 @@ from stock_pipeline.local.event_source.shard_lane import (
     LONG_AGO,
     Action,
     Backoff,
-    Checkpoint,
     Deliver,
     GiveUp,
     Invoke,
     Lane,
     Rest,
-    after_delivery,
-    after_failed_delivery,
-    after_giving_up,
-    after_invocation,
-    close_window,
-    next_action,
-    receive,
 )
 from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event, read_record
 
@@ -159,7 +152,7 @@ class ShardConsumer:
 
     def _wants_records(self) -> bool:
         mapping = self._wiring.mapping
-        has_room = any(not lane.is_busy and len(lane.pending) < mapping.batch_size for lane in self._lanes)
+        has_room = any(lane.has_room(mapping) for lane in self._lanes)
         return not self._read_to_end and has_room and len(self._checkpoint) < MAX_UNFINISHED_RECORDS
 
     def _read_if_due(self) -> bool:
@@ -213,7 +206,7 @@ class ShardConsumer:
         numbers = [lane_number(self._wiring.mapping, record.partition_key) for record in records]
         for number, lane in enumerate(self._lanes):
             mine = tuple(record for record, its in zip(records, numbers, strict=True) if its == number)
-            self._lanes[number] = receive(lane, mine, now)
+            self._lanes[number] = lane.after_reading(mine, now)
         if records:
             self._last_read = records[-1].sequence_number
         self._iterator = answer.get("NextShardIterator")
@@ -229,8 +222,8 @@ class ShardConsumer:
         # A closed shard gets nothing more to wait for.
         at_once = self._read_to_end or (close_windows and self._at_tip)
         for number, lane in enumerate(self._lanes):
-            ready = close_window(self._wiring.mapping, lane, now, at_once)
-            action = next_action(self._wiring.mapping, ready, now)
+            ready = lane.with_due_batch(self._wiring.mapping, now, at_once)
+            action = ready.next_action(self._wiring.mapping, now)
             if not isinstance(action, Rest):
                 jobs.append((number, partial(self._perform, ready, action)))
             elif action.until is not None:
@@ -242,7 +235,7 @@ class ShardConsumer:
             case Invoke(batch):
                 return self._invoke(lane, batch)
             case GiveUp(batch, condition):
-                return LaneStep(after_giving_up(lane, self._failed_batch(batch, condition)))
+                return LaneStep(lane.after_giving_up(self._failed_batch(batch, condition)))
             case Deliver(failed):
                 return self._deliver(lane, failed)
             case Rest():
@@ -257,10 +250,10 @@ class ShardConsumer:
         if invocation.error is not None:
             self._observer.in_trouble(self.shard_id, "calling the function", invocation.error)
         self._observer.batch_finished(self.shard_id, batch, plan)
-        after = after_invocation(lane, plan, self._after_failures(batch.retries_used))
+        after = lane.after_invocation(plan, self._after_failures(batch.retries_used))
         if plan.given_up is not None:
             failed = self._failed_batch(plan.given_up, Condition.RETRY_ATTEMPTS_EXHAUSTED)
-            after = after_giving_up(after, failed)
+            after = after.after_giving_up(failed)
         return LaneStep(after, plan.done)
 
     def _failed_batch(self, batch: Batch, condition: Condition) -> FailedBatch:
@@ -282,9 +275,9 @@ class ShardConsumer:
             self._wiring.destination.deliver(failed)
         except Exception as error:
             self._observer.in_trouble(self.shard_id, "sending to the destination", error)
-            return LaneStep(after_failed_delivery(lane, self._after_failures(lane.failed_deliveries)))
+            return LaneStep(lane.after_failed_delivery(self._after_failures(lane.failed_deliveries)))
         self._observer.sent_to_destination(failed)
-        return LaneStep(after_delivery(lane), failed.batch.records)
+        return LaneStep(lane.after_delivery(), failed.batch.records)
 
     def _after_failures(self, failures: int) -> datetime:
         machine = self._wiring.machine

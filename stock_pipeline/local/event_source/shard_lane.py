@@ -1,11 +1,10 @@
-"""The state of one shard between two steps: its lanes, their next action, and the checkpoint.
+"""The state of one lane of a shard between two steps, and its next action.
 
-Frozen values and pure transitions. A step that dies halfway leaves the lane as it was, so nothing is skipped; the calls
-that the actions stand for are made in `shard_consumer`.
+Frozen values and pure transitions. A step that dies halfway leaves the lane as it was, so nothing is skipped.
+`shard_consumer` makes the calls that the actions ask for.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -89,91 +88,59 @@ class Lane:
     def is_busy(self) -> bool:
         return bool(self.work) or self.undelivered is not None
 
+    def has_room(self, mapping: EventSourceMapping) -> bool:
+        return not self.is_busy and len(self.pending) < mapping.batch_size
 
-def receive(lane: Lane, records: tuple[ShardRecord, ...], now: datetime) -> Lane:
-    """The batching window opens with the first record of a batch."""
-    if not records:
-        return lane
-    opened_at = lane.window_opened_at if lane.pending else now
-    return replace(lane, pending=lane.pending + records, window_opened_at=opened_at)
+    def next_action(self, mapping: EventSourceMapping, now: datetime) -> Action:
+        if not self.is_busy:
+            return Rest(self.window_opened_at + mapping.batching_window if self.pending else None)
+        if now < self.not_before:
+            return Rest(self.not_before)
+        if self.undelivered is not None:
+            return Deliver(self.undelivered)
+        batch = self.work[0]
+        expired = expired_records(mapping, batch, now)
+        if expired:
+            return GiveUp(replace(batch, records=batch.records[:expired]), Condition.RECORD_AGE_EXCEEDED)
+        if event_bytes(batch.records) > MAX_EVENT_BYTES:
+            # A single record can be larger than what Lambda takes: no retry makes it smaller.
+            return GiveUp(batch, Condition.RETRY_ATTEMPTS_EXHAUSTED)
+        return Invoke(batch)
 
+    def with_due_batch(self, mapping: EventSourceMapping, now: datetime, at_once: bool) -> "Lane":
+        """Make a batch of the pending records if it is full, its window is over, or `at_once` says not to wait."""
+        if self.is_busy or not self.pending:
+            return self
+        waited = now - self.window_opened_at >= mapping.batching_window
+        if not (waited or at_once or is_full(mapping, self.pending)):
+            return self
+        records = first_batch(mapping, self.pending)
+        pending = self.pending[len(records) :]
+        return replace(self, work=(Batch(records),), pending=pending, window_opened_at=now, not_before=LONG_AGO)
 
-def close_window(mapping: EventSourceMapping, lane: Lane, now: datetime, at_once: bool) -> Lane:
-    """Make a batch of what is pending, if it is full, its window is over, or `at_once` says not to wait."""
-    if lane.is_busy or not lane.pending:
-        return lane
-    waited = now - lane.window_opened_at >= mapping.batching_window
-    if not (waited or at_once or is_full(mapping, lane.pending)):
-        return lane
-    records = first_batch(mapping, lane.pending)
-    return replace(
-        lane, work=(Batch(records),), pending=lane.pending[len(records) :], window_opened_at=now, not_before=LONG_AGO
-    )
+    def after_reading(self, records: tuple[ShardRecord, ...], now: datetime) -> "Lane":
+        """Append the records. The batching window opens with the first record of a batch."""
+        if not records:
+            return self
+        opened_at = self.window_opened_at if self.pending else now
+        return replace(self, pending=self.pending + records, window_opened_at=opened_at)
 
+    def after_invocation(self, plan: Plan, again_at: datetime) -> "Lane":
+        """Carry out the plan. A batch that it gives up stays in front until `after_giving_up`."""
+        if plan.given_up is not None:
+            return replace(self, work=(plan.given_up, *self.work[1:]))
+        not_before = again_at if plan.again else LONG_AGO
+        return replace(self, work=plan.again + self.work[1:], not_before=not_before)
 
-def next_action(mapping: EventSourceMapping, lane: Lane, now: datetime) -> Action:
-    if not lane.is_busy:
-        return Rest(lane.window_opened_at + mapping.batching_window if lane.pending else None)
-    if now < lane.not_before:
-        return Rest(lane.not_before)
-    if lane.undelivered is not None:
-        return Deliver(lane.undelivered)
-    batch = lane.work[0]
-    expired = expired_records(mapping, batch, now)
-    if expired:
-        return GiveUp(replace(batch, records=batch.records[:expired]), Condition.RECORD_AGE_EXCEEDED)
-    if event_bytes(batch.records) > MAX_EVENT_BYTES:
-        # A single record can be larger than what Lambda takes: no retry makes it smaller.
-        return GiveUp(batch, Condition.RETRY_ATTEMPTS_EXHAUSTED)
-    return Invoke(batch)
+    def after_giving_up(self, failed: FailedBatch) -> "Lane":
+        """Take the failed records out of the front batch; its other records stay in front."""
+        batch = self.work[0]
+        left = batch.records[len(failed.batch.records) :]
+        work = ((replace(batch, records=left),) if left else ()) + self.work[1:]
+        return replace(self, work=work, undelivered=failed, failed_deliveries=0, not_before=LONG_AGO)
 
+    def after_delivery(self) -> "Lane":
+        return replace(self, undelivered=None, failed_deliveries=0, not_before=LONG_AGO)
 
-def after_invocation(lane: Lane, plan: Plan, again_at: datetime) -> Lane:
-    """The lane once a plan is carried out; a batch that the plan gives up stays in front until `after_giving_up`."""
-    if plan.given_up is not None:
-        return replace(lane, work=(plan.given_up, *lane.work[1:]))
-    not_before = again_at if plan.again else LONG_AGO
-    return replace(lane, work=plan.again + lane.work[1:], not_before=not_before)
-
-
-def after_giving_up(lane: Lane, failed: FailedBatch) -> Lane:
-    """Records of the front batch that were not given up stay in front."""
-    batch = lane.work[0]
-    left = batch.records[len(failed.batch.records) :]
-    work = ((replace(batch, records=left),) if left else ()) + lane.work[1:]
-    return replace(lane, work=work, undelivered=failed, failed_deliveries=0, not_before=LONG_AGO)
-
-
-def after_delivery(lane: Lane) -> Lane:
-    return replace(lane, undelivered=None, failed_deliveries=0, not_before=LONG_AGO)
-
-
-def after_failed_delivery(lane: Lane, again_at: datetime) -> Lane:
-    return replace(lane, failed_deliveries=lane.failed_deliveries + 1, not_before=again_at)
-
-
-class Checkpoint:
-    """The last record of a shard before which everything is done.
-
-    Lanes finish out of order; the checkpoint only moves over a gapless run of finished records.
-    """
-
-    def __init__(self) -> None:
-        self._unfinished: deque[str] = deque()
-        self._finished_ahead: set[str] = set()
-
-    def __len__(self) -> int:
-        """Records that were read and lie behind the checkpoint."""
-        return len(self._unfinished)
-
-    def read(self, records: Iterable[ShardRecord]) -> None:
-        self._unfinished.extend(record.sequence_number for record in records)
-
-    def finish(self, records: Iterable[ShardRecord]) -> str | None:
-        """The sequence number to which the checkpoint moves, or None if it stays."""
-        self._finished_ahead.update(record.sequence_number for record in records)
-        reached = None
-        while self._unfinished and self._unfinished[0] in self._finished_ahead:
-            reached = self._unfinished.popleft()
-            self._finished_ahead.remove(reached)
-        return reached
+    def after_failed_delivery(self, again_at: datetime) -> "Lane":
+        return replace(self, failed_deliveries=self.failed_deliveries + 1, not_before=again_at)
