@@ -4,12 +4,11 @@ One consumer belongs to one shard and is stepped by one thread at a time. Which 
 are read, and how time passes between steps is the business of `poller`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
 
 from stock_pipeline.local.event_source.checkpoint import Checkpoint
 from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
@@ -33,37 +32,14 @@ from stock_pipeline.local.event_source.shard_lane import (
     Lane,
     Rest,
 )
-from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event, read_record
+from stock_pipeline.local.event_source.shard_reader import KinesisClient, ShardReader, is_retryable
+from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""
 
 BATCHES_A_READ = 5
 MAX_READ_RECORDS = 10_000
-
-EXPIRED_ITERATOR = "ExpiredIteratorException"
-RETRYABLE_READS = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "LimitExceededException",
-        "KMSThrottlingException",
-        "InternalFailure",
-        "ServiceUnavailable",
-    }
-)
-
-
-class KinesisClient(Protocol):
-    """The part of boto3's Kinesis client that is used."""
-
-    @property
-    def list_shards(self) -> Any: ...
-
-    @property
-    def get_shard_iterator(self) -> Any: ...
-
-    @property
-    def get_records(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +89,16 @@ class ShardConsumer:
         self.shard_id = shard_id
         self._wiring = wiring
         self._observer = observer
-        self._starting_position = starting_position
         self._lanes = [Lane()] * wiring.mapping.parallelization_factor
         self._checkpoint = Checkpoint()
-        self._last_read: str | None = wiring.checkpoints.get(shard_id)
-        self._began_at: datetime | None = None
-        self._iterator: str | None = None
-        self._read_to_end = False
+        self._reader = ShardReader(
+            wiring.kinesis,
+            wiring.source,
+            shard_id,
+            starting_position,
+            last_read=wiring.checkpoints.get(shard_id),
+            machine=wiring.machine,
+        )
         self._at_tip = False
         self._failed_reads = 0
         self._read_not_before = LONG_AGO
@@ -127,12 +106,12 @@ class ShardConsumer:
     @property
     def is_drained(self) -> bool:
         """The shard is closed, and everything in it is done."""
-        return self._read_to_end and not self._checkpoint
+        return self._reader.at_end and not self._checkpoint
 
     @property
     def is_idle(self) -> bool:
         """Nothing is left to do now; an open shard may get more."""
-        return (self._at_tip or self._read_to_end) and not self._checkpoint
+        return (self._at_tip or self._reader.at_end) and not self._checkpoint
 
     def step(self, *, close_windows: bool = False, in_parallel: bool = False) -> Step:
         """Read if a lane has room, then let every lane do one thing.
@@ -153,66 +132,40 @@ class ShardConsumer:
     def _wants_records(self) -> bool:
         mapping = self._wiring.mapping
         has_room = any(lane.has_room(mapping) for lane in self._lanes)
-        return not self._read_to_end and has_room and len(self._checkpoint) < MAX_UNFINISHED_RECORDS
+        return not self._reader.at_end and has_room and len(self._checkpoint) < MAX_UNFINISHED_RECORDS
 
     def _read_if_due(self) -> bool:
         """Whether records came, or the end of the shard."""
         if not self._wants_records() or self._wiring.machine.now() < self._read_not_before:
             return False
+        mapping = self._wiring.mapping
+        limit = min(MAX_READ_RECORDS, BATCHES_A_READ * mapping.batch_size * mapping.parallelization_factor)
         try:
-            answer = self._get_records()
+            read = self._reader.read(limit)
         except Exception as error:
             self._note_failed_read(error)
             return False
         self._failed_reads = 0
-        self._take(answer)
-        return bool(answer["Records"]) or self._read_to_end
-
-    def _get_records(self) -> Any:
-        kinesis, mapping = self._wiring.kinesis, self._wiring.mapping
-        if self._iterator is None:
-            position = self._position()
-            self._began_at = self._began_at or self._wiring.machine.now()
-            self._iterator = kinesis.get_shard_iterator(**position)["ShardIterator"]
-        limit = min(MAX_READ_RECORDS, BATCHES_A_READ * mapping.batch_size * mapping.parallelization_factor)
-        return kinesis.get_records(ShardIterator=self._iterator, Limit=limit)
-
-    def _position(self) -> dict[str, Any]:
-        # By name: iterators that moto makes for an ARN find no stream.
-        shard = {"StreamName": self._wiring.source.stream_name, "ShardId": self.shard_id}
-        if self._last_read is not None:
-            after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": self._last_read}
-            return shard | after
-        if self._starting_position == "LATEST" and self._began_at is not None:
-            # LATEST asked for a second time would be later, and skip what came in between.
-            return shard | {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._began_at}
-        return shard | {"ShardIteratorType": self._starting_position}
+        self._at_tip = read.at_tip
+        self._take(read.records)
+        return bool(read.records) or self._reader.at_end
 
     def _note_failed_read(self, error: Exception) -> None:
-        code = _error_code(error)
-        if code == EXPIRED_ITERATOR:
-            self._iterator = None
-        elif code not in RETRYABLE_READS:
+        if not is_retryable(error):
             raise error
         self._at_tip = False
         self._read_not_before = self._after_failures(self._failed_reads)
         self._failed_reads += 1
         self._observer.in_trouble(self.shard_id, "reading the shard", error)
 
-    def _take(self, answer: Any) -> None:
-        source, now = self._wiring.source, self._wiring.machine.now()
-        records = [read_record(source, self.shard_id, record) for record in answer["Records"]]
+    def _take(self, records: Sequence[ShardRecord]) -> None:
+        """Give each record to the lane of its key."""
+        now = self._wiring.machine.now()
         self._checkpoint.read(records)
         numbers = [lane_number(self._wiring.mapping, record.partition_key) for record in records]
         for number, lane in enumerate(self._lanes):
             mine = tuple(record for record, its in zip(records, numbers, strict=True) if its == number)
             self._lanes[number] = lane.after_reading(mine, now)
-        if records:
-            self._last_read = records[-1].sequence_number
-        self._iterator = answer.get("NextShardIterator")
-        self._read_to_end = self._iterator is None
-        # MillisBehindLatest alone does not do: emulators round the last millisecond of records away.
-        self._at_tip = not records and answer["MillisBehindLatest"] == 0
 
     def _jobs(self, close_windows: bool) -> tuple[list[LaneJob], list[datetime]]:
         """What the lanes have to do now, and when those that rest are due again."""
@@ -220,7 +173,7 @@ class ShardConsumer:
         due: list[datetime] = []
         now = self._wiring.machine.now()
         # A closed shard gets nothing more to wait for.
-        at_once = self._read_to_end or (close_windows and self._at_tip)
+        at_once = self._reader.at_end or (close_windows and self._at_tip)
         for number, lane in enumerate(self._lanes):
             ready = lane.with_due_batch(self._wiring.mapping, now, at_once)
             action = ready.next_action(self._wiring.mapping, now)
@@ -298,9 +251,3 @@ def _perform_all(jobs: list[LaneJob], threads_name: str | None) -> Iterator[tupl
         futures = [(number, pool.submit(job)) for number, job in jobs]
         for number, future in futures:
             yield number, future.result()
-
-
-def _error_code(error: Exception) -> str | None:
-    """The service's error code of a boto3 error."""
-    response = getattr(error, "response", None)
-    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
