@@ -49,8 +49,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from stock_pipeline.errors import InputFileError
-    from stock_pipeline.local.demo.demo import Demo, disagreements, report_json
+    from stock_pipeline.local.demo.demo import Demo
     from stock_pipeline.local.demo.display import print_next_steps, print_report
+    from stock_pipeline.local.demo.report import disagreements, report_json
     from stock_pipeline.local.demo.sources import recorded_session, simulated_session
     from stock_pipeline.local.stack import local_stack, loopback_environment
     from stock_pipeline.local.step_display import ConsoleDisplay

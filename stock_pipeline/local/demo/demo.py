@@ -1,17 +1,15 @@
 """The demo: one session through the whole pipeline on this machine, and the figures that show it arrived whole.
 
-It wires the parts as an account would and measures from outside: what went into the stream against what the lake, the
-queue, the state table and the models hold. How it looks on a terminal belongs to `display`; the Dagster job comes
-in as a function, because the local stack does not know Dagster.
+It wires the parts as an account would and measures from outside: what went into the stream, and what is in the lake,
+the queue, the state table and the models. `report` checks these figures, `display` shows them. The Dagster job comes in
+as a function, because the local stack does not know Dagster.
 """
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from random import Random
 from typing import Any, Protocol
 
@@ -24,24 +22,22 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
-from stock_pipeline.domain.moving_average import MovingAverage
-from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.local.demo.example_queries import ExampleQuery, example_queries
-from stock_pipeline.local.demo.sources import Source
+from stock_pipeline.local.demo.example_queries import example_queries
+from stock_pipeline.local.demo.report import Accounting, DemoReport, QueryAnswer, SymbolFigures
+from stock_pipeline.local.demo.sources import Source, broken_lines
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
-from stock_pipeline.providers.files.sample_session import PublishedBar
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.record_packing import partition_key
-from stock_pipeline.streaming.trade_json import encode_trade
 
 PUBLISH_SECONDS = 1800
 DRAIN_SECONDS = 3600
@@ -59,47 +55,6 @@ class CompactionFigures(Protocol):
 
 RunSession = Callable[[date, Callable[[str], None]], CompactionFigures]
 """Runs the session's job: compact, prove, publish, build the models. The second argument hears of finished steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accounting:
-    """Every line that went into the stream, and where it is now."""
-
-    published: int
-    in_lake: int
-    duplicates: int
-    rejected: int
-
-    @property
-    def balances(self) -> bool:
-        return self.published == self.in_lake + self.duplicates + self.rejected
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolFigures:
-    """The latest state of one symbol and feed as DynamoDB holds it."""
-
-    state: SymbolState
-    averages: tuple[MovingAverage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class QueryAnswer:
-    query: ExampleQuery
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DemoReport:
-    """What the demo found. `rejections` are the messages of the dead-letter queue."""
-
-    sessions: tuple[date, ...]
-    accounting: Accounting
-    rejections: tuple[dict[str, Any], ...]
-    states: tuple[SymbolFigures, ...]
-    daily_bars: tuple[dict[str, Any], ...]
-    answers: tuple[QueryAnswer, ...]
 
 
 @dataclass(frozen=True)
@@ -217,72 +172,6 @@ class Demo:
         return SqsQueue(
             clients.sqs, settings.require_dead_letter_queue_url(), ObjectStore(clients.s3, settings.bucket_name)
         )
-
-
-def broken_lines(good: Trade) -> dict[str, bytes]:
-    """Lines that are no trades, each broken in one way, by what is wrong with them."""
-    line = encode_trade(good)
-    volume = b'"volume":%d' % (good.volume or 0)
-    return {
-        "not JSON": b"BTC 64000.5 bought at noon",
-        "wrong type": line.replace(volume, b'"volume":"a lot"'),
-        "negative price": encode_trade(replace(good, price=Decimal("-1.25"))),
-        "unknown field": line[:-1] + b',"mood":"bullish"}',
-        "symbol of 300 characters": encode_trade(replace(good, symbol="X" * 300)),
-        "integer beyond 64 bits": line.replace(volume, b'"volume":%d' % 2**64),
-    }
-
-
-def disagreements(report: DemoReport, published: PublishedBar | None) -> list[str]:
-    """A sentence for each figure that is not what it must be; none if all agree."""
-    found = []
-    if not report.accounting.balances:
-        found.append(f"the accounting does not balance: {report.accounting}")
-    if published is None:
-        return found
-    bars = [
-        bar
-        for bar in report.daily_bars
-        if (bar["symbol"], bar["session_date"]) == (published.symbol, published.session_date)
-    ]
-    if len(bars) != 1:
-        return [*found, f"there are {len(bars)} daily bars of {published.symbol} on {published.session_date}"]
-    for name in ("open", "high", "low", "close", "volume"):
-        if bars[0][name] != getattr(published, name):
-            found.append(f"{name} of {published.symbol} is {bars[0][name]}, published is {getattr(published, name)}")
-    return found
-
-
-def report_json(report: DemoReport) -> dict[str, Any]:
-    """The figures for a machine: accounting, state and daily bars. Prices are decimals."""
-    accounting = report.accounting
-    return {
-        "sessions": [session_date.isoformat() for session_date in report.sessions],
-        "accounting": {
-            "published": accounting.published,
-            "in_lake": accounting.in_lake,
-            "duplicates": accounting.duplicates,
-            "rejected": accounting.rejected,
-            "rejected_by_reason": dict(Counter(message.get("reason", "failed batch") for message in report.rejections)),
-            "balances": accounting.balances,
-        },
-        "state": [_state_json(figures) for figures in report.states],
-        "daily_bars": [dict(bar) for bar in report.daily_bars],
-    }
-
-
-def _state_json(figures: SymbolFigures) -> dict[str, Any]:
-    state, latest = figures.state, figures.state.latest
-    document: dict[str, Any] = {"symbol": state.key.symbol, "feed": state.key.feed}
-    if latest is not None:
-        document |= {
-            "price": latest.price,
-            "volume": latest.volume,
-            "event_time_ns": latest.event_time_ns,
-            "event_id": latest.event_id,
-            "session_date": state.session_date,
-        }
-    return document | {f"sma_{average.window}": average.price for average in figures.averages}
 
 
 class _DemoProgress(SilentObserver):

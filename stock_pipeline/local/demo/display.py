@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stock_pipeline.local.demo.demo import DemoReport, QueryAnswer
+from stock_pipeline.local.demo.report import DemoReport, QueryAnswer
 from stock_pipeline.providers.files.sample_session import PublishedBar
 
 SHOWN_STATES = 3

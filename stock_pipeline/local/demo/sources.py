@@ -1,20 +1,23 @@
-"""What the demo feeds into the pipeline: a recorded session, and simulated symbols beside the sample."""
+"""What the demo feeds into the pipeline: a recorded session, simulated symbols beside the sample, and broken lines."""
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, is_trading_day, session_date_of
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.providers.files.replay import ReplayFile, symbol_of
 from stock_pipeline.providers.files.session_file import read_session_file
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Simulation, SimulatorProvider, arrivals
+from stock_pipeline.streaming.trade_json import encode_trade
 
 SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOG", "JPM", "MSFT", "NVDA", "TSLA", "XOM")
 TRADES = 36_000
@@ -69,3 +72,17 @@ def simulated_session(session_date: date) -> Source:
         pass  # counted by the ledger
     captures = SimulatorProvider(simulation, time.time_ns).poll(None, FAR_FUTURE_NS)
     return Source(f"{len(SYMBOLS)} simulated symbols", ledger.lines, captures)
+
+
+def broken_lines(good: Trade) -> dict[str, bytes]:
+    """Lines that are no trades, each broken in one way, by what is wrong with them."""
+    line = encode_trade(good)
+    volume = b'"volume":%d' % (good.volume or 0)
+    return {
+        "not JSON": b"BTC 64000.5 bought at noon",
+        "wrong type": line.replace(volume, b'"volume":"a lot"'),
+        "negative price": encode_trade(replace(good, price=Decimal("-1.25"))),
+        "unknown field": line[:-1] + b',"mood":"bullish"}',
+        "symbol of 300 characters": encode_trade(replace(good, symbol="X" * 300)),
+        "integer beyond 64 bits": line.replace(volume, b'"volume":%d' % 2**64),
+    }
