@@ -1,5 +1,5 @@
-"""The embedded default: the same code on loopback, with no account, no Docker and no network.
+"""The embedded default: the same code on loopback, without account, Docker or network.
 
-Modules here are services of the local stack: moto, Dagster, the functions, seeds, the endless market. What is made of
-them has a package of its own: the event source poller, DuckDB in place of Athena, the demo, the load.
+Services of the local stack belong here: moto, Dagster, the functions, seeds, the endless market. The event source
+poller, DuckDB, the demo and the load have packages of their own.
 """

@@ -1,5 +1,5 @@
-"""Lambda's event source mapping for Kinesis, on this machine: moto stores records and calls nobody.
+"""Lambda's event source mapping for Kinesis on this machine, because moto calls no function.
 
-Here belong AWS's rules of batching, retries, bisecting and failure destinations, and the poller that follows them.
-What the called function does with a batch is none of it.
+AWS's rules of batching, retries, bisecting and failure destinations belong here, and their poller. What the called
+function does with a batch does not.
 """

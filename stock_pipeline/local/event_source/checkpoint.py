@@ -1,4 +1,4 @@
-"""How far one shard is done. `shard_consumer` writes it down; where it is kept is the caller's choice."""
+"""How far one shard is done. Storing checkpoints is up to the caller."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from stock_pipeline.local.event_source.shard_record import ShardRecord
 
 
 class Checkpoint:
-    """The last record of a shard before which everything is done.
+    """The last record of a shard up to which everything is done.
 
-    Lanes finish out of order; the checkpoint only moves over a gapless run of finished records.
+    It only moves over a gapless run of finished records, because lanes finish out of order.
     """
 
     def __init__(self) -> None:
@@ -17,14 +17,14 @@ class Checkpoint:
         self._finished_ahead: set[str] = set()
 
     def __len__(self) -> int:
-        """Count the records that were read and lie behind the checkpoint."""
+        """Count the records that were read after the checkpoint."""
         return len(self._unfinished)
 
     def read(self, records: Iterable[ShardRecord]) -> None:
         self._unfinished.extend(record.sequence_number for record in records)
 
     def finish(self, records: Iterable[ShardRecord]) -> str | None:
-        """Return the sequence number to which the checkpoint moves, or None if it stays."""
+        """Return the sequence number to move to, or None to stay."""
         self._finished_ahead.update(record.sequence_number for record in records)
         reached = None
         while self._unfinished and self._unfinished[0] in self._finished_ahead:

@@ -1,7 +1,7 @@
-"""Where batches go that were given up: on-failure messages in AWS's form, to S3 or SQS.
+"""On-failure messages of batches that were given up, in AWS's form, to S3 or SQS.
 
-S3 keeps the whole invocation event, SQS metadata only. Delivering one `FailedBatch` twice writes the same object
-again. When to give up is decided in `mapping`.
+S3 gets the whole invocation event, SQS metadata only. Delivering a `FailedBatch` again writes the same object. When to
+give up is decided in `mapping`.
 """
 
 import json
@@ -17,14 +17,14 @@ from stock_pipeline.local.event_source.shard_record import EventSource, event_js
 
 
 class S3Client(Protocol):
-    """The part of boto3's S3 client that is used."""
+    """Used part of boto3's S3 client."""
 
     @property
     def put_object(self) -> Any: ...
 
 
 class SqsClient(Protocol):
-    """The part of boto3's SQS client that is used."""
+    """Used part of boto3's SQS client."""
 
     @property
     def send_message(self) -> Any: ...
@@ -32,7 +32,7 @@ class SqsClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FailedBatch:
-    """A batch that was given up, with everything that its message says."""
+    """A batch that was given up, with everything its message says."""
 
     batch: Batch
     condition: Condition
@@ -46,13 +46,14 @@ class FailedBatch:
 
 
 class FailureDestination(Protocol):
-    """Raises if the message could not be delivered; the poller then comes back with the same batch."""
+    """Where failed batches go."""
 
-    def deliver(self, failed: FailedBatch) -> None: ...
+    def deliver(self, failed: FailedBatch) -> None:
+        """Deliver the message or raise; after an error the poller tries again."""
 
 
 def failure_metadata(failed: FailedBatch) -> dict[str, Any]:
-    """The message as SQS gets it."""
+    """Return the message for SQS."""
     first, last = failed.batch.records[0], failed.batch.records[-1]
     message: dict[str, Any] = {
         "requestContext": {
@@ -84,7 +85,7 @@ def failure_metadata(failed: FailedBatch) -> dict[str, Any]:
 
 
 def failure_object(failed: FailedBatch) -> dict[str, Any]:
-    """The message as S3 gets it: the metadata, and the whole event as a string of JSON."""
+    """Return the message for S3: the metadata, and the event as a JSON string."""
     event = kinesis_event(failed.source, failed.shard_id, failed.batch.records)
     return failure_metadata(failed) | {"payload": event_json(event)}
 
@@ -98,7 +99,7 @@ def failure_object_key(failed: FailedBatch, prefix: str = FAILED_PREFIX) -> str:
 
 
 def object_created_event(bucket: str, key: str, size: int, etag: str, region: str, at: datetime) -> dict[str, Any]:
-    """The event that S3 sends to a queue for a new object."""
+    """Return the event that S3 sends for a new object."""
     return {
         "Records": [
             {
@@ -133,7 +134,7 @@ def object_created_event(bucket: str, key: str, size: int, etag: str, region: st
 
 @dataclass(frozen=True, slots=True)
 class SqsFailureDestination:
-    """An SQS queue as the mapping's destination."""
+    """An SQS queue as destination."""
 
     sqs: SqsClient
     queue_url: str
@@ -144,9 +145,9 @@ class SqsFailureDestination:
 
 @dataclass(frozen=True, slots=True)
 class S3FailureDestination:
-    """A bucket as the mapping's destination, whose notification on new objects goes to a queue.
+    """A bucket as destination, with a queue that hears of new objects.
 
-    The emulator has no such notification, so it is sent here, after the object, as S3 would.
+    It sends these notifications itself, because the emulator sends none.
     """
 
     s3: S3Client
@@ -166,5 +167,5 @@ class S3FailureDestination:
 
 
 def aws_timestamp(at: datetime) -> str:
-    """`2019-11-14T00:38:06.021Z`"""
+    """Return text like `2019-11-14T00:38:06.021Z`."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

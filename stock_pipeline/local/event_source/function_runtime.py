@@ -1,7 +1,7 @@
-"""Calling a handler as Lambda would: a context, a JSON answer, and every exception a function error.
+"""Calling a handler as Lambda does: a context, a JSON answer, every `Exception` a function error.
 
-Retries, batches and streams belong to the event source mapping. Exceptions that are no `Exception` (the process is
-being ended) are not the function's and pass through.
+Retries, batches and streams belong to the event source mapping. Other kinds of `BaseException` pass through, because
+they end the process.
 """
 
 import json
@@ -14,11 +14,11 @@ from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.machine import Machine
 
 UNHANDLED = "Unhandled"
-"""What Lambda puts into `functionError`, for exceptions and time-outs alike."""
+"""Lambda's `functionError`, for exceptions and time-outs alike."""
 
 
 class FunctionTimedOutError(RetryableError):
-    """The function ran longer than its time-out. A handler may raise it to stand for being cut off."""
+    """The function ran longer than its time-out, or a handler simulates that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class LambdaContext:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call that came back. `error` is the exception behind a function error, for whoever shows it."""
+    """A call that came back.
+
+    error: the exception behind a function error.
+    """
 
     request_id: str
     response: Any = None
@@ -60,7 +63,7 @@ Handler = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class LocalFunction:
-    """A handler with what Lambda knows about it."""
+    """A handler and its settings in Lambda."""
 
     handler: Handler
     function_arn: str
@@ -94,10 +97,10 @@ class LocalFunction:
         # A thread can't be cut off as Lambda cuts off a process, but an answer after the deadline never counts.
         if context.now() > context.deadline:
             raise FunctionTimedOutError(
-                f"Task timed out after {self.timeout_seconds:.2f} seconds: give it less, or more time"
+                f"Task timed out after {self.timeout_seconds:.2f} seconds: give it fewer records, or more time"
             )
 
 
 def _as_json(response: Any) -> Any:
-    """What is left of an answer after the wire: an answer that is no JSON is the function's error."""
+    """Return the answer as the wire carries it; raise if it is not JSON."""
     return json.loads(json.dumps(response, allow_nan=False))

@@ -1,6 +1,6 @@
-"""What a machine provides and a test replaces: the clock, waiting, new ids, chance.
+"""Clock, waiting, new ids and chance, which a test replaces.
 
-Nothing else in the event source poller asks the machine for any of these.
+The event source poller takes them from nowhere else.
 """
 
 import random
@@ -13,7 +13,12 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`jitter` gives numbers of 0 <= x < 1; `wait` takes seconds; `now` gives a time in UTC."""
+    """Source of time, ids and chance.
+
+    now: returns a time in UTC.
+    wait: takes seconds.
+    jitter: returns a number x, 0 <= x < 1.
+    """
 
     now: Callable[[], datetime]
     wait: Callable[[float], None]
@@ -22,4 +27,5 @@ class Machine:
 
     @classmethod
     def real(cls) -> "Machine":
+        """Return those of the operating system."""
         return cls(now=lambda: datetime.now(UTC), wait=time.sleep, new_uuid=uuid.uuid4, jitter=random.Random().random)

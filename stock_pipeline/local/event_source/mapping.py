@@ -1,8 +1,7 @@
-"""The settings of an event source mapping, and its decisions: which records are done, retried, split, given up.
+"""Settings of an event source mapping, and its decisions: which records are done, retried, split, given up.
 
-Pure: values in, plans out. Reading shards, calling the function and sending to the destination belong to
-`shard_consumer`, which performs these plans. The rules are those of the AWS documentation ("Using Lambda to process
-records from Kinesis", "Configuring partial batch response with Kinesis Data Streams and Lambda").
+Pure: values in, plans out, which `shard_consumer` performs. The rules are AWS's ("Using Lambda to process records from
+Kinesis", "Configuring partial batch response with Kinesis Data Streams and Lambda").
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.shard_record import EMPTY_EVENT_BYTES, ShardRecord
 
 MAX_EVENT_BYTES = 6 * 2**20
-"""What Lambda takes in one synchronous invocation."""
+"""Lambda's limit for one synchronous invocation."""
 
 UNLIMITED = -1
 REPORT_BATCH_ITEM_FAILURES = "ReportBatchItemFailures"
@@ -26,7 +25,7 @@ EMPTY_RESPONSES: tuple[object, ...] = (None, "", {}, [])
 
 
 class Condition(StrEnum):
-    """Why a batch was given up, as on-failure messages name it."""
+    """Reason for giving up, as on-failure messages name it."""
 
     RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
     RECORD_AGE_EXCEEDED = "RecordAgeExceeded"
@@ -34,7 +33,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventSourceMapping:
-    """Settings under Terraform's names for `aws_lambda_event_source_mapping`. -1 means without limit."""
+    """Settings under Terraform's names for `aws_lambda_event_source_mapping`. -1 is unlimited."""
 
     batch_size: int
     maximum_batching_window_in_seconds: int
@@ -61,12 +60,12 @@ class EventSourceMapping:
 
     @classmethod
     def from_json(cls, text: str) -> "EventSourceMapping":
-        """Read the file that Terraform reads too: exactly these keys, so that neither overlooks one."""
+        """Read the file that Terraform reads too. Other keys are errors, so that neither reader misses one."""
         expected = {field.name for field in fields(cls)}
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise SettingsError(f"the event source mapping is no JSON: {error}") from None
+            raise SettingsError(f"the event source mapping is not JSON: {error}") from None
         if not isinstance(values, dict) or set(values) != expected:
             raise SettingsError(f"the event source mapping takes exactly {', '.join(sorted(expected))}")
         if not isinstance(values["function_response_types"], list):
@@ -84,7 +83,10 @@ class EventSourceMapping:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that go to the function together, and how often that was tried, their larger batch's tries included."""
+    """Records that go to the function together.
+
+    retries_used, invocations: include those of the larger batch that was split.
+    """
 
     records: tuple[ShardRecord, ...]
     retries_used: int = 0
@@ -94,7 +96,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """What a response says: so many records from the first on are done; or the batch as a whole failed."""
+    """Content of a response: the first `done` records are done, or the whole batch failed."""
 
     done: int
     batch_failed: bool
@@ -102,7 +104,7 @@ class BatchAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of a batch after an invocation. Every record of it is in exactly one of the three."""
+    """Parts of a batch after an invocation. Every record is in exactly one."""
 
     done: tuple[ShardRecord, ...] = ()
     again: tuple[Batch, ...] = ()
@@ -110,13 +112,13 @@ class Plan:
 
 
 def lane_number(mapping: EventSourceMapping, partition_key: str) -> int:
-    """Which of a shard's lanes takes the key: always the same one, which keeps the order of the key."""
+    """Return the lane of a key: always the same, to keep the key's order."""
     digest = hashlib.md5(partition_key.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[-8:], "big") % mapping.parallelization_factor
 
 
 def first_batch(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> tuple[ShardRecord, ...]:
-    """The longest beginning of `records` that one invocation takes; at least one record."""
+    """Return the longest beginning that one invocation takes, but at least one record."""
     size = EMPTY_EVENT_BYTES - 1
     for count, record in enumerate(records[: mapping.batch_size]):
         size += record.event_bytes + 1
@@ -126,12 +128,12 @@ def first_batch(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -
 
 
 def is_full(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> bool:
-    """Whether waiting for more records can't make the next batch larger."""
+    """Return whether more records can't make the next batch larger."""
     return len(records) >= mapping.batch_size or len(first_batch(mapping, records)) < len(records)
 
 
 def read_answer(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> BatchAnswer:
-    """Read the response as AWS does. A top-level key that AWS doesn't know is no report, hence a success."""
+    """Read the response as AWS does. An object without `batchItemFailures` is a success."""
     everything = BatchAnswer(len(batch.records), batch_failed=False)
     if invocation.function_error is not None:
         return BatchAnswer(0, batch_failed=True)
@@ -151,7 +153,10 @@ def read_answer(mapping: EventSourceMapping, batch: Batch, invocation: Invocatio
 
 
 def plan_after(mapping: EventSourceMapping, batch: Batch, invocation: Invocation) -> Plan:
-    """Splitting uses up no retry; meeting the same failure at the same first record does."""
+    """Decide what becomes of each record.
+
+    Splitting uses up no retry; the same failure at the same first record does.
+    """
     answer = read_answer(mapping, batch, invocation)
     done, left = batch.records[: answer.done], batch.records[answer.done :]
     if not left:
@@ -168,7 +173,7 @@ def plan_after(mapping: EventSourceMapping, batch: Batch, invocation: Invocation
 
 
 def expired_records(mapping: EventSourceMapping, batch: Batch, now: datetime) -> int:
-    """How many records from the first on are older than the mapping allows."""
+    """Count the leading records that are older than the mapping allows."""
     if mapping.maximum_record_age_in_seconds == UNLIMITED:
         return 0
     oldest = now - timedelta(seconds=mapping.maximum_record_age_in_seconds)

@@ -1,6 +1,6 @@
-"""What the poller tells while it works: the `PollerObserver` that a caller passes in, and the `Counts` of everything.
+"""What the poller reports: events to a `PollerObserver`, and the `Counts` of all.
 
-Observers only look on. With several shards they are called from several threads at a time.
+With several shards, several threads call an observer at a time.
 """
 
 import threading
@@ -12,23 +12,23 @@ from stock_pipeline.local.event_source.mapping import Batch, Plan
 
 
 class PollerObserver(Protocol):
-    """Called before and after each thing that the poller does; every record that was read shows up here."""
+    """Listener that hears of every record that was read."""
 
     def batch_started(self, shard_id: str, batch: Batch) -> None:
-        """The function is about to be called."""
+        """Note that the function is about to be called."""
 
     def batch_finished(self, shard_id: str, batch: Batch, plan: Plan) -> None:
-        """The function answered; the plan says what is done, what is tried again, and what is given up."""
+        """Note the answer. The plan says what is done, tried again and given up."""
 
     def sent_to_destination(self, failed: FailedBatch) -> None:
-        """The destination has the message."""
+        """Note that the destination has the message."""
 
     def in_trouble(self, shard_id: str, doing: str, error: Exception) -> None:
-        """A read, an invocation or a delivery failed and will be tried again or given up by the mapping's rules."""
+        """Note a failed read, invocation or delivery, to be tried again or given up by the mapping's rules."""
 
 
 class SilentObserver:
-    """Looks on and says nothing; a base for observers that care about one thing."""
+    """Observer that does nothing: a base for others."""
 
     def batch_started(self, shard_id: str, batch: Batch) -> None: ...
 
@@ -41,7 +41,10 @@ class SilentObserver:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums since the poller was made. Without a crash, delivered + sent to the destination = read, once drained."""
+    """Sums since the poller was made.
+
+    Once drained, without a crash: records read = delivered + sent to the destination.
+    """
 
     invocations: int = 0
     function_errors: int = 0
@@ -53,7 +56,7 @@ class Counts:
 
 
 class Counter:
-    """An observer that counts and passes on."""
+    """Observer that counts and passes on."""
 
     def __init__(self, then: PollerObserver) -> None:
         self._then = then

@@ -1,7 +1,6 @@
 """The local event source mapping: which shards are read when, stepped by a caller or by threads.
 
-moto stores records but runs nothing; this poller calls the handler for them with AWS's semantics. Its rules are in
-`mapping` and `shard_lane`, its calls in `shard_consumer`, its messages in `failure_destination`.
+Rules: `mapping`, `shard_lane`. Calls: `shard_consumer`, `shard_reader`. Messages: `failure_destination`.
 """
 
 import threading
@@ -18,16 +17,16 @@ from stock_pipeline.local.event_source.shard_lane import LONG_AGO
 
 DISCOVERY_INTERVAL = timedelta(seconds=10)
 IDLE_READ_SECONDS = 1.0
-"""How often an open shard without new records is read, as often as Lambda does."""
+"""Pause between reads of an open shard without new records, as in Lambda."""
 
 
 class NotDrainedError(RetryableError):
-    """The stream was not drained in the time given: raise the time, or look at what the observer reports."""
+    """The stream was not drained in the time given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard and those that it was split or merged from."""
+    """A shard, and those it was split or merged from."""
 
     shard_id: str
     parents: frozenset[str] = frozenset()
@@ -35,7 +34,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one round over all shards led to."""
+    """Result of one round over all shards."""
 
     acted: bool
     is_idle: bool
@@ -43,22 +42,22 @@ class Poll:
 
 
 def readable(shards: Iterable[Shard], drained: Collection[str]) -> list[Shard]:
-    """Shards to read now: parents come first, so that the order of a partition key survives a resharding."""
+    """Return the shards to read now: parents first, to keep a key's order through a resharding."""
     shards = list(shards)
-    # A parent that is older than the stream's retention is no longer listed.
+    # A parent older than the stream's retention is no longer listed.
     waiting_for = {shard.shard_id for shard in shards} - set(drained)
     return [shard for shard in shards if shard.shard_id in waiting_for and not shard.parents & waiting_for]
 
 
 def mapping_uuid(stream_arn: str, function_arn: str) -> str:
-    """The same id for the same stream and function, at every start."""
+    """Return the id of a stream and a function, the same at every start."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{stream_arn} {function_arn}"))
 
 
 class EventSourcePoller:
-    """Calls a function for the records of a stream, as a Lambda event source mapping does.
+    """Calls a function for a stream's records, as a Lambda event source mapping does.
 
-    Either step it (`poll_once`, `run_until_idle`) or run it (`run`); not both at a time.
+    Either step it (`poll_once`, `run_until_idle`) or run it (`run`), not both at a time.
     """
 
     def __init__(self, wiring: PollerWiring) -> None:
@@ -76,9 +75,9 @@ class EventSourcePoller:
         return self._counter.counts
 
     def poll_once(self, *, close_windows: bool = False) -> Poll:
-        """One round: every readable shard is read and does what is due. Never waits.
+        """Step every readable shard once. Never waits.
 
-        `close_windows` does not wait for the batching window once a shard has nothing more to give.
+        close_windows: end batching windows once a shard has nothing more to give.
         """
         steps = [consumer.step(close_windows=close_windows) for consumer in self._readable_consumers()]
         closed = self._note_drained()
@@ -89,24 +88,27 @@ class EventSourcePoller:
         )
 
     def run_until_idle(self, *, close_windows: bool = True, timeout_seconds: float | None = None) -> Counts:
-        """Poll until every shard is at its tip and nothing is in flight; `NotDrainedError` after the time-out.
+        """Poll until every shard is at its tip and nothing is in flight.
 
-        Waits for back-off (and, if asked to, windows) through the injected `wait`.
+        Waits for back-off and open windows through `Machine.wait`. Raises `NotDrainedError` after the time-out.
         """
         machine = self._wiring.machine
         started_at = machine.now()
         while not (poll := self.poll_once(close_windows=close_windows)).is_idle:
             now = machine.now()
             if timeout_seconds is not None and now - started_at > timedelta(seconds=timeout_seconds):
-                raise NotDrainedError(f"not drained after {timeout_seconds} seconds: {self.counts}")
+                raise NotDrainedError(
+                    f"the stream is not drained after {timeout_seconds} seconds: give it more time, or see what its "
+                    f"observer reports ({self.counts})"
+                )
             if not poll.acted:
                 machine.wait(_seconds_until(poll.next_due_at, now, at_most=IDLE_READ_SECONDS))
         return self.counts
 
     def run(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set, one thread a shard. What ends a handler's thread ends this call too.
+        """Poll until `stop` is set, with a thread for each shard.
 
-        An invocation that is under way is finished first.
+        Running invocations are finished first. A crash in a thread ends the run and is raised.
         """
         threads: dict[str, threading.Thread] = {}
         self._crash = None
@@ -143,7 +145,7 @@ class EventSourcePoller:
             stop.set()
 
     def _step_safely(self, consumer: ShardConsumer) -> Step:
-        """A stream that can't be reached must not end the loop."""
+        """Step. Only report an error, because an unreachable stream must not end the loop."""
         try:
             return consumer.step(in_parallel=True)
         except Exception as error:
@@ -158,10 +160,10 @@ class EventSourcePoller:
         return [self._consumers[shard.shard_id] for shard in readable(self._shards, self._drained)]
 
     def _discover(self) -> None:
-        # Checkpoints of an earlier poller say that it, and not this one, had the first look.
+        # Checkpoints mean that an earlier poller had the first look.
         is_first = not self._shards and not self._wiring.checkpoints
         self._shards = self._list_shards()
-        # LATEST is where the stream stood at the first look; a shard that came later is new from its start on.
+        # LATEST is the stream's end at the first look; a shard that came later is read from its start.
         position = self._wiring.mapping.starting_position if is_first else "TRIM_HORIZON"
         for shard in self._shards:
             if shard.shard_id not in self._consumers:
@@ -176,7 +178,7 @@ class EventSourcePoller:
         return shards
 
     def _note_drained(self) -> bool:
-        """Whether shards came to their end, so that their children are to be listed and read."""
+        """Return whether more shards are drained, so that their children are read next."""
         drained = {consumer.shard_id for consumer in self._consumers.values() if consumer.is_drained}
         is_new = not drained <= self._drained
         self._drained |= drained

@@ -1,7 +1,6 @@
-"""Reading one shard and performing the lanes' actions: the calls behind `shard_lane`.
+"""Stepping one shard: reading it, and performing its lanes' actions.
 
-One consumer belongs to one shard and is stepped by one thread at a time. Which shards there are, in which order they
-are read, and how time passes between steps is the business of `poller`.
+One thread at a time steps a consumer. Which shards there are, their order and timing belong to `poller`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
@@ -36,7 +35,7 @@ from stock_pipeline.local.event_source.shard_reader import KinesisClient, ShardR
 from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event
 
 MAX_UNFINISHED_RECORDS = 10_000
-"""Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""
+"""Reading stops here until the slowest lane catches up."""
 
 BATCHES_A_READ = 5
 MAX_READ_RECORDS = 10_000
@@ -46,8 +45,7 @@ MAX_READ_RECORDS = 10_000
 class PollerWiring:
     """Everything that a poller works with.
 
-    `checkpoints` maps shard ids to the last finished sequence number; a poller that gets the mapping of an earlier one
-    goes on where that one stood.
+    checkpoints: last finished sequence number by shard id. An earlier poller's checkpoints continue its work.
     """
 
     kinesis: KinesisClient
@@ -64,7 +62,7 @@ class PollerWiring:
 
 @dataclass(frozen=True, slots=True)
 class LaneStep:
-    """What one action of a lane led to."""
+    """Result of one action of a lane."""
 
     lane: Lane
     finished: tuple[ShardRecord, ...] = ()
@@ -72,7 +70,10 @@ class LaneStep:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step of a shard led to. `next_due_at` is None if only new records can make a difference."""
+    """Result of one step of a shard.
+
+    next_due_at: None if only new records can change anything.
+    """
 
     acted: bool
     is_idle: bool
@@ -83,7 +84,7 @@ LaneJob = tuple[int, Callable[[], LaneStep]]
 
 
 class ShardConsumer:
-    """One shard, from its starting position to its end."""
+    """One shard, processed from its starting position to its end."""
 
     def __init__(self, wiring: PollerWiring, shard_id: str, starting_position: str, observer: PollerObserver) -> None:
         self.shard_id = shard_id
@@ -105,25 +106,25 @@ class ShardConsumer:
 
     @property
     def is_drained(self) -> bool:
-        """The shard is closed, and everything in it is done."""
+        """Return whether the shard is closed and all of it is done."""
         return self._reader.at_end and not self._checkpoint
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is left to do now; an open shard may get more."""
+        """Return whether nothing is left to do now; an open shard may get more."""
         return (self._at_tip or self._reader.at_end) and not self._checkpoint
 
     def step(self, *, close_windows: bool = False, in_parallel: bool = False) -> Step:
         """Read if a lane has room, then let every lane do one thing.
 
-        `in_parallel` lets the lanes do it at the same time, as Lambda does; otherwise one after the other.
+        in_parallel: the lanes do it at the same time, as in Lambda.
         """
         did_read = self._read_if_due()
         jobs, due = self._jobs(close_windows)
         for number, lane_step in _perform_all(jobs, self.shard_id if in_parallel else None):
             self._lanes[number] = lane_step.lane
             self._move_checkpoint(lane_step.finished)
-            # While the function ran, more may have come.
+            # More records may have come while the function ran.
             self._at_tip = False
         if self._wants_records() and self._failed_reads:
             due.append(self._read_not_before)
@@ -135,7 +136,7 @@ class ShardConsumer:
         return not self._reader.at_end and has_room and len(self._checkpoint) < MAX_UNFINISHED_RECORDS
 
     def _read_if_due(self) -> bool:
-        """Whether records came, or the end of the shard."""
+        """Read if it is time; return whether records or the shard's end came."""
         if not self._wants_records() or self._wiring.machine.now() < self._read_not_before:
             return False
         mapping = self._wiring.mapping
@@ -168,11 +169,11 @@ class ShardConsumer:
             self._lanes[number] = lane.after_reading(mine, now)
 
     def _jobs(self, close_windows: bool) -> tuple[list[LaneJob], list[datetime]]:
-        """What the lanes have to do now, and when those that rest are due again."""
+        """Return the lanes' work now, and when resting lanes are due again."""
         jobs: list[LaneJob] = []
         due: list[datetime] = []
         now = self._wiring.machine.now()
-        # A closed shard gets nothing more to wait for.
+        # A closed shard gets nothing more.
         at_once = self._reader.at_end or (close_windows and self._at_tip)
         for number, lane in enumerate(self._lanes):
             ready = lane.with_due_batch(self._wiring.mapping, now, at_once)
@@ -243,7 +244,7 @@ class ShardConsumer:
 
 
 def _perform_all(jobs: list[LaneJob], threads_name: str | None) -> Iterator[tuple[int, LaneStep]]:
-    """Results in the order of the jobs; at the same time if the threads have a name."""
+    """Yield results in the order of the jobs. Named threads do the jobs at the same time."""
     if threads_name is None or len(jobs) < 2:
         yield from ((number, job()) for number, job in jobs)
         return

@@ -1,7 +1,7 @@
-"""The state of one lane of a shard between two steps, and its next action.
+"""One lane of a shard between two steps, and its next action.
 
-Frozen values and pure transitions. A step that dies halfway leaves the lane as it was, so nothing is skipped.
-`shard_consumer` makes the calls that the actions ask for.
+Frozen values and pure transitions: a step that dies halfway skips nothing, because the lane stays as it was.
+`shard_consumer` performs the actions.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Take the batch out of the lane's work: it goes to the destination next."""
+    """Take the batch out of the lane; the destination gets it next."""
 
     batch: Batch
     condition: Condition
@@ -61,7 +61,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing to do until then; None: until more records come."""
+    """Do nothing until then; until more records come if it is None."""
 
     until: datetime | None
 
@@ -71,10 +71,10 @@ Action = Invoke | GiveUp | Deliver | Rest
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Records of one shard that are handled one batch after the other.
+    """Records of one shard, handled one batch after the other.
 
-    The order of a lane: `undelivered`, then `work` from its head on, then `pending`. Nothing behind moves before
-    what is in front is done.
+    Their order: `undelivered`, then `work` from its head on, then `pending`. Nothing moves before what is in front is
+    done.
     """
 
     pending: tuple[ShardRecord, ...] = ()
@@ -103,12 +103,12 @@ class Lane:
         if expired:
             return GiveUp(replace(batch, records=batch.records[:expired]), Condition.RECORD_AGE_EXCEEDED)
         if event_bytes(batch.records) > MAX_EVENT_BYTES:
-            # A single record can be larger than what Lambda takes: no retry makes it smaller.
+            # A single record can be larger than Lambda's limit, and no retry makes it smaller.
             return GiveUp(batch, Condition.RETRY_ATTEMPTS_EXHAUSTED)
         return Invoke(batch)
 
     def with_due_batch(self, mapping: EventSourceMapping, now: datetime, at_once: bool) -> "Lane":
-        """Make a batch of the pending records if it is full, its window is over, or `at_once` says not to wait."""
+        """Make a batch of pending records if it is full, its window is over, or `at_once` is set."""
         if self.is_busy or not self.pending:
             return self
         waited = now - self.window_opened_at >= mapping.batching_window
@@ -119,7 +119,7 @@ class Lane:
         return replace(self, work=(Batch(records),), pending=pending, window_opened_at=now, not_before=LONG_AGO)
 
     def after_reading(self, records: tuple[ShardRecord, ...], now: datetime) -> "Lane":
-        """Append the records. The batching window opens with the first record of a batch."""
+        """Append the records. The first record of a batch opens its window."""
         if not records:
             return self
         opened_at = self.window_opened_at if self.pending else now
@@ -133,7 +133,7 @@ class Lane:
         return replace(self, work=plan.again + self.work[1:], not_before=not_before)
 
     def after_giving_up(self, failed: FailedBatch) -> "Lane":
-        """Take the failed records out of the front batch; its other records stay in front."""
+        """Take the failed records out of the front batch."""
         batch = self.work[0]
         left = batch.records[len(failed.batch.records) :]
         work = ((replace(batch, records=left),) if left else ()) + self.work[1:]

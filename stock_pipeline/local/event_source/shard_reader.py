@@ -1,6 +1,6 @@
-"""Reading one shard in order: its iterators, where reading goes on, and the end of the shard.
+"""Reading one shard in order: its iterators, where to go on, and its end.
 
-When to read, and what to do about a failed read, is decided in `shard_consumer`.
+When to read, and what follows a failed read, is decided in `shard_consumer`.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ RETRYABLE_READS = frozenset(
 
 
 class KinesisClient(Protocol):
-    """The part of boto3's Kinesis client that is used."""
+    """Used part of boto3's Kinesis client."""
 
     @property
     def list_shards(self) -> Any: ...
@@ -38,7 +38,10 @@ class KinesisClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShardRead:
-    """Answer of one read. `at_tip`: the shard had nothing more to give at that moment."""
+    """Result of one read.
+
+    at_tip: the shard had nothing more to give.
+    """
 
     records: list[ShardRecord]
     at_tip: bool
@@ -56,7 +59,7 @@ class ShardReader:
         last_read: str | None,
         machine: Machine,
     ) -> None:
-        """Begin behind the sequence number `last_read`, or at the starting position if it is None."""
+        """Begin after the sequence number `last_read`, or at the starting position without one."""
         self._kinesis = kinesis
         self._source = source
         self._shard_id = shard_id
@@ -69,11 +72,11 @@ class ShardReader:
 
     @property
     def at_end(self) -> bool:
-        """Whether the shard is closed and everything in it was read."""
+        """Return whether the shard is closed and all of it was read."""
         return self._at_end
 
     def read(self, limit: int) -> ShardRead:
-        """Read up to so many records. The client's errors pass through; the next read repeats a failed one."""
+        """Read up to so many records. The client's errors pass through; reading can go on after them."""
         try:
             answer = self._get_records(limit)
         except Exception as error:
@@ -85,7 +88,7 @@ class ShardReader:
             self._last_read = records[-1].sequence_number
         self._iterator = answer.get("NextShardIterator")
         self._at_end = self._iterator is None
-        # MillisBehindLatest alone does not do: emulators round the last millisecond of records away.
+        # MillisBehindLatest alone is not enough: emulators round the last millisecond of records away.
         return ShardRead(records, at_tip=not records and answer["MillisBehindLatest"] == 0)
 
     def _get_records(self, limit: int) -> Any:
@@ -102,7 +105,7 @@ class ShardReader:
             after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": self._last_read}
             return shard | after
         if self._starting_position == "LATEST" and self._began_at is not None:
-            # LATEST asked for a second time would be later, and skip what came in between.
+            # LATEST asked for again would be later, and skip the records in between.
             return shard | {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._began_at}
         return shard | {"ShardIteratorType": self._starting_position}
 
@@ -113,6 +116,5 @@ def is_retryable(error: Exception) -> bool:
 
 
 def _error_code(error: Exception) -> str | None:
-    """Return the service's error code of a boto3 error."""
     response = getattr(error, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None

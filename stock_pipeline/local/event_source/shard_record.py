@@ -1,6 +1,6 @@
-"""A Kinesis record as a Lambda sees it: `ShardRecord`, and the event JSON that carries a batch of them.
+"""A Kinesis record as the poller reads it, and the event JSON of a batch.
 
-What is inside a record is the processor's business and not known here.
+The content of a record belongs to the processor.
 """
 
 import base64
@@ -15,7 +15,7 @@ EMPTY_EVENT_BYTES = len('{"Records":[]}')
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """The stream, and the role under which the function reads it, as events name them."""
+    """The stream, and the role that reads it, as events name them."""
 
     stream_arn: str
     role_arn: str
@@ -31,7 +31,10 @@ class EventSource:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """One record of one shard. `event_bytes` is its length inside the event's JSON, data in base64."""
+    """Record of one shard.
+
+    event_bytes: its length inside the event's JSON, with the data in base64.
+    """
 
     sequence_number: str
     partition_key: str
@@ -41,7 +44,7 @@ class ShardRecord:
 
 
 def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -> ShardRecord:
-    """A record from one entry of a GetRecords answer."""
+    """Return the record of one entry of a GetRecords answer."""
     data: bytes = answer["Data"]
     without_data = ShardRecord(
         sequence_number=answer["SequenceNumber"],
@@ -56,7 +59,7 @@ def read_record(source: EventSource, shard_id: str, answer: Mapping[str, Any]) -
 
 
 def kinesis_event(source: EventSource, shard_id: str, records: Sequence[ShardRecord]) -> dict[str, Any]:
-    """The invocation event of a batch: new objects at each call, since handlers may change what they get."""
+    """Return the event of a batch, made of new objects because handlers may change it."""
     return {"Records": [_record_json(source, shard_id, record) for record in records]}
 
 
@@ -65,7 +68,7 @@ def event_json(event: Mapping[str, Any]) -> str:
 
 
 def event_bytes(records: Sequence[ShardRecord]) -> int:
-    """The length of the JSON of `kinesis_event`, without making it."""
+    """Return the length of the JSON of `kinesis_event` without making it."""
     commas = max(0, len(records) - 1)
     return EMPTY_EVENT_BYTES + sum(record.event_bytes for record in records) + commas
 

@@ -58,5 +58,5 @@ def test_a_missing_or_unknown_setting_is_refused(change: dict[str, int]) -> None
 
 
 def test_settings_that_are_no_json_are_refused() -> None:
-    with pytest.raises(SettingsError, match="no JSON"):
+    with pytest.raises(SettingsError, match="not JSON"):
         EventSourceMapping.from_json("batch_size = 100")
