@@ -1,5 +1,5 @@
 """The embedded default: the same code on loopback, without account, Docker or network.
 
-Services of the local stack belong here: moto, Dagster, the functions, seeds, the endless market. The event source
-poller, DuckDB, the demo and the load have packages of their own.
+Services of the local stack belong here. The event source poller, DuckDB, the demo and the load have packages of their
+own.
 """

@@ -1,4 +1,4 @@
-"""`dagster dev` for the local stack: webserver, daemon and code location, with an instance of their own."""
+"""`dagster dev` for the local stack: webserver, daemon and code location, with their own instance."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ LISTENING_SECONDS = 0.2
 
 
 def new_home(folder: Path) -> Path:
-    """An instance without a past: what an earlier one remembers is of a lake that is gone."""
+    """Create an empty instance, because an earlier one remembers a lake that is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(Path(__file__).parent / "dagster.yaml", folder)
@@ -29,7 +29,7 @@ def new_home(folder: Path) -> Path:
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port, or any other if that one is taken."""
+    """Return the wanted port, or another one if it is taken."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,12 +38,12 @@ def free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise StockPipelineError(f"no port of {LOOPBACK} is free for Dagster's webserver; end something that listens")
+    raise StockPipelineError(f"no port of {LOOPBACK} is free for Dagster's webserver: end a process that listens")
 
 
 @contextmanager
 def dagster_dev(environ: Mapping[str, str], home: Path, port: int, log: Path) -> Iterator[str]:
-    """The webserver's address once it serves, for as long as the context lasts. What Dagster prints goes to `log`."""
+    """Run Dagster, and yield the webserver's address once it serves. Dagster's output goes to `log`."""
     command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", os.fspath(ROOT / "workspace.yaml")]
     log.parent.mkdir(parents=True, exist_ok=True)
     address = f"http://{LOOPBACK}:{port}"
@@ -56,14 +56,14 @@ def dagster_dev(environ: Mapping[str, str], home: Path, port: int, log: Path) ->
         reader.start()
         serving.wait()
         if process.poll() is not None or SERVING not in log.read_text(encoding="utf-8"):
-            raise StockPipelineError(f"Dagster did not start; {log} says why")
+            raise StockPipelineError(f"Dagster did not start: {log} says why")
         _wait_for_answer(port, serving=lambda: process.poll() is None, log=log)
         yield address
     reader.join()
 
 
 def _wait_for_answer(port: int, serving: Callable[[], bool], log: Path) -> None:
-    """The webserver says that it serves shortly before it listens."""
+    """Wait until the webserver listens, because it says that it serves shortly before."""
     while serving():
         try:
             socket.create_connection((LOOPBACK, port), timeout=5).close()
@@ -71,11 +71,11 @@ def _wait_for_answer(port: int, serving: Callable[[], bool], log: Path) -> None:
             time.sleep(LISTENING_SECONDS)
         else:
             return
-    raise StockPipelineError(f"Dagster did not start; {log} says why")
+    raise StockPipelineError(f"Dagster did not start: {log} says why")
 
 
 def _copy(lines: IO[str], log: Path, serving: threading.Event) -> None:
-    """Until the process ends; `serving` is set then too, so that nobody waits for ever."""
+    """Copy lines until the process ends. `serving` is set then at the latest, because a thread waits for it."""
     with lines, log.open("w", encoding="utf-8", buffering=1) as file:
         for line in lines:
             file.write(line)

@@ -1,4 +1,4 @@
-"""The Lambda functions of `lambdas/`, called by the local stack as AWS would call them."""
+"""The functions of `lambdas/`, called in the local stack as AWS calls them."""
 
 import importlib.util
 from collections.abc import Callable
@@ -22,15 +22,14 @@ ACCOUNT = "123456789012"
 
 
 def load_handler(name: str, write_log: Callable[[str], object]) -> Handler:
-    """The handler in `lambdas/<name>/app.py`, freshly imported: it reads its settings when it is first called.
+    """Import the handler in `lambdas/<name>/app.py` afresh; its first call reads its settings.
 
-    write_log: takes each line that the function logs. In an account a function's standard output is its log; here it is
-    the terminal of whoever runs the stack.
+    write_log: takes each line the function logs, because its standard output is the stack's terminal.
     """
     path = ROOT / "lambdas" / name / "app.py"
     spec = importlib.util.spec_from_file_location(f"{name}_lambda", path)
     if spec is None or spec.loader is None or not path.exists():
-        raise PermanentError(f"{path} is not there: the local stack runs from a checkout of the repository")
+        raise PermanentError(f"{path} is missing: run the local stack from a checkout of the repository")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     vars(module)["print"] = write_log
@@ -39,7 +38,7 @@ def load_handler(name: str, write_log: Callable[[str], object]) -> Handler:
 
 
 def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
-    """Appends lines to `logs/<name>.log` beside the stack's database."""
+    """Return a function that appends lines to `logs/<name>.log` beside the stack's database."""
     path = Path(stack.settings.duckdb_path).parent / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -52,12 +51,12 @@ def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
 
 
 def processor_poller(stack: LocalStack, observer: PollerObserver) -> EventSourcePoller:
-    """The processor Lambda's event source mapping, with the settings that Terraform gives it in an account."""
+    """Return the processor's event source mapping, with the settings that Terraform gives it."""
     return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, Backoff())
 
 
 def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, backoff: Backoff) -> EventSourcePoller:
-    """The same with a handler in the processor's place, and pauses of one's own between tries."""
+    """Return the same mapping with another handler and other pauses between tries."""
     settings = stack.settings
     arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"
     stream_arn = f"arn:aws:kinesis:{settings.aws_region}:{ACCOUNT}:stream/{settings.stream_name}"

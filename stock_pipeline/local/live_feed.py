@@ -1,7 +1,7 @@
-"""A market that never ends, for the local stack: simulated trades through the producer's code, second after second.
+"""An endless market for the local stack: simulated trades through the producer's code.
 
-While the exchange is open they happen now. While it is closed the last session is played again and again, at its own
-speed, so that there is something to see at night too.
+Trades happen now. While the exchange is closed the last session repeats at its own speed, to show something at night
+too.
 """
 
 import threading
@@ -30,8 +30,10 @@ PUBLISH_SECONDS = 30
 
 
 def event_time_of(now: datetime) -> datetime:
-    """When a trade that is made up now happens: now while the market is open, else as far into the last session as it
-    has been closed since, from its beginning again after its end."""
+    """Return the event time of a trade made up now.
+
+    While the market is open that is now. From its close on the last session repeats.
+    """
     today = now.astimezone(exchange_time_zone()).date()
     hours = last_session(today, now)
     now_ns = int(now.timestamp() * 1_000_000) * 1_000
@@ -42,7 +44,7 @@ def event_time_of(now: datetime) -> datetime:
 
 
 def last_session(today: date, now: datetime) -> SessionHours:
-    """The session that is on, or the last one that was."""
+    """Return the session that is on, or else the last one."""
     day = today
     while True:
         hours = session_hours(day)
@@ -52,14 +54,19 @@ def last_session(today: date, now: datetime) -> SessionHours:
 
 
 def endless_arrivals(session_date: date, seed: int) -> Iterator[Arrival]:
-    """Trades and broken lines without end; each trade once, so that it has one time."""
+    """Yield trades and broken lines without end. Each trade comes once, so it has one time."""
     simulation = Simulation(SYMBOLS, session_date, ENDLESS_TRADES, seed, broken=BROKEN_SHARE)
     return arrivals(simulation, time.time_ns(), Ledger())
 
 
 @dataclass
 class LiveFeed:
-    """publisher, producer: as the producer Lambda's. lines: how many were made so far."""
+    """The endless market, as it is published.
+
+    publisher, producer: as in the producer Lambda.
+    lines: number made so far.
+    failure: the error that ended the feed.
+    """
 
     publisher: Publisher
     producer: Producer
@@ -73,7 +80,7 @@ class LiveFeed:
         return f"simulated, {self.lines_per_second} a second"
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until `stop` is set. What fails for good is kept in `failure`, and sets it."""
+        """Publish until `stop` is set. A lasting error is kept in `failure`, and sets it."""
         while not stop.is_set():
             try:
                 self.publish(datetime.now(UTC))
@@ -83,7 +90,7 @@ class LiveFeed:
             stop.wait(PAUSE_SECONDS)
 
     def publish(self, now: datetime) -> None:
-        """The trades of one second, and the broken lines among them."""
+        """Publish one second's trades, and the broken lines among them."""
         made = list(islice(self.arrivals, self.lines_per_second))
         event_time_ns = int(event_time_of(now).timestamp() * 1_000_000) * 1_000
         now_ns = int(now.timestamp() * 1_000_000) * 1_000

@@ -1,7 +1,7 @@
 """The AWS services of the local stack: one moto server in a process of its own.
 
-Run as a module it serves on a free loopback port, says which on its first line, and ends when its standard input
-closes. So it never outlives whoever started it, however that one ends, and needs no polling to be found ready.
+Run as a module it serves on a free loopback port and prints its address on the first line. It ends when its standard
+input closes, so it never outlives its parent.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""A command with all that it starts, in a process group of its own that ends with whoever asked for it.
+"""A command and all that it starts, in a process group that ends with the caller.
 
-Run as a module it is the guard: it starts the command and waits for its own standard input to close, which happens too
-when the asker is killed. Then it asks the whole group to stop, and after a while makes it.
+Run as a module it is the guard: it starts the command, and ends the group once its own standard input closes. That
+happens even if the caller is killed. SIGINT comes first, SIGKILL after a while.
 """
 
 import os
@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE_SECONDS = 15.0
-"""How long the group has after it was asked to stop. Dagster's daemon needs some seconds to close its books."""
+"""Time between SIGINT and SIGKILL. Dagster's daemon needs some seconds to shut down."""
 
 
 @contextmanager
 def process_group(command: Sequence[str], environ: Mapping[str, str], cwd: Path) -> "Iterator[subprocess.Popen[str]]":
-    """Run a command for as long as the context lasts. What it prints is to be read from `stdout`, which
-    is the caller's to close."""
+    """Run a command for as long as the context lasts. The caller reads and closes its `stdout`."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stock_pipeline.local.process_group", *command],
         stdin=subprocess.PIPE,
@@ -29,7 +28,7 @@ def process_group(command: Sequence[str], environ: Mapping[str, str], cwd: Path)
         text=True,
         env=dict(environ),
         cwd=cwd,
-        # its own session: Ctrl-C reaches whoever started it, who then stops it in order
+        # its own session: Ctrl-C reaches only the parent, which then stops it in order
         start_new_session=True,
     )
     try:
@@ -45,12 +44,12 @@ def process_group(command: Sequence[str], environ: Mapping[str, str], cwd: Path)
 
 
 def guard(command: Sequence[str]) -> None:
-    """Never returns: it ends with its group, of which it is the leader."""
+    """Run the command, then end with the group that this process leads. Never returns."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # the group's own stop must not end the guard before the others
         signal.signal(number, lambda _number, _frame: None)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    # a command that ends by itself takes its group along
+    # a command that ends by itself ends its group
     threading.Thread(target=_end_after, args=(child,), daemon=True).start()
     sys.stdin.read()
     _end(child)

@@ -1,8 +1,7 @@
-"""The dbt seeds that follow from the domain, as text: one table of sale conditions, one of trading sessions.
+"""The dbt seeds that follow from the domain, as CSV: sale conditions and trading sessions.
 
-The CSV files are committed, because dbt runs where this package may not be installed; a test holds them to these
-functions. After a change of the domain `stock-pipeline seeds` writes them anew. The third seed, `splits`, is data that
-people keep by hand.
+The files are committed, because dbt also runs without this package; a test compares them. After a change of the domain
+`stock-pipeline seeds` writes them anew. The third seed, `splits`, is kept by hand.
 """
 
 import csv
@@ -16,7 +15,7 @@ from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, NANOSECONDS, sess
 
 FIRST_SESSION = date(FIRST_CALENDAR_YEAR, 1, 1)
 LAST_SESSION = date(2035, 12, 31)
-"""A trade outside these dates has no session in SQL: it keeps its volume and makes no price."""
+"""Trades outside these dates have no session in SQL: they count for volume, not for prices."""
 
 
 def sale_conditions_csv() -> str:
@@ -52,7 +51,7 @@ def trading_sessions_csv() -> str:
 
 
 def write_seeds(folder: Path) -> list[Path]:
-    """Write both files into the folder; the paths of those that changed."""
+    """Write both files into the folder; return the paths of those that changed."""
     changed = []
     for name, text in (
         ("sale_conditions.csv", sale_conditions_csv()),

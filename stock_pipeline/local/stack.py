@@ -1,7 +1,6 @@
-"""The local stack: the AWS services on loopback with the pipeline's stream, bucket, table, queue and catalog.
+"""The local stack: AWS services on loopback with the pipeline's stream, bucket, table, queue and catalog.
 
-Whoever uses it gets an environment, as a Lambda or a Dagster process in an account would; nothing downstream knows the
-difference. What deploys to an account is `infra/`.
+Its users get an environment, as processes in an account do. `infra/` deploys to an account.
 """
 
 import os
@@ -20,12 +19,15 @@ SHARDS = 2
 LOOPBACK = "127.0.0.1"
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-"""moto takes any. Set, so that a developer's real credentials can never be used by mistake."""
+"""moto takes any. They are set so that real credentials are never used by mistake."""
 
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A running stack. `environ` is what processes that use it need in their environment."""
+    """A running stack.
+
+    environ: what processes that use it need in their environment.
+    """
 
     endpoint: str
     environ: Mapping[str, str]
@@ -34,9 +36,9 @@ class LocalStack:
 
 
 def loopback_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without what would lead boto3 away from loopback: profiles, endpoints of single services, a proxy.
+    """Return `environ` without what leads boto3 away from loopback: profiles, endpoints of services, a proxy.
 
-    boto3 also asks the environment where endpoint and credentials are given, so an entrypoint takes this one over.
+    An entrypoint makes the result its own, because boto3 reads the environment even if it is given an endpoint.
     """
     kept = {name: value for name, value in environ.items() if name == "AWS_REGION" or not name.startswith("AWS_")}
     direct = environ.get("no_proxy") or environ.get("NO_PROXY")
@@ -52,7 +54,7 @@ def loopback_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
-    """Start the services, create the resources that `environ`'s settings name, and stop all of it at the end."""
+    """Start the services, create the resources that `environ` names, and stop everything at the end."""
     with aws_services() as endpoint:
         local = {
             # every setting by name, as Terraform sets them for the functions
@@ -73,14 +75,14 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
 
 @contextmanager
 def aws_services() -> Iterator[str]:
-    """A moto server's address, for as long as the context lasts."""
+    """Start a moto server, yield its address, and stop it at the end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stock_pipeline.local.moto_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        # its own session: Ctrl-C reaches whoever started it, who then stops it in order
+        # its own session: Ctrl-C reaches only the parent, which then stops it in order
         start_new_session=True,
     )
     try:
@@ -105,7 +107,7 @@ def aws_services() -> Iterator[str]:
 
 
 def create_resources(clients: Clients, settings: Settings) -> str:
-    """Create stream, bucket, table, queue and catalog; the queue's URL."""
+    """Create stream, bucket, table, queue and catalog; return the queue's URL."""
     clients.kinesis.create_stream(StreamName=settings.stream_name, ShardCount=SHARDS)
     clients.kinesis.get_waiter("stream_exists").wait(
         StreamName=settings.stream_name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}

@@ -1,4 +1,4 @@
-"""Steps on a terminal: what is under way, how far it is, how long it took. What the figures mean is known elsewhere."""
+"""Steps on a terminal: which is under way, how far it is, how long it took. Their figures are computed elsewhere."""
 
 import time
 from typing import Protocol
@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 
 class Display(Protocol):
-    """Where work shows what it is doing."""
+    """Receiver of a work's progress."""
 
     def started(self, step: str, total: int | None = None) -> None: ...
     def advanced(self, amount: int) -> None: ...
@@ -17,7 +17,7 @@ class Display(Protocol):
 
 
 class ConsoleDisplay:
-    """A line for each finished step; a bar and a spinner below while one is under way, where there is a terminal."""
+    """A line for each finished step. On a terminal a spinner and a bar show the one under way."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

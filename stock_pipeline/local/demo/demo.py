@@ -1,8 +1,7 @@
-"""The demo: one session through the whole pipeline on this machine, and the figures that show it arrived whole.
+"""The demo's steps: one session through the whole pipeline on this machine.
 
-It wires the parts as an account would and measures from outside: what went into the stream, and what is in the lake,
-the queue, the state table and the models. `report` checks these figures, `display` shows them. The Dagster job comes in
-as a function, because the local stack does not know Dagster.
+Figures are measured from outside, in stream, lake, queue, state table and models. `report` checks them, `display` shows
+them. The Dagster job is passed in, because the local stack does not know Dagster.
 """
 
 import json
@@ -45,7 +44,7 @@ HIDDEN_SECONDS = 3_600
 
 
 class CompactionFigures(Protocol):
-    """What the session's job says of its compaction."""
+    """Figures of the session's compaction."""
 
     @property
     def rows_in(self) -> int: ...
@@ -54,12 +53,15 @@ class CompactionFigures(Protocol):
 
 
 RunSession = Callable[[date, Callable[[str], None]], CompactionFigures]
-"""Runs the session's job: compact, prove, publish, build the models. The second argument hears of finished steps."""
+"""Runs the session's job: compact, prove, publish, build models. Its second argument hears of finished steps."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """first_symbol: whose prices the second query shows."""
+    """One run of the demo.
+
+    first_symbol: the symbol of the second example query.
+    """
 
     stack: LocalStack
     sources: Sequence[Source]
@@ -80,7 +82,7 @@ class Demo:
         return DemoReport(sessions, accounting, rejections, self._states(bars), bars, answers)
 
     def _publish(self) -> int:
-        """Every provider's trades and the broken lines, through the producer's code; the number of lines."""
+        """Publish all sources' trades and the broken lines; return the number of lines."""
         publisher = self._publisher()
         deadline_ns = time.time_ns() + PUBLISH_SECONDS * 10**9
         lines = 0
@@ -103,7 +105,6 @@ class Demo:
         return lines + len(broken)
 
     def _process(self) -> None:
-        """Let the event source mapping call the processor until the stream is empty."""
         self.display.started("Process the stream")
         observer = _DemoProgress(self.display)
         counts = processor_poller(self.stack, observer).run_until_idle(timeout_seconds=DRAIN_SECONDS)
@@ -116,15 +117,15 @@ class Demo:
         return figures
 
     def _sessions(self) -> tuple[date, ...]:
-        """The session dates that the raw zone has files of."""
+        """Return the session dates that have raw files."""
         lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
         return tuple(sorted({session_date_of_key(listed.key) for listed in lake.list(RAW_PREFIX)}))
 
     def _rejections(self) -> tuple[dict[str, Any], ...]:
-        """Look at every message of the queue; they stay there for redrive."""
+        """Return every message of the queue. They stay there for redrive."""
         sqs, url = self.stack.clients.sqs, self.stack.settings.require_dead_letter_queue_url()
         messages: list[dict[str, Any]] = []
-        # hidden for as long as this takes, or the first would come again before the last is seen
+        # hidden meanwhile, or the first would come again before the last is seen
         while received := sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS
         ).get("Messages"):
@@ -132,18 +133,20 @@ class Demo:
         return tuple(messages)
 
     def _states(self, bars: Sequence[dict[str, Any]]) -> tuple[SymbolFigures, ...]:
-        """The state of every symbol that has a bar."""
+        """Return the state of every symbol that has a bar."""
         settings = self.stack.settings
         windows = settings.moving_average_windows
         table = StateTable(self.stack.clients.dynamodb, settings.state_table_name, windows)
         keys = list(dict.fromkeys(SymbolKey(bar["symbol"], bar["feed"]) for bar in bars))
-        held = table.read(keys)
+        stored = table.read(keys)
         return tuple(
-            SymbolFigures(held[key].state, tuple(held[key].state.averages(windows))) for key in keys if key in held
+            SymbolFigures(stored[key].state, tuple(stored[key].state.averages(windows)))
+            for key in keys
+            if key in stored
         )
 
     def _query(self, sessions: Sequence[date]) -> tuple[tuple[dict[str, Any], ...], tuple[QueryAnswer, ...]]:
-        """The daily bars and the answers of the example queries, from the models that the job built."""
+        """Return the daily bars and the example queries' answers, from the models that the job built."""
         settings = self.stack.settings
         with duckdb.connect(settings.duckdb_path) as connection:
             session = boto3.Session(region_name=settings.aws_region)
@@ -193,9 +196,9 @@ def _remember_last(captures: Iterator[Capture], seen: list[Trade]) -> Iterator[C
 
 def _check_complete(report: ProducerReport, name: str) -> None:
     if not report.trades:
-        raise InputFileError(f"{name} has no row that is a trade; nothing to show")
+        raise InputFileError(f"{name} has no valid trade: there is nothing to show")
     if report.kept:
-        raise InputFileError(f"{name} is too much for {PUBLISH_SECONDS} seconds of publishing on this machine")
+        raise InputFileError(f"{name} can't be published here in {PUBLISH_SECONDS} seconds: use fewer rows")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, Any], ...]:

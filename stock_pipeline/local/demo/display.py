@@ -1,4 +1,4 @@
-"""How the demo looks on a terminal when it is done. Progress is `step_display`'s; no figure is computed here."""
+"""The demo's report on a terminal. Progress belongs to `step_display`; no figure is computed here."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 def print_report(console: Console, report: DemoReport, published: PublishedBar | None) -> None:
-    """Everything the demo found, in the order in which one would ask."""
+    """Print the whole report."""
     _print_accounting(console, report)
     _print_rejections(console, report)
     _print_states(console, report)
@@ -121,7 +121,7 @@ def _print_answer(console: Console, answer: QueryAnswer) -> None:
 
 
 def _print_trend(console: Console, rows: Sequence[tuple[Any, ...]]) -> None:
-    """A day of prices as a picture: the last price of each of sixty equal spans of time."""
+    """Draw a day of prices: the last price in each of sixty equal spans of time."""
     times = [row[0].timestamp() for row in rows]
     width = (times[-1] - times[0]) / SPARK_WIDTH or 1
     last: dict[int, Decimal] = {}

@@ -1,4 +1,4 @@
-"""The three example queries that the project promises its users, for a date of their choice."""
+"""The three example queries that the project promises, for a date of the user's choice."""
 
 from datetime import date
 from typing import NamedTuple
@@ -10,9 +10,9 @@ class ExampleQuery(NamedTuple):
 
 
 def example_queries(session_date: date, symbol: str) -> tuple[ExampleQuery, ExampleQuery, ExampleQuery]:
-    """Average price a symbol, one symbol's prices over the day, and the year's top five by volume.
+    """Return average prices, one symbol's prices over the day, and the year's top five by volume.
 
-    Plain Athena SQL over the public view `stock_market_data`; DuckDB takes the same text.
+    They are plain Athena SQL over the view `stock_market_data`; DuckDB takes the same text.
     """
     day = f"year = {session_date.year} AND month = {session_date.month} AND day = {session_date.day}"
     name = symbol.replace("'", "''")

@@ -1,6 +1,6 @@
-"""Figures of a demo: every line accounted for, checked, and written out for a machine.
+"""Figures of a demo: every line accounted for, and the checks of it.
 
-Figures in, sentences out; nothing is read here. How they look on a terminal belongs to `display`.
+Figures in, sentences out; nothing is read here.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ class Accounting:
 
 @dataclass(frozen=True, slots=True)
 class SymbolFigures:
-    """The latest state of one symbol and feed as DynamoDB holds it."""
+    """Latest state of one symbol and feed in DynamoDB."""
 
     state: SymbolState
     averages: tuple[MovingAverage, ...]
@@ -45,7 +45,10 @@ class QueryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo found. `rejections` are the messages of the dead-letter queue."""
+    """Result of the demo.
+
+    rejections: the messages of the dead-letter queue.
+    """
 
     sessions: tuple[date, ...]
     accounting: Accounting
@@ -56,7 +59,7 @@ class DemoReport:
 
 
 def disagreements(report: DemoReport, published: PublishedBar | None) -> list[str]:
-    """A sentence for each figure that is not what it must be; none if all agree."""
+    """Return a sentence for each wrong figure."""
     found = []
     if not report.accounting.balances:
         found.append(f"the accounting does not balance: {report.accounting}")
@@ -76,7 +79,7 @@ def disagreements(report: DemoReport, published: PublishedBar | None) -> list[st
 
 
 def report_json(report: DemoReport) -> dict[str, Any]:
-    """The figures for a machine: accounting, state and daily bars. Prices are decimals."""
+    """Return the figures for a machine: accounting, state and daily bars. Prices are decimals."""
     accounting = report.accounting
     return {
         "sessions": [session_date.isoformat() for session_date in report.sessions],

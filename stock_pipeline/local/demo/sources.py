@@ -1,4 +1,4 @@
-"""What the demo feeds into the pipeline: a recorded session, simulated symbols beside the sample, and broken lines."""
+"""What the demo publishes: a recorded session, simulated symbols beside the sample, and broken lines."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ FAR_FUTURE_NS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One provider's session: what it is called, how many rows it has, and its pages."""
+    """Name, number of rows and pages of one provider's session."""
 
     name: str
     rows: int
@@ -44,7 +44,10 @@ class RecordedSession:
 
 
 def recorded_session(path: Path) -> RecordedSession:
-    """A session file; `InputFileError` if it can't be read, is empty, or has trades of a day without trading."""
+    """Read a session file.
+
+    Raises `InputFileError` if it is unreadable or empty, or has trades of a day without trading.
+    """
     table = read_session_file(path)
     if not table.num_rows:
         raise InputFileError(f"{path} has no rows")
@@ -65,7 +68,7 @@ def recorded_session(path: Path) -> RecordedSession:
 
 
 def simulated_session(session_date: date) -> Source:
-    """Nine made-up symbols of the same session; some trades come twice, late, or out of order."""
+    """Return nine simulated symbols of the session. Some trades are repeated, late, or out of order."""
     simulation = Simulation(SYMBOLS, session_date, TRADES, SEED, repeated=REPEATED, late=LATE, reordered=REORDERED)
     ledger = Ledger()
     for _ in arrivals(simulation, 0, ledger):
@@ -75,7 +78,7 @@ def simulated_session(session_date: date) -> Source:
 
 
 def broken_lines(good: Trade) -> dict[str, bytes]:
-    """Lines that are no trades, each broken in one way, by what is wrong with them."""
+    """Return lines that are not trades, by what is wrong with each."""
     line = encode_trade(good)
     volume = b'"volume":%d' % (good.volume or 0)
     return {

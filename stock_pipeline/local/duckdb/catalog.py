@@ -1,12 +1,13 @@
-"""DuckDB in Athena's place: the lake's tables as views over exactly those objects that Athena would read.
+"""DuckDB in Athena's place: the lake's tables as views over exactly the objects that Athena would read.
 
-`trades` shows the published version of each partition that Glue knows, `raw_trades` every object of the raw zone,
-`rejected_records` those of the quarantine, and `trades$partitions` the partitions themselves, under the name Athena has
-for them. Objects are listed once, when the
-views are made; whoever wants to see a later publish makes them again (`connect_lake` does, and so does every dbt
-command). What a model computes belongs to `dbt_project`, where an object lies to `domain.lake_layout`.
+- `trades`: the published versions
+- `raw_trades`: the raw zone
+- `rejected_records`: the quarantine
+- `trades$partitions`: the partitions that Glue knows, under Athena's name
 
-dbt-duckdb loads `Plugin` by this module's name; `dbt_project/profiles.yml` gives it its settings.
+Objects are listed when views are made: at every `connect_lake`, and at every dbt command. Models belong to
+`dbt_project`, keys to `domain.lake_layout`. dbt-duckdb loads `Plugin` by this module's name, with settings from
+`dbt_project/profiles.yml`.
 """
 
 import threading
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
 PARTITIONS_TABLE = f"{CURATED_TABLE}$partitions"
 
 _DUCKDB_TYPES = {"string": "varchar", "int": "integer"}
-"""Where DuckDB's name of a type differs from Hive's."""
+"""DuckDB's names of types that differ from Hive's."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedPartition:
-    """One registered partition of `trades`. A registered partition may have no objects; then it has no rows."""
+    """A registered partition of `trades`. Without objects it has no rows."""
 
     session_date: date
     uris: tuple[str, ...]
@@ -50,7 +51,7 @@ class PublishedPartition:
 
 @dataclass(frozen=True, slots=True)
 class LakeFiles:
-    """Which objects the lake's tables consisted of at one moment."""
+    """The objects of the lake's tables at one moment."""
 
     published: tuple[PublishedPartition, ...]
     raw_uris: tuple[str, ...]
@@ -64,9 +65,9 @@ def connect_lake(
     database_name: str,
     endpoint_url: str | None = None,
 ) -> None:
-    """Give a writable connection the lake's tables as they are now, and access to their objects.
+    """Give a writable connection the lake's current tables, beside the models that dbt built.
 
-    The models that dbt built into the same file are readable then. Without `endpoint_url` boto3 decides.
+    Without `endpoint_url` boto3 decides.
     """
     s3 = session.client("s3", endpoint_url=endpoint_url)
     open_object_store(connection, session, s3, bucket_name)
@@ -77,7 +78,7 @@ def connect_lake(
 def open_object_store(
     connection: duckdb.DuckDBPyConnection, session: boto3.Session, s3: "S3Client", bucket_name: str
 ) -> None:
-    """Let DuckDB read s3://bucket_name/ as boto3 would: same credentials, same endpoint.
+    """Let DuckDB read s3://bucket_name/ as boto3 does: same credentials, same endpoint.
 
     The secret lives as long as the connection's instance and is never written to the file.
     """
@@ -102,8 +103,8 @@ def open_object_store(
 
 
 def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
-    """Ask Glue what is published, and S3 for the objects: three listings, however many partitions there are."""
-    # Glue first: a version published after that is not seen yet. The other way round it would be seen without objects.
+    """List what Glue has published, and the objects in S3: three listings for any number of partitions."""
+    # Glue first: a version published later is not seen. The other way round it would be seen without objects.
     locations = _published_locations(catalog)
     folders: dict[str, list[str]] = {}
     for uri in _data_uris(s3, catalog.bucket, CURATED_PREFIX) if locations else ():
@@ -114,13 +115,13 @@ def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
             for session_date, location in sorted(locations.items())
         ),
         raw_uris=tuple(_data_uris(s3, catalog.bucket, RAW_PREFIX)),
-        # raw files that can't be read are set aside below the same prefix
+        # unreadable raw files lie below the same prefix
         rejected_uris=tuple(_data_uris(s3, catalog.bucket, f"{QUARANTINE_PREFIX}year=")),
     )
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> None:
-    """Make, or make anew, the views of the lake's tables, all at once. They stay in the database file."""
+    """Make or replace the views, all at once. They stay in the database file."""
     curated_uris = [uri for partition in files.published for uri in partition.uris]
     views = {
         CURATED_TABLE: _files_query(curated_uris, COLUMNS),
@@ -135,7 +136,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
 
 
 class Plugin(BasePlugin):
-    """Gives dbt's DuckDB the lake before the first node runs, once for every dbt command."""
+    """dbt-duckdb's plugin: connects the lake before the first node, once for every dbt command."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._bucket_name: str = plugin_config["bucket_name"]
@@ -148,7 +149,7 @@ class Plugin(BasePlugin):
         Path(creds.path).absolute().parent.mkdir(parents=True, exist_ok=True)
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        # Not configure_connection: dbt called twice in one process keeps its instance, and would keep old views.
+        # Not configure_connection: a second dbt command in one process keeps the instance, and would keep old views.
         with self._lock:
             if self._seen_by == get_invocation_id():
                 return
@@ -169,20 +170,20 @@ def _published_locations(catalog: GlueCatalog) -> Mapping[date, str]:
 
 
 def _check_location(session_date: date, location: str) -> None:
-    """DuckDB takes year, month and day from the path, Athena takes them from Glue: they must agree."""
+    """Check that path and Glue agree, because DuckDB takes the date from one and Athena from the other."""
     try:
         agrees = session_date_of_key(location + "/") == session_date
     except ValueError:
         agrees = False
     if not agrees:
         raise PermanentError(
-            f"partition {session_date} of {CURATED_TABLE} lies at {location}, which is no path of that day: "
+            f"partition {session_date} of {CURATED_TABLE} lies at {location}, which is not a path of that day: "
             "publish the partition again"
         )
 
 
 def _data_uris(s3: "S3Client", bucket_name: str, prefix: str) -> list[str]:
-    """Every object that Athena would read as data: none whose name begins with an underscore or a dot."""
+    """Return every object that Athena reads as data: no name begins with underscore or dot."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket_name, Prefix=prefix)
     keys = (item["Key"] for page in pages for item in page.get("Contents", ()) if item["Size"])
     return sorted(f"s3://{bucket_name}/{key}" for key in keys if key.rpartition("/")[2][:1] not in ("_", "."))
@@ -220,7 +221,7 @@ def _column(column: Column) -> str:
 
 
 def _httpfs_path() -> Path:
-    """The extension inside its wheel; DuckDB would otherwise download it."""
+    """Return the extension inside its wheel, because DuckDB would otherwise download it."""
     package = find_spec("duckdb_extension_httpfs")
     if package is None or not package.submodule_search_locations:
         raise PermanentError("the package duckdb-extension-httpfs is not installed: install the extra `local`")

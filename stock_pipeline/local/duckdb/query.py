@@ -1,4 +1,4 @@
-"""A query on the local DuckDB file, with the lake beside the models where it can be reached."""
+"""A query on the local DuckDB file, with the lake's tables where the lake can be reached."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,10 @@ from stock_pipeline.settings import Settings
 
 
 def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:
-    """The statement's rows. Without the lake the tables that dbt built still answer, and `note` is told why.
+    """Run the statement and return its rows.
 
-    `RetryableError` while another process has the file.
+    Without the lake the tables that dbt built still answer, and `note` gets the reason. Raises `RetryableError` while
+    another process has the file.
     """
     if not Path(settings.duckdb_path).is_file():
         raise InputFileError(f"{settings.duckdb_path} does not exist: build the models first, or set DUCKDB_PATH")
@@ -25,13 +26,13 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise PermanentError(f"DuckDB: {error}") from None
-        raise RetryableError(f"{settings.duckdb_path} is in use, by dbt for one; try again in a minute") from None
+        raise RetryableError(f"{settings.duckdb_path} is in use, perhaps by dbt: try again in a minute") from None
     with opened as connection:
         try:
             session = boto3.Session(region_name=settings.aws_region)
             connect_lake(connection, session, settings.bucket_name, settings.database_name)
         except (BotoCoreError, ClientError, PermanentError) as error:
-            note(f"the lake can't be reached, so only tables answer, and no view of trades: {error}")
+            note(f"the lake can't be reached, so only dbt's tables answer, not the views of trades: {error}")
         try:
             cursor = connection.execute(sql)
         except duckdb.Error as error:

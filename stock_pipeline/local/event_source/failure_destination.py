@@ -1,7 +1,7 @@
 """On-failure messages of batches that were given up, in AWS's form, to S3 or SQS.
 
-S3 gets the whole invocation event, SQS metadata only. Delivering a `FailedBatch` again writes the same object. When to
-give up is decided in `mapping`.
+S3 gets the whole event, SQS metadata only. Delivering a batch again writes the same object. `mapping` decides when to
+give up.
 """
 
 import json

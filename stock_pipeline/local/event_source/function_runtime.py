@@ -1,7 +1,6 @@
 """Calling a handler as Lambda does: a context, a JSON answer, every `Exception` a function error.
 
-Retries, batches and streams belong to the event source mapping. Other kinds of `BaseException` pass through, because
-they end the process.
+Retries and batches belong to `mapping`. Other kinds of `BaseException` pass through, because they end the process.
 """
 
 import json

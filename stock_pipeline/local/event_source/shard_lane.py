@@ -1,7 +1,6 @@
 """One lane of a shard between two steps, and its next action.
 
 Frozen values and pure transitions: a step that dies halfway skips nothing, because the lane stays as it was.
-`shard_consumer` performs the actions.
 """
 
 from collections.abc import Callable
@@ -73,8 +72,7 @@ Action = Invoke | GiveUp | Deliver | Rest
 class Lane:
     """Records of one shard, handled one batch after the other.
 
-    Their order: `undelivered`, then `work` from its head on, then `pending`. Nothing moves before what is in front is
-    done.
+    Their order: `undelivered`, then `work` from its head on, then `pending`. Nothing overtakes what is in front of it.
     """
 
     pending: tuple[ShardRecord, ...] = ()

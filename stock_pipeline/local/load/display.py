@@ -1,4 +1,4 @@
-"""How a load looks on a terminal when it is done. No figure is computed here."""
+"""The load's report on a terminal. No figure is computed here."""
 
 from collections.abc import Mapping
 

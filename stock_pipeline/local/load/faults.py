@@ -1,7 +1,6 @@
-"""Faults on demand: what goes wrong with streams, tables, stores, queues and functions, put around the real adapters.
+"""Faults on demand, put around the real adapters of streams, tables, stores, queues and functions.
 
-Each wrapper has the Protocol of what it wraps, and fails in a way in which the service behind it can fail, before or
-after the effect. Whether something fails is decided by `Faults`, which counts it.
+Each wrapper fails as the service behind it can fail, before or after the effect. `Faults` decides whether, and counts.
 """
 
 import random
@@ -22,11 +21,11 @@ from stock_pipeline.streaming.publisher import Stream
 from stock_pipeline.streaming.record_packing import PackedRecord
 
 SURE_AT = 2
-"""The opportunity at which every kind of fault happens, whatever its rate, so that small runs meet all of them."""
+"""The opportunity at which each fault happens whatever its rate, so that small runs meet all of them."""
 
 
 class Fault(StrEnum):
-    """A way to fail. The text is what a report calls it."""
+    """A way to fail, under its name in reports."""
 
     PUT_REFUSED = "put_refused"
     PUT_LOST = "put_lost"
@@ -63,14 +62,14 @@ RATES: Mapping[Fault, float] = {
     Fault.FUNCTION_TIMED_OUT_AFTER: 0.02,
     Fault.FUNCTION_POISONED: 0.01,
 }
-"""A bad day: some twenty invocations in a hundred meet a fault."""
+"""A bad day: about twenty of a hundred invocations meet a fault."""
 
 
 class Faults:
-    """Decides what fails, from a seed, and counts it. Safe to share between threads, whose order it does not know."""
+    """Decides what fails, from a seed, and counts it. Threads may share it; their order is up to chance."""
 
     def __init__(self, rates: Mapping[Fault, float], seed: int) -> None:
-        """`rates` name the faults that happen at all."""
+        """Let only the faults in `rates` happen."""
         self._rates = dict(rates)
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
@@ -93,7 +92,7 @@ class Faults:
             return happens
 
     def stop(self) -> None:
-        """Nothing fails from now on."""
+        """Let nothing fail from now on."""
         with self._lock:
             self._rates.clear()
 
@@ -103,7 +102,7 @@ class Faults:
 
 
 class FaultyStream:
-    """A stream that refuses records, loses calls, takes calls whose answer is lost, and some records never."""
+    """A stream that refuses records, loses calls or their answers, and refuses some records always."""
 
     def __init__(self, inner: Stream, faults: Faults) -> None:
         self._inner = inner
@@ -129,7 +128,7 @@ class FaultyStream:
 
 @dataclass(frozen=True)
 class FaultyStateStore:
-    """A state table that throttles, is written by somebody else, and writes what it then reports as a conflict."""
+    """A state table that throttles, meets another writer, and reports its own writes as conflicts."""
 
     inner: StateStore
     faults: Faults
@@ -143,7 +142,7 @@ class FaultyStateStore:
         if self.faults.happens(Fault.STATE_WRITE_THROTTLED):
             raise RetryableError(f"injected: DynamoDB refused to write {state.key}; try again")
         if self.faults.happens(Fault.STATE_CONFLICT):
-            raise StateConflictError(f"injected: {state.key} was written by somebody else; read it again")
+            raise StateConflictError(f"injected: {state.key} was written by another writer; read it again")
         self.inner.write(state, replaces)
         if self.faults.happens(Fault.STATE_ANSWER_LOST):
             # boto3 repeats a write whose answer is lost, and the repeat fails on its own condition
@@ -181,7 +180,7 @@ class FaultyQueue:
 
 
 class FaultyFunction:
-    """A function that crashes before its work, runs out of time after it, and dies of certain records for ever."""
+    """A function that crashes before its work, times out after it, and always dies of certain records."""
 
     def __init__(self, handler: Handler, faults: Faults) -> None:
         self._handler = handler

@@ -1,7 +1,6 @@
-"""What lake, queue, `failed/` and state hold after a load, measured from outside.
+"""Contents of lake, queue, `failed/` and state after a load, measured from outside.
 
-Raw files are read one after the other; of their rows only 16 bytes each are kept. Nothing here knows what should be
-there: that is the ledger's business, and comparing the two `report`'s.
+Raw files are read one by one; only 16 bytes of each row are kept. `report` compares the findings with the ledger.
 """
 
 import base64
@@ -29,7 +28,7 @@ from stock_pipeline.streaming.rejection_message import KIND as REJECTED_RECORD
 
 
 class OverlapError(PermanentError):
-    """Two raw files share some records but neither holds all of the other's: their rows can't be told apart."""
+    """Two raw files share records, but neither has all of the other's: their rows can't be told apart."""
 
 
 class SequenceRange(NamedTuple):
@@ -42,8 +41,12 @@ class SequenceRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LakeFindings:
-    """rows_written: in all raw files. rows_of_stream: without files whose records another file holds too, since a batch
-    that is tried again in parts is written again. digest: distinct rows."""
+    """Contents of the raw zone.
+
+    rows_written: rows of all raw files.
+    rows_of_stream: without files whose records are all in another file, because batches are retried in parts.
+    digest: of the distinct rows.
+    """
 
     files: int
     rows_written: int
@@ -54,7 +57,11 @@ class LakeFindings:
 
 @dataclass(frozen=True, slots=True)
 class QueueFindings:
-    """rejection_ids: lines that were rejected, wherever they stood. by_reason: distinct payloads."""
+    """Contents of the dead-letter queue.
+
+    rejection_ids: the rejected lines.
+    by_reason: counts of distinct payloads.
+    """
 
     messages: int
     rejection_ids: frozenset[str]
@@ -63,7 +70,10 @@ class QueueFindings:
 
 @dataclass(frozen=True, slots=True)
 class GivenUpRecord:
-    """A record in `failed/`. `shard_id` and `sequence_number` are None if it never reached the stream."""
+    """A record in `failed/`.
+
+    shard_id, sequence_number: None if it never reached the stream.
+    """
 
     partition_key: str
     data: bytes
@@ -76,8 +86,10 @@ class GivenUpRecord:
 
 
 def maximal_ranges(ranges: Sequence[SequenceRange]) -> list[SequenceRange]:
-    """Those that no other one holds, in order; `OverlapError` if two overlap otherwise. Batches of one poller never do:
-    it only ever splits them."""
+    """Return the ranges that no other one contains, in order.
+
+    Raises `OverlapError` if two overlap otherwise. One poller's batches never do, because it only splits them.
+    """
     kept: list[SequenceRange] = []
     for found in sorted(set(ranges), key=lambda each: (each.shard_id, each.first, -each.last)):
         before = kept[-1] if kept and kept[-1].shard_id == found.shard_id else None
@@ -89,7 +101,7 @@ def maximal_ranges(ranges: Sequence[SequenceRange]) -> list[SequenceRange]:
 
 
 def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows: None) -> LakeFindings:
-    """Every raw file, one after the other."""
+    """Read every raw file, one after the other."""
     keys: dict[SequenceRange, str] = {}
     for listed in store.list(RAW_PREFIX):
         covered = SequenceRange(*sequence_range_of_key(listed.key))
@@ -116,7 +128,7 @@ def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows:
 
 
 def read_queue(stack: LocalStack) -> QueueFindings:
-    """Take every message out of the dead-letter queue: moto goes through those that are left at each call."""
+    """Take every message out of the dead-letter queue, because moto reads the rest at each call."""
     sqs, url = stack.clients.sqs, stack.settings.require_dead_letter_queue_url()
     messages = 0
     rejection_ids: set[str] = set()
@@ -135,7 +147,7 @@ def read_queue(stack: LocalStack) -> QueueFindings:
 
 
 def given_up_records(store: ObjectStore) -> Iterator[GivenUpRecord]:
-    """Every record in `failed/`: what the publisher could not put, and what the mapping gave up."""
+    """Yield every record in `failed/`: from the publisher, and from the event source mapping."""
     for listed in store.list(FAILED_PREFIX):
         document = json.loads(store.get(listed.key))
         if document.get("kind") == "unpublished_records":
@@ -153,7 +165,10 @@ def given_up_records(store: ObjectStore) -> Iterator[GivenUpRecord]:
 
 
 def given_up_lines(records: Iterator[GivenUpRecord], lake: LakeFindings, queue: QueueFindings) -> int:
-    """Lines in `failed/` that are nowhere else: a batch may be given up after some of its effects are done."""
+    """Count the lines in `failed/` that are nowhere else.
+
+    A batch may be given up after some of its effects are done.
+    """
     ends = [(covered.shard_id, covered.first) for covered in lake.ranges]
     count = 0
     for record in records:
@@ -171,7 +186,7 @@ def given_up_lines(records: Iterator[GivenUpRecord], lake: LakeFindings, queue: 
 
 
 def state_items(stack: LocalStack) -> dict[tuple[str, str], dict[str, Any]]:
-    """The plain attributes of every item of the state table, by symbol and feed; numbers as decimals."""
+    """Return the attributes of all items of the state table, by symbol and feed; numbers as decimals."""
     pages = stack.clients.dynamodb.get_paginator("scan").paginate(TableName=stack.settings.state_table_name)
     items = {}
     for page in pages:

@@ -1,7 +1,7 @@
-"""The load: simulated trades through the local stack while everything that can fail does.
+"""One load: simulated trades through the local stack while faults are injected.
 
-Publishing and processing go on at the same time, and neither keeps what it is done with. Wiring and flow only: what
-fails is `faults`, what is there afterwards `findings`, whether it is right `report`.
+Publishing and processing run at the same time, and neither keeps finished data. `faults` makes things fail, `findings`
+reads what is there afterwards, `report` compares it with the ledger.
 """
 
 import threading
@@ -55,19 +55,19 @@ SESSION_DATE = date(2018, 1, 2)
 
 PAGE_ARRIVALS = 20_000
 PAGE_SECONDS = 6
-"""What is not in the stream after that is kept in `failed/`."""
+"""Lines that are not in the stream by then go to `failed/`."""
 
 STALLED_SECONDS = 180
 BACKOFF = Backoff(first_seconds=0.05, cap_seconds=1.0)
-"""Shorter pauses than in an account, so that a bad day fits into minutes."""
+"""Shorter pauses than in an account, so that a bad day takes minutes."""
 
 
 class StalledError(RetryableError):
-    """Nothing was processed for minutes: look at what the event source poller reports."""
+    """Nothing was processed for minutes."""
 
 
 def simulation(trades: int, symbols: int, seed: int, *, with_faults: bool) -> Simulation:
-    """A session of so many trades; with faults, its trades misbehave too."""
+    """Return a session of so many trades. With faults, its trades misbehave too."""
     names = tuple(f"S{number:04}" for number in range(symbols))
     if not with_faults:
         return Simulation(names, SESSION_DATE, trades, seed)
@@ -86,7 +86,7 @@ def simulation(trades: int, symbols: int, seed: int, *, with_faults: bool) -> Si
 
 
 class MeteredStream:
-    """Counts what the stream took, which is more than was published where an answer was lost."""
+    """A stream that counts what it took: more than was published, where an answer was lost."""
 
     def __init__(self, inner: Stream) -> None:
         self._inner = inner
@@ -103,7 +103,7 @@ class MeteredStream:
 
 
 class LoadProgress(SilentObserver):
-    """Records that are done, for a display, and for whoever waits for them."""
+    """Counts finished records for a display, and for a caller that waits for them."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -119,17 +119,23 @@ class LoadProgress(SilentObserver):
         self._add(len(failed.batch.records))
 
     def stopped(self) -> None:
-        """Nothing more will be done."""
+        """Note that nothing more will be done."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def wait_for(self, records: int) -> None:
-        """Until so many records are done; `StalledError` if nothing happens for long, or nothing more will."""
+        """Wait until so many records are done.
+
+        Raises `StalledError` if nothing happens for long, or nothing more will.
+        """
         with self._changed:
             while self._records < records:
                 if self._stopped or not self._changed.wait(STALLED_SECONDS):
-                    raise StalledError(f"{self._records} of {records} records were processed, then nothing more")
+                    raise StalledError(
+                        f"{self._records} of {records} records were processed, then nothing more: see what the event "
+                        "source poller reports"
+                    )
 
     def _add(self, records: int) -> None:
         if records:
@@ -140,8 +146,11 @@ class LoadProgress(SilentObserver):
 
 @dataclass
 class LoadRun:
-    """One run over a fresh stack. `faults` are over once everything was published and processed: what was given up then
-    goes into the stream again, as a redrive would bring it back."""
+    """One run over a fresh stack.
+
+    Once everything was published and processed the faults end. Then what was given up goes into the stream again, as in
+    a redrive.
+    """
 
     stack: LocalStack
     simulation: Simulation
@@ -186,11 +195,11 @@ class LoadRun:
         return self._measure(traffic)
 
     def _publish_while(self, processing: EventSourcePoller, progress: LoadProgress) -> PublishReport:
-        """Publish everything while the poller runs in a thread of its own, and wait until all of it is processed."""
+        """Publish everything while the poller runs in its own thread; wait until it is processed."""
         stop = threading.Event()
         thread = threading.Thread(target=_run, args=(processing, stop, progress), name="event source poller")
         try:
-            # inside: Ctrl-C may come while it starts, and a thread that nobody stops keeps the process alive
+            # inside: Ctrl-C may come while it starts, and a thread that is not stopped keeps the process alive
             thread.start()
             published = self._publish()
             progress.wait_for(self._stream.records)
@@ -210,14 +219,14 @@ class LoadRun:
         return total
 
     def _lines(self, page: Iterable[Arrival]) -> Iterator[tuple[str, bytes]]:
-        """Broken lines travel among the others of their symbol, so that good ones share a record with them."""
+        """Yield lines with their keys. Broken ones share a record with good ones of their symbol."""
         buckets = self.stack.settings.partition_buckets
         for arrival in page:
             line = arrival.line if isinstance(arrival, BrokenLine) else encode_trade(arrival)
             yield partition_key(arrival.symbol, buckets), line
 
     def _redrive(self, processing: EventSourcePoller) -> int:
-        """Put what was given up into the stream again, and process it; how many lines that were."""
+        """Publish again what was given up, and process it; return the number of lines."""
         self.display.started("Redrive what was given up")
         lines = ((record.partition_key, line) for record in given_up_records(self._store) for line in record.lines)
         report = self._publisher.publish_lines(lines, time.time_ns() + STALLED_SECONDS * 10**9)
@@ -246,7 +255,7 @@ class LoadRun:
         )
 
     def _function(self) -> Handler:
-        """The processor as its Lambda wires it, with faults around each of its adapters."""
+        """Return the processor as its Lambda wires it, with faults around each adapter."""
         settings, clients = self.stack.settings, self.stack.clients
         windows = settings.moving_average_windows
         table = StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days)

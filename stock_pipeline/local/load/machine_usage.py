@@ -1,11 +1,11 @@
-"""What this process and those that it started took of the machine, as the system counts it."""
+"""Memory and CPU time of this process and its children, as the system counts them."""
 
 import resource
 import sys
 
 
 def machine_usage() -> dict[str, float]:
-    """Peak memory and CPU time, here and in the largest of the processes that were started and have ended."""
+    """Return peak memory and CPU time, here and of the children that ended. Their peak is the largest one's."""
     here, started = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "peak_mb": round(_megabytes(here.ru_maxrss), 1),

@@ -1,6 +1,6 @@
-"""What a load came to: every line accounted for, and what was found compared with what the ledger says.
+"""Figures of a load: every line accounted for, and the findings compared with the ledger.
 
-Figures in, sentences out; nothing is read here. How it looks on a terminal is `display`'s business.
+Figures in, sentences out; nothing is read here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,11 @@ SHOWN_SYMBOLS = 5
 
 @dataclass(frozen=True, slots=True)
 class LoadTraffic:
-    """What went through the stream. seconds: from the first trade until everything was processed.
+    """What went through the stream.
 
-    put_twice: lines that the stream took again, because the answer to the first time was lost. redriven: lines that
-    went into the stream again from `failed/`.
+    seconds: from the first trade until everything was processed.
+    put_twice: lines sent again because the first answer was lost.
+    redriven: lines sent again from `failed/`.
     """
 
     seconds: float
@@ -33,7 +34,7 @@ class LoadTraffic:
 
 @dataclass(frozen=True, slots=True)
 class LoadAccounting:
-    """Every line and where it is: sent was counted at the source, found in lake, queue and `failed/`."""
+    """Count of every line: `sent` at the source, `found` in lake, queue and `failed/`."""
 
     simulated: int
     put_twice: int
@@ -85,7 +86,7 @@ class LoadReport:
 
 
 def disagreements(report: LoadReport) -> list[str]:
-    """A sentence for each thing that is not as it must be; none if all agrees."""
+    """Return a sentence for each thing that is wrong."""
     found = []
     if not report.accounting.balances:
         found.append(f"the accounting does not balance: {report.accounting}")
@@ -128,7 +129,10 @@ def _expected_item(report: LoadReport, symbol: str) -> dict[str, Any]:
 
 
 def report_json(report: LoadReport, measures: Mapping[str, float]) -> dict[str, Any]:
-    """The figures for a machine. `measures`: what the process measured about itself."""
+    """Return the figures for a machine.
+
+    measures: what the process measured about itself.
+    """
     accounting, traffic = report.accounting, report.traffic
     return {
         "trades": report.ledger.trades,
