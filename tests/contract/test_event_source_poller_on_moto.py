@@ -1,4 +1,4 @@
-"""The poller with boto3's clients on a real emulator, and the fake stream held against the same emulator."""
+"""The poller with boto3's clients on a real emulator, and the fake stream compared with the same emulator."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.xdist_group("moto-event-source-poller")
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """The address of an emulator in a process of its own, which ends with the test's side of the pipe."""
+    """Yield the address of an emulator in a process of its own, which ends with the test's side of the pipe."""
     command = [sys.executable, "-m", "stock_pipeline.local.moto_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -60,7 +60,7 @@ def stream_names() -> Iterator[int]:
 
 @pytest.fixture(params=["moto", "fake"])
 def stream(request: pytest.FixtureRequest, stream_names: Iterator[int]) -> tuple[Any, str]:
-    """A new stream of two shards, as client and ARN."""
+    """Return a new stream of two shards, as client and ARN."""
     if request.param == "fake":
         return FakeKinesis(shards=2, now=Machine.real().now), STREAM_ARN
     return moto_stream(request.getfixturevalue("client"), next(stream_names))

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits, ids that count, and no chance."""
+"""Time that passes only by waiting, ids that count, and no chance."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,7 +9,7 @@ START = datetime(2026, 11, 20, 15, 0, 0, 21_000, tzinfo=UTC)
 
 
 class SteppedTime:
-    """A clock under the test's hand; `waits` lists what was waited for."""
+    """A clock that the test moves. `waits` lists the waits in seconds."""
 
     def __init__(self, start: datetime = START) -> None:
         self.at = start

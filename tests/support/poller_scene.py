@@ -1,4 +1,4 @@
-"""A poller on a stream in memory, with a handler, a destination and a clock that the test holds in its hand."""
+"""A poller on a stream in memory, with a handler, a destination and a clock that the test moves."""
 
 import base64
 from collections.abc import Callable

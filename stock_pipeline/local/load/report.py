@@ -18,7 +18,7 @@ SHOWN_SYMBOLS = 5
 
 @dataclass(frozen=True, slots=True)
 class LoadTraffic:
-    """What went through the stream.
+    """Traffic through the stream.
 
     seconds: from the first trade until everything was processed.
     put_twice: lines sent again because the first answer was lost.
@@ -106,7 +106,7 @@ def _wrong_states(report: LoadReport) -> Iterator[str]:
     for symbol in sorted(symbols):
         item = report.items.get((symbol, FEED))
         if item is None or symbol not in report.ledger.newest:
-            yield f"{symbol} is {'missing' if item is None else 'none of the simulated symbols'}"
+            yield f"{symbol} is {'missing' if item is None else 'not a simulated symbol'}"
             continue
         expected = _expected_item(report, symbol)
         shown = {name: item.get(name) for name in expected}

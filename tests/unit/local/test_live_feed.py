@@ -1,4 +1,4 @@
-"""The market that never ends: when its trades happen, and what becomes of them."""
+"""The endless market: when its trades happen, and what becomes of them."""
 
 import itertools
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""On-failure messages, held against what AWS documents and sends."""
+"""On-failure messages, compared with what AWS documents and sends."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ def time(text: str) -> datetime:
 
 
 def documented_failure() -> FailedBatch:
-    """The batch of the documentation's example, with two of its 500 records."""
+    """Return the batch of the documentation's example, with two of its 500 records."""
     records = (
         ShardRecord(
             "49601189658422359378836298521827638475320189012309704722",
@@ -68,7 +68,7 @@ def documented_failure() -> FailedBatch:
 
 
 def form(value: Any) -> Any:
-    """Keys, their order, and the kinds of values."""
+    """Return keys in their order, and the kinds of values."""
     if isinstance(value, dict):
         return [(key, form(each)) for key, each in value.items()]
     if isinstance(value, list):
@@ -137,7 +137,7 @@ def test_the_notification_has_the_form_that_s3_sends() -> None:
 
 @dataclass
 class FakeServices:
-    """S3 and SQS in one; the next calls fail as often as it is told to."""
+    """S3 and SQS in one. So many of the next calls fail as it is told."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)

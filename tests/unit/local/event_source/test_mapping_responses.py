@@ -1,4 +1,4 @@
-"""What an answer of the function says of its batch: all done, done up to a record, or failed."""
+"""Answers of the function about its batch: all done, done up to a record, or failed."""
 
 from dataclasses import replace
 from typing import Any

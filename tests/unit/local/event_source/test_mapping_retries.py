@@ -1,4 +1,4 @@
-"""What becomes of a batch that failed: split, tried again after a wait, or given up for its retries or its age."""
+"""A batch that failed: split, tried again after a wait, or given up for its retries or its age."""
 
 from dataclasses import replace
 from datetime import timedelta

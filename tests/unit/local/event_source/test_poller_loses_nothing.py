@@ -43,7 +43,7 @@ def test_every_record_is_handled_in_the_order_of_its_key_or_in_the_destination(
     log: list[str] = []
 
     class Ended(SilentObserver):
-        """What is done: handled for good, or in the destination."""
+        """Observer that remembers the data of records that are done or in the destination."""
 
         def batch_finished(self, shard_id: str, batch: Batch, plan: Plan) -> None:
             ended.extend(record.data.decode() for record in plan.done)

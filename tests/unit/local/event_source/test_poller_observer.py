@@ -1,4 +1,4 @@
-"""What an observer is told of a batch on its way: started, finished, in trouble, sent to the destination."""
+"""What an observer hears of a batch: started, finished, in trouble, sent to the destination."""
 
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.mapping import Batch, Plan

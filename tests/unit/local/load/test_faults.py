@@ -75,7 +75,7 @@ def test_counting_loses_nothing_between_threads() -> None:
 
 
 def effects_of(faults: Faults) -> tuple[Any, ...]:
-    """Everything once through every wrapper: what came back and what arrived."""
+    """Send everything once through every wrapper; return what came back and what arrived."""
     stream, queue, store, table = TakingStream(), FakeQueue(), FakeObjectStore(), FakeStateTable()
     answers = FaultyStream(stream, faults).put(records(3))
     FaultyQueue(queue, faults).send([b"one", b"two"])
@@ -87,13 +87,13 @@ def effects_of(faults: Faults) -> tuple[Any, ...]:
 
 
 def test_without_faults_a_wrapper_is_not_there() -> None:
-    answers, taken, documents, written, objects, held, answer = effects_of(Faults({}, seed=1))
+    answers, taken, documents, written, objects, stored, answer = effects_of(Faults({}, seed=1))
     assert answers == [None] * 3
     assert taken == records(3)
     assert documents == [b"one", b"two"]
     assert written == [True, False]
     assert objects == {"key": b"body"}
-    assert held[KEY].state == STATE
+    assert stored[KEY].state == STATE
     assert answer == (EVENT, "context")
 
 

@@ -32,7 +32,7 @@ HASH = "0123456789abcdef"
 
 
 def split_at_random(first: int, last: int, chance: random.Random) -> list[SequenceRange]:
-    """A batch as the event source mapping tries it: whole, then in halves, or from some record on."""
+    """Return a batch as the event source mapping tries it: whole, then in halves, or from some record on."""
     tries = [SequenceRange(SHARD, first, last)]
     if first < last and chance.random() < 0.7:
         middle = chance.randrange(first, last)

@@ -1,4 +1,4 @@
-"""A load that went wrong is found out: whatever one figure is off, there is a sentence about it."""
+"""A load that went wrong: for any one wrong figure there is a sentence."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ WINDOWS = (5, 20)
 
 
 def right_report() -> LoadReport:
-    """A load after which all is well."""
+    """Return the report of a load after which all is well."""
     ledger = Ledger()
     simulation = Simulation(("AAA", "BBB"), date(2018, 1, 2), 300, seed=1, repeated=0.1, corrected=0.1, broken=0.1)
     for _ in arrivals(simulation, NOON, ledger):
@@ -86,7 +86,7 @@ def test_a_load_after_which_all_is_well_has_no_disagreements() -> None:
         (lambda report: with_item(report, sma_20=Decimal("0.01")), "AAA shows"),
         (lambda report: with_item(report, event_id="sim:AAA:20180102:N:0"), "AAA shows"),
         (lambda report: replace(report, items={}), "AAA is missing"),
-        (lambda report: replace(report, items={**report.items, ("ZZZ", FEED): {}}), "ZZZ is none of"),
+        (lambda report: replace(report, items={**report.items, ("ZZZ", FEED): {}}), "ZZZ is not a simulated symbol"),
     ],
 )
 def test_whatever_is_wrong_is_said(spoil: Callable[[LoadReport], LoadReport], says: str) -> None:
