@@ -133,7 +133,6 @@ class Demo:
         return tuple(messages)
 
     def _states(self, bars: Sequence[dict[str, Any]]) -> tuple[SymbolFigures, ...]:
-        """Return the state of every symbol that has a bar."""
         settings = self.stack.settings
         windows = settings.moving_average_windows
         table = StateTable(self.stack.clients.dynamodb, settings.state_table_name, windows)

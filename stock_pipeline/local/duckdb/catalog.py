@@ -136,7 +136,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
 
 
 class Plugin(BasePlugin):
-    """dbt-duckdb's plugin: connects the lake before the first node, once for every dbt command."""
+    """Plugin of dbt-duckdb that connects the lake before the first node of every dbt command."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._bucket_name: str = plugin_config["bucket_name"]
@@ -170,7 +170,7 @@ def _published_locations(catalog: GlueCatalog) -> Mapping[date, str]:
 
 
 def _check_location(session_date: date, location: str) -> None:
-    """Check that path and Glue agree, because DuckDB takes the date from one and Athena from the other."""
+    """Check that path and Glue agree: DuckDB takes the date from one, Athena from the other."""
     try:
         agrees = session_date_of_key(location + "/") == session_date
     except ValueError:

@@ -32,7 +32,7 @@ class SqsClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FailedBatch:
-    """A batch that was given up, with everything its message says."""
+    """A batch that was given up, with all that its message says."""
 
     batch: Batch
     condition: Condition

@@ -128,7 +128,7 @@ def first_batch(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -
 
 
 def is_full(mapping: EventSourceMapping, records: tuple[ShardRecord, ...]) -> bool:
-    """Return whether more records can't make the next batch larger."""
+    """Return whether waiting for records can't enlarge the next batch."""
     return len(records) >= mapping.batch_size or len(first_batch(mapping, records)) < len(records)
 
 

@@ -24,7 +24,7 @@ class PollerObserver(Protocol):
         """Note that the destination has the message."""
 
     def in_trouble(self, shard_id: str, doing: str, error: Exception) -> None:
-        """Note a failed read, invocation or delivery, to be tried again or given up by the mapping's rules."""
+        """Note a failed read, invocation or delivery."""
 
 
 class SilentObserver:

@@ -55,7 +55,7 @@ def mapping_uuid(stream_arn: str, function_arn: str) -> str:
 
 
 class EventSourcePoller:
-    """Calls a function for a stream's records, as a Lambda event source mapping does.
+    """A Lambda event source mapping's stand-in: it calls a function for a stream's records.
 
     Either step it (`poll_once`, `run_until_idle`) or run it (`run`), not both at a time.
     """

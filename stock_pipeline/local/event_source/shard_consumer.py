@@ -160,7 +160,6 @@ class ShardConsumer:
         self._observer.in_trouble(self.shard_id, "reading the shard", error)
 
     def _take(self, records: Sequence[ShardRecord]) -> None:
-        """Give each record to the lane of its key."""
         now = self._wiring.machine.now()
         self._checkpoint.read(records)
         numbers = [lane_number(self._wiring.mapping, record.partition_key) for record in records]

@@ -66,7 +66,7 @@ RATES: Mapping[Fault, float] = {
 
 
 class Faults:
-    """Decides what fails, from a seed, and counts it. Threads may share it; their order is up to chance."""
+    """Choice of what fails, from a seed, with counts. Threads may share it; their order is up to chance."""
 
     def __init__(self, rates: Mapping[Fault, float], seed: int) -> None:
         """Let only the faults in `rates` happen."""

@@ -88,7 +88,7 @@ class GivenUpRecord:
 def maximal_ranges(ranges: Sequence[SequenceRange]) -> list[SequenceRange]:
     """Return the ranges that no other one contains, in order.
 
-    Raises `OverlapError` if two overlap otherwise. One poller's batches never do, because it only splits them.
+    Raises `OverlapError` if two overlap otherwise, which one poller's batches never do, because it only splits them.
     """
     kept: list[SequenceRange] = []
     for found in sorted(set(ranges), key=lambda each: (each.shard_id, each.first, -each.last)):

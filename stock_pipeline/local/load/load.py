@@ -103,7 +103,7 @@ class MeteredStream:
 
 
 class LoadProgress(SilentObserver):
-    """Counts finished records for a display, and for a caller that waits for them."""
+    """Observer that counts finished records, for a display and a waiting caller."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -125,10 +125,7 @@ class LoadProgress(SilentObserver):
             self._changed.notify_all()
 
     def wait_for(self, records: int) -> None:
-        """Wait until so many records are done.
-
-        Raises `StalledError` if nothing happens for long, or nothing more will.
-        """
+        """Wait until so many records are done; raise `StalledError` if nothing happens for long, or nothing more will."""
         with self._changed:
             while self._records < records:
                 if self._stopped or not self._changed.wait(STALLED_SECONDS):
