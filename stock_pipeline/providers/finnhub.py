@@ -16,7 +16,7 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.client.api_client import ApiClient, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     HttpClient,
@@ -78,7 +78,7 @@ def finnhub_client(
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
     jitter: random.Random,
-    observer: Observer,
+    observer: CallObserver,
     http: HttpClient | None = None,
     bucket: TokenBucket | None = None,
 ) -> ApiClient:

@@ -7,7 +7,7 @@ from typing import Protocol
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import SettingsError
 from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
-from stock_pipeline.providers.client.api_client import Observer
+from stock_pipeline.providers.client.api_client import CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import ReusedConnection
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
@@ -25,7 +25,7 @@ def provider_named(
     *,
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
-    observer: Observer,
+    observer: CallObserver,
     url: str | None = None,
 ) -> PollingProvider:
     """Alpaca (trades of `feed`) or Finnhub (quotes) under these credentials; `SettingsError` for another name.

@@ -60,7 +60,7 @@ class ControlFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamBatch:
+class AlpacaBatch:
     """What one message held."""
 
     trades: tuple[Trade, ...] = ()
@@ -109,7 +109,7 @@ class MessageReader:
         self._capacity = remembered_trades
         self._recent: OrderedDict[tuple[str, str, int | str], Trade] = OrderedDict()
 
-    def read(self, message: bytes) -> StreamBatch:
+    def read(self, message: bytes) -> AlpacaBatch:
         """Every frame of a message; what can't be read is handed over with its reason, and the others go on."""
         trades: list[Trade] = []
         bad: list[UnreadablePayload] = []
@@ -117,7 +117,7 @@ class MessageReader:
         try:
             pieces = read_piece(message, list[msgspec.Raw])
         except InvalidTradeError as error:
-            return StreamBatch(unreadable=(unreadable(error, message, self._credentials),))
+            return AlpacaBatch(unreadable=(unreadable(error, message, self._credentials),))
         for piece in pieces:
             try:
                 head = read_piece(piece, _Head)
@@ -127,7 +127,7 @@ class MessageReader:
                     trades.extend(self._rows(head, bytes(piece)))
             except InvalidTradeError as error:
                 bad.append(unreadable(error, bytes(piece), self._credentials))
-        return StreamBatch(tuple(trades), tuple(bad), tuple(controls))
+        return AlpacaBatch(tuple(trades), tuple(bad), tuple(controls))
 
     def _rows(self, head: _Head, piece: bytes) -> list[Trade]:
         if head.T == "t":

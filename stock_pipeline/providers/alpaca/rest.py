@@ -16,8 +16,8 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import FEED, SYMBOL, Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
-from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
+from stock_pipeline.providers.client.api_client import ApiClient, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     HttpClient,
@@ -50,7 +50,7 @@ class CheckpointError(ProviderPermanentError):
     kind = "checkpoint"
 
 
-class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CapturePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A checkpoint: the window `start_ns <= t <= end_ns`, and the page to read next; None once it is complete.
 
     Alpaca pages by symbol first, so a time alone can't say how far a window was read. `query` tells whether the page
@@ -76,7 +76,7 @@ def alpaca_client(
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
     jitter: random.Random,
-    observer: Observer,
+    observer: CallObserver,
     http: HttpClient | None = None,
     bucket: TokenBucket | None = None,
 ) -> ApiClient:
@@ -134,23 +134,23 @@ class AlpacaProvider:
         poll goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
         """
         self._seen.resume(checkpoint)
-        progress = self._next_window(checkpoint)
-        self._seen.forget_before(progress.start_ns)
-        resumed = progress.page_token is not None
-        while progress.start_ns < progress.end_ns:
+        position = self._next_window(checkpoint)
+        self._seen.forget_before(position.start_ns)
+        resumed = position.page_token is not None
+        while position.start_ns < position.end_ns:
             try:
-                page = self._page(progress, deadline_ns)
+                page = self._page(position, deadline_ns)
             except NoTimeLeftError:
                 return
             except RequestRefusedError:
                 if not resumed:
                     raise
                 # The token has outlived its use; its window has not.
-                resumed, progress = False, msgspec.structs.replace(progress, page_token=None)
+                resumed, position = False, msgspec.structs.replace(position, page_token=None)
                 continue
-            resumed, progress = False, self._after(progress, page)
-            yield self._capture(page, progress)
-            if progress.page_token is None:
+            resumed, position = False, self._after(position, page)
+            yield self._capture(page, position)
+            if position.page_token is None:
                 return
 
     def capture_since(self, start_ns: int, deadline_ns: int) -> Iterator[Capture]:
@@ -158,13 +158,13 @@ class AlpacaProvider:
 
         Raises `NoTimeLeftError` if the deadline comes before the last page: the gap is still open then.
         """
-        progress = self._window(start_ns - self._overlap_ns)
-        while progress.start_ns < progress.end_ns:
-            page = self._page(progress, deadline_ns)
-            progress = self._after(progress, page)
+        position = self._window(start_ns - self._overlap_ns)
+        while position.start_ns < position.end_ns:
+            page = self._page(position, deadline_ns)
+            position = self._after(position, page)
             trades, bad = self._read(page)
             yield Capture(tuple(trades), tuple(bad))
-            if progress.page_token is None:
+            if position.page_token is None:
                 return
 
     def first_prices(self, deadline_ns: int) -> Capture:
@@ -188,47 +188,47 @@ class AlpacaProvider:
                 self._read_into(trades, bad, symbol, latest, ingest_time_ns)
         return Capture(tuple(trades), tuple(bad))
 
-    def _next_window(self, checkpoint: str | None) -> Progress:
+    def _next_window(self, checkpoint: str | None) -> CapturePosition:
         if checkpoint is None:
             return self._window(self._now_ns() - self._delay_ns - self._overlap_ns)
         try:
-            progress = msgspec.json.decode(checkpoint, type=Progress)
+            position = msgspec.json.decode(checkpoint, type=CapturePosition)
         except msgspec.DecodeError:
             raise CheckpointError(
                 "the checkpoint is none of Alpaca's: restore it, or delete it to begin now, without the trades since"
             ) from None
-        if progress.page_token is None:
-            return self._window(progress.end_ns - self._overlap_ns)
-        if progress.query != self._query:
-            return msgspec.structs.replace(progress, page_token=None, query=self._query)
-        return progress
+        if position.page_token is None:
+            return self._window(position.end_ns - self._overlap_ns)
+        if position.query != self._query:
+            return msgspec.structs.replace(position, page_token=None, query=self._query)
+        return position
 
-    def _window(self, start_ns: int) -> Progress:
-        return Progress(max(start_ns, 0), self._now_ns() - self._delay_ns, None, self._query)
+    def _window(self, start_ns: int) -> CapturePosition:
+        return CapturePosition(max(start_ns, 0), self._now_ns() - self._delay_ns, None, self._query)
 
-    def _page(self, progress: Progress, deadline_ns: int) -> TradePage:
+    def _page(self, position: CapturePosition, deadline_ns: int) -> TradePage:
         parameters = {
             "symbols": self._symbols,
-            "start": format_rfc3339_ns(progress.start_ns),
-            "end": format_rfc3339_ns(progress.end_ns),
+            "start": format_rfc3339_ns(position.start_ns),
+            "end": format_rfc3339_ns(position.end_ns),
             "limit": str(PAGE_LIMIT),
             "feed": self._feed,
             "sort": "asc",
         }
-        if progress.page_token is not None:
-            parameters["page_token"] = progress.page_token
+        if position.page_token is not None:
+            parameters["page_token"] = position.page_token
         return self._client.get("/v2/stocks/trades?" + urlencode(parameters), deadline_ns, read_page)
 
-    def _after(self, progress: Progress, page: TradePage) -> Progress:
+    def _after(self, position: CapturePosition, page: TradePage) -> CapturePosition:
         token = page.next_page_token or None
-        if token is not None and token == progress.page_token:
+        if token is not None and token == position.page_token:
             raise UnexpectedAnswerError("alpaca names the same next page twice: its pages would never end")
-        return msgspec.structs.replace(progress, page_token=token)
+        return msgspec.structs.replace(position, page_token=token)
 
-    def _capture(self, page: TradePage, progress: Progress) -> Capture:
+    def _capture(self, page: TradePage, position: CapturePosition) -> Capture:
         trades, bad = self._read(page)
         unseen = self._seen.unseen(trades)
-        checkpoint = msgspec.json.encode(progress).decode()
+        checkpoint = msgspec.json.encode(position).decode()
         self._seen.hand_over(checkpoint, unseen)
         return Capture(tuple(unseen), tuple(bad), checkpoint)
 
@@ -245,7 +245,7 @@ class AlpacaProvider:
                 continue
             for piece in pieces:
                 self._read_into(trades, bad, symbol, bytes(piece), ingest_time_ns)
-        return settle_corrections(trades), bad
+        return pair_corrections(trades), bad
 
     def _read_into(
         self, trades: list[Trade], bad: list[UnreadablePayload], symbol: str, piece: bytes, ingest_time_ns: int

@@ -17,8 +17,8 @@ import msgspec
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.message import MessageReader, StreamBatch, error_of
-from stock_pipeline.providers.client.api_client import BackOff, Observer
+from stock_pipeline.providers.alpaca.message import AlpacaBatch, MessageReader, error_of
+from stock_pipeline.providers.client.api_client import BackOff, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     LOOPBACK_HOSTS,
@@ -52,7 +52,7 @@ class SilentConnectionError(ProviderRetryableError):
     kind = "silent"
 
 
-class StreamObserver(Observer, Protocol):
+class StreamObserver(CallObserver, Protocol):
     """Counts what happens to the stream; called in the event loop's thread."""
 
     def gap_closed(self, provider: str, start_ns: int, end_ns: int) -> None:
@@ -247,7 +247,7 @@ class AlpacaStream:
         finally:
             await _cancelled(stopping, message, silence, gap)
 
-    async def _hand_over(self, batch: StreamBatch) -> None:
+    async def _hand_over(self, batch: AlpacaBatch) -> None:
         if batch.trades or batch.unreadable:
             await asyncio.to_thread(self._publish, Capture(batch.trades, batch.unreadable))
             # Only now: a server that drops every connection after it opened must still meet a growing back-off.

@@ -48,7 +48,7 @@ and no longer holds; `corrected`, it is the correction of an incorrect one.
 
 A correction comes as two trades with ids of their own (every recorded stream correction has `oi` != `ci`): the
 incorrect one is void for good, and the corrected one counts. `incorrect` outweighs `corrected` because a correction may
-be corrected again. Where both carry one id, `settle_corrections` lets the correction stand.
+be corrected again. Where both carry one id, `pair_corrections` lets the correction stand.
 """
 
 
@@ -109,7 +109,7 @@ def build_trade(wire: WireTrade, update: Update, symbol: str, feed: str, ingest_
     return trade
 
 
-def settle_corrections(trades: Iterable[Trade]) -> list[Trade]:
+def pair_corrections(trades: Iterable[Trade]) -> list[Trade]:
     """Where an incorrect and a corrected row share one id, the correction stands for it in place.
 
     The later of the two is the correction, whichever label it bears (clients report both ways of labelling such a
@@ -117,15 +117,15 @@ def settle_corrections(trades: Iterable[Trade]) -> list[Trade]:
     either may also be read alone.
     """
     trades = list(trades)
-    standing: dict[str, Trade] = {}
+    corrections: dict[str, Trade] = {}
     paired: set[str] = set()
     for trade in trades:
         if (trade.status, trade.version) in ((CORRECTED.status, CORRECTED.version), _INCORRECT_ROW):
-            other = standing.setdefault(trade.event_id, trade)
+            other = corrections.setdefault(trade.event_id, trade)
             if other.status != trade.status:
                 paired.add(trade.event_id)
-                standing[trade.event_id] = max(other, trade, key=_lateness)
-    return [_settled(trade, standing[trade.event_id]) if trade.event_id in paired else trade for trade in trades]
+                corrections[trade.event_id] = max(other, trade, key=_lateness)
+    return [_paired(trade, corrections[trade.event_id]) if trade.event_id in paired else trade for trade in trades]
 
 
 _INCORRECT_ROW = (INCORRECT.status, INCORRECT.version)
@@ -135,10 +135,10 @@ def _lateness(trade: Trade) -> tuple[int, bool]:
     return trade.event_time_ns, trade.status == CORRECTED.status
 
 
-def _settled(trade: Trade, standing: Trade) -> Trade:
+def _paired(trade: Trade, correction: Trade) -> Trade:
     if trade.version not in (CORRECTED.version, INCORRECT.version):
         return trade
-    update = CORRECTED_IN_PLACE if trade is standing else INCORRECT
+    update = CORRECTED_IN_PLACE if trade is correction else INCORRECT
     return replace(trade, status=update.status, version=update.version)
 
 

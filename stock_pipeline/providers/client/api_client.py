@@ -27,7 +27,7 @@ from stock_pipeline.providers.client.http import (
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 
 NANOSECONDS = 10**9
-LONGEST_HOLD_NS = 300 * NANOSECONDS
+LONGEST_PAUSE_NS = 300 * NANOSECONDS
 """A provider that asks for more would silence its key for a day because of one misread header."""
 
 _EXCERPT = 200
@@ -35,7 +35,7 @@ _EXCERPT = 200
 Read = TypeVar("Read")
 
 
-class Observer(Protocol):
+class CallObserver(Protocol):
     """Counts what happens to a provider, for metrics. Called in the thread that calls the provider."""
 
     def request(self, provider: str) -> None:
@@ -80,7 +80,7 @@ class ApiClient:
         now_ns: Callable[[], int],
         wait: Callable[[float], None],
         jitter: random.Random,
-        observer: Observer,
+        observer: CallObserver,
         back_off: BackOff | None = None,
     ) -> None:
         """`key_headers` carry the key; it never goes into a URL. `now_ns`: since 1970 UTC; `wait`: seconds."""
@@ -147,10 +147,10 @@ class ApiClient:
                 f"{said}: check the key in {self.credentials.source} and what its plan allows"
             )
         if status == 429:
-            self._hold(answer)
+            self._pause(answer)
             return RateLimitedError(f"{said}: too many calls with the key in {self.credentials.source}")
         if status >= 500 or status == 408:
-            self._hold(answer)
+            self._pause(answer)
             return ProviderUnavailableError(said)
         return RequestRefusedError(f"{said}: check the symbols and parameters")
 
@@ -158,10 +158,10 @@ class ApiClient:
         said = message_in_body(answer.body, self.credentials)
         return f"{self.provider} answered {what} ({said})"
 
-    def _hold(self, answer: HttpAnswer) -> None:
+    def _pause(self, answer: HttpAnswer) -> None:
         until_ns = told_wait_ns(answer.headers, self._now_ns())
         if until_ns is not None:
-            self._bucket.hold_until(until_ns)
+            self._bucket.pause_until(until_ns)
 
     def _waited_to_retry(self, failures: int, deadline_ns: int) -> bool:
         if failures >= self._back_off.attempts:
@@ -191,7 +191,7 @@ def told_wait_ns(headers: Mapping[str, str], now_ns: int) -> int | None:
     elif headers.get("x-ratelimit-remaining") == "0":
         reset = headers.get("x-ratelimit-reset", "")
         until_ns = int(reset) * NANOSECONDS if re.fullmatch(r"[0-9]{1,11}", reset) else None
-    return None if until_ns is None else min(until_ns, now_ns + LONGEST_HOLD_NS)
+    return None if until_ns is None else min(until_ns, now_ns + LONGEST_PAUSE_NS)
 
 
 def message_in_body(body: bytes, credentials: Credentials) -> str:

@@ -41,7 +41,7 @@ class TokenBucket:
         self._wait = wait
         self._lock = Lock()
         self._full_at_ns = 0
-        self._held_until_ns = 0
+        self._paused_until_ns = 0
 
     def acquire(self, deadline_ns: int) -> float:
         """Wait for a token and take it; the seconds waited.
@@ -50,7 +50,7 @@ class TokenBucket:
         """
         with self._lock:
             now_ns = self._now_ns()
-            start_ns = max(now_ns, self._full_at_ns - self._burst_ns, self._held_until_ns)
+            start_ns = max(now_ns, self._full_at_ns - self._burst_ns, self._paused_until_ns)
             if start_ns >= deadline_ns:
                 raise NoTimeLeftError(
                     f"the key's budget allows the next call {(start_ns - now_ns) / NANOSECONDS:.1f} s from now, "
@@ -62,7 +62,7 @@ class TokenBucket:
             self._wait(seconds)
         return seconds
 
-    def hold_until(self, time_ns: int) -> None:
+    def pause_until(self, time_ns: int) -> None:
         """Let no call of this key through before `time_ns`: the provider said so (`Retry-After`)."""
         with self._lock:
-            self._held_until_ns = max(self._held_until_ns, time_ns)
+            self._paused_until_ns = max(self._paused_until_ns, time_ns)

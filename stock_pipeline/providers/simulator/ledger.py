@@ -68,13 +68,13 @@ class Ledger:
     def lake(self) -> LakeDigest:
         return LakeDigest(self.rows, self.volume, self.row_hash)
 
-    def note_trade(self, standing: Trade) -> None:
+    def note_trade(self, winning: Trade) -> None:
         """One trade in the version that stands in the end. The trades of a symbol come in their order."""
         self.trades += 1
-        newest = self.newest.get(standing.symbol)
+        newest = self.newest.get(winning.symbol)
         if newest is None:
-            newest = self.newest[standing.symbol] = deque(maxlen=KEPT_TRADES)
-        newest.append(standing)
+            newest = self.newest[winning.symbol] = deque(maxlen=KEPT_TRADES)
+        newest.append(winning)
 
     def note_row(self, row: Trade) -> None:
         """One version of one trade, the first time it is made."""
@@ -84,15 +84,15 @@ class Ledger:
 
     def expected_state(self, symbol: str, average_windows: tuple[int, ...]) -> ExpectedState:
         newest = tuple(self.newest[symbol])[-window_capacity(average_windows) :]
-        standing = [trade for trade in newest if trade.status != "cancelled"]
+        effective = [trade for trade in newest if trade.status != "cancelled"]
         averages = {}
         for window in average_windows:
-            prices = [Fraction(trade.price) for trade in standing[-window:]]
+            prices = [Fraction(trade.price) for trade in effective[-window:]]
             if prices:
                 # Python rounds a fraction half to even
                 averages[window] = Decimal(round(sum(prices) / len(prices) * _MILLION)).scaleb(-6)
         event_ids = tuple(trade.event_id for trade in newest)
-        return ExpectedState(standing[-1] if standing else None, averages, event_ids)
+        return ExpectedState(effective[-1] if effective else None, averages, event_ids)
 
 
 HASHED_COLUMNS = (
