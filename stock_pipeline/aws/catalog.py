@@ -170,14 +170,14 @@ class GlueCatalog:
         the end: files that are there already must stay readable."""
         for wanted in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
             table = self.client.get_table(DatabaseName=self.database, Name=wanted["Name"])["Table"]
-            held = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
+            present = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
             columns = [(column["Name"], column.get("Type")) for column in wanted["StorageDescriptor"]["Columns"]]
-            if held == columns:
+            if present == columns:
                 continue
-            if held != columns[: len(held)]:
+            if present != columns[: len(present)]:
                 raise IncompatibleSchemaError(
-                    f"table {wanted['Name']} has columns {held}, which {columns} would change: only add columns, and "
-                    "at the end"
+                    f"table {wanted['Name']} has columns {present}, which {columns} would change: only add columns, "
+                    "and at the end"
                 )
             self.client.update_table(DatabaseName=self.database, TableInput=wanted)
 

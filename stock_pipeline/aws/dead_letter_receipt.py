@@ -10,7 +10,7 @@ from stock_pipeline.domain.redrive_plan import QueueMessage
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-HELD_SECONDS = 300
+VISIBILITY_SECONDS = 300
 """How long a received message is ours. Longer than a run takes with ten messages, so that no other run has it too."""
 
 RETRY_SECONDS = 900
@@ -50,7 +50,7 @@ class SqsRedriveQueue:
         received = self.queue.client.receive_message(
             QueueUrl=self.queue.url,
             MaxNumberOfMessages=min(10, limit),
-            VisibilityTimeout=HELD_SECONDS,
+            VisibilityTimeout=VISIBILITY_SECONDS,
             AttributeNames=["ApproximateReceiveCount"],
         ).get("Messages", [])
         return [

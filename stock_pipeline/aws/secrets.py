@@ -26,15 +26,15 @@ class SecretReader:
 
     client: "SecretsManagerClient"
     now_ns: Callable[[], int]
-    _held: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict, repr=False)
+    _cached: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict, repr=False)
 
     def read(self, name: str) -> dict[str, str]:
         """The secret's fields, at most `KEPT_SECONDS` old."""
-        held = self._held.get(name)
-        if held is not None and self.now_ns() - held[0] < KEPT_SECONDS * 10**9:
-            return held[1]
+        cached = self._cached.get(name)
+        if cached is not None and self.now_ns() - cached[0] < KEPT_SECONDS * 10**9:
+            return cached[1]
         fields = self._fetch(name)
-        self._held[name] = (self.now_ns(), fields)
+        self._cached[name] = (self.now_ns(), fields)
         return fields
 
     def _fetch(self, name: str) -> dict[str, str]:

@@ -97,8 +97,8 @@ class StateTable:
             condition = {"ConditionExpression": "attribute_not_exists(symbol)"}
         else:
             condition = {
-                "ConditionExpression": "revision = :held",
-                "ExpressionAttributeValues": {":held": {"S": replaces}},
+                "ConditionExpression": "revision = :stored",
+                "ExpressionAttributeValues": {":stored": {"S": replaces}},
             }
         try:
             with _passing_errors_retryable(f"write {state.key}"):
@@ -143,8 +143,8 @@ class StateTable:
             with _passing_errors_retryable(f"read {self.name}"):
                 response = self.client.batch_get_item(RequestItems=pending)
             for item in response["Responses"].get(self.name, ()):
-                held = _held_state(item)
-                states[held.state.key] = held
+                stored = _stored_state(item)
+                states[stored.state.key] = stored
             pending = dict(response.get("UnprocessedKeys", {}))
             if not pending:
                 return states
@@ -165,7 +165,7 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
         raise RetryableError(f"DynamoDB did not answer when asked to {doing}; try again") from error
 
 
-def _held_state(item: Mapping[str, Any]) -> HeldState:
+def _stored_state(item: Mapping[str, Any]) -> HeldState:
     key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
     rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
     window = []

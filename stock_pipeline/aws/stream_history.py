@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StreamHistory:
+class KinesisHistory:
     client: "KinesisClient"
 
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
