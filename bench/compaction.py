@@ -11,10 +11,8 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,21 +21,12 @@ from typing import NamedTuple
 import duckdb
 
 from bench.compaction_contenders import CONTENDERS
-from bench.generated_session import GeneratedSession
+from bench.contender_run import ContenderFailed, Measure, run_contender
+from bench.generated_session import GeneratedSession, day_of
 
 RESULTS = Path(__file__).parent / "results" / "compaction.json"
 
 WITHOUT_DEDUPLICATION = ("concatenation", "byte_copy")
-
-
-class ContenderFailed(Exception):
-    """It ended with an error, or was killed."""
-
-
-class Measure(NamedTuple):
-    cpu_seconds: float
-    wall_seconds: float
-    peak_mb: float
 
 
 class Verdict(NamedTuple):
@@ -175,28 +164,8 @@ def print_table(results: Sequence[Result]) -> None:
         )
 
 
-def run_contender(name: str, day: Path, target: Path) -> Measure:
-    # compiling the libraries anew each time would be most of a small day
-    environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)]
-    began = time.monotonic()
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        peak = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise ContenderFailed(f"{name} ended with exit code {process.returncode}")
-    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, int(peak) / 1024)
-
-
 def _medians(measures: Sequence[Measure]) -> Measure:
     return Measure(*(round(statistics.median(column), 2) for column in zip(*measures, strict=True)))
-
-
-def day_of(text: str) -> tuple[int, int]:
-    rows, files = text.split("x")
-    return int(rows), int(files)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

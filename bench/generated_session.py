@@ -23,6 +23,11 @@ CLOSE_SECONDS = 16 * 3600
 LATEST_SECONDS = 120
 
 
+def day_of(text: str) -> tuple[int, int]:
+    rows, files = text.split("x")
+    return int(rows), int(files)
+
+
 @dataclass(frozen=True)
 class GeneratedSession:
     """rows: distinct trades. Repeats come on top of them, so the files hold `rows * (1 + repeated)` rows."""

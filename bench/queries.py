@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from bench.compaction import day_of, run_contender
-from bench.generated_session import GeneratedSession
+from bench.contender_run import run_contender
+from bench.generated_session import GeneratedSession, day_of
 from stock_pipeline.aws.athena import cost_dollars
 
 RESULTS = Path(__file__).parent / "results" / "queries.json"
