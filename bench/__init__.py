@@ -1,1 +1,4 @@
-"""What the processor costs, measured against other ways to write it. Nothing of the pipeline imports this."""
+"""What the processor, compaction and queries cost, beside other ways to do the same.
+
+`results/` has the figures. Nothing of the pipeline imports this package.
+"""

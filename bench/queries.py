@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from bench.contender_run import run_contender
+from bench.compaction.contender_run import run_contender
 from bench.generated_session import GeneratedSession, day_of
 from stock_pipeline.aws.athena import cost_dollars
 

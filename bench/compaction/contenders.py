@@ -1,6 +1,6 @@
 """Ways to compact a day: each reads the files of a folder and writes one.
 
-`python -m bench.compaction_contenders NAME IN OUT` runs one and prints its peak memory in kilobytes.
+`python -m bench.compaction.contenders NAME IN OUT` runs one and prints its peak memory in kilobytes.
 
 Each runs in a process of its own, so that its memory is its own. All write zstd level 1; those that deduplicate keep
 one row per event id, those that sort do it by (symbol, event_time_ns, sequence, event_id).
@@ -19,7 +19,7 @@ ORDER = "symbol, event_time_ns, sequence, event_id"
 
 def this_project(source: Path, target: Path) -> None:
     """This project, all of it: plan, write, prove, publish."""
-    from bench.directory_lake import DirectoryLake, MemoryCatalog
+    from bench.compaction.directory_lake import DirectoryLake, MemoryCatalog
     from stock_pipeline.domain.lake_layout import CURATED_FILE, session_date_of_key
     from stock_pipeline.lake.compaction import Compactor
 

@@ -24,7 +24,7 @@ class Measure(NamedTuple):
 def run_contender(name: str, day: Path, target: Path) -> Measure:
     # compiling the libraries anew each time would be most of a small day
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)]
+    command = [sys.executable, "-m", "bench.compaction.contenders", name, str(day), str(target)]
     began = time.monotonic()
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -8,8 +8,8 @@ from collections import deque
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
-from bench.batches import AVERAGE_WINDOWS, Windows
-from bench.outcome import SymbolView
+from bench.processor.batches import AVERAGE_WINDOWS, Windows
+from bench.processor.outcome import SymbolView
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey
 

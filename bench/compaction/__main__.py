@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import duckdb
 
-from bench.compaction_contenders import CONTENDERS
-from bench.contender_run import ContenderFailed, Measure, run_contender
+from bench.compaction.contender_run import ContenderFailed, Measure, run_contender
+from bench.compaction.contenders import CONTENDERS
 from bench.generated_session import GeneratedSession, day_of
 
-RESULTS = Path(__file__).parent / "results" / "compaction.json"
+RESULTS = Path(__file__).parents[1] / "results" / "compaction.json"
 
 WITHOUT_DEDUPLICATION = ("concatenation", "byte_copy")
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.batches import AVERAGE_WINDOWS, TRADES, Batch, Session, session
-from bench.contenders import CONTENDERS, Base64Floor, Pipeline, Run
-from bench.outcome import differences
+from bench.processor.batches import AVERAGE_WINDOWS, TRADES, Batch, Session, session
+from bench.processor.contenders import CONTENDERS, Base64Floor, Pipeline, Run
+from bench.processor.outcome import differences
 from stock_pipeline.aws.state_table import StateTable
 
-RESULTS = Path(__file__).parent / "results/processor.json"
+RESULTS = Path(__file__).parents[1] / "results/processor.json"
 LIBRARIES = ("aws-lambda-powertools", "msgspec", "numpy", "pandas", "pyarrow", "pydantic")
 
 VARIANTS: dict[str, Callable[[Session], Batch]] = {

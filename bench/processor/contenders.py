@@ -21,9 +21,9 @@ from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import Ki
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.batches import AVERAGE_WINDOWS, Batch
-from bench.outcome import Outcome, SymbolView
-from bench.row_by_row import RowByRowState
+from bench.processor.batches import AVERAGE_WINDOWS, Batch
+from bench.processor.outcome import Outcome, SymbolView
+from bench.processor.row_by_row import RowByRowState
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.session import session_date_of
