@@ -1,4 +1,4 @@
-"""CPU time and memory of compacting a session: this project and other tools, on the same files.
+"""CPU time and memory of compacting a session, with this project and with other tools.
 
-`python -m bench.compaction` runs it. `bench.queries` says what queries read afterwards.
+What queries read afterwards belongs to `bench.queries`.
 """

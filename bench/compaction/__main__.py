@@ -1,9 +1,8 @@
-"""`make bench-compaction`: what compacting a generated day costs, here and with the tools people would use instead.
+"""`make bench-compaction`: cost of compacting a generated day, with this project and with other tools.
 
 CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
-checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. A contender that
-fails, for want of memory say, is left out and named. Results are written after each day, so that a run that is stopped
-keeps what it has; those of other days stay in the file.
+checksums of all that deduplicate must agree. A contender that fails, for want of memory say, is left out and named.
+Results are written after each day, so that a stopped run keeps what it has; those of other days stay in the file.
 """
 
 import argparse
@@ -36,7 +35,10 @@ class Verdict(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One contender's day. began: of the run that measured it; figures of two runs compare machines, too."""
+    """One contender's day.
+
+    began: start of the run that measured it, because figures of two runs compare machines, too
+    """
 
     began: str
     rows: int
@@ -109,7 +111,7 @@ def measure(began: str, day: Path, rows: int, files: int, contenders: Sequence[s
 
 
 def judged(results: Sequence[Result]) -> list[Verdict]:
-    """What was to be reached, and was or was not."""
+    """Return each target with what was measured."""
     verdicts: list[Verdict] = []
     ours = {(each.rows, each.files): each for each in results if each.contender == "this_project"}
     others = {(each.rows, each.files, each.contender): each for each in results}
@@ -140,7 +142,7 @@ def judged(results: Sequence[Result]) -> list[Verdict]:
 
 
 def checksum(path: Path) -> tuple[int, ...]:
-    """Rows, and order-independent sums over event ids, volumes, prices and times."""
+    """Return rows, and order-independent sums over event ids, volumes, prices and times."""
     sums = "count(*), sum(hash(event_id)), sum(volume), sum(price), sum(event_time_ns), count(DISTINCT event_id)"
     row = duckdb.sql(f"SELECT {sums} FROM read_parquet('{path}')").fetchone()
     assert row is not None

@@ -1,6 +1,6 @@
-"""One run of a contender in a process of its own: its CPU time, wall time and peak memory.
+"""One run of a contender in a process of its own, because memory is measured a process.
 
-What is run is `compaction_contenders`'; what figures are compared, each benchmark's.
+What is run belongs to `contenders`.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class ContenderFailed(Exception):
-    """It ended with an error, or was killed."""
+    """A contender ended with an error, or was killed."""
 
 
 class Measure(NamedTuple):

@@ -1,4 +1,4 @@
-"""CPU time of one batch: the processor and other ways to write it, on the same trades.
+"""CPU time of one batch, in the processor and in other ways, on the same trades.
 
-`python -m bench.processor` runs it. What compaction costs belongs to `bench.compaction`.
+What compaction costs belongs to `bench.compaction`.
 """
