@@ -1,1 +1,1 @@
-"""What the processor costs, measured against other ways to write it. Nothing of the pipeline imports this."""
+"""What the processor, compaction and queries cost, beside other ways. Nothing of the pipeline imports this."""

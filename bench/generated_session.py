@@ -1,7 +1,7 @@
-"""A generated session in the raw zone's layout: what the compaction and query benchmarks read.
+"""Generated session in the raw zone's layout, which compaction and query benchmarks read.
 
-Trades of a skewed set of symbols in order of arrival, a share of them delivered twice and a share late, cut into files
-of equal size. The same arguments give the same bytes.
+Trades of a skewed set of symbols in order of arrival, some delivered twice and some late, in files of equal size. The
+same arguments give the same bytes.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,14 @@ CLOSE_SECONDS = 16 * 3600
 LATEST_SECONDS = 120
 
 
+def day_of(text: str) -> tuple[int, int]:
+    rows, files = text.split("x")
+    return int(rows), int(files)
+
+
 @dataclass(frozen=True)
 class GeneratedSession:
-    """rows: distinct trades. Repeats come on top of them, so the files hold `rows * (1 + repeated)` rows."""
+    """Session of `rows` distinct trades. Repeats come on top: the files hold `rows * (1 + repeated)` rows."""
 
     rows: int
     files: int
@@ -40,7 +45,7 @@ class GeneratedSession:
         return self.rows + int(self.rows * self.repeated)
 
     def write(self, folder: Path) -> int:
-        """Write the files under `folder`, by their object keys; the number of bytes."""
+        """Write the files under `folder`, by their object keys, and return the number of bytes."""
         written = 0
         for number, rows in enumerate(self._files()):
             path = folder / raw_key(
@@ -53,7 +58,7 @@ class GeneratedSession:
         return written
 
     def _files(self) -> Iterator[pl.DataFrame]:
-        """Frames of one file each. Trades are drawn block by block, so that memory does not grow with the day."""
+        """Yield a frame a file; trades are drawn block by block, to bound memory."""
         chance = np.random.default_rng(self.seed)
         names = self.symbol_names()
         shares = 1 / np.arange(1, self.symbols + 1) ** 0.7

@@ -1,7 +1,7 @@
-"""`make bench-queries`: what the three example queries read of a generated session, raw and compacted.
+"""`make bench-queries`: bytes that the three example queries read of a generated session, raw and compacted.
 
-Bytes come from the files' own metadata: of each row group that its statistics do not exclude, the column chunks that
-the query names. That is what Athena charges for, ten megabytes a statement at least. Nothing is run, nothing is timed.
+Counted from the files' metadata: the column chunks that a query names, of each row group that statistics do not
+exclude. Athena charges for those, ten megabytes a statement at least. Nothing is run or timed.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from bench.compaction import day_of, run_contender
-from bench.generated_session import GeneratedSession
+from bench.compaction.contender_run import run_contender
+from bench.generated_session import GeneratedSession, day_of
 from stock_pipeline.aws.athena import cost_dollars
 
 RESULTS = Path(__file__).parent / "results" / "queries.json"
@@ -28,8 +28,12 @@ DAYS = [(5_000_000, 1_440), (20_000_000, 1_440)]
 
 
 class Query(NamedTuple):
-    """columns: those that the query names. of_symbol: whether it asks for one. least: how many times fewer bytes are to
-    be read of the compacted session."""
+    """Example query.
+
+    columns: those that it names
+    of_symbol: True if it asks for one symbol
+    least: how many times fewer bytes it must read of the compacted session
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -53,7 +57,10 @@ class Chunk(NamedTuple):
 
 
 class Result(NamedTuple):
-    """..._a_year: of one statement over 252 such sessions, which the ten megabytes matter less to."""
+    """Figures of one query.
+
+    *_a_year: of one statement over 252 such sessions, to which the ten megabytes matter less
+    """
 
     rows: int
     files: int
@@ -104,13 +111,13 @@ def chunks(paths: Iterable[Path]) -> Iterable[Chunk]:
 
 
 def compare(session: GeneratedSession, raw: Sequence[Chunk], compacted: Sequence[Chunk]) -> list[Result]:
-    """Of a query for one symbol the median over all symbols counts."""
+    """Return each query's figures; a query for one symbol counts with the median over all symbols."""
     results = []
     for query in QUERIES:
         asked: Sequence[str | None] = session.symbol_names().tolist() if query.of_symbol else [None]
         before, after = (
-            int(statistics.median(bytes_read(held, query.columns, symbol) for symbol in asked))
-            for held in (raw, compacted)
+            int(statistics.median(bytes_read(session_chunks, query.columns, symbol) for symbol in asked))
+            for session_chunks in (raw, compacted)
         )
         results.append(
             Result(
@@ -128,10 +135,10 @@ def compare(session: GeneratedSession, raw: Sequence[Chunk], compacted: Sequence
     return results
 
 
-def bytes_read(held: Iterable[Chunk], columns: Sequence[str], symbol: str | None) -> int:
+def bytes_read(session_chunks: Iterable[Chunk], columns: Sequence[str], symbol: str | None) -> int:
     return sum(
         sum(chunk.sizes[name] for name in columns)
-        for chunk in held
+        for chunk in session_chunks
         if symbol is None or chunk.first <= symbol <= chunk.last
     )
 

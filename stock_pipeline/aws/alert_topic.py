@@ -1,10 +1,10 @@
-"""The SNS topic that people listen to. What is worth telling them is decided elsewhere."""
+"""SNS topic of the alarms. What is worth telling is decided elsewhere."""
 
 from dataclasses import dataclass
 from typing import Any
 
 SUBJECT_CHARACTERS = 99
-"""SNS refuses a subject of a hundred."""
+"""SNS refuses a subject of a hundred characters."""
 
 
 @dataclass(frozen=True)

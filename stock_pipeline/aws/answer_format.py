@@ -1,4 +1,4 @@
-"""The rows of an answer as bytes: a table for people, CSV, JSON lines of objects, or Parquet."""
+"""Rows of an answer as bytes: an aligned table, CSV, JSON, or Parquet."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ def formatted(answer: Answer, name: str) -> bytes:
 
 
 def as_table(answer: Answer) -> bytes:
-    """Columns as wide as they need to be, numbers to the right."""
+    """Align columns at their widest cell, numbers to the right."""
     cells = [[_text(value, null="") for value in row] for row in answer.rows]
     widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
     to_the_right = [
@@ -41,7 +41,7 @@ def as_csv(answer: Answer) -> bytes:
 
 
 def as_json(answer: Answer) -> bytes:
-    """An array of objects. Decimals are strings, as no reader of JSON keeps them exact otherwise."""
+    """Write an array of objects. Decimals are strings, because readers of JSON do not keep them exact otherwise."""
     rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
     return (json.dumps(rows, default=_text, indent=2, ensure_ascii=False) + "\n").encode()
 

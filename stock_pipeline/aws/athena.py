@@ -1,4 +1,4 @@
-"""Queries on Athena: start, wait, read, and what they scanned. What is asked belongs to the callers."""
+"""Queries on Athena: start, wait, read, and count bytes scanned. What is asked belongs to the callers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ SMALLEST_CHARGE_BYTES = 10 * 1024**2
 """Athena charges each statement for ten megabytes at least."""
 
 POLLS = 120
-"""How often an answer is asked for before it is given up: four minutes."""
+"""Polls before an answer is given up: four minutes."""
 
 LONGEST_POLLS = 1_000
-"""Longer than the half hour that Athena gives a query."""
+"""Polls that take longer than the half hour that Athena gives a query."""
 
 RESULTS_PREFIX = "athena-results/"
-"""Where answers go in the lake's bucket, for a workgroup that does not say."""
+"""Place of answers in the lake's bucket, if the workgroup names none."""
 
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 2.0
 
 
 class Answer(NamedTuple):
-    """Rows with the names of their columns. `bytes_scanned` is None where the engine does not say."""
+    """Rows and the names of their columns. `bytes_scanned` is None if the engine does not say."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -37,14 +37,18 @@ class Answer(NamedTuple):
 
 
 def cost_dollars(bytes_scanned: int) -> Decimal:
-    """The list price of a statement in most regions; a workgroup with provisioned capacity pays otherwise."""
+    """Return the list price of a statement in most regions; provisioned capacity has another."""
     charged = max(bytes_scanned, SMALLEST_CHARGE_BYTES)
     return Decimal(charged) * DOLLARS_PER_TERABYTE / Decimal(1024**4)
 
 
 @dataclass(frozen=True)
 class Athena:
-    """One workgroup and database. wait: pauses for seconds. output: where answers go if the workgroup does not say."""
+    """One workgroup and database.
+
+    wait: pauses for seconds
+    output: place of answers if the workgroup names none
+    """
 
     client: "AthenaClient"
     workgroup: str
@@ -54,19 +58,19 @@ class Athena:
     polls: int = POLLS
 
     def rows(self, sql: str) -> list[list[str | None]]:
-        """The answer's rows as text, without the heading; the first thousand."""
+        """Return the first thousand rows as text, without the heading."""
         query_id = self._start(sql)
         self._until_done(query_id)
         results = self.client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
         return [[cell.get("VarCharValue") for cell in row["Data"]] for row in results[1:]]
 
     def query(self, sql: str) -> Answer:
-        """The whole answer with typed values."""
+        """Return the whole answer with typed values."""
         query_id, bytes_scanned = self._finished(sql)
         return self._answer(query_id, bytes_scanned)
 
     def run(self, sql: str) -> int:
-        """Run a statement without an answer; the bytes scanned."""
+        """Run a statement without an answer, and return the bytes scanned."""
         return self._finished(sql)[1]
 
     def _finished(self, sql: str) -> tuple[str, int]:
@@ -84,7 +88,7 @@ class Athena:
         )["QueryExecutionId"]
 
     def _until_done(self, query_id: str) -> int:
-        """Wait for the end; the bytes scanned."""
+        """Wait for the end, and return the bytes scanned."""
         seconds = _FIRST_WAIT_SECONDS
         for _ in range(self.polls):
             execution = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
@@ -121,7 +125,7 @@ class Athena:
 
 
 def _has_header(rows: list[Any], columns: list[tuple[str, str]]) -> bool:
-    """A SELECT's first row is its columns' names; SHOW and DESCRIBE have none."""
+    """Tell a SELECT's rows, which begin with the columns' names, from those of SHOW and DESCRIBE."""
     return bool(rows) and [cell.get("VarCharValue") for cell in rows[0]["Data"]] == [name for name, _ in columns]
 
 

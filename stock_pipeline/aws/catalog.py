@@ -1,4 +1,4 @@
-"""The Glue catalog: the lake's tables, and the pointer of each curated partition."""
+"""Glue catalog: the lake's tables, and the location of each curated partition."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ SCRATCH_PREFIX = "compaction_"
 _PARTITIONS_A_CALL = 100
 
 _PROJECTED_YEARS = "2007,2035"
-"""Athena walks every projected partition of a query that does not name its year: no more years than can have trades."""
+"""Only years that can have trades, because Athena walks them all for a query without a year."""
 
 
 @dataclass(frozen=True)
 class GlueCatalog:
-    """The catalog of one database; `bucket` is where its tables lie."""
+    """Catalog of one database, whose tables lie in `bucket`."""
 
     client: "GlueClient"
     database: str
     bucket: str
 
     def create(self) -> None:
-        """The database with both tables. Terraform does this in an account; here it serves the local stack."""
+        """Create the database and its tables for the local stack; in an account Terraform does it."""
         self._ignoring("AlreadyExistsException", self.client.create_database, DatabaseInput={"Name": self.database})
         for table in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
             self._ignoring(
@@ -46,18 +46,20 @@ class GlueCatalog:
             )
 
     def raw_table_input(self) -> "TableInputTypeDef":
-        """`raw_trades`: partitions follow from their path (projection), so nothing is ever registered."""
+        """Describe `raw_trades`, whose partitions follow from their path (projection)."""
         return self._projected(RAW_TABLE, "Trades as they arrived, with repeats.", RAW_PREFIX, COLUMNS)
 
     def rejected_table_input(self) -> "TableInputTypeDef":
-        """`rejected_records`: the quarantine, by date of arrival."""
+        """Describe `rejected_records`, the quarantine by date of arrival."""
         return self._projected(
             REJECTED_TABLE, "Lines of the stream that were no trades.", QUARANTINE_PREFIX, REJECTION_COLUMNS
         )
 
     def curated_table_input(self) -> "TableInputTypeDef":
-        """`trades`: each partition registered with the location of its published version. No projection: Athena
-        would then ignore the registered locations."""
+        """Describe `trades`, whose partitions have the locations of their published versions.
+
+        Projection would make Athena ignore those locations.
+        """
         location = f"s3://{self.bucket}/{CURATED_PREFIX}"
         return self._table_input(
             CURATED_TABLE, "Trades once each, sorted, corrections kept as rows.", location, COLUMNS, {}
@@ -75,7 +77,6 @@ class GlueCatalog:
         return partition["StorageDescriptor"]["Location"]
 
     def published_locations(self) -> dict[date, str]:
-        """Every published session with its location."""
         pages = self.client.get_paginator("get_partitions").paginate(
             DatabaseName=self.database, TableName=CURATED_TABLE
         )
@@ -86,7 +87,7 @@ class GlueCatalog:
         }
 
     def publish(self, session_date: date, location: str) -> None:
-        """Point the partition at `location`: one call, after which readers see the new version and not before."""
+        """Point the partition at `location`, by the one call that shows readers the new version."""
         partition: PartitionInputTypeDef = {
             "Values": _values(session_date),
             "StorageDescriptor": _storage(location, COLUMNS),
@@ -109,8 +110,10 @@ class GlueCatalog:
         )
 
     def register(self, locations: Mapping[date, str]) -> int:
-        """Create the partitions that are not registered yet, 100 a call; how many were created. Those that are there
-        already keep their location."""
+        """Create the partitions that are missing, 100 a call, and return their number.
+
+        Others keep their location.
+        """
         created = 0
         sessions = sorted(locations)
         for start in range(0, len(sessions), _PARTITIONS_A_CALL):
@@ -132,7 +135,7 @@ class GlueCatalog:
         return created
 
     def create_scratch(self, name: str, places: Mapping[str, str]) -> None:
-        """A table over these prefixes, each a partition of its own (`place`); for one query, then dropped."""
+        """Create a table for one query over these prefixes, each a partition (`place`)."""
         location = next(iter(places.values()))
         table: TableInputTypeDef = {
             **self._table_input(name, "Scratch of a compaction that is under way.", location, COLUMNS, {}),
@@ -149,7 +152,7 @@ class GlueCatalog:
         )
 
     def drop_scratch_before(self, created: datetime) -> None:
-        """Drop what runs that died have left; Athena ends a query after half an hour."""
+        """Drop tables that dead runs left; Athena ends a query after half an hour."""
         pages = self.client.get_paginator("get_tables").paginate(
             DatabaseName=self.database, Expression=f"{SCRATCH_PREFIX}.*"
         )
@@ -166,18 +169,20 @@ class GlueCatalog:
         self._ignoring("EntityNotFoundException", self.client.delete_table, DatabaseName=self.database, Name=name)
 
     def evolve(self) -> None:
-        """Bring the tables' columns up to this version's. `IncompatibleSchemaError` unless columns are only added at
-        the end: files that are there already must stay readable."""
+        """Bring the tables' columns up to this version's.
+
+        Raises `IncompatibleSchemaError` unless columns are only added at the end, so that existing files stay readable.
+        """
         for wanted in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
             table = self.client.get_table(DatabaseName=self.database, Name=wanted["Name"])["Table"]
-            held = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
+            present = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
             columns = [(column["Name"], column.get("Type")) for column in wanted["StorageDescriptor"]["Columns"]]
-            if held == columns:
+            if present == columns:
                 continue
-            if held != columns[: len(held)]:
+            if present != columns[: len(present)]:
                 raise IncompatibleSchemaError(
-                    f"table {wanted['Name']} has columns {held}, which {columns} would change: only add columns, and "
-                    "at the end"
+                    f"table {wanted['Name']} has columns {present}, which {columns} would change: only add columns, "
+                    "and at the end"
                 )
             self.client.update_table(DatabaseName=self.database, TableInput=wanted)
 

@@ -8,7 +8,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 
 @dataclass(frozen=True)
 class CheckpointObject:
-    """One writer at a time (the producer's reserved concurrency is 1). Two would read some trades twice, no more."""
+    """Checkpoint of one writer at a time (the producer's reserved concurrency is 1); two would only repeat trades."""
 
     store: ObjectStore
     key: str

@@ -1,4 +1,4 @@
-"""boto3 clients with time-outs and retries that fit their callers. Made by entrypoints, passed to everybody else."""
+"""boto3 clients with time-outs and retries that fit their callers. Entrypoints make them and pass them on."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """One session's clients, each made when first asked for.
+    """Clients of one session, each made when first asked for.
 
-    Endpoint and credentials are boto3's own business (AWS_ENDPOINT_URL, roles, profiles) unless they are given.
+    Endpoint and credentials are boto3's (AWS_ENDPOINT_URL, roles, profiles) unless given.
     """
 
     def __init__(self, region: str, endpoint: str | None = None, credentials: tuple[str, str] | None = None) -> None:
@@ -28,13 +28,13 @@ class Clients:
 
     @property
     def kinesis(self) -> "KinesisClient":
-        # PutRecords has its own retries, per record; the client's would repeat the whole call.
+        # PutRecords is retried per record; the client's retries would repeat the whole call.
         client: KinesisClient = self._client("kinesis", max_attempts=2, read_seconds=10)
         return client
 
     @property
     def dynamodb(self) -> "DynamoDBClient":
-        # it answers in milliseconds: a connection that hangs must not use up an invocation
+        # it answers in milliseconds, so a connection that hangs must not use up an invocation
         client: DynamoDBClient = self._client("dynamodb", max_attempts=4, read_seconds=3)
         return client
 
@@ -67,7 +67,7 @@ class Clients:
         return self._client("sns", max_attempts=5)
 
     def close(self) -> None:
-        """Close every connection; the clients are of no use afterwards."""
+        """Close every connection."""
         for client in self._made.values():
             client.close()
         self._made.clear()

@@ -1,4 +1,4 @@
-"""The SQS dead-letter queue: what can't be processed, kept with its payload."""
+"""SQS dead-letter queue of what can't be processed, with its payload."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 MESSAGE_BYTES = 256 * 1024
-"""Kept below the limit of one SQS message and of one batch call alike."""
+"""Below the limit of one SQS message and of one batch call."""
 
 BATCH_ENTRIES = 10
 SEND_ATTEMPTS = 3
@@ -23,19 +23,22 @@ SEND_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """Sends JSON documents; one larger than a message goes into the bucket, and the queue gets a pointer to it."""
+    """Queue of JSON documents. One larger than a message goes into the bucket, and the queue gets its address."""
 
     client: "SQSClient"
     url: str
     oversized: ObjectStore
 
     def send(self, documents: Sequence[bytes]) -> None:
-        """Send every document, or raise `RetryableError`; some may then have been sent and will be sent twice."""
+        """Send every document.
+
+        Raises `RetryableError` otherwise; some may then have been sent and will be sent twice.
+        """
         for batch in _batches([self._body(document) for document in documents]):
             self._send_batch(batch)
 
     def depth(self) -> QueueDepth:
-        """How many messages there are, as SQS counts them (eventually right); one call."""
+        """Return the number of messages as SQS counts them (eventually right), by one call."""
         attributes = self.client.get_queue_attributes(
             QueueUrl=self.url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],

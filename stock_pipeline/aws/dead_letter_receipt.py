@@ -1,4 +1,4 @@
-"""Receiving from the dead-letter queue for redrive: messages in hand, to be deleted or released."""
+"""Messages received from the dead-letter queue for redrive, to be deleted or released."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from stock_pipeline.domain.redrive_plan import QueueMessage
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-HELD_SECONDS = 300
-"""How long a received message is ours. Longer than a run takes with ten messages, so that no other run has it too."""
+VISIBILITY_SECONDS = 300
+"""A received message is hidden from other runs for longer than a run takes with ten messages."""
 
 RETRY_SECONDS = 900
-"""After how long a message that was left may be tried again: it must not keep others waiting."""
+"""Time before a message that was left is tried again, because it must not keep others waiting."""
 
 
 @dataclass(frozen=True)
 class SqsReceived:
-    """A message in hand."""
+    """Message in hand."""
 
     client: "SQSClient"
     url: str
@@ -41,16 +41,16 @@ class SqsReceived:
 
 @dataclass(frozen=True)
 class SqsRedriveQueue:
-    """The dead-letter queue as redrive uses it."""
+    """Dead-letter queue as redrive uses it."""
 
     queue: SqsQueue
 
     def receive(self, limit: int) -> Sequence[SqsReceived]:
-        """Up to ten messages that nobody else has in hand; none if there is none."""
+        """Return up to ten messages that no other run has in hand."""
         received = self.queue.client.receive_message(
             QueueUrl=self.queue.url,
             MaxNumberOfMessages=min(10, limit),
-            VisibilityTimeout=HELD_SECONDS,
+            VisibilityTimeout=VISIBILITY_SECONDS,
             AttributeNames=["ApproximateReceiveCount"],
         ).get("Messages", [])
         return [

@@ -1,4 +1,4 @@
-"""Putting records into a Kinesis stream."""
+"""A Kinesis stream to put records into."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,10 +33,11 @@ class KinesisStream:
     name: str
 
     def put(self, records: Sequence[_Record]) -> list[str | None]:
-        """One PutRecords call. A call that failed as a whole for a passing reason refuses every record with that
-        code; a permanent error (no such stream, no credentials, access denied) is raised.
+        """Put the records by one call; return each one's error code, None where it was taken.
 
-        A time-out may have put the records all the same: they are put again, and their event ids make that harmless.
+        A call that fails as a whole for a passing reason gives every record its code. A permanent error (no such
+        stream, no credentials, access denied) is raised. After a time-out records may be put twice; their event ids
+        make that harmless.
         """
         try:
             response = self.client.put_records(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _PIECE_BYTES = 64 * 1024 * 1024
-"""An object up to this size is sent by one call, a larger one in parts: at most 10,000, which is 640 GB."""
+"""A larger object is sent in parts: at most 10,000, which is 640 GB."""
 
 _KEYS_A_CALL = 1000
 
@@ -38,9 +38,9 @@ class ObjectStore:
     bucket: str
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Write the object unless its key is taken; whether it was written.
+        """Write the object unless its key is taken; return True if it was written.
 
-        `RetryableError` if another write of the same key is under way (S3 answers 409): neither may be assumed.
+        Raises `RetryableError` if another write of the key is under way (S3 answers 409): neither may be assumed.
         """
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
@@ -49,7 +49,7 @@ class ObjectStore:
         return True
 
     def replace(self, key: str, body: bytes, etag: str) -> bool:
-        """Write the object if it still is what was read with this etag; whether it was written."""
+        """Write the object if it still has this etag; return True if it was written."""
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfMatch=etag)
         except ClientError as error:
@@ -57,7 +57,7 @@ class ObjectStore:
         return True
 
     def upload_if_absent(self, key: str, path: Path) -> bool:
-        """`put_if_absent` of a file of any size, which is not read into memory."""
+        """Do `put_if_absent` with a file of any size, which is not read into memory."""
         if path.stat().st_size <= _PIECE_BYTES:
             with path.open("rb") as file:
                 try:
@@ -82,7 +82,7 @@ class ObjectStore:
             raise
 
     def read(self, key: str) -> tuple[bytes, str] | None:
-        """The object and its etag, or None if there is none."""
+        """Return the object and its etag, or None."""
         try:
             answer = self.client.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
@@ -92,7 +92,7 @@ class ObjectStore:
         return answer["Body"].read(), answer["ETag"].strip('"')
 
     def download(self, key: str, path: Path, etag: str | None = None) -> None:
-        """Write the object to a file. `RetryableError` if it is gone, or no longer the one with this etag."""
+        """Write the object to a file. Raises `RetryableError` if it is gone or has another etag."""
         try:
             if etag is None:
                 body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
@@ -109,7 +109,7 @@ class ObjectStore:
         self.client.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": key})
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects; one that is not there is no error."""
+        """Delete the objects; a missing one is no error."""
         remaining = iter(keys)
         while page := list(islice(remaining, _KEYS_A_CALL)):
             answer = self.client.delete_objects(
@@ -119,13 +119,13 @@ class ObjectStore:
                 raise RetryableError(f"{failed.get('Key')} could not be deleted ({failed.get('Code')}); try again")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object under a prefix, in key order."""
+        """Yield the objects under a prefix, in key order."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 
     def folders(self, prefix: str, depth: int) -> Iterator[str]:
-        """The prefixes that end `depth` slashes below this one; the objects in them are not listed."""
+        """Yield the prefixes that end `depth` slashes below this one, without their objects."""
         if depth == 0:
             yield prefix
             return
@@ -152,7 +152,7 @@ class ObjectStore:
                 Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
         except BaseException as error:
-            # parts of an upload that nobody completes are billed for ever
+            # parts of an upload that is never completed are billed for ever
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
             if isinstance(error, ClientError):
                 return _condition_failed(error, key)
@@ -174,10 +174,10 @@ class BucketObjects:
 
 
 def _condition_failed(error: ClientError, key: str) -> bool:
-    """False if the write's condition did not hold; raises whatever else went wrong."""
+    """Return False if the write's condition did not hold; raise any other error."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 412 or error.response["Error"]["Code"] == "NoSuchKey":
         return False
     if status == 409:
-        raise RetryableError(f"{key} is being written by somebody else; try again") from error
+        raise RetryableError(f"{key} is being written by another process; try again") from error
     raise error

@@ -13,28 +13,31 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 KEPT_SECONDS = 900
-"""A rotated key is noticed after this long at the latest, and a warm Lambda doesn't ask at every invocation."""
+"""A rotated key is noticed after this time at the latest; a warm Lambda asks no oftener."""
 
 
 class SecretError(PermanentError):
-    """The secret is not there, not allowed, or not of the documented form. The message names it, never its value."""
+    """The secret is missing, not allowed, or not of the documented form. The message names it, never its value."""
 
 
 @dataclass
 class SecretReader:
-    """Reads JSON secrets {"key": …, "secret": …}. now_ns: nanoseconds, any clock that only goes forward."""
+    """Reader of JSON secrets {"key": …, "secret": …}.
+
+    now_ns: nanoseconds of any clock that only goes forward
+    """
 
     client: "SecretsManagerClient"
     now_ns: Callable[[], int]
-    _held: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict, repr=False)
+    _cached: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict, repr=False)
 
     def read(self, name: str) -> dict[str, str]:
-        """The secret's fields, at most `KEPT_SECONDS` old."""
-        held = self._held.get(name)
-        if held is not None and self.now_ns() - held[0] < KEPT_SECONDS * 10**9:
-            return held[1]
+        """Return the secret's fields, at most `KEPT_SECONDS` old."""
+        cached = self._cached.get(name)
+        if cached is not None and self.now_ns() - cached[0] < KEPT_SECONDS * 10**9:
+            return cached[1]
         fields = self._fetch(name)
-        self._held[name] = (self.now_ns(), fields)
+        self._cached[name] = (self.now_ns(), fields)
         return fields
 
     def _fetch(self, name: str) -> dict[str, str]:
@@ -51,7 +54,7 @@ class SecretReader:
             fields = json.loads(text)
         except ValueError:
             fields = None
-        # from None, everywhere: the text of a JSON error holds the document
+        # from None, because the text of a JSON error holds the document
         if not isinstance(fields, dict) or not isinstance(fields.get("key"), str):
             raise SecretError(f'the secret {name} is not of the form {{"key": "…", "secret": "…"}}: store it again')
         return {name: str(value) for name, value in fields.items()}

@@ -1,4 +1,4 @@
-"""What the realtime table says of the stream's life: how many items it has, and how new their trades are."""
+"""The realtime table's signs of life: its items, and how new their trades are."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 SMOKE_FEED = "smoke"
-"""Somebody's test of the way, which must not pass for life."""
+"""Feed of a smoke test, which must not pass for life."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class StateHeartbeat:
     table: str
 
     def event_times_ns(self) -> Iterator[int]:
-        """The time of each item's newest trade."""
+        """Yield the time of each item's newest trade."""
         pages = self.client.get_paginator("scan").paginate(
             TableName=self.table,
             ProjectionExpression="event_time_ns",

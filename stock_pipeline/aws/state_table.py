@@ -1,7 +1,7 @@
-"""The DynamoDB table of the latest state: one item per symbol and feed.
+"""DynamoDB table of the latest state: one item per symbol and feed.
 
-The item shows what people look for (latest trade, averages) as plain attributes, and carries the window they
-follow from as one compressed attribute. Every attribute is a function of the window alone.
+An item shows the latest trade and averages, and carries the window they follow from as one compressed attribute. Every
+attribute is a function of the window alone.
 """
 
 import json
@@ -52,11 +52,11 @@ _WINDOW_FIELDS = (
 
 @dataclass(frozen=True)
 class StateTable:
-    """Reads and conditional writes of `SymbolState`.
+    """Table of `SymbolState`, read and conditionally written.
 
-    time_to_live_days: an item expires this long after its newest trade. It follows from the trade, not from the clock,
-    so that writing an old session again gives the same item. wait: pauses before asking again for keys that DynamoDB
-    left unread, for the given time (1, 2, …).
+    time_to_live_days: an item expires this long after its newest trade, not after a clock's time, so that writing an
+    old session again gives the same item
+    wait: pauses before asking again for keys that DynamoDB left unread, for the given time (1, 2, …)
     """
 
     client: "DynamoDBClient"
@@ -66,9 +66,9 @@ class StateTable:
     wait: Callable[[int], None] = lambda _attempt: None
 
     def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
-        """The held states, read consistently; keys without an item are left out.
+        """Return the stored states, read consistently, without keys that have no item.
 
-        `RetryableError` if DynamoDB throttles or does not answer.
+        Raises `RetryableError` if DynamoDB throttles or does not answer.
         """
         states: dict[SymbolKey, HeldState] = {}
         for start in range(0, len(keys), KEYS_PER_READ):
@@ -76,7 +76,7 @@ class StateTable:
         return states
 
     def keys_of_session(self, session_date: date) -> list[SymbolKey]:
-        """The symbols whose latest trade is of this session. Reads the whole table: an item a symbol."""
+        """Return the symbols whose latest trade is of this session. Reads the whole table: an item a symbol."""
         with _passing_errors_retryable(f"scan {self.name}"):
             pages = self.client.get_paginator("scan").paginate(
                 TableName=self.name,
@@ -87,29 +87,29 @@ class StateTable:
             return [SymbolKey(item["symbol"]["S"], item["feed"]["S"]) for page in pages for item in page["Items"]]
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
-        """Put the item if the held one has the revision `replaces` (None: there is none).
+        """Put the item if the stored one has the revision `replaces` (None: there is none).
 
-        `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles or does not answer. It may have
-        written all the same then, and the next read shows it.
+        Raises `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles or does not answer. It may
+        be written all the same then, and the next read shows it.
         """
         condition: dict[str, Any]
         if replaces is None:
             condition = {"ConditionExpression": "attribute_not_exists(symbol)"}
         else:
             condition = {
-                "ConditionExpression": "revision = :held",
-                "ExpressionAttributeValues": {":held": {"S": replaces}},
+                "ConditionExpression": "revision = :stored",
+                "ExpressionAttributeValues": {":stored": {"S": replaces}},
             }
         try:
             with _passing_errors_retryable(f"write {state.key}"):
                 self.client.put_item(TableName=self.name, Item=self.item(state), **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise StateConflictError(f"{state.key} was written by somebody else; read it again") from error
+                raise StateConflictError(f"{state.key} was written by another process; read it again") from error
             raise
 
     def item(self, state: SymbolState) -> dict[str, Any]:
-        """The item in DynamoDB's typed form."""
+        """Return the item in DynamoDB's typed form."""
         item: dict[str, Any] = {
             "symbol": {"S": state.key.symbol},
             "feed": {"S": state.key.feed},
@@ -143,8 +143,8 @@ class StateTable:
             with _passing_errors_retryable(f"read {self.name}"):
                 response = self.client.batch_get_item(RequestItems=pending)
             for item in response["Responses"].get(self.name, ()):
-                held = _held_state(item)
-                states[held.state.key] = held
+                stored = _stored_state(item)
+                states[stored.state.key] = stored
             pending = dict(response.get("UnprocessedKeys", {}))
             if not pending:
                 return states
@@ -153,7 +153,7 @@ class StateTable:
 
 @contextmanager
 def _passing_errors_retryable(doing: str) -> Iterator[None]:
-    """What may pass by itself, throttling and lost calls, becomes a `RetryableError`."""
+    """Raise `RetryableError` for what may pass by itself: throttling and lost calls."""
     try:
         yield
     except ClientError as error:
@@ -165,7 +165,7 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
         raise RetryableError(f"DynamoDB did not answer when asked to {doing}; try again") from error
 
 
-def _held_state(item: Mapping[str, Any]) -> HeldState:
+def _stored_state(item: Mapping[str, Any]) -> HeldState:
     key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
     rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
     window = []
@@ -202,7 +202,7 @@ def _latest_attributes(trade: Trade) -> dict[str, Any]:
 
 
 def _number(value: Decimal) -> str:
-    """Equal prices as one text: 10.50 and 10.5 are the same item."""
+    """Write equal prices as one text: 10.50 and 10.5 are the same item."""
     return f"{value.normalize():f}"
 
 

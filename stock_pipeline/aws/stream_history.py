@@ -1,4 +1,4 @@
-"""Reading a range of a Kinesis shard again, for failed batches of which only the place is known."""
+"""A range of a Kinesis shard read again, for failed batches of which only the place is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StreamHistory:
+class KinesisHistory:
     client: "KinesisClient"
 
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
-        """The payloads from the first to the last sequence number, both included, or None if they expired.
+        """Return the payloads from the first to the last sequence number, both included, or None if they expired.
 
-        Kinesis starts at the next record it still has when the first one is gone, so the first record that comes back
-        must be the one that was asked for.
+        The first record read must be the one asked for: if that is gone, Kinesis starts at the next one.
         """
         try:
             iterator: str | None = self.client.get_shard_iterator(

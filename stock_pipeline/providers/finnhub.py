@@ -1,7 +1,7 @@
-"""Finnhub: last prices by polling, one symbol a call, and trades from its websocket messages.
+"""Finnhub: last prices by polling, one symbol a call, and trades from websocket messages.
 
-The feed is called `finnhub`; its US prices are IEX's on the free plan. A polled quote has no volume and no id
-(`capture_mode` is quote), so it counts in no bar. Keeping a websocket open does not belong here.
+On the free plan its US prices are IEX's. A polled quote (`capture_mode` is quote) counts in no bar, because it has
+neither volume nor id. Keeping a websocket open does not belong here.
 """
 
 import random
@@ -16,7 +16,7 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.client.api_client import ApiClient, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     HttpClient,
@@ -34,21 +34,30 @@ BASE_URL = "https://finnhub.io"
 
 BURST_CALLS = 10
 REFILL_PER_MINUTE = 50
-"""Together the free plan's 60 calls a minute; the burst stays below its 30 a second."""
+"""With the burst, the free plan's 60 calls a minute; the burst stays below its 30 a second."""
 
 SECOND_NS = 10**9
 MILLISECOND_NS = 10**6
 
 
 class Quote(msgspec.Struct):
-    """What is used of `/api/v1/quote`: c the last price, t its time in seconds since 1970."""
+    """Used fields of `/api/v1/quote`.
+
+    c: last price
+    t: its time, seconds since 1970
+    """
 
     c: Decimal
     t: int
 
 
 class Rotation(msgspec.Struct, forbid_unknown_fields=True):
-    """A checkpoint: whose turn it is, the last quote of each symbol (time, price), and the unknown ones."""
+    """Finnhub's checkpoint.
+
+    turn: symbol to ask next
+    quotes: last quote of each symbol (time, price)
+    unknown: symbols that Finnhub does not know
+    """
 
     turn: str
     quotes: dict[str, tuple[int, str]]
@@ -56,7 +65,13 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StreamTrade(msgspec.Struct):
-    """A trade of a websocket message: s symbol, p price, t milliseconds since 1970, v volume."""
+    """Trade of a websocket message.
+
+    s: symbol
+    p: price
+    t: milliseconds since 1970
+    v: volume
+    """
 
     s: str
     p: Decimal
@@ -65,7 +80,7 @@ class StreamTrade(msgspec.Struct):
 
 
 class StreamMessage(msgspec.Struct):
-    """A websocket message: `trade` with data, `ping`, or `error` with msg."""
+    """Websocket message: `trade` with data, `ping`, or `error` with msg."""
 
     type: str
     data: list[msgspec.Raw] = []
@@ -78,11 +93,11 @@ def finnhub_client(
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
     jitter: random.Random,
-    observer: Observer,
+    observer: CallObserver,
     http: HttpClient | None = None,
     bucket: TokenBucket | None = None,
 ) -> ApiClient:
-    """The API under one key, by default on Finnhub's address and within the free plan's budget."""
+    """Return a client under one key, by default for Finnhub's address and the free plan's budget."""
     return ApiClient(
         "finnhub",
         http or ReusedConnection(BASE_URL, now_ns),
@@ -97,12 +112,12 @@ def finnhub_client(
 
 
 class FinnhubProvider:
-    """Last prices of `symbols`, in turn. Keeps nothing between polls but what is in the checkpoint."""
+    """Poller of the last prices of `symbols`, in turn. Only the checkpoint lasts between polls."""
 
     def __init__(self, client: ApiClient, symbols: Sequence[str], now_ns: Callable[[], int]) -> None:
         for symbol in symbols:
             if SYMBOL.fullmatch(symbol) is None:
-                raise RequestRefusedError(f"{symbol[:40]!r} is no ticker symbol")
+                raise RequestRefusedError(f"{symbol[:40]!r} is not a ticker symbol: correct or remove it")
         if not symbols:
             raise RequestRefusedError("Finnhub needs at least one symbol")
         self._client = client
@@ -110,11 +125,11 @@ class FinnhubProvider:
         self._now_ns = now_ns
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """One capture with the quotes that changed, each symbol asked at most once, going on where the last poll
-        stopped: what the key's budget or `deadline_ns` leaves out comes first next time.
+        """Yield one capture with the quotes that changed, going on where the last poll stopped.
 
-        Quotes already read are handed over before an error is raised, and the failing symbol has had its turn, so that
-        one symbol that a plan leaves out does not keep the others waiting. Raises what `ApiClient.get` raises.
+        Each symbol is asked at most once. Symbols that the budget or `deadline_ns` leaves out come first next time.
+        Quotes already read are handed over before an error is raised. The failing symbol has had its turn then, because
+        it must not keep the others waiting. Raises what `ApiClient.get` raises.
         """
         rotation = self._rotation(checkpoint)
         trades: list[Trade] = []
@@ -155,10 +170,10 @@ class FinnhubProvider:
             trades.extend([trade] if trade is not None else [])
 
     def _changed(self, symbol: str, body: bytes, rotation: Rotation) -> Trade | None:
-        """The quote as a trade, or None if it is the one seen last or the symbol is known to be unknown."""
+        """Return the quote as a trade, or None if it adds nothing to the rotation."""
         quote = read_piece(body, Quote)
         if quote.c == 0 or quote.t == 0:
-            # Finnhub's answer for a symbol that it does not know is HTTP 200 with zeros.
+            # Finnhub answers HTTP 200 with zeros for a symbol that it does not know.
             if symbol in rotation.unknown:
                 return None
             rotation.unknown.append(symbol)
@@ -176,7 +191,7 @@ class FinnhubProvider:
             try:
                 rotation = msgspec.json.decode(checkpoint, type=Rotation)
             except msgspec.DecodeError:
-                # It holds no position in a history: without it, quotes are only read once more.
+                # Quotes have no history: without a checkpoint they are only read once more.
                 return rotation
         rotation.quotes = {name: seen for name, seen in rotation.quotes.items() if name in self._symbols}
         rotation.unknown = [name for name in rotation.unknown if name in self._symbols]
@@ -191,17 +206,18 @@ class FinnhubProvider:
 
 
 def parse_stream_message(message: bytes, ingest_time_ns: int, credentials: Credentials) -> Capture:
-    """The trades of one websocket message; a ping has none.
+    """Return the trades of one websocket message; a ping has none.
 
-    Equal trades of one instant are told apart by their order in the message, the only order Finnhub gives: those of
-    two messages in one millisecond can't be. Condition codes are left out, since they are not the tape's letters.
-    Fractional volumes (crypto) are unreadable. Raises `UnexpectedAnswerError` for what is no message, and
-    `RequestRefusedError` for Finnhub's error message.
+    Equal trades of one instant are told apart by their order in the message, because Finnhub gives no other. Those of
+    two messages in one millisecond can't be. Condition codes are left out, because they are not the tape's letters.
+    Fractional volumes (crypto) are unreadable.
+
+    Raises `UnexpectedAnswerError` for other bytes, and `RequestRefusedError` for Finnhub's error message.
     """
     try:
         content = msgspec.json.decode(message, type=StreamMessage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UnexpectedAnswerError("finnhub sent what is no message of its websocket") from None
+        raise UnexpectedAnswerError("finnhub sent something that is not a message of its websocket") from None
     if content.type == "error":
         raise RequestRefusedError(f"finnhub refused the subscription ({credentials.redact(content.msg)[:200]})")
     trades: list[Trade] = []
@@ -223,9 +239,12 @@ def parse_stream_message(message: bytes, ingest_time_ns: int, credentials: Crede
 def _build_trade(
     symbol: str, price: Decimal, event_time_ns: int, volume: Decimal | None, ordinal: int, ingest_time_ns: int
 ) -> Trade:
-    """A checked `Trade`; raises `InvalidTradeError`. `sequence` is the ordinal: Finnhub has no other order."""
+    """Return a checked `Trade`; raises `InvalidTradeError`.
+
+    `sequence` is the ordinal, because Finnhub has no other order.
+    """
     if not price.is_finite() or abs(price.adjusted()) > 30:
-        raise InvalidTradeError(Reason.VALUE, "the price is no number of this world")
+        raise InvalidTradeError(Reason.VALUE, "the price is not finite or has too many digits")
     shares = None if volume is None else _shares(volume)
     trade = Trade(
         event_id=derived_event_id(FEED, symbol, event_time_ns, price, shares, ordinal),
@@ -249,16 +268,16 @@ def _build_trade(
 
 def _shares(volume: Decimal) -> int:
     if not volume.is_finite() or abs(volume.adjusted()) > 30 or volume != volume.to_integral_value():
-        raise InvalidTradeError(Reason.VALUE, "v is no whole number of shares")
+        raise InvalidTradeError(Reason.VALUE, "v is not a whole number of shares")
     return int(volume)
 
 
 def _checked_quote(body: bytes) -> bytes:
-    """The body if it is a quote's, readable or not; an error or a page of HTML raises `UnexpectedAnswerError`."""
+    """Return the body if it is a quote's, readable or not; raises `UnexpectedAnswerError` for an error or HTML."""
     try:
         content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnexpectedAnswerError(f"no quote: {error}") from None
+        raise UnexpectedAnswerError(f"without a quote: {error}") from None
     if not content.keys() >= {"c", "t"}:
-        raise UnexpectedAnswerError("no quote: c or t is missing")
+        raise UnexpectedAnswerError("without a quote: c or t is missing")
     return body

@@ -1,4 +1,4 @@
-"""A piece of a provider's answer: read strictly, or kept as it came with the reason why it could not be.
+"""Pieces of a provider's answer: read strictly, or kept as they came with the reason.
 
 What the fields mean belongs to each provider.
 """
@@ -16,7 +16,7 @@ Wire = TypeVar("Wire")
 
 
 def read_piece(piece: "bytes | msgspec.Raw", wire: type[Wire]) -> Wire:
-    """One JSON value as `wire`, numbers exact; raises `InvalidTradeError`."""
+    """Return one JSON value as `wire`, numbers exact; raises `InvalidTradeError`."""
     try:
         return msgspec.json.decode(piece, type=wire)
     except msgspec.ValidationError as error:
@@ -26,7 +26,7 @@ def read_piece(piece: "bytes | msgspec.Raw", wire: type[Wire]) -> Wire:
 
 
 def unreadable(error: InvalidTradeError, piece: bytes, credentials: Credentials) -> UnreadablePayload:
-    """The piece with its reason, without the key, should the server have sent it back."""
+    """Return the piece with its reason, without the key, because a server may send it back."""
     return UnreadablePayload(
         Reason(error.reason), credentials.redact(error.detail)[:300], credentials.redact_bytes(piece)
     )

@@ -1,7 +1,7 @@
-"""What a process has already handed over, so that re-reading an overlap does not publish it again.
+"""Trades that a process has handed over, so that an overlap is not published again.
 
-An economy, not a promise: forgetting everything costs duplicates, which are harmless downstream. So it remembers a
-trade only once the caller has come back with the checkpoint that was handed over with it.
+Forgetting them only costs duplicates, which are harmless downstream. So a trade is remembered only once the caller
+comes back with its checkpoint.
 """
 
 from collections.abc import Iterable
@@ -18,28 +18,28 @@ class SeenTrades:
         self._pending: list[tuple[str, list[Trade]]] = []
 
     def resume(self, checkpoint: str | None) -> None:
-        """Learn from the checkpoint that a caller comes back with how much of what it got is in the stream."""
+        """Confirm the trades that the caller has put into the stream, as its checkpoint tells."""
         reached = next((n for n, (at, _) in enumerate(self._pending, 1) if at == checkpoint), None)
         if reached is not None:
             for _, trades in self._pending[:reached]:
                 self._confirmed.update((trade.event_id, _mark(trade)) for trade in trades)
             self._confirmed_at = checkpoint
         elif checkpoint != self._confirmed_at:
-            # Somebody else polled in between, or nothing was ever confirmed: what we know proves nothing.
+            # Another process polled in between, or nothing was ever confirmed: this memory proves nothing.
             self._confirmed.clear()
             self._confirmed_at = checkpoint
         self._pending.clear()
 
     def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
-        """The trades that are new or differ from what was confirmed."""
+        """Return the trades that are new or differ from the confirmed ones."""
         return [trade for trade in trades if self._confirmed.get(trade.event_id) != _mark(trade)]
 
     def hand_over(self, checkpoint: str, trades: list[Trade]) -> None:
-        """Note what goes out together with `checkpoint`."""
+        """Note the trades that go out with `checkpoint`."""
         self._pending.append((checkpoint, trades))
 
     def forget_before(self, event_time_ns: int) -> None:
-        """Drop what no poll will read again."""
+        """Drop trades too old to be read again."""
         old = [event_id for event_id, (time_ns, _) in self._confirmed.items() if time_ns < event_time_ns]
         for event_id in old:
             del self._confirmed[event_id]

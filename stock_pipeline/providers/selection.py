@@ -1,4 +1,4 @@
-"""The provider that the settings name. What each one does is in its own module."""
+"""The provider that the settings name. What a provider does belongs to its own module."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Protocol
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import SettingsError
 from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
-from stock_pipeline.providers.client.api_client import Observer
+from stock_pipeline.providers.client.api_client import CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import ReusedConnection
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
@@ -25,12 +25,14 @@ def provider_named(
     *,
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
-    observer: Observer,
+    observer: CallObserver,
     url: str | None = None,
 ) -> PollingProvider:
-    """Alpaca (trades of `feed`) or Finnhub (quotes) under these credentials; `SettingsError` for another name.
+    """Return Alpaca (trades of `feed`) or Finnhub (quotes) under these credentials.
 
-    url: another address than the provider's own.
+    url: address in place of the provider's own
+
+    Raises `SettingsError` for another name.
     """
     http = ReusedConnection(url, now_ns) if url else None
     jitter = random.Random()
@@ -40,9 +42,12 @@ def provider_named(
     if name == "finnhub":
         finnhub = finnhub_client(credentials, now_ns=now_ns, wait=wait, jitter=jitter, observer=observer, http=http)
         return FinnhubProvider(finnhub, symbols, now_ns)
-    raise SettingsError(f"PROVIDER is {name!r}, which can't be polled: it takes alpaca or finnhub")
+    raise SettingsError(f"PROVIDER is {name!r}, which can't be polled: set it to alpaca or finnhub")
 
 
 def feed_delay_seconds(feed: str) -> int:
-    """How far behind the clock a capture of Alpaca's feed ends: its free plan refuses the last 15 minutes of `sip`."""
+    """Return how far behind the clock a capture of the feed ends.
+
+    Alpaca's free plan refuses the last 15 minutes of `sip`.
+    """
     return 16 * 60 if feed == "sip" else 0

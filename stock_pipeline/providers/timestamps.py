@@ -1,7 +1,7 @@
-"""Times as APIs write them: RFC 3339 text to and from nanoseconds since 1970-01-01 UTC, without loss.
+"""RFC 3339 text to and from nanoseconds since 1970-01-01 UTC, without loss.
 
-Only the text form belongs here. `datetime.fromisoformat` is not used because it cuts a fraction to microseconds
-without a word; what a time means (session, order) is the domain's business.
+What a time means (session, order) belongs to the domain. `datetime.fromisoformat` would silently cut a fraction to
+microseconds.
 """
 
 import re
@@ -18,10 +18,10 @@ _DAY_SECONDS = 86_400
 
 
 def parse_rfc3339_ns(text: str) -> int:
-    """Nanoseconds since 1970-01-01 UTC of an RFC 3339 time with 0 to 9 fraction digits.
+    """Return the nanoseconds since 1970-01-01 UTC of an RFC 3339 time with 0 to 9 fraction digits.
 
-    Raises `ValueError` for anything else: no offset, lower-case letters, a blank, more digits, a second of 60 (POSIX
-    time has no place for it), or anything before or after the time.
+    Raises `ValueError` for anything else: no offset, lower-case letters, blanks, more digits, text around it, or a
+    second of 60 (which POSIX time lacks).
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -36,7 +36,7 @@ def parse_rfc3339_ns(text: str) -> int:
 
 
 def format_rfc3339_ns(time_ns: int) -> str:
-    """The shortest RFC 3339 text in UTC (`Z`) that `parse_rfc3339_ns` reads back as `time_ns`.
+    """Return the shortest RFC 3339 text in UTC (`Z`) that `parse_rfc3339_ns` reads back as `time_ns`.
 
     Raises `OverflowError` outside the years 1 to 9999.
     """
@@ -48,6 +48,6 @@ def format_rfc3339_ns(time_ns: int) -> str:
 
 def _offset_seconds(sign: str, hours: int, minutes: int) -> int:
     if hours > 23 or minutes > 59:
-        raise ValueError(f"offset {sign}{hours:02}:{minutes:02} is none that a clock shows")
+        raise ValueError(f"offset {sign}{hours:02}:{minutes:02} is not one that a clock shows")
     seconds = hours * 3600 + minutes * 60
     return -seconds if sign == "-" else seconds

@@ -12,7 +12,7 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import BucketObjects, ObjectStore
-from stock_pipeline.aws.stream_history import StreamHistory
+from stock_pipeline.aws.stream_history import KinesisHistory
 from stock_pipeline.redrive.ledger import RedriveLedger
 from stock_pipeline.redrive.line_rate import LineRate
 from stock_pipeline.redrive.redrive import Redrive, StayInQueue
@@ -38,7 +38,7 @@ def wired_redrive(
     return Redrive(
         queue=SqsRedriveQueue(dead_letter_queue(clients, settings)),
         objects=BucketObjects(lake),
-        history=StreamHistory(clients.kinesis),
+        history=KinesisHistory(clients.kinesis),
         ledger=RedriveLedger(lake),
         publisher=Publisher(
             stream=KinesisStream(clients.kinesis, settings.stream_name),

@@ -54,10 +54,10 @@ def test_a_state_is_read_as_it_was_written(state_table: Any) -> None:
     )
     assert state_table.read([KEY]) == {}
     state_table.write(written, None)
-    held = state_table.read([KEY, SymbolKey("NONE", "sim")])
-    assert held[KEY].state == written
-    assert held[KEY].revision == written.revision
-    assert len(held) == 1
+    stored = state_table.read([KEY, SymbolKey("NONE", "sim")])
+    assert stored[KEY].state == written
+    assert stored[KEY].revision == written.revision
+    assert len(stored) == 1
 
 
 def test_a_state_is_replaced_only_by_who_read_it_last(state_table: Any) -> None:
@@ -89,7 +89,10 @@ def test_states_of_one_symbol_in_two_feeds_are_two(state_table: Any) -> None:
     other = SymbolKey(KEY.symbol, "iex")
     state_table.write(state(1), None)
     state_table.write(SymbolState(other, ()).merged_with([trade(2, feed="iex")], WINDOWS), None)
-    assert {key: len(held.state.window) for key, held in state_table.read([KEY, other]).items()} == {KEY: 1, other: 1}
+    assert {key: len(each.state.window) for key, each in state_table.read([KEY, other]).items()} == {
+        KEY: 1,
+        other: 1,
+    }
 
 
 def test_more_keys_than_one_read_takes_are_read(state_table: Any) -> None:

@@ -135,12 +135,12 @@ class FakeDynamoDbClient:
         ConditionExpression: str,
         ExpressionAttributeValues: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        held = self.items.get(_item_key(Item))
+        stored = self.items.get(_item_key(Item))
         match ConditionExpression, ExpressionAttributeValues:
             case "attribute_not_exists(symbol)", None:
-                holds = held is None
-            case "revision = :held", {":held": revision}:
-                holds = held is not None and held["revision"] == revision
+                holds = stored is None
+            case "revision = :stored", {":stored": revision}:
+                holds = stored is not None and stored["revision"] == revision
             case _:
                 raise client_error("PutItem", "ValidationException")
         if not holds:

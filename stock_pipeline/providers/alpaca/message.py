@@ -1,8 +1,7 @@
-"""Messages of Alpaca's stock stream: trades, corrections and cancellations as `Trade` rows, control frames as they are.
+"""Messages of Alpaca's stock stream, as `Trade` rows and control frames. The connection belongs to `stream`.
 
-Reads bytes, opens nothing: the connection is `stream`'s business. Kinds, fields and codes:
-docs.alpaca.markets, "Real-time Stock Data" and "WebSocket Stream"; codes 410 and 411: alpaca-trade-api-go,
-marketdata/stream/errors.go.
+Kinds, fields and codes: docs.alpaca.markets, "Real-time Stock Data" and "WebSocket Stream"; codes 410 and 411:
+alpaca-trade-api-go, marketdata/stream/errors.go.
 """
 
 from collections import OrderedDict
@@ -37,7 +36,7 @@ from stock_pipeline.providers.client.http import (
 from stock_pipeline.providers.payload import read_piece, unreadable
 
 REMEMBERED_TRADES = 50_000
-"""Enough to find the original of most corrections, which come within seconds or minutes; about 30 MB."""
+"""Enough for most corrections, which come within seconds or minutes; about 30 MB."""
 
 _PLAN_CODES = frozenset({402, 409, 411})
 _REQUEST_CODES = frozenset({400, 401, 403, 405, 408, 410})
@@ -45,14 +44,14 @@ _CONTROL_KINDS = frozenset({"success", "error", "subscription"})
 
 
 class ConnectionLimitError(ProviderRetryableError):
-    """The key has another connection open; Alpaca allows one, and notices a dropped one only after a while."""
+    """The key has another connection open. Alpaca allows one, and notices a dropped one late."""
 
     kind = "connection_limit"
 
 
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
-    """`success`, `error` (with its code) or `subscription`."""
+    """Frame `success`, `error` (with its code) or `subscription`."""
 
     kind: str
     text: str
@@ -60,8 +59,8 @@ class ControlFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamBatch:
-    """What one message held."""
+class AlpacaBatch:
+    """Content of one message."""
 
     trades: tuple[Trade, ...] = ()
     unreadable: tuple[UnreadablePayload, ...] = ()
@@ -90,10 +89,9 @@ class _Correction(msgspec.Struct):
 
 
 class MessageReader:
-    """Reads the messages of one feed, and remembers recent trades: a correction does not say when its original was.
+    """Reader of one feed's messages. It remembers recent trades, because a correction lacks its original's time.
 
-    Where the original is not known any more, its row takes the message's time, which comes later and so
-    prevails over the original in `trade.precedence`.
+    Without its original, a row takes the message's later time, and so prevails over the original in `trade.precedence`.
     """
 
     def __init__(
@@ -109,15 +107,15 @@ class MessageReader:
         self._capacity = remembered_trades
         self._recent: OrderedDict[tuple[str, str, int | str], Trade] = OrderedDict()
 
-    def read(self, message: bytes) -> StreamBatch:
-        """Every frame of a message; what can't be read is handed over with its reason, and the others go on."""
+    def read(self, message: bytes) -> AlpacaBatch:
+        """Return all frames of a message, unreadable ones with their reason."""
         trades: list[Trade] = []
         bad: list[UnreadablePayload] = []
         controls: list[ControlFrame] = []
         try:
             pieces = read_piece(message, list[msgspec.Raw])
         except InvalidTradeError as error:
-            return StreamBatch(unreadable=(unreadable(error, message, self._credentials),))
+            return AlpacaBatch(unreadable=(unreadable(error, message, self._credentials),))
         for piece in pieces:
             try:
                 head = read_piece(piece, _Head)
@@ -127,7 +125,7 @@ class MessageReader:
                     trades.extend(self._rows(head, bytes(piece)))
             except InvalidTradeError as error:
                 bad.append(unreadable(error, bytes(piece), self._credentials))
-        return StreamBatch(tuple(trades), tuple(bad), tuple(controls))
+        return AlpacaBatch(tuple(trades), tuple(bad), tuple(controls))
 
     def _rows(self, head: _Head, piece: bytes) -> list[Trade]:
         if head.T == "t":
@@ -141,11 +139,11 @@ class MessageReader:
         raise InvalidTradeError(Reason.SCHEMA, f"message type {head.T[:20]!r} was not subscribed to")
 
     def _correction(self, wire: _Correction, symbol: str) -> list[Trade]:
-        """The original, void, and the corrected trade under its own id; one row if both have the same id."""
+        """Return the void original and the corrected trade under its own id; one row if both have the same id."""
         original = WireTrade(wire.t, wire.op, wire.os, wire.oi, wire.x, wire.oc, wire.z)
         corrected = WireTrade(wire.t, wire.cp, wire.cs, wire.ci, wire.x, wire.cc, wire.z)
         if wire.oi != wire.ci:
-            # Checked before anything is handed over: half a correction would be worse than none.
+            # Checked before anything is handed over, because half a correction would be worse than none.
             row = self._built(corrected, CORRECTED, symbol)
             return [self._amended(original, INCORRECT, symbol), row]
         known = self._recent.get((symbol, (wire.x or "").strip(), wire.oi))
@@ -172,7 +170,7 @@ class MessageReader:
 
 
 def error_of(frame: ControlFrame, credentials: Credentials) -> ProviderPermanentError | ProviderRetryableError:
-    """What an `error` frame means: permanent for the key, the plan or the request, else worth another connection."""
+    """Return what an `error` frame means: permanent for key, plan or request, else worth another connection."""
     said = f"alpaca's stream answered {frame.code} ({frame.text[:200]})"
     if frame.code in _PLAN_CODES:
         return CredentialsRefusedError(f"{said}: check the key in {credentials.source} and what its plan allows")

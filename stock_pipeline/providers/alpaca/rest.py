@@ -1,7 +1,7 @@
 """Alpaca Market Data v2 by REST: every trade of all symbols at once, from a checkpoint on.
 
-Polling and paging only; how a trade is read is `trade`'s business, the websocket `stream`'s. Free keys see
-the feed `iex`, a few per cent of the volume; the feed is part of every trade, and feeds are never mixed.
+Only polling and paging belong here. Free keys see the feed `iex`, a few per cent of the volume. Every trade names its
+feed, and feeds are never mixed.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import FEED, SYMBOL, Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
-from stock_pipeline.providers.client.api_client import ApiClient, Observer
+from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
+from stock_pipeline.providers.client.api_client import ApiClient, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     HttpClient,
@@ -35,26 +35,27 @@ NANOSECONDS = 10**9
 
 BASE_URL = "https://data.alpaca.markets"
 PAGE_LIMIT = 10_000
-"""The most trades that one page may hold, counted over all its symbols."""
+"""Most trades of one page, counted over all its symbols."""
 
 BURST_CALLS = 50
 REFILL_PER_MINUTE = 150
-"""Together the 200 calls a minute of the Basic plan."""
+"""With the burst, the Basic plan's 200 calls a minute."""
 
 OVERLAP_SECONDS = 300
 
 
 class CheckpointError(ProviderPermanentError):
-    """A checkpoint is not of this provider. Going on from now would lose trades, so somebody must decide."""
+    """The checkpoint is another provider's. Going on from now would lose trades, so an operator must decide."""
 
     kind = "checkpoint"
 
 
-class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint: the window `start_ns <= t <= end_ns`, and the page to read next; None once it is complete.
+class CapturePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Checkpoint: the window `start_ns <= t <= end_ns`, and its next page; None once it is complete.
 
-    Alpaca pages by symbol first, so a time alone can't say how far a window was read. `query` tells whether the page
-    token still belongs to the same feed and symbols.
+    A time alone can't say how far a window was read, because Alpaca pages by symbol first.
+
+    query: hash of the feed and symbols that the page token belongs to
     """
 
     start_ns: int
@@ -64,7 +65,7 @@ class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TradePage(msgspec.Struct):
-    """One page of `/v2/stocks/trades`, its trades still unread."""
+    """Page of `/v2/stocks/trades`, its trades still unread."""
 
     trades: dict[str, msgspec.Raw] | None
     next_page_token: str | None = None
@@ -76,13 +77,13 @@ def alpaca_client(
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
     jitter: random.Random,
-    observer: Observer,
+    observer: CallObserver,
     http: HttpClient | None = None,
     bucket: TokenBucket | None = None,
 ) -> ApiClient:
-    """The API under one key, by default on Alpaca's address and within the Basic plan's budget.
+    """Return a client under one key, by default for Alpaca's address and the Basic plan's budget.
 
-    Share one client between all uses of a key: the budget is the key's.
+    Share it between all uses of the key, because the budget is the key's.
     """
     return ApiClient(
         "alpaca",
@@ -98,7 +99,7 @@ def alpaca_client(
 
 
 class AlpacaProvider:
-    """Trades of `symbols` on one feed. Not safe to share between threads."""
+    """Poller of the trades of `symbols` on one feed. Not safe to share between threads."""
 
     def __init__(
         self,
@@ -109,13 +110,14 @@ class AlpacaProvider:
         overlap_seconds: int = OVERLAP_SECONDS,
         delay_seconds: int = 0,
     ) -> None:
-        """`overlap_seconds` are read again at every poll, for late prints and corrections.
+        """Prepare polling; raises `RequestRefusedError` for unusable symbols or an unusable feed.
 
-        `delay_seconds` keeps the window's end behind the clock: the free plan refuses the last 15 minutes of `sip`.
+        overlap_seconds: read again at every poll, for late prints and corrections
+        delay_seconds: lag of the window's end, because the free plan refuses the last 15 minutes of `sip`
         """
         for symbol in symbols:
             if SYMBOL.fullmatch(symbol) is None or "," in symbol:
-                raise RequestRefusedError(f"{symbol[:40]!r} is no ticker symbol")
+                raise RequestRefusedError(f"{symbol[:40]!r} is not a ticker symbol: correct or remove it")
         if not symbols or FEED.fullmatch(feed) is None:
             raise RequestRefusedError("Alpaca needs at least one symbol, and a feed such as iex or sip")
         self._client = client
@@ -128,50 +130,50 @@ class AlpacaProvider:
         self._seen = SeenTrades()
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of trades since `checkpoint`, each with the checkpoint that stands once its trades are in the stream.
+        """Yield pages of trades since `checkpoint`, each with the checkpoint to keep once its trades are in the stream.
 
-        Without a checkpoint, the last `overlap_seconds`. Ends early, without loss, when `deadline_ns` comes: the next
-        poll goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
+        Without a checkpoint, the last `overlap_seconds` are read. At `deadline_ns` the poll ends without loss: the next
+        one goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
         """
         self._seen.resume(checkpoint)
-        progress = self._next_window(checkpoint)
-        self._seen.forget_before(progress.start_ns)
-        resumed = progress.page_token is not None
-        while progress.start_ns < progress.end_ns:
+        position = self._next_window(checkpoint)
+        self._seen.forget_before(position.start_ns)
+        resumed = position.page_token is not None
+        while position.start_ns < position.end_ns:
             try:
-                page = self._page(progress, deadline_ns)
+                page = self._page(position, deadline_ns)
             except NoTimeLeftError:
                 return
             except RequestRefusedError:
                 if not resumed:
                     raise
-                # The token has outlived its use; its window has not.
-                resumed, progress = False, msgspec.structs.replace(progress, page_token=None)
+                # The page token has expired; its window must still be read.
+                resumed, position = False, msgspec.structs.replace(position, page_token=None)
                 continue
-            resumed, progress = False, self._after(progress, page)
-            yield self._capture(page, progress)
-            if progress.page_token is None:
+            resumed, position = False, self._after(position, page)
+            yield self._capture(page, position)
+            if position.page_token is None:
                 return
 
     def capture_since(self, start_ns: int, deadline_ns: int) -> Iterator[Capture]:
-        """Every trade from the overlap before `start_ns` until now, to close a gap of the stream; no checkpoints.
+        """Yield every trade from the overlap before `start_ns` until now, to close a gap of the stream; no checkpoints.
 
-        Raises `NoTimeLeftError` if the deadline comes before the last page: the gap is still open then.
+        Raises `NoTimeLeftError` if the deadline comes before the last page: the gap is still open.
         """
-        progress = self._window(start_ns - self._overlap_ns)
-        while progress.start_ns < progress.end_ns:
-            page = self._page(progress, deadline_ns)
-            progress = self._after(progress, page)
+        position = self._window(start_ns - self._overlap_ns)
+        while position.start_ns < position.end_ns:
+            page = self._page(position, deadline_ns)
+            position = self._after(position, page)
             trades, bad = self._read(page)
             yield Capture(tuple(trades), tuple(bad))
-            if progress.page_token is None:
+            if position.page_token is None:
                 return
 
     def first_prices(self, deadline_ns: int) -> Capture:
-        """The latest trade of each symbol, from snapshots: for a first display, never for a complete capture.
+        """Return each symbol's latest trade from snapshots, for a first display only.
 
-        Snapshots leave out odd lots, and do not apply corrections (Alpaca's reference); an unknown symbol is
-        reported as unreadable. Raises what `ApiClient.get` raises.
+        Snapshots lack odd lots and corrections (Alpaca's reference). An unknown symbol is reported as unreadable.
+        Raises what `ApiClient.get` raises.
         """
         target = "/v2/stocks/snapshots?" + urlencode({"symbols": self._symbols, "feed": self._feed})
         snapshots = self._client.get(target, deadline_ns, _read_snapshots)
@@ -188,47 +190,47 @@ class AlpacaProvider:
                 self._read_into(trades, bad, symbol, latest, ingest_time_ns)
         return Capture(tuple(trades), tuple(bad))
 
-    def _next_window(self, checkpoint: str | None) -> Progress:
+    def _next_window(self, checkpoint: str | None) -> CapturePosition:
         if checkpoint is None:
             return self._window(self._now_ns() - self._delay_ns - self._overlap_ns)
         try:
-            progress = msgspec.json.decode(checkpoint, type=Progress)
+            position = msgspec.json.decode(checkpoint, type=CapturePosition)
         except msgspec.DecodeError:
             raise CheckpointError(
-                "the checkpoint is none of Alpaca's: restore it, or delete it to begin now, without the trades since"
+                "the checkpoint is not Alpaca's: restore it, or delete it to begin now, without the trades since"
             ) from None
-        if progress.page_token is None:
-            return self._window(progress.end_ns - self._overlap_ns)
-        if progress.query != self._query:
-            return msgspec.structs.replace(progress, page_token=None, query=self._query)
-        return progress
+        if position.page_token is None:
+            return self._window(position.end_ns - self._overlap_ns)
+        if position.query != self._query:
+            return msgspec.structs.replace(position, page_token=None, query=self._query)
+        return position
 
-    def _window(self, start_ns: int) -> Progress:
-        return Progress(max(start_ns, 0), self._now_ns() - self._delay_ns, None, self._query)
+    def _window(self, start_ns: int) -> CapturePosition:
+        return CapturePosition(max(start_ns, 0), self._now_ns() - self._delay_ns, None, self._query)
 
-    def _page(self, progress: Progress, deadline_ns: int) -> TradePage:
+    def _page(self, position: CapturePosition, deadline_ns: int) -> TradePage:
         parameters = {
             "symbols": self._symbols,
-            "start": format_rfc3339_ns(progress.start_ns),
-            "end": format_rfc3339_ns(progress.end_ns),
+            "start": format_rfc3339_ns(position.start_ns),
+            "end": format_rfc3339_ns(position.end_ns),
             "limit": str(PAGE_LIMIT),
             "feed": self._feed,
             "sort": "asc",
         }
-        if progress.page_token is not None:
-            parameters["page_token"] = progress.page_token
+        if position.page_token is not None:
+            parameters["page_token"] = position.page_token
         return self._client.get("/v2/stocks/trades?" + urlencode(parameters), deadline_ns, read_page)
 
-    def _after(self, progress: Progress, page: TradePage) -> Progress:
+    def _after(self, position: CapturePosition, page: TradePage) -> CapturePosition:
         token = page.next_page_token or None
-        if token is not None and token == progress.page_token:
+        if token is not None and token == position.page_token:
             raise UnexpectedAnswerError("alpaca names the same next page twice: its pages would never end")
-        return msgspec.structs.replace(progress, page_token=token)
+        return msgspec.structs.replace(position, page_token=token)
 
-    def _capture(self, page: TradePage, progress: Progress) -> Capture:
+    def _capture(self, page: TradePage, position: CapturePosition) -> Capture:
         trades, bad = self._read(page)
         unseen = self._seen.unseen(trades)
-        checkpoint = msgspec.json.encode(progress).decode()
+        checkpoint = msgspec.json.encode(position).decode()
         self._seen.hand_over(checkpoint, unseen)
         return Capture(tuple(unseen), tuple(bad), checkpoint)
 
@@ -240,12 +242,12 @@ class AlpacaProvider:
             try:
                 pieces = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
             except msgspec.DecodeError as error:
-                problem = InvalidTradeError(Reason.SCHEMA, f"trades of a symbol are no list: {error}")
+                problem = InvalidTradeError(Reason.SCHEMA, f"trades of a symbol are not a list: {error}")
                 bad.append(unreadable(problem, bytes(raw), self._client.credentials))
                 continue
             for piece in pieces:
                 self._read_into(trades, bad, symbol, bytes(piece), ingest_time_ns)
-        return settle_corrections(trades), bad
+        return pair_corrections(trades), bad
 
     def _read_into(
         self, trades: list[Trade], bad: list[UnreadablePayload], symbol: str, piece: bytes, ingest_time_ns: int
@@ -257,7 +259,7 @@ class AlpacaProvider:
 
 
 def read_page(body: bytes) -> TradePage:
-    """One page; raises `UnexpectedAnswerError` for what is no page."""
+    """Return one page; raises `UnexpectedAnswerError` if the body is not a page."""
     try:
         return msgspec.json.decode(body, type=TradePage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -265,14 +267,14 @@ def read_page(body: bytes) -> TradePage:
     try:
         return msgspec.json.decode(quote_bare_words(body), type=TradePage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnexpectedAnswerError(f"no page of trades: {error}") from None
+        raise UnexpectedAnswerError(f"without a page of trades: {error}") from None
 
 
 _STRING_OR_BARE_WORD = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\b(?:NaN|Infinity|inf|nan)\b', re.DOTALL)
 
 
 def quote_bare_words(body: bytes) -> bytes:
-    """`NaN` and `Infinity`, which are no JSON, as strings: the trade that holds one is rejected, its page is not."""
+    """Turn `NaN` and `Infinity`, which JSON lacks, into strings: one trade is rejected instead of its page."""
     return _STRING_OR_BARE_WORD.sub(
         lambda match: match[0] if match[0].startswith(b'"') else b'"' + match[0] + b'"', body
     )
@@ -282,10 +284,10 @@ def _read_snapshots(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         snapshots = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnexpectedAnswerError(f"no snapshots: {error}") from None
+        raise UnexpectedAnswerError(f"without snapshots: {error}") from None
     if snapshots and not any(bytes(piece)[:1] in (b"{", b"n") for piece in snapshots.values()):
         # An error under status 200: its values are texts and numbers.
-        raise UnexpectedAnswerError("no snapshots: no symbol has an object")
+        raise UnexpectedAnswerError("without snapshots: no symbol has an object")
     return snapshots
 
 
@@ -298,7 +300,7 @@ class _Snapshot(msgspec.Struct):
 
 
 def _latest_trade(symbol: str, piece: msgspec.Raw) -> bytes | None:
-    """The piece with the latest trade, None without one; raises `InvalidTradeError` for an unknown symbol."""
+    """Return the latest trade's piece or None; raises `InvalidTradeError` for an unknown symbol."""
     if piece == _NULL:
         raise InvalidTradeError(Reason.VALUE, f"alpaca knows no symbol {symbol[:40]!r}")
     latest = read_piece(piece, _Snapshot).latest

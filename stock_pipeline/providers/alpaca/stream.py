@@ -1,7 +1,7 @@
-"""Alpaca's stock stream: connect, subscribe, hand trades over, notice silence, reconnect, and close the gap by REST.
+"""Alpaca's stock stream: connect, subscribe, hand over trades, notice silence, reconnect, and close the gap by REST.
 
-For a process that runs for hours; a poll belongs to `rest`, reading messages to `message`. Trades of the
-stream and of the gap's REST pages overlap on purpose: they are the same trades with the same ids.
+For a process that runs for hours; a poll belongs to `rest`, reading messages to `message`. Trades of stream and gap
+overlap on purpose: they have the same ids.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import msgspec
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.message import MessageReader, StreamBatch, error_of
-from stock_pipeline.providers.client.api_client import BackOff, Observer
+from stock_pipeline.providers.alpaca.message import AlpacaBatch, MessageReader, error_of
+from stock_pipeline.providers.client.api_client import BackOff, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     LOOPBACK_HOSTS,
@@ -30,12 +30,12 @@ from stock_pipeline.providers.client.http import (
 
 NANOSECONDS = 10**9
 STREAM_URL = "wss://stream.data.alpaca.markets/v2/"
-"""Followed by the feed. `v2/test` with the symbol FAKEPACA answers at all hours."""
+"""The feed follows. `v2/test` with the symbol FAKEPACA answers at all hours."""
 
 OPENING_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 GAP_SECONDS = 600
-"""The time one attempt at closing a gap may take; the next one begins anew."""
+"""Limit of one attempt at closing a gap; the next attempt begins anew."""
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -47,20 +47,20 @@ class DisconnectedError(ProviderRetryableError):
 
 
 class SilentConnectionError(ProviderRetryableError):
-    """The market is open and the connection says nothing: seen to last for hours while nominally connected."""
+    """The market is open and the connection says nothing: seen to last for hours."""
 
     kind = "silent"
 
 
-class StreamObserver(Observer, Protocol):
-    """Counts what happens to the stream; called in the event loop's thread."""
+class StreamObserver(CallObserver, Protocol):
+    """Counter of what happens to the stream, called in the event loop's thread."""
 
     def gap_closed(self, provider: str, start_ns: int, end_ns: int) -> None:
-        """The trades between two instants were missed by the stream and read by REST."""
+        """Note that REST has read what the stream missed between two instants."""
 
 
 class Connection(Protocol):
-    """An open connection. `send` and `receive` raise `DisconnectedError` once it has ended."""
+    """Open connection. `send` and `receive` raise `DisconnectedError` once it has ended."""
 
     async def send(self, message: str) -> None: ...
 
@@ -73,13 +73,16 @@ Connect = Callable[[], Awaitable[Connection]]
 
 
 def websocket_connect(url: str, tls: ssl.SSLContext | None = None) -> Connect:
-    """A function that opens a websocket to `url` (`wss`, or `ws` on loopback) and raises `DisconnectedError`."""
+    """Return a function that opens a websocket to `url` (`wss`, or `ws` on loopback) or raises `DisconnectedError`.
+
+    Raises `RequestRefusedError` for another scheme.
+    """
     place = urlsplit(url)
     if place.scheme != "wss" and (place.scheme != "ws" or place.hostname not in LOOPBACK_HOSTS):
         raise RequestRefusedError(f"{place.scheme}://{place.hostname} would send the key in the clear: use wss")
 
     async def connect() -> Connection:
-        # Not needed by anybody who polls, and not there in a Lambda.
+        # Polling does not need it, and a Lambda does not have it.
         from websockets.asyncio.client import connect as open_websocket
         from websockets.exceptions import WebSocketException
 
@@ -143,9 +146,11 @@ class AlpacaStream:
         silence_seconds: float = SILENCE_SECONDS,
         back_off: BackOff | None = None,
     ) -> None:
-        """`publish` takes a capture and returns once it is safe; it and `read_gap` are called in worker threads.
+        """Prepare a stream; `run` connects.
 
-        `read_gap(start_ns, deadline_ns)` is `AlpacaProvider.capture_since`. `wait` sleeps for seconds.
+        publish: takes a capture and returns once it is safe; called in worker threads
+        read_gap: `AlpacaProvider.capture_since` (start_ns, deadline_ns); called in worker threads
+        wait: sleeps for seconds
         """
         self._connect = connect
         self._credentials = credentials
@@ -164,14 +169,16 @@ class AlpacaStream:
 
     @property
     def complete_to_ns(self) -> int | None:
-        """The instant up to which nothing is missing, where a later `run` may start; None before it is known."""
+        """Return the instant up to which nothing is missing, where a later `run` may start; None before it is known."""
         return self._complete_to_ns
 
     async def run(self, stop: asyncio.Event, start_ns: int | None = None) -> None:
-        """Until `stop` is set. Everything since `start_ns` (nanoseconds since 1970 UTC) is read first, if given.
+        """Hand over trades until `stop` is set.
+
+        start_ns: everything since then is read first; nanoseconds since 1970 UTC
 
         Connections that end, stay silent or are refused for now are opened again, with back-off. Raises
-        `CredentialsRefusedError` or `RequestRefusedError`, and what `publish` raises.
+        `CredentialsRefusedError`, `RequestRefusedError` and what `publish` raises.
         """
         self._complete_to_ns = start_ns
         while not stop.is_set():
@@ -232,7 +239,7 @@ class AlpacaStream:
             while not stopping.done():
                 if gap.done():
                     gap.result()
-                    # While a gap is open, what the stream has heard since proves nothing about before it.
+                    # While the gap is open, later messages prove nothing about the time before them.
                     self._complete_to_ns = heard_ns
                 waiting = {stopping, message, silence} | ({gap} if not gap.done() else set())
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -247,10 +254,10 @@ class AlpacaStream:
         finally:
             await _cancelled(stopping, message, silence, gap)
 
-    async def _hand_over(self, batch: StreamBatch) -> None:
+    async def _hand_over(self, batch: AlpacaBatch) -> None:
         if batch.trades or batch.unreadable:
             await asyncio.to_thread(self._publish, Capture(batch.trades, batch.unreadable))
-            # Only now: a server that drops every connection after it opened must still meet a growing back-off.
+            # Only now, because a server that drops every opened connection must meet a growing back-off.
             self._failures = 0
         for frame in batch.controls:
             if frame.kind == "error":
@@ -268,7 +275,7 @@ class AlpacaStream:
             )
 
     async def _close_gap(self, start_ns: int | None, end_ns: int) -> None:
-        """Publish by REST what came before the subscription; on failure again and again, since it must be whole."""
+        """Publish by REST what came before the subscription, trying until it is whole."""
         failures = 0
         while start_ns is not None:
             try:

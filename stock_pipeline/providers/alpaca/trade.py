@@ -1,7 +1,7 @@
-"""A trade as Alpaca writes it, in REST answers and on its stream, turned into `Trade`.
+"""A trade as Alpaca writes it, by REST and on its stream, turned into `Trade`.
 
-Both ways share everything from here on, so that a trade read twice is the same trade. Pages, checkpoints and
-connections belong to `rest` and `stream`.
+Both ways share these rules, so that a trade read twice is the same trade. Pages and connections belong to `rest` and
+`stream`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ MAX_TRADE_ID = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What Alpaca's `u` makes of a trade: its status, and how much the row outweighs others of the same id."""
+    """Status that Alpaca's `u` gives, and the row's weight among rows of the same id."""
 
     status: str
     version: int
@@ -47,13 +47,23 @@ UPDATES = {None: AS_REPORTED, "corrected": CORRECTED, "incorrect": INCORRECT, "c
 and no longer holds; `corrected`, it is the correction of an incorrect one.
 
 A correction comes as two trades with ids of their own (every recorded stream correction has `oi` != `ci`): the
-incorrect one is void for good, and the corrected one counts. `incorrect` outweighs `corrected` because a correction may
-be corrected again. Where both carry one id, `settle_corrections` lets the correction stand.
+incorrect one is void for good, and the corrected one counts. `incorrect` outweighs `corrected`, because a correction
+may be corrected again. `pair_corrections` treats rows of one id.
 """
 
 
 class WireTrade(msgspec.Struct):
-    """The fields of one trade: t time, p price, s shares, i id, x exchange, c conditions, z tape, u update."""
+    """Fields of one trade.
+
+    t: time
+    p: price
+    s: shares
+    i: id
+    x: exchange
+    c: conditions
+    z: tape
+    u: update
+    """
 
     t: str
     p: Decimal
@@ -66,24 +76,23 @@ class WireTrade(msgspec.Struct):
 
 
 def read_trade(piece: bytes, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """The trade in one JSON object of a REST answer; raises `InvalidTradeError`."""
+    """Return the trade in one JSON object of a REST answer; raises `InvalidTradeError`."""
     return trade_of(read_piece(piece, WireTrade), symbol, feed, ingest_time_ns)
 
 
 def trade_of(wire: WireTrade, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """The trade with the status and version that its `u` gives it; raises `InvalidTradeError`."""
+    """Return the trade with the status and version of its `u`; raises `InvalidTradeError`."""
     update = UPDATES.get(wire.u)
     if update is None:
-        raise InvalidTradeError(Reason.VALUE, f"u {str(wire.u)[:40]!r} is none of canceled, corrected, incorrect")
+        raise InvalidTradeError(Reason.VALUE, f"u {str(wire.u)[:40]!r} is not canceled, corrected or incorrect")
     return build_trade(wire, update, symbol, feed, ingest_time_ns)
 
 
 def build_trade(wire: WireTrade, update: Update, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """A checked `Trade`; raises `InvalidTradeError` that names the field.
+    """Return a checked `Trade`; raises `InvalidTradeError` that names the field.
 
-    `sequence` is Alpaca's trade id, by which its own pages order the trades of one instant and exchange
-    (the page token holds symbol, time, exchange, id); 0 where the id is no 63-bit number. It is part of the trade, so
-    every redelivery has it too.
+    `sequence` is Alpaca's trade id, or 0 if that is not a 63-bit number. Alpaca orders the trades of one instant and
+    exchange by it (its page token holds symbol, time, exchange, id). Every redelivery has it too.
     """
     event_time_ns = _event_time_ns(wire.t)
     exchange = (wire.x or "").strip()
@@ -109,23 +118,22 @@ def build_trade(wire: WireTrade, update: Update, symbol: str, feed: str, ingest_
     return trade
 
 
-def settle_corrections(trades: Iterable[Trade]) -> list[Trade]:
-    """Where an incorrect and a corrected row share one id, the correction stands for it in place.
+def pair_corrections(trades: Iterable[Trade]) -> list[Trade]:
+    """Let the correction win where an incorrect and a corrected row share one id.
 
-    The later of the two is the correction, whichever label it bears (clients report both ways of labelling such a
-    pair, and a correction can't precede what it corrects); at one instant, the row labelled so. Both rows stay, since
-    either may also be read alone.
+    The later row is the correction, whatever its label, because clients report both labellings and a correction can't
+    precede its original. At one instant the label decides. Both rows stay, because either may be read alone.
     """
     trades = list(trades)
-    standing: dict[str, Trade] = {}
+    corrections: dict[str, Trade] = {}
     paired: set[str] = set()
     for trade in trades:
         if (trade.status, trade.version) in ((CORRECTED.status, CORRECTED.version), _INCORRECT_ROW):
-            other = standing.setdefault(trade.event_id, trade)
+            other = corrections.setdefault(trade.event_id, trade)
             if other.status != trade.status:
                 paired.add(trade.event_id)
-                standing[trade.event_id] = max(other, trade, key=_lateness)
-    return [_settled(trade, standing[trade.event_id]) if trade.event_id in paired else trade for trade in trades]
+                corrections[trade.event_id] = max(other, trade, key=_lateness)
+    return [_paired(trade, corrections[trade.event_id]) if trade.event_id in paired else trade for trade in trades]
 
 
 _INCORRECT_ROW = (INCORRECT.status, INCORRECT.version)
@@ -135,10 +143,10 @@ def _lateness(trade: Trade) -> tuple[int, bool]:
     return trade.event_time_ns, trade.status == CORRECTED.status
 
 
-def _settled(trade: Trade, standing: Trade) -> Trade:
+def _paired(trade: Trade, correction: Trade) -> Trade:
     if trade.version not in (CORRECTED.version, INCORRECT.version):
         return trade
-    update = CORRECTED_IN_PLACE if trade is standing else INCORRECT
+    update = CORRECTED_IN_PLACE if trade is correction else INCORRECT
     return replace(trade, status=update.status, version=update.version)
 
 

@@ -1,1 +1,1 @@
-"""How a price API is asked: HTTP, the key's budget, retries, credentials. Nothing here knows a vendor or a trade."""
+"""Asking a price API: HTTP, the key's budget, retries, credentials. Vendors and trades do not belong here."""

@@ -1,4 +1,4 @@
-"""Calls to a provider's API: in its budget, with retries, counted, and without a key in any error.
+"""Calls to a provider's API: within its budget, retried, counted, and without a key in any error.
 
 What an answer means belongs to the provider, which passes a function that reads it.
 """
@@ -27,25 +27,25 @@ from stock_pipeline.providers.client.http import (
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 
 NANOSECONDS = 10**9
-LONGEST_HOLD_NS = 300 * NANOSECONDS
-"""A provider that asks for more would silence its key for a day because of one misread header."""
+LONGEST_PAUSE_NS = 300 * NANOSECONDS
+"""Limit of a provider's pause, because one misread header would silence its key for a day."""
 
 _EXCERPT = 200
 
 Read = TypeVar("Read")
 
 
-class Observer(Protocol):
-    """Counts what happens to a provider, for metrics. Called in the thread that calls the provider."""
+class CallObserver(Protocol):
+    """Counter of calls to a provider, for metrics, used in the caller's thread."""
 
     def request(self, provider: str) -> None:
-        """A request goes out."""
+        """Count a request that goes out."""
 
     def error(self, provider: str, kind: str) -> None:
-        """A request or a connection failed; `kind` is one of the errors' `kind`."""
+        """Count a failed request or connection under the error's `kind`."""
 
     def rate_limit_wait(self, provider: str, seconds: float) -> None:
-        """A request waited for the key's budget or for a `Retry-After`."""
+        """Note that a request waited for the key's budget or for a `Retry-After`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class BackOff:
 
 
 class ApiClient:
-    """One provider's API under one key."""
+    """API of one provider under one key."""
 
     def __init__(
         self,
@@ -80,10 +80,15 @@ class ApiClient:
         now_ns: Callable[[], int],
         wait: Callable[[float], None],
         jitter: random.Random,
-        observer: Observer,
+        observer: CallObserver,
         back_off: BackOff | None = None,
     ) -> None:
-        """`key_headers` carry the key; it never goes into a URL. `now_ns`: since 1970 UTC; `wait`: seconds."""
+        """Prepare a client; nothing is sent.
+
+        key_headers: carry the key, which never goes into a URL
+        now_ns: nanoseconds since 1970 UTC
+        wait: sleeps for seconds
+        """
         self.provider = provider
         self.credentials = credentials
         self._http = http
@@ -96,11 +101,12 @@ class ApiClient:
         self._back_off = back_off or BackOff()
 
     def get(self, target: str, deadline_ns: int, read: Callable[[bytes], Read]) -> Read:
-        """What `read` makes of the body of `target` (path and query), trying again until `deadline_ns`.
+        """Return what `read` makes of the body of `target` (path and query), trying again until `deadline_ns`.
 
-        `read` raises `UnexpectedAnswerError` for a body that is no answer. Raises `NoTimeLeftError` if nothing could be
-        sent before the deadline, the last `ProviderRetryableError` if retrying did not help, and at once
-        `CredentialsRefusedError` or `RequestRefusedError`.
+        read: raises `UnexpectedAnswerError` for a body that is not an answer
+
+        Raises `NoTimeLeftError` if nothing could be sent in time, the last `ProviderRetryableError` if retrying did not
+        help, and at once `CredentialsRefusedError` or `RequestRefusedError`.
         """
         last_error: ProviderRetryableError | None = None
         for failures in range(1, self._back_off.attempts + 1):
@@ -147,10 +153,10 @@ class ApiClient:
                 f"{said}: check the key in {self.credentials.source} and what its plan allows"
             )
         if status == 429:
-            self._hold(answer)
+            self._pause(answer)
             return RateLimitedError(f"{said}: too many calls with the key in {self.credentials.source}")
         if status >= 500 or status == 408:
-            self._hold(answer)
+            self._pause(answer)
             return ProviderUnavailableError(said)
         return RequestRefusedError(f"{said}: check the symbols and parameters")
 
@@ -158,10 +164,10 @@ class ApiClient:
         said = message_in_body(answer.body, self.credentials)
         return f"{self.provider} answered {what} ({said})"
 
-    def _hold(self, answer: HttpAnswer) -> None:
+    def _pause(self, answer: HttpAnswer) -> None:
         until_ns = told_wait_ns(answer.headers, self._now_ns())
         if until_ns is not None:
-            self._bucket.hold_until(until_ns)
+            self._bucket.pause_until(until_ns)
 
     def _waited_to_retry(self, failures: int, deadline_ns: int) -> bool:
         if failures >= self._back_off.attempts:
@@ -174,10 +180,10 @@ class ApiClient:
 
 
 def told_wait_ns(headers: Mapping[str, str], now_ns: int) -> int | None:
-    """Until when the provider asks us to wait (nanoseconds since 1970 UTC), at most five minutes; None if it does not.
+    """Return until when the provider asks to wait (nanoseconds since 1970 UTC), at most five minutes; else None.
 
-    `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); else Alpaca's `X-RateLimit-Reset`, in seconds
-    since 1970 (its OpenAPI description), once `X-RateLimit-Remaining` is 0.
+    Read are `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); else Alpaca's `X-RateLimit-Reset`, in
+    seconds since 1970 (its OpenAPI description), once `X-RateLimit-Remaining` is 0.
     """
     until_ns: int | None = None
     retry_after = headers.get("retry-after", "").strip()
@@ -191,13 +197,13 @@ def told_wait_ns(headers: Mapping[str, str], now_ns: int) -> int | None:
     elif headers.get("x-ratelimit-remaining") == "0":
         reset = headers.get("x-ratelimit-reset", "")
         until_ns = int(reset) * NANOSECONDS if re.fullmatch(r"[0-9]{1,11}", reset) else None
-    return None if until_ns is None else min(until_ns, now_ns + LONGEST_HOLD_NS)
+    return None if until_ns is None else min(until_ns, now_ns + LONGEST_PAUSE_NS)
 
 
 def message_in_body(body: bytes, credentials: Credentials) -> str:
-    """What an error body says, on one line: its `message`, `error` or `msg`, or its text; at most 200 characters.
+    """Return an error body's `message`, `error` or `msg`, or its text, on one line of at most 200 characters.
 
-    Some servers send back what they received. The key is taken out before anything is cut: half a key is still one.
+    The key is taken out before the cut, because servers may send it back and half a key is still one.
     """
     body = credentials.redact_bytes(body)
     try:
@@ -214,7 +220,7 @@ def message_in_body(body: bytes, credentials: Credentials) -> str:
 
 
 def status_in_body(body: bytes, credentials: Credentials) -> int | None:
-    """The status that an error sent under HTTP 200 stands for, or None if the body is no such error.
+    """Return the status meant by an error that was sent under HTTP 200, or None for another body.
 
     `code` is a status, or begins with one (Alpaca: 40110000 is a 401); Finnhub only has words.
     """

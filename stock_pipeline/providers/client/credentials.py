@@ -1,6 +1,6 @@
-"""A provider's key, kept out of everything that people or machines read: texts, representations, payloads.
+"""A provider's key, kept out of texts, representations and payloads.
 
-Where a key is stored and how it is fetched does not belong here; it arrives as a value.
+Storing and fetching a key does not belong here; it arrives as a value.
 """
 
 import json
@@ -16,14 +16,15 @@ _USABLE = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 class UnusableCredentialsError(PermanentError):
-    """A key is empty or holds characters that no HTTP header may carry; the message names its source only."""
+    """A key is empty or unfit for an HTTP header; the message names its source only."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """The key of one provider. `source` says where it came from, so that an error can name what to check.
+    """Key of one provider; raises `UnusableCredentialsError`.
 
-    `secret` stays empty for a provider with a single token (Finnhub). Raises `UnusableCredentialsError`.
+    source: origin of the key, so that an error can name what to check
+    secret: empty for a provider with a single token (Finnhub)
     """
 
     source: str
@@ -32,7 +33,7 @@ class Credentials:
 
     def __post_init__(self) -> None:
         for name, value in (("key", self.key), ("secret", self.secret or "-")):
-            # http.client would name the value itself in its complaint about a bad header.
+            # http.client would show the value in its error about a bad header.
             if _USABLE.fullmatch(value) is None:
                 raise UnusableCredentialsError(
                     f"the {name} in {self.source} is empty or has blanks or line ends in it: store it again"
@@ -42,13 +43,13 @@ class Credentials:
         return f"Credentials(source={self.source!r})"
 
     def redact(self, text: str) -> str:
-        """`text` without the key and the secret, plain, JSON-escaped or percent-encoded."""
+        """Return `text` without the key and the secret, plain, JSON-escaped or percent-encoded."""
         for form in self._forms():
             text = text.replace(form, HIDDEN)
         return text
 
     def redact_bytes(self, payload: bytes) -> bytes:
-        """`payload` without the key and the secret; the same bytes if neither is in it."""
+        """Return `payload` without the key and the secret."""
         for form in self._forms():
             payload = payload.replace(form.encode(), HIDDEN.encode())
         return payload
@@ -56,7 +57,7 @@ class Credentials:
     def _forms(self) -> list[str]:
         values = [value for value in (self.key, self.secret) if value]
         forms = {form for value in values for form in _written(value)}
-        # The longest first, so that a key that begins another one leaves no tail.
+        # Longest first, so that a key that begins another one leaves no tail.
         return sorted(forms, key=len, reverse=True)
 
 

@@ -1,6 +1,6 @@
-"""One HTTP GET: the connection, its time limit, its answer, and what can go wrong with it.
+"""One HTTP GET: connection, time limit, answer, and what can go wrong with it.
 
-Knows nothing of keys, budgets, retries or JSON: those are `credentials`, `token_bucket` and `api_client`.
+Keys, budgets, retries and JSON belong to `credentials`, `token_bucket` and `api_client`.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from stock_pipeline.errors import PermanentError, RetryableError
 NANOSECONDS = 10**9
 MAX_REDIRECTS = 3
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""Far above any page of 10,000 trades (about 1.5 MB): what is longer is no answer of a price API."""
+"""Far above any page of 10,000 trades, which has about 1.5 MB."""
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -25,19 +25,19 @@ _CHUNK_BYTES = 65_536
 
 
 class ProviderPermanentError(PermanentError):
-    """A provider refused, and will refuse again. `kind` is the name under which errors are counted."""
+    """A provider refused, and will refuse again. `kind` names the error in counts."""
 
     kind: ClassVar[str] = "refused"
 
 
 class ProviderRetryableError(RetryableError):
-    """A provider could not answer now. `kind` is the name under which errors are counted."""
+    """A provider could not answer now. `kind` names the error in counts."""
 
     kind: ClassVar[str] = "unavailable"
 
 
 class CredentialsRefusedError(ProviderPermanentError):
-    """The provider does not take the key, or the key's plan does not include what was asked for."""
+    """The provider does not take the key, or the key's plan lacks what was asked for."""
 
     kind = "credentials"
 
@@ -74,7 +74,7 @@ class UnexpectedAnswerError(ProviderRetryableError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status, headers (names in lower case) and the whole body."""
+    """Answer: status, headers (names in lower case) and the whole body."""
 
     status: int
     headers: Mapping[str, str]
@@ -82,22 +82,22 @@ class HttpAnswer:
 
 
 class HttpClient(Protocol):
-    """Sends a GET to one origin."""
+    """Sender of GETs to one origin."""
 
     def get(self, target: str, headers: Mapping[str, str], deadline_ns: int) -> HttpAnswer:
-        """The answer to `target` (path and query), whatever its status.
+        """Return the answer to `target` (path and query), whatever its status.
 
-        Raises `ProviderTimeoutError`, `ProviderUnavailableError`, `UnexpectedAnswerError` or `RequestRefusedError`;
-        none of them carries a header.
+        Raises `ProviderTimeoutError`, `ProviderUnavailableError`, `UnexpectedAnswerError` or `RequestRefusedError`,
+        without a header.
         """
         ...
 
 
 class ReusedConnection:
-    """An `HttpClient` with one kept-alive connection; threads take turns.
+    """`HttpClient` with one kept-alive connection; threads take turns.
 
-    Follows redirects within its own origin only, since another one would be sent the key. Plain `http` is for
-    loopback. Proxies in the environment are not looked at.
+    Redirects stay within its origin, because another one would be sent the key. Plain `http` is for loopback. Proxies
+    of the environment are ignored.
     """
 
     def __init__(
@@ -107,7 +107,10 @@ class ReusedConnection:
         timeout_seconds: float = 10.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`timeout_seconds` bounds one whole exchange, connecting included."""
+        """Check the base URL.
+
+        timeout_seconds: bounds one whole exchange, connecting included
+        """
         self._origin = _checked_origin(base_url)
         self._now_ns = now_ns
         self._timeout_ns = int(timeout_seconds * NANOSECONDS)
@@ -138,7 +141,7 @@ class ReusedConnection:
         except ProviderUnavailableError:
             if not reused:
                 raise
-            # A server may close a kept-alive connection at any time; a GET can be sent again on a fresh one.
+            # A server may close a kept-alive connection at any time, and a GET can be sent again.
             return self._guarded_exchange(target, headers, limit_ns)
 
     def _guarded_exchange(self, target: str, headers: Mapping[str, str], limit_ns: int) -> HttpAnswer:
@@ -173,7 +176,7 @@ class ReusedConnection:
     def _read(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, limit_ns: int) -> bytes:
         body = bytearray()
         while True:
-            # The limit is for the whole answer: a server that sends a byte a second must not hold us.
+            # The limit is for the whole answer, because a server may send a byte a second.
             self._limit(connection, limit_ns)
             chunk = response.read1(_CHUNK_BYTES)
             if not chunk:
@@ -199,7 +202,7 @@ class ReusedConnection:
         return connection
 
     def _limit(self, connection: http.client.HTTPConnection, limit_ns: int) -> None:
-        # Gone once a server that answers `Connection: close` has sent everything.
+        # None once a server that answers `Connection: close` has sent everything.
         if connection.sock is not None:
             connection.sock.settimeout(self._left(limit_ns))
 

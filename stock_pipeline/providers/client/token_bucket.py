@@ -1,6 +1,6 @@
-"""The budget of a key: how many calls may be made, and when the next one may go.
+"""Budget of a key: how many calls it allows, and when.
 
-Counts calls only. What a call is, and what happens when the provider refuses one, is `api_client`'s business.
+What a call is, and what a refusal means, belongs to `api_client`.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,10 @@ class NoTimeLeftError(RetryableError):
 
 
 class TokenBucket:
-    """At most `capacity` calls at once, and `refill_per_minute` in the long run; one bucket a key.
+    """Budget of at most `capacity` calls at once, and `refill_per_minute` in the long run; one bucket a key.
 
-    Any minute sees at most `capacity + refill_per_minute` calls, so choose the two to add up to what the provider
-    allows. Kept as the time at which the bucket will be full again (the generic cell rate algorithm): integers
-    only, nothing to tick. Safe to share between threads.
+    Any minute sees at most `capacity + refill_per_minute` calls: let the sum be what the provider allows. The state is
+    the integer time at which the bucket is full again (generic cell rate algorithm). Safe to share between threads.
     """
 
     def __init__(
@@ -31,9 +30,15 @@ class TokenBucket:
         now_ns: Callable[[], int],
         wait: Callable[[float], None],
     ) -> None:
-        """`now_ns` tells nanoseconds since 1970 UTC, `wait` sleeps for seconds."""
+        """Begin with a full bucket.
+
+        now_ns: nanoseconds since 1970 UTC
+        wait: sleeps for seconds
+        """
         if capacity < 1 or refill_per_minute < 1:
-            raise ValueError("a bucket without capacity or refill never lets a call through")
+            raise ValueError(
+                "a bucket without capacity or refill never lets a call through: give it at least 1 of each"
+            )
         # Rounded up, so that rounding never earns a call.
         self._interval_ns = -(-MINUTE_NS // refill_per_minute)
         self._burst_ns = (capacity - 1) * self._interval_ns
@@ -41,16 +46,16 @@ class TokenBucket:
         self._wait = wait
         self._lock = Lock()
         self._full_at_ns = 0
-        self._held_until_ns = 0
+        self._paused_until_ns = 0
 
     def acquire(self, deadline_ns: int) -> float:
-        """Wait for a token and take it; the seconds waited.
+        """Wait for a token, take it, and return the seconds waited.
 
-        Raises `NoTimeLeftError`, at once and without taking a token, if there is none before `deadline_ns`.
+        Raises `NoTimeLeftError`, at once and without taking a token, if `deadline_ns` comes first.
         """
         with self._lock:
             now_ns = self._now_ns()
-            start_ns = max(now_ns, self._full_at_ns - self._burst_ns, self._held_until_ns)
+            start_ns = max(now_ns, self._full_at_ns - self._burst_ns, self._paused_until_ns)
             if start_ns >= deadline_ns:
                 raise NoTimeLeftError(
                     f"the key's budget allows the next call {(start_ns - now_ns) / NANOSECONDS:.1f} s from now, "
@@ -62,7 +67,7 @@ class TokenBucket:
             self._wait(seconds)
         return seconds
 
-    def hold_until(self, time_ns: int) -> None:
-        """Let no call of this key through before `time_ns`: the provider said so (`Retry-After`)."""
+    def pause_until(self, time_ns: int) -> None:
+        """Let no call through before `time_ns`, because the provider said so (`Retry-After`)."""
         with self._lock:
-            self._held_until_ns = max(self._held_until_ns, time_ns)
+            self._paused_until_ns = max(self._paused_until_ns, time_ns)

@@ -1,7 +1,6 @@
-"""Replay: a recorded session from a file, as trades, at once or at the speed at which it was recorded.
+"""Replay of a recorded session, as trades, at once or at its recorded speed.
 
-How a file is read is `session_file`'s business. Rows that can't be trades are handed over as unreadable, with the row
-as JSON.
+Reading a file belongs to `session_file`. Rows that can't be trades are handed over as unreadable, as JSON.
 """
 
 import json
@@ -27,7 +26,7 @@ from stock_pipeline.providers.files.session_file import read_session_file
 PAGE_ROWS = 5_000
 
 TICK_SECONDS = 0.25
-"""At a chosen speed, rows that fall due within this time go out together."""
+"""At a chosen speed, rows due within this time go out together."""
 
 NANOSECONDS = 10**9
 
@@ -40,17 +39,22 @@ STATUS_OF_CORRECTION = {
     "11": "notice",
     "12": "notice",
 }
-"""TAQ's correction indicator: 1 is a trade that was later corrected and carries the corrected values; 7 and 8 are
-trades later marked as an error or cancelled; 10 to 12 are the tape's messages about them (12 with the values that were
-wrong), which execute nothing."""
+"""TAQ's correction indicator.
+
+1: a trade that was later corrected and carries the corrected values
+7, 8: trades later marked as an error or cancelled
+10 to 12: the tape's messages about them, which execute nothing (12 with the values that were wrong)
+"""
 
 
 @dataclass(frozen=True)
 class ReplayFile:
-    """A recorded session. `feed` is what its rows are marked with; `now_ns` stamps their ingest time.
+    """Recorded session.
 
-    speed: seconds of the session that pass in one second: 1 as recorded, 60 a minute a second; None as fast as they
-    are taken. wait: sleeps for seconds; needed with a speed only.
+    feed: mark of its rows
+    now_ns: stamps their ingest time
+    speed: seconds of the session in one second (1 as recorded; None as fast as they are taken)
+    wait: sleeps for seconds; needed with a speed only
     """
 
     path: Path
@@ -64,9 +68,9 @@ class ReplayFile:
             raise ValueError("a replay takes a speed above 0 and something to wait with, or neither")
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of the file from the row number in `checkpoint` on, until the end or the deadline.
+        """Yield pages from the row number in `checkpoint` on, until the end or the deadline.
 
-        With a speed, the first of these rows goes out at once, and every other one when it is due after it.
+        With a speed, the first row goes out at once, and every other one when it is due after it.
         """
         table = read_session_file(self.path)
         start = int(checkpoint) if checkpoint else 0
@@ -77,7 +81,7 @@ class ReplayFile:
             yield self._page(table.slice(first, end - first), first)
 
     def _due_pages(self, table: pa.Table, start: int, deadline_ns: int) -> Iterator[tuple[int, int]]:
-        """First and last row (exclusive) of each page once it is due; waits in between, at most to the deadline."""
+        """Yield first and last row (exclusive) of each page once due; wait at most until the deadline."""
         assert self.speed is not None
         assert self.wait is not None
         due_ns = _due_after(table.slice(start), self.speed)
@@ -107,9 +111,9 @@ class ReplayFile:
 
 
 def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
-    """The trade in one row; `InvalidTradeError` if it is none.
+    """Return the trade in one row; raises `InvalidTradeError`.
 
-    The row's place in the source file is the only key that a recorded session has, so identity is made of it.
+    Its identity is the row's place in the source file, because a recorded session has no other key.
     """
     if row["event_time"] is None or row["sequence"] is None or not row["symbol"]:
         raise InvalidTradeError(Reason.VALUE, "event_time, sequence or symbol is null")
@@ -137,14 +141,14 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
 
 
 def symbol_of(recorded: object) -> str:
-    """Recordings separate a class of shares by a blank, and some pad symbols to a fixed width."""
+    """Return the symbol without padding, with a dot for the blank before a class of shares."""
     return ".".join(str(recorded).split())
 
 
 def _price(value: Any) -> Decimal:
-    """Exact for every price of up to 6 decimals that a double can hold, and for every decimal."""
+    """Return the exact price of a decimal, or of a double of up to 6 decimals."""
     if isinstance(value, Decimal):
-        # as few digits as the price has: a decimal column pads them, and a padded price is none of the contract
+        # as few digits as the price has, because a decimal column pads them and the contract refuses padded prices
         return Decimal(f"{value.normalize():f}")
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidTradeError(Reason.VALUE, f"price {value} is not a number")
@@ -156,7 +160,7 @@ def _status(correction: Any) -> str:
     status = STATUS_OF_CORRECTION.get(code)
     if status is None:
         known = ", ".join(STATUS_OF_CORRECTION)
-        raise InvalidTradeError(Reason.VALUE, f"correction {correction!r} is none of {known}")
+        raise InvalidTradeError(Reason.VALUE, f"correction {correction!r} is not one of {known}")
     return status
 
 
@@ -165,7 +169,7 @@ def _pages(start: int, rows: int) -> Iterator[tuple[int, int]]:
 
 
 def _due_after(rows: pa.Table, speed: float) -> npt.NDArray[np.int64]:
-    """Nanoseconds after the first row at which each row goes out. A late print goes out where the recording has it."""
+    """Return when rows go out, in nanoseconds after the first; late prints keep their recorded place."""
     if not rows.num_rows:
         return np.empty(0, np.int64)
     known = pc.fill_null_backward(pc.fill_null_forward(rows["event_time"]))

@@ -1,4 +1,4 @@
-"""The sample session that comes with the project: a real day of one stock, and the bar that was published for it.
+"""The project's sample session: a real day of one stock, and the bar that was published for it.
 
 Provenance: `sample/README.md`.
 """
@@ -16,7 +16,7 @@ SAMPLE_TRADES = _FOLDER / "xxx_2018-01-02.parquet"
 
 @dataclass(frozen=True, slots=True)
 class PublishedBar:
-    """A daily bar from a source that is independent of the trades it is compared with."""
+    """Daily bar from a source that is independent of the trades it is compared with."""
 
     symbol: str
     session_date: date

@@ -1,6 +1,6 @@
-"""Session files: a recorded session as Parquet or CSV, in the columns that `sample/README.md` describes.
+"""Session files: a recorded session as Parquet or CSV, with the columns of `sample/README.md`.
 
-Types are settled here, so that whoever goes through the rows meets one form. What a row means is `replay`'s business.
+What a row means belongs to `replay`.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from stock_pipeline.trade_table import session_days
 CSV_TYPES = {
     "event_time": pa.timestamp("ns", tz="UTC"),
     "symbol": pa.string(),
-    # more places than a price may have: a row with too many is refused for itself, not the whole file for it
+    # more places than a price may have, so that a row with too many is refused and not the whole file
     "price": pa.decimal128(38, 12),
     "size": pa.int64(),
     "exchange": pa.string(),
@@ -28,7 +28,7 @@ CSV_TYPES = {
 COLUMNS = tuple(CSV_TYPES)
 
 _FORMS = CSV_TYPES | {"price": None}
-"""A price stays what it is: a double says as many places as it was written with, a decimal is exact."""
+"""A price keeps its type: a double has the places it was written with, a decimal is exact."""
 
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 
@@ -36,7 +36,7 @@ CSV_SUFFIXES = (".csv", ".csv.gz")
 
 
 def read_session_file(path: Path) -> pa.Table:
-    """The columns of a session file, event_time as int64 nanoseconds UTC; `InputFileError` if it is none.
+    """Return the columns of a session file, event_time as int64 nanoseconds UTC; raises `InputFileError`.
 
     A name that ends in .csv or .csv.gz is read as CSV, any other as Parquet.
     """
@@ -62,7 +62,7 @@ def _read_parquet(path: Path) -> pa.Table:
     except FileNotFoundError:
         raise InputFileError(f"{path} does not exist") from None
     except (pa.ArrowException, OSError) as error:
-        raise InputFileError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from None
+        raise InputFileError(f"{path} can't be read as Parquet: {_first_line(error)}") from None
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -71,7 +71,7 @@ def _read_csv(path: Path) -> pa.Table:
             path,
             convert_options=pa_csv.ConvertOptions(
                 column_types=CSV_TYPES,
-                # only nothing is null: NA and NULL are ticker symbols
+                # only an empty field is null, because NA and NULL are ticker symbols
                 null_values=[""],
                 strings_can_be_null=True,
                 timestamp_parsers=[pa_csv.ISO8601],
@@ -81,7 +81,7 @@ def _read_csv(path: Path) -> pa.Table:
         raise InputFileError(f"{path} does not exist") from None
     except (pa.ArrowException, OSError) as error:
         raise InputFileError(
-            f"{path} is no CSV file of a session: {_first_line(error)}; "
+            f"{path} can't be read as the CSV of a session: {_first_line(error)}; "
             "stock_pipeline/providers/files/sample/README.md describes the columns"
         ) from None
 
@@ -108,7 +108,6 @@ def _values_of(kind: pa.DataType) -> pa.DataType:
 
 
 def _as(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType | None) -> pa.ChunkedArray:
-    """The column in the one form that is worked with; None leaves it as it is."""
     if kind is None or column.type == kind:
         return column
     try:
@@ -124,6 +123,6 @@ def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:
     if keys.num_rows < table.num_rows:
         repeated = keys.filter(pc.greater(keys["count_all"], 1)).slice(0, 1).to_pylist()[0]
         raise InputFileError(
-            f"{path}: symbol {repeated['symbol']} has sequence {repeated['sequence']} {repeated['count_all']} times; "
+            f"{path}: symbol {repeated['symbol']} has sequence {repeated['sequence']} {repeated['count_all']} times "
             "in one session; every row of a symbol needs its own, or real trades could not be told from repeats"
         )

@@ -1,4 +1,4 @@
-"""Simulated trades, broken lines among them, and the ledger of what has to come of them.
+"""Simulated trades, broken lines among them, and the ledger of what must come of them.
 
-Seeded: no chance, no clock.
+Everything follows from a seed: no chance, no clock.
 """

@@ -1,6 +1,6 @@
-"""Lines that are no trades: the ways in which a line breaks, each with the reason that the contract gives it.
+"""Broken lines: the ways in which a line breaks, each with the contract's reason.
 
-Only how a line is broken belongs here; who rejects it and what becomes of it is `streaming`'s business.
+What rejects a line belongs to `streaming`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True, slots=True)
 class BrokenLine:
-    """A line that must be rejected for `reason`. `symbol` is that of the trade it was made of: it takes its way."""
+    """Line that must be rejected for `reason`, with the symbol of the trade it was made of."""
 
     symbol: str
     kind: str
@@ -27,7 +27,7 @@ class BrokenLine:
 
 
 def break_line(trade: Trade, kind: str) -> BrokenLine:
-    """The trade's line, broken in one of the ways of `KINDS`. Different trades make different lines of a kind."""
+    """Return the trade's line, broken in a way of `KINDS`. Different trades make different lines."""
     reason, broken = KINDS[kind]
     return BrokenLine(trade.symbol, kind, reason, broken(asdict(trade)))
 

@@ -1,7 +1,7 @@
-"""The ledger of a simulation: what lake, queue and state must hold in the end, whatever happens on the way.
+"""Ledger of a simulation: what lake, queue and state must hold in the end.
 
-Written while trades are made, when their last version is known at once: it needs none of the pipeline's own merging,
-sorting or averaging, and holds a few rows per symbol however many trades there are.
+It is written while trades are made, when their last version is known. So it needs none of the pipeline's merging,
+sorting or averaging, and a few rows per symbol.
 """
 
 import hashlib
@@ -18,15 +18,16 @@ from stock_pipeline.domain.trade import Trade
 HASH_MODULUS = 2**64
 
 KEPT_TRADES = 60
-"""Of each symbol: what the realtime state keeps for the longest average that can be set."""
+"""Trades of each symbol, as many as the longest average that can be set needs in the realtime state."""
 
 _MILLION = 10**6
 
 
 class LakeDigest(NamedTuple):
-    """Distinct rows, whatever their order and repeats. A row is one version of one trade.
+    """Digest of distinct rows, whatever their order and repeats. A row is one version of one trade.
 
-    row_hash: the sum of every row's `row_hash`, modulo 2^64. volume: the sum of their volumes.
+    row_hash: sum of every row's `row_hash`, modulo 2^64
+    volume: sum of their volumes
     """
 
     rows: int
@@ -36,7 +37,7 @@ class LakeDigest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedState:
-    """What the realtime table must show of a symbol: its newest trade that stands, and averages by window."""
+    """View of a symbol that the realtime table must show: newest effective trade, and averages by window."""
 
     latest: Trade | None
     averages: dict[int, Decimal]
@@ -45,7 +46,7 @@ class ExpectedState:
 
 @dataclass
 class Ledger:
-    """Counts and sums of what a simulation made. Complete once its last arrival was handed over."""
+    """Counts and sums of a simulation, complete once its last arrival was handed over."""
 
     trades: int = 0
     repeats: int = 0
@@ -61,38 +62,38 @@ class Ledger:
 
     @property
     def lines(self) -> int:
-        """Every line handed over: rows, repeats of rows, and lines that are no trades."""
+        """Return the number of rows, repeats and broken lines handed over."""
         return self.rows + self.repeats + self.rejected.total()
 
     @property
     def lake(self) -> LakeDigest:
         return LakeDigest(self.rows, self.volume, self.row_hash)
 
-    def note_trade(self, standing: Trade) -> None:
-        """One trade in the version that stands in the end. The trades of a symbol come in their order."""
+    def note_trade(self, winning: Trade) -> None:
+        """Note a trade in its winning version. A symbol's trades come in their order."""
         self.trades += 1
-        newest = self.newest.get(standing.symbol)
+        newest = self.newest.get(winning.symbol)
         if newest is None:
-            newest = self.newest[standing.symbol] = deque(maxlen=KEPT_TRADES)
-        newest.append(standing)
+            newest = self.newest[winning.symbol] = deque(maxlen=KEPT_TRADES)
+        newest.append(winning)
 
     def note_row(self, row: Trade) -> None:
-        """One version of one trade, the first time it is made."""
+        """Note one version of one trade, the first time it is made."""
         self.rows += 1
         self.volume += row.volume or 0
         self.row_hash = (self.row_hash + row_hash(*hashed_values(row))) % HASH_MODULUS
 
     def expected_state(self, symbol: str, average_windows: tuple[int, ...]) -> ExpectedState:
         newest = tuple(self.newest[symbol])[-window_capacity(average_windows) :]
-        standing = [trade for trade in newest if trade.status != "cancelled"]
+        effective = [trade for trade in newest if trade.status != "cancelled"]
         averages = {}
         for window in average_windows:
-            prices = [Fraction(trade.price) for trade in standing[-window:]]
+            prices = [Fraction(trade.price) for trade in effective[-window:]]
             if prices:
                 # Python rounds a fraction half to even
                 averages[window] = Decimal(round(sum(prices) / len(prices) * _MILLION)).scaleb(-6)
         event_ids = tuple(trade.event_id for trade in newest)
-        return ExpectedState(standing[-1] if standing else None, averages, event_ids)
+        return ExpectedState(effective[-1] if effective else None, averages, event_ids)
 
 
 HASHED_COLUMNS = (
@@ -110,7 +111,7 @@ HASHED_COLUMNS = (
     "version",
     "capture_mode",
 )
-"""Everything but the time of ingestion, which differs between two deliveries of one row."""
+"""Every column but the ingest time, which differs between deliveries of a row."""
 
 
 def hashed_values(row: Trade) -> tuple[object, ...]:
@@ -132,5 +133,5 @@ def hashed_values(row: Trade) -> tuple[object, ...]:
 
 
 def row_hash(*values: object) -> int:
-    """A 64-bit hash of a row's values, the price in millionths: equal in any process, unlike Python's own."""
+    """Return a 64-bit hash of a row's values, the price in millionths: unlike Python's own, equal in any process."""
     return int.from_bytes(hashlib.blake2b(repr(values).encode(), digest_size=8).digest(), "little")

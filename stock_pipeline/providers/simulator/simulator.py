@@ -1,9 +1,8 @@
-"""The simulator: a seeded session of made-up trades that misbehaves like a real one.
+"""Simulator: a seeded session of made-up trades that misbehaves like a real one.
 
-Everything follows from the `Simulation` value: the same seed gives the same arrivals in any process. Its rows are
-marked `feed = "sim"`, so that they never mix with a market's. Trades are made slice after slice of the session, and
-what is delayed waits in a heap, so that memory does not grow with the number of trades. How a line is broken is
-`broken_line`'s business, what must come of it all `ledger`'s.
+The same `Simulation` gives the same arrivals in any process. Rows are marked `feed = "sim"`, so that they never mix
+with a market's. Memory does not grow with the number of trades, because they are made slice by slice and delayed ones
+wait in a heap. Breaking a line belongs to `broken_line`, the result that must come to `ledger`.
 """
 
 import heapq
@@ -31,7 +30,7 @@ REORDERED_PLACES = 100
 REPEATED_PLACES = 500
 CORRECTED_PLACES = 5_000
 LATE_PLACES = 20_000
-"""How many places later than its turn something comes, at most. Bounds what waits."""
+"""Most places that an arrival comes after its turn. Bounds the heap."""
 
 _CENT = Decimal("0.01")
 _EXCHANGES = "NQPZKB"
@@ -44,15 +43,18 @@ Arrival = Trade | BrokenLine
 
 
 class SimulationError(PermanentError):
-    """The simulation can't be: its day has no session, or it has too few trades for its symbols."""
+    """The simulation's day has no session, or it has too few trades for its symbols."""
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What to simulate: `trades` in all, the first symbols trading more than the last. Shares are fractions of them.
+    """Plan of a simulation: `trades` in all, the first symbols trading more than the last. The shares are fractions.
 
-    repeated: delivered twice. late: delivered thousands of places later. reordered: up to a hundred places later.
-    corrected, cancelled: followed by a new version of the trade. broken: followed by a line that is no trade.
+    repeated: delivered twice
+    late: delivered thousands of places later
+    reordered: delivered up to a hundred places later
+    corrected, cancelled: followed by a new version
+    broken: followed by a broken line
     """
 
     symbols: tuple[str, ...]
@@ -71,15 +73,15 @@ class Simulation:
             raise SimulationError(f"the exchange is closed on {self.session_date}: simulate a trading day")
         if not self.symbols or self.trades < 2 * len(self.symbols):
             raise SimulationError(
-                f"{self.trades} trades of {len(self.symbols)} symbols can't be simulated: it takes at least one symbol "
-                "with an opening and a closing print each"
+                f"{self.trades} trades of {len(self.symbols)} symbols can't be simulated: give at least one symbol, "
+                "and two trades a symbol for its opening and closing print"
             )
 
 
 def arrivals(simulation: Simulation, ingest_time_ns: int, ledger: Ledger) -> Iterator[Arrival]:
-    """Everything in the order of its delivery, noted in the ledger, which is complete when this ends.
+    """Yield everything in the order of its delivery, noted in the ledger, which is complete at the end.
 
-    `ingest_time_ns` stamps every row.
+    ingest_time_ns: stamps every row
     """
     chance = random.Random(f"arrivals {simulation.seed}")
     draw = chance.random
@@ -101,16 +103,16 @@ def arrivals(simulation: Simulation, ingest_time_ns: int, ledger: Ledger) -> Ite
 
 @dataclass(frozen=True)
 class SimulatorProvider:
-    """A simulation as a provider. Lines that are no trades are handed over as unreadable."""
+    """Simulation as a provider. Broken lines are handed over as unreadable."""
 
     simulation: Simulation
     now_ns: Callable[[], int]
     page_arrivals: int = PAGE_ARRIVALS
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of arrivals after the number of them in `checkpoint`, until the end or the deadline."""
+        """Yield pages of arrivals after the number of them in `checkpoint`, until the end or the deadline."""
         handed_over = int(checkpoint) if checkpoint else 0
-        # the same seed gives the same arrivals, so the way to a place is to go there again
+        # the same seed gives the same arrivals, so skipping them leads to the same place
         rest = islice(arrivals(self.simulation, self.now_ns(), Ledger()), handed_over, None)
         while self.now_ns() < deadline_ns and (page := list(islice(rest, self.page_arrivals))):
             handed_over += len(page)
@@ -126,7 +128,7 @@ class SimulatorProvider:
 
 
 def _trades(simulation: Simulation, ingest_time_ns: int) -> Iterator[Trade]:
-    """Trades in the order of their time: an opening print of each symbol, the session, and a closing print of each."""
+    """Yield trades by time: each symbol's opening print, the session, each symbol's closing print."""
     hours = session_hours(simulation.session_date)
     assert hours is not None
     symbols = simulation.symbols
@@ -141,7 +143,7 @@ def _trades(simulation: Simulation, ingest_time_ns: int) -> Iterator[Trade]:
 
 
 def _regular_trades(tapes: "list[_Tape]", hours: SessionHours, count: int, generator: random.Random) -> Iterator[Trade]:
-    """`count` trades between the opening prints and the close, in slices of equal time and equal numbers."""
+    """Yield `count` trades between opening prints and close, in slices of equal time and number."""
     first_ns = hours.open_ns + 2 * NANOSECONDS
     weights = list(accumulate(1 / (rank + 5) for rank in range(len(tapes))))
     slices = -(-count // SLICE_TRADES)
@@ -155,7 +157,7 @@ def _regular_trades(tapes: "list[_Tape]", hours: SessionHours, count: int, gener
 
 
 class _Tape:
-    """The prints of one symbol: a random walk of its price in cents."""
+    """Prints of one symbol: a random walk of its price in cents."""
 
     def __init__(self, symbol: str, session_date: date, generator: random.Random, ingest_time_ns: int) -> None:
         self._symbol = symbol
@@ -201,7 +203,6 @@ class _Tape:
 def _deliveries(
     simulation: Simulation, trade: Trade, place: int, draw: Callable[[], float], ledger: Ledger
 ) -> Iterator[tuple[float, Arrival]]:
-    """What the trade makes arrive, each with its place."""
     is_reordered, is_late, is_repeated = draw(), draw(), draw()
     fate, broken = draw(), draw()
     at = float(place)

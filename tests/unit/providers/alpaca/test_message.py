@@ -12,10 +12,10 @@ from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import PermanentError, RetryableError
 from stock_pipeline.providers.alpaca.message import (
+    AlpacaBatch,
     ConnectionLimitError,
     ControlFrame,
     MessageReader,
-    StreamBatch,
     error_of,
 )
 from stock_pipeline.providers.alpaca.trade import read_trade
@@ -40,7 +40,7 @@ def reader(remembered_trades: int = 100) -> MessageReader:
     return MessageReader("iex", credentials(), FakeClock().now_ns, remembered_trades)
 
 
-def read(reader: MessageReader, *frames: object) -> StreamBatch:
+def read(reader: MessageReader, *frames: object) -> AlpacaBatch:
     return reader.read(json.dumps(frames).encode())
 
 
@@ -49,7 +49,7 @@ def rest(row: dict[str, Any], **changes: Any) -> Trade:
     return read_trade(piece, row["S"], "iex", START_NS)
 
 
-def standing(rows: list[Trade]) -> list[tuple[str, Decimal, str]]:
+def effective(rows: list[Trade]) -> list[tuple[str, Decimal, str]]:
     return [(r.event_id, r.price, r.status) for r in merge([], rows, 10) if r.status != "cancelled"]
 
 
@@ -67,7 +67,7 @@ def test_a_cancellation_voids_the_trade_it_names_at_its_own_time() -> None:
         original.sequence,
     )
     assert (row.status, row.version, row.conditions) == ("cancelled", 4, "@I")
-    assert standing([row, original]) == standing([original, row]) == []
+    assert effective([row, original]) == effective([original, row]) == []
     assert merge([row], [rest(TRADE, u="canceled")], 10)[0].status == "cancelled"
 
 
@@ -104,7 +104,7 @@ def test_a_correction_replaces_its_trade_in_any_order_and_agrees_with_rest() -> 
     ]
     by_rest = [rest(TRADE, u="incorrect"), rest(TRADE, i=6150, p=178.5, t=LATER, u="corrected")]
     for order in itertools.permutations([*rows, *by_rest]):
-        assert standing(list(order)) == [("iex:AAPL:20260102:V:6150", Decimal("178.5"), "corrected")]
+        assert effective(list(order)) == [("iex:AAPL:20260102:V:6150", Decimal("178.5"), "corrected")]
 
 
 def test_a_correction_of_a_correction_leaves_the_last_one() -> None:
@@ -112,7 +112,7 @@ def test_a_correction_of_a_correction_leaves_the_last_one() -> None:
     batches = [read(stream, frame) for frame in (TRADE, correction(6142, 6150, 178.5), correction(6150, 6160, 179))]
     rows = [row for batch in batches for row in batch.trades]
     for order in itertools.permutations(rows):
-        assert standing(list(order)) == [("iex:AAPL:20260102:V:6160", Decimal(179), "corrected")]
+        assert effective(list(order)) == [("iex:AAPL:20260102:V:6160", Decimal(179), "corrected")]
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -122,7 +122,7 @@ def test_a_correction_under_the_same_id_is_one_row(known: bool) -> None:
     (row,) = read(stream, correction(6142, 6142, 178.5)).trades
     assert (row.event_id, row.status, row.volume) == (original.event_id, "corrected", 80)
     assert (row.event_time_ns == original.event_time_ns) is known
-    assert standing([row, original]) == standing([original, row]) == [(row.event_id, Decimal("178.5"), "corrected")]
+    assert effective([row, original]) == effective([original, row]) == [(row.event_id, Decimal("178.5"), "corrected")]
 
 
 def test_only_the_newest_trades_are_remembered() -> None:
@@ -130,7 +130,7 @@ def test_only_the_newest_trades_are_remembered() -> None:
     read(stream, TRADE, {**TRADE, "i": 7})
     (row,) = read(stream, {**TRADE, "T": "x", "t": LATER}).trades
     assert row.event_time_ns > rest(TRADE).event_time_ns
-    assert standing([rest(TRADE), row]) == []
+    assert effective([rest(TRADE), row]) == []
 
 
 def test_a_bad_frame_is_set_aside_and_the_others_go_on() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca.trade import read_trade, settle_corrections
+from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
 from tests.support.provider_fakes import START_NS, recorded
 
 GOOD: dict[str, Any] = {
@@ -150,7 +150,7 @@ def test_a_correction_under_its_own_id_replaces_the_incorrect_trade_in_any_order
         read(i=2, p=11, u="corrected", t=LATE),
     ]
     for rows in itertools.permutations(history):
-        assert effective(settle_corrections(rows)) == [(Decimal(11), "corrected")]
+        assert effective(pair_corrections(rows)) == [(Decimal(11), "corrected")]
 
 
 def test_a_correction_that_is_corrected_again_counts_once() -> None:
@@ -179,17 +179,17 @@ def test_a_pair_of_one_id_leaves_the_correction_in_any_order(first: dict[str, An
     rows = [read(**first), read(**second)]
     original = read(p=10, t=EARLY)
     for order in itertools.permutations(rows):
-        settled = settle_corrections(order)
-        for arrival in itertools.permutations([*settled, original]):
+        paired = pair_corrections(order)
+        for arrival in itertools.permutations([*paired, original]):
             assert effective(list(arrival)) == [(Decimal(11), "corrected")]
 
 
 def test_a_correction_that_is_cancelled_later_is_void() -> None:
-    settled = settle_corrections([read(p=10, u="incorrect"), read(p=11, u="corrected")])
-    for arrival in itertools.permutations([*settled, read(p=11, u="canceled")]):
+    paired = pair_corrections([read(p=10, u="incorrect"), read(p=11, u="corrected")])
+    for arrival in itertools.permutations([*paired, read(p=11, u="canceled")]):
         assert effective(list(arrival)) == []
 
 
 def test_trades_without_corrections_pass_unchanged() -> None:
     rows = [read(i=1), read(i=2, u="canceled"), read(i=1)]
-    assert settle_corrections(rows) == rows
+    assert pair_corrections(rows) == rows

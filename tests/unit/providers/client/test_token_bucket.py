@@ -61,8 +61,8 @@ def test_a_token_after_the_deadline_is_refused_at_once_and_not_taken() -> None:
 def test_a_hold_stops_every_call_until_its_end() -> None:
     clock = FakeClock()
     bucket = TokenBucket(5, 60, clock.now_ns, clock.wait)
-    bucket.hold_until(clock.ns + 7 * SECOND)
-    bucket.hold_until(clock.ns + 2 * SECOND)
+    bucket.pause_until(clock.ns + 7 * SECOND)
+    bucket.pause_until(clock.ns + 2 * SECOND)
     assert [bucket.acquire(FAR) for _ in range(2)] == [7, 0]
 
 

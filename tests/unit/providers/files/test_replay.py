@@ -118,7 +118,7 @@ def test_a_row_that_can_be_no_trade_is_handed_over_with_its_reason(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "is no CSV file of a session"),
+        ("", "can't be read as the CSV of a session"),
         (HEADER + "2018-01-02 14:30:00,XXX,157.8,100,P,,0,1\n", "zone offset"),
         (HEADER + "2018-01-02T14:30:00Z,XXX,expensive,100,P,,0,1\n", "expensive"),
         (HEADER + "2018-01-02T14:30:00Z,XXX,157.8,a lot,P,,0,1\n", "a lot"),

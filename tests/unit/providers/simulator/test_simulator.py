@@ -127,12 +127,12 @@ def test_the_expected_state_is_the_newest_trades_in_their_last_version(simulatio
     assert set(last_versions) == set(simulation.symbols)
     for symbol, versions in last_versions.items():
         newest = sorted(versions.values(), key=order_key)[-30:]
-        standing = [row for row in newest if row.status != "cancelled"]
+        effective = [row for row in newest if row.status != "cancelled"]
         expected = ledger.expected_state(symbol, WINDOWS)
         assert expected.newest_event_ids == tuple(row.event_id for row in newest)
-        assert expected.latest == (standing[-1] if standing else None)
+        assert expected.latest == (effective[-1] if effective else None)
         for window in WINDOWS:
-            prices = [row.price for row in standing[-window:]]
+            prices = [row.price for row in effective[-window:]]
             if prices:
                 mean = sum(prices) / Decimal(len(prices))
                 assert expected.averages[window] == mean.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)

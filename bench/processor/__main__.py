@@ -1,7 +1,7 @@
-"""`make bench-processor`: CPU time of one batch of 10,000 trades, for this project's processor and for other ways.
+"""`make bench-processor`: CPU time of one batch of 10,000 trades, for this project's processor and other ways.
 
-Medians of interleaved rounds, so that whatever else the machine does falls on all alike. Before anything is timed, the
-outcomes of all contenders are compared. The table goes to the terminal and to bench/results/processor.json.
+Medians of interleaved rounds, so that other load falls on all alike. All outcomes are compared before anything is
+timed. The table goes to the terminal and to bench/results/processor.json.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.batches import AVERAGE_WINDOWS, TRADES, Batch, Session, session
-from bench.contenders import CONTENDERS, Base64Floor, Pipeline, Run
-from bench.outcome import differences
+from bench.processor.batches import AVERAGE_WINDOWS, TRADES, Batch, Session, session
+from bench.processor.contenders import CONTENDERS, Base64Floor, Pipeline, Run
+from bench.processor.outcome import differences
 from stock_pipeline.aws.state_table import StateTable
 
-RESULTS = Path(__file__).parent / "results/processor.json"
+RESULTS = Path(__file__).parents[1] / "results/processor.json"
 LIBRARIES = ("aws-lambda-powertools", "msgspec", "numpy", "pandas", "pyarrow", "pydantic")
 
 VARIANTS: dict[str, Callable[[Session], Batch]] = {
@@ -32,7 +32,7 @@ VARIANTS: dict[str, Callable[[Session], Batch]] = {
     "one line of 10,000 cut short": Session.one_cut_short,
     "one price of 10,000 below zero": Session.one_bad_value,
 }
-"""Broken lines come one trade a record: Powertools rejects records, not lines, so elsewhere it has another answer."""
+"""Broken lines come one trade a record, because Powertools rejects records, not lines."""
 
 OURS, FLOOR, ENVELOPE = "stock_pipeline", "base64 floor", "json.loads of the event"
 
@@ -42,7 +42,7 @@ class Target:
     variant: str
     contender: str
     at_least: float
-    """How many times our CPU time the contender should take."""
+    """Least multiple of our CPU time that the contender should take."""
 
 
 TARGETS = (
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def measure(symbols: int, variant: str, batch: Batch, rounds: int) -> dict[str, Any]:
-    """Compare, then time: the CPU milliseconds of every contender over one batch, and what the batch comes to."""
+    """Compare the contenders, then return their CPU milliseconds over one batch, and the batch's effects."""
     ours = Pipeline(batch)
     ours()
     outcome = ours.outcome()
@@ -114,7 +114,7 @@ def measure(symbols: int, variant: str, batch: Batch, rounds: int) -> dict[str, 
 
 
 def interleaved(prepares: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median CPU milliseconds of each, one after the other in every round; preparing is not timed."""
+    """Return each one's median CPU milliseconds over interleaved rounds; preparing is not timed."""
     seconds: dict[str, list[float]] = {name: [] for name in prepares}
     for _ in range(rounds):
         for name, prepare in prepares.items():
@@ -130,7 +130,7 @@ def _cpu_seconds(run: Run | Callable[[], Any]) -> float:
 
 
 def items_milliseconds(run: Pipeline) -> float:
-    """CPU of making the DynamoDB items (revision, compressed window), which no contender does."""
+    """Return the CPU milliseconds of making the DynamoDB items, which no contender does."""
     table = StateTable(None, "stock-realtime", AVERAGE_WINDOWS)  # type: ignore[arg-type]
     states = [state for state, _, _ in run.shown.values()]
     taken = [_cpu_seconds(lambda: [table.item(state) for state in states]) for _ in range(3)]

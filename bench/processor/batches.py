@@ -1,4 +1,4 @@
-"""The batches that are timed, and the state that the symbols have before them. Seeded: every run has the same."""
+"""Batches that are timed, and the state before them. Seeded: every run has the same."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -31,11 +31,11 @@ Windows = dict[SymbolKey, tuple[Trade, ...]]
 
 @dataclass(frozen=True)
 class Batch:
-    """One invocation's event, how many session dates its trades have, and the windows that symbols hold before it."""
+    """One invocation's event, the number of its session dates, and the symbols' windows before it."""
 
     event: dict[str, Any]
     session_dates: int
-    held: Windows
+    windows: Windows
 
     @property
     def payload_bytes(self) -> int:
@@ -44,26 +44,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Session:
-    """The last `TRADES` trades of a simulated session in the order of their time, a closing print of every symbol among
-    them, and the windows of all before."""
+    """Last `TRADES` trades of a simulated session by time, closing prints included, and the windows of all before."""
 
     trades: tuple[Trade, ...]
-    held: Windows
+    windows: Windows
 
     def a_record_each(self) -> Batch:
-        return Batch(_event([encode_trade(trade) for trade in self.trades]), self._dates(), self.held)
+        return Batch(_event([encode_trade(trade) for trade in self.trades]), self._dates(), self.windows)
 
     def packed(self) -> Batch:
-        """As the producer packs them."""
         lines = ((partition_key(trade.symbol, PARTITION_BUCKETS), encode_trade(trade)) for trade in self.trades)
-        return Batch(_event([record.data for record in pack(lines)]), self._dates(), self.held)
+        return Batch(_event([record.data for record in pack(lines)]), self._dates(), self.windows)
 
     def one_cut_short(self) -> Batch:
-        """A record each; one in the middle is no JSON."""
+        """Put a trade in each record, and cut the JSON of the middle one."""
         return self._with_middle(lambda line: line[:-20])
 
     def one_bad_value(self) -> Batch:
-        """A record each; one in the middle is well-formed, but its price is below zero."""
+        """Put a trade in each record, the middle one well-formed with a price below zero."""
         return self._with_middle(lambda line: line.replace(b'"price":', b'"price":-'))
 
     def _dates(self) -> int:
@@ -73,7 +71,7 @@ class Session:
         lines = [encode_trade(trade) for trade in self.trades]
         middle = len(lines) // 2
         lines[middle] = spoil(lines[middle])
-        return Batch(_event(lines), self._dates(), self.held)
+        return Batch(_event(lines), self._dates(), self.windows)
 
 
 def session(symbols: int) -> Session:

@@ -1,7 +1,7 @@
-"""The ways to process a batch that are compared. Each is written as somebody would write it who knows its library.
+"""Ways to process a batch, each written as a user of its library would.
 
-`prepare` gives a fresh run with the carried state, untimed; calling the run is what is timed; `outcome` is for the
-comparison. Writing to AWS is in none of them: its cost is a matter of the number of calls, which is counted instead.
+Making a run, with the carried state, is not timed; calling it is. `outcome` is for the comparison. Writing to AWS is
+left out, because its cost is the number of calls, which is counted.
 """
 
 import base64
@@ -21,9 +21,9 @@ from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import Ki
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.batches import AVERAGE_WINDOWS, Batch
-from bench.outcome import Outcome, SymbolView
-from bench.row_by_row import RowByRowState
+from bench.processor.batches import AVERAGE_WINDOWS, Batch
+from bench.processor.outcome import Outcome, SymbolView
+from bench.processor.row_by_row import RowByRowState
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.session import session_date_of
@@ -48,20 +48,20 @@ from stock_pipeline.trade_table import record_schema, trade_schema, with_derived
 
 class Run(Protocol):
     def __call__(self) -> None:
-        """The timed work."""
+        """Do the timed work."""
 
     def outcome(self) -> Outcome: ...
 
 
 class Pipeline:
-    """This project's processor, with stores in memory in the place of AWS."""
+    """This project's processor, with stores in memory in place of AWS."""
 
     def __init__(self, batch: Batch) -> None:
         self._event = batch.event
         self.files: list[bytes] = []
         self.documents: list[bytes] = []
         self.shown: dict[SymbolKey, tuple[SymbolState, Trade, list[MovingAverage]]] = {}
-        self._held = {key: HeldState(SymbolState(key, window), "") for key, window in batch.held.items()}
+        self._stored = {key: HeldState(SymbolState(key, window), "") for key, window in batch.windows.items()}
         self._processor = Processor(self, self, self, AVERAGE_WINDOWS, wait=_never)
 
     def __call__(self) -> None:
@@ -89,7 +89,7 @@ class Pipeline:
         return True
 
     def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
-        return {key: self._held[key] for key in keys if key in self._held}
+        return {key: self._stored[key] for key in keys if key in self._stored}
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         assert state.latest is not None
@@ -97,11 +97,11 @@ class Pipeline:
 
 
 class _RowByRow:
-    """What the loops over records have in common: their state, their rows and what they reject."""
+    """State, rows and rejections that the loops over records share."""
 
     def __init__(self, batch: Batch) -> None:
         self.event = batch.event
-        self.state = RowByRowState(batch.held)
+        self.state = RowByRowState(batch.windows)
         self.shown: dict[Any, Any] = {}
         self.body = b""
         self.rejected: list[str] = []
@@ -197,7 +197,7 @@ class TradeModel(BaseModel):
 
 
 class Powertools(_RowByRow):
-    """Powertools' BatchProcessor, which calls a handler a record; a pydantic model; pandas to Parquet."""
+    """Powertools' BatchProcessor, a handler call a record; a pydantic model; pandas to Parquet."""
 
     def __call__(self) -> None:
         rows: list[dict[str, Any]] = []
@@ -241,7 +241,7 @@ class TradeStruct(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Msgspec(_RowByRow):
-    """A msgspec struct a line with every limit in its type; then this project's own columns and Parquet writer."""
+    """A msgspec struct a line with every limit in its type; then this project's columns and Parquet writer."""
 
     def __call__(self) -> None:
         decode = msgspec.json.Decoder(TradeStruct).decode
@@ -270,7 +270,7 @@ def _columns(rows: list[TradeStruct]) -> list[tuple[Any, ...]]:
 
 
 class Base64Floor:
-    """Only what nobody can leave out: base64 of each record."""
+    """Base64 of each record, which every way must decode."""
 
     def __init__(self, batch: Batch) -> None:
         self._records = batch.event["Records"]
@@ -289,4 +289,4 @@ CONTENDERS: dict[str, Callable[[Batch], Run]] = {
 
 
 def _never(attempt: int) -> None:
-    raise AssertionError("nobody else writes here")
+    raise AssertionError("no other writer is here")

@@ -1,4 +1,7 @@
-"""The lake's objects as files of a folder, for benchmarks: uploads and downloads are hard links, which cost nothing."""
+"""The lake's objects as files of a folder, for benchmarks.
+
+Uploads and downloads are hard links, which cost nothing.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +18,7 @@ class FileInfo(NamedTuple):
 
 
 class DirectoryLake:
-    """One process uses it, so conditional writes need no lock. A file's time of change is its etag."""
+    """Lake of one process, so conditional writes need no lock. A file's time of change is its etag."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,8 +48,8 @@ class DirectoryLake:
         return True
 
     def replace(self, key: str, body: bytes, etag: str) -> bool:
-        held = self.read(key)
-        if held is None or held[1] != etag:
+        stored = self.read(key)
+        if stored is None or stored[1] != etag:
             return False
         self.put(key, body)
         return True
@@ -94,7 +97,7 @@ class MemoryCatalog:
 
 
 def _files(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
-    """Those below the folder, if there is one."""
+    """Yield the files below the folder, if it exists."""
     if Path(folder).is_dir():
         with os.scandir(folder) as entries:
             for entry in entries:

@@ -1,4 +1,4 @@
-"""What a contender made of a batch, in a form that two contenders can be compared in."""
+"""Outcome of a contender's batch, in a form that can be compared."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from stock_pipeline.trade_table import trade_schema
 
 
 class SymbolView(NamedTuple):
-    """What the realtime table shows of a symbol, and the window it follows from (event id and price, oldest first)."""
+    """View of a symbol in the realtime table, and its window (event id and price, oldest first)."""
 
     window: tuple[tuple[str, Decimal], ...]
     price: Decimal
@@ -25,7 +25,11 @@ class SymbolView(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """files: one Parquet file a session date. rejected: the sequence numbers of records that hold no trade."""
+    """Result of one batch.
+
+    files: one Parquet file a session date
+    rejected: sequence numbers of records without a trade
+    """
 
     files: tuple[bytes, ...]
     states: Mapping[SymbolKey, SymbolView]
@@ -33,7 +37,7 @@ class Outcome:
 
 
 def differences(left: Outcome, right: Outcome) -> list[str]:
-    """In what two outcomes differ; nothing if they are equal."""
+    """Return the names of the parts in which two outcomes differ."""
     found = []
     if not _rows(left.files).equals(_rows(right.files)):
         found.append("rows of the Parquet files")
@@ -45,7 +49,7 @@ def differences(left: Outcome, right: Outcome) -> list[str]:
 
 
 def _rows(files: Iterable[bytes]) -> pa.Table:
-    """The rows in the order of the stream, with the lake's types and nothing of what a writer adds."""
+    """Return the rows in the stream's order, with the lake's types only."""
     tables = [pq.read_table(io.BytesIO(body)) for body in files]
     schema = trade_schema()
     return pa.concat_tables([table.select(schema.names).cast(schema).combine_chunks() for table in tables])

@@ -1,15 +1,14 @@
 """State as a loop over records keeps it: a bounded deque a symbol, appended to in the order of arrival.
 
-Cheaper than the pipeline's own merge and right only for trades that arrive in order and once, which the timed batches
-grant: whatever is measured against this errs in its favour.
+It is cheaper than the pipeline's merge, and right only for trades that come in order and once, as the timed ones do.
 """
 
 from collections import deque
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
-from bench.batches import AVERAGE_WINDOWS, Windows
-from bench.outcome import SymbolView
+from bench.processor.batches import AVERAGE_WINDOWS, Windows
+from bench.processor.outcome import SymbolView
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey
 
@@ -26,12 +25,12 @@ class _Print(NamedTuple):
 class RowByRowState:
     """The windows of all symbols. `add` each trade, then take the `views` of those that changed."""
 
-    def __init__(self, held: Windows) -> None:
+    def __init__(self, windows: Windows) -> None:
         capacity = window_capacity(AVERAGE_WINDOWS)
         self._windows: dict[tuple[str, str], deque[_Print]] = {}
         self._capacity = capacity
         self._touched: set[tuple[str, str]] = set()
-        for key, window in held.items():
+        for key, window in windows.items():
             prints = [_Print(t.event_id, t.price, t.volume or 0, t.event_time_ns) for t in window]
             self._windows[key.symbol, key.feed] = deque(prints, capacity)
 
@@ -44,11 +43,11 @@ class RowByRowState:
         self._touched.add(key)
 
     def shown(self) -> dict[tuple[str, str], tuple[_Print, tuple[Decimal, ...]]]:
-        """The latest trade and the averages of every symbol that the batch touched: part of the timed work."""
+        """Return the latest trade and averages of every symbol that the batch touched: part of the timed work."""
         return {key: (self._windows[key][-1], _averages(self._windows[key])) for key in self._touched}
 
     def views(self, shown: dict[tuple[str, str], Any]) -> dict[SymbolKey, SymbolView]:
-        """For the comparison, outside the timed work."""
+        """Return views to compare, outside the timed work."""
         return {
             SymbolKey(*key): SymbolView(
                 tuple((row.event_id, row.price) for row in self._windows[key]),

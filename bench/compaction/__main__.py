@@ -1,9 +1,8 @@
-"""`make bench-compaction`: what compacting a generated day costs, here and with the tools people would use instead.
+"""`make bench-compaction`: cost of compacting a generated day, with this project and with other tools.
 
 CPU seconds of each contender's process and its children, and its peak memory: medians of interleaved rounds. Rows and
-checksums of all that deduplicate are compared first; a figure of a wrong result counts for nothing. A contender that
-fails, for want of memory say, is left out and named. Results are written after each day, so that a run that is stopped
-keeps what it has; those of other days stay in the file.
+checksums of all that deduplicate must agree. A contender that fails, for want of memory say, is left out and named.
+Results are written after each day, so that a stopped run keeps what it has; those of other days stay in the file.
 """
 
 import argparse
@@ -11,10 +10,8 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,22 +19,13 @@ from typing import NamedTuple
 
 import duckdb
 
-from bench.compaction_contenders import CONTENDERS
-from bench.generated_session import GeneratedSession
+from bench.compaction.contender_run import ContenderFailed, Measure, run_contender
+from bench.compaction.contenders import CONTENDERS
+from bench.generated_session import GeneratedSession, day_of
 
-RESULTS = Path(__file__).parent / "results" / "compaction.json"
+RESULTS = Path(__file__).parents[1] / "results" / "compaction.json"
 
 WITHOUT_DEDUPLICATION = ("concatenation", "byte_copy")
-
-
-class ContenderFailed(Exception):
-    """It ended with an error, or was killed."""
-
-
-class Measure(NamedTuple):
-    cpu_seconds: float
-    wall_seconds: float
-    peak_mb: float
 
 
 class Verdict(NamedTuple):
@@ -47,7 +35,10 @@ class Verdict(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One contender's day. began: of the run that measured it; figures of two runs compare machines, too."""
+    """One contender's day.
+
+    began: start of the run that measured it, because figures of two runs compare machines, too
+    """
 
     began: str
     rows: int
@@ -120,7 +111,7 @@ def measure(began: str, day: Path, rows: int, files: int, contenders: Sequence[s
 
 
 def judged(results: Sequence[Result]) -> list[Verdict]:
-    """What was to be reached, and was or was not."""
+    """Return each target with what was measured."""
     verdicts: list[Verdict] = []
     ours = {(each.rows, each.files): each for each in results if each.contender == "this_project"}
     others = {(each.rows, each.files, each.contender): each for each in results}
@@ -151,7 +142,7 @@ def judged(results: Sequence[Result]) -> list[Verdict]:
 
 
 def checksum(path: Path) -> tuple[int, ...]:
-    """Rows, and order-independent sums over event ids, volumes, prices and times."""
+    """Return rows, and order-independent sums over event ids, volumes, prices and times."""
     sums = "count(*), sum(hash(event_id)), sum(volume), sum(price), sum(event_time_ns), count(DISTINCT event_id)"
     row = duckdb.sql(f"SELECT {sums} FROM read_parquet('{path}')").fetchone()
     assert row is not None
@@ -175,28 +166,8 @@ def print_table(results: Sequence[Result]) -> None:
         )
 
 
-def run_contender(name: str, day: Path, target: Path) -> Measure:
-    # compiling the libraries anew each time would be most of a small day
-    environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-m", "bench.compaction_contenders", name, str(day), str(target)]
-    began = time.monotonic()
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        peak = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise ContenderFailed(f"{name} ended with exit code {process.returncode}")
-    return Measure(usage.ru_utime + usage.ru_stime, time.monotonic() - began, int(peak) / 1024)
-
-
 def _medians(measures: Sequence[Measure]) -> Measure:
     return Measure(*(round(statistics.median(column), 2) for column in zip(*measures, strict=True)))
-
-
-def day_of(text: str) -> tuple[int, int]:
-    rows, files = text.split("x")
-    return int(rows), int(files)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

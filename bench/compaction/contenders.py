@@ -1,9 +1,9 @@
 """Ways to compact a day: each reads the files of a folder and writes one.
 
-`python -m bench.compaction_contenders NAME IN OUT` runs one and prints its peak memory in kilobytes.
+`python -m bench.compaction.contenders NAME IN OUT` runs one and prints its peak memory in kilobytes.
 
-Each runs in a process of its own, so that its memory is its own. All write zstd level 1; those that deduplicate keep
-one row per event id, those that sort do it by (symbol, event_time_ns, sequence, event_id).
+All write zstd level 1. Those that deduplicate keep one row per event id; those that sort do it by (symbol,
+event_time_ns, sequence, event_id).
 """
 
 import resource
@@ -18,8 +18,8 @@ ORDER = "symbol, event_time_ns, sequence, event_id"
 
 
 def this_project(source: Path, target: Path) -> None:
-    """This project, all of it: plan, write, prove, publish."""
-    from bench.directory_lake import DirectoryLake, MemoryCatalog
+    """Plan, write, prove and publish with this project."""
+    from bench.compaction.directory_lake import DirectoryLake, MemoryCatalog
     from stock_pipeline.domain.lake_layout import CURATED_FILE, session_date_of_key
     from stock_pipeline.lake.compaction import Compactor
 
@@ -64,7 +64,7 @@ def pandas(source: Path, target: Path) -> None:
 
 
 def concatenation(source: Path, target: Path) -> None:
-    """Neither deduplicates nor sorts: what reading and writing alone cost."""
+    """Neither deduplicate nor sort: the cost of reading and writing alone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -72,18 +72,18 @@ def concatenation(source: Path, target: Path) -> None:
 
     options = {"compression": "zstd", "compression_level": 1, "use_dictionary": [*CODES, "price"]}
     with pq.ParquetWriter(target, trade_schema(), **options) as writer:
-        held: list[pa.Table] = []
+        buffer: list[pa.Table] = []
         for file in _files(source):
-            held.append(pq.ParquetFile(file).read(use_threads=False))
-            if sum(table.num_rows for table in held) >= 131_072:
-                writer.write_table(pa.concat_tables(held))
-                held = []
-        if held:
-            writer.write_table(pa.concat_tables(held))
+            buffer.append(pq.ParquetFile(file).read(use_threads=False))
+            if sum(table.num_rows for table in buffer) >= 131_072:
+                writer.write_table(pa.concat_tables(buffer))
+                buffer = []
+        if buffer:
+            writer.write_table(pa.concat_tables(buffer))
 
 
 def byte_copy(source: Path, target: Path) -> None:
-    """No Parquet at all: the floor."""
+    """Copy bytes without Parquet: the floor."""
     with target.open("wb") as out:
         for file in _files(source):
             out.write(file.read_bytes())
@@ -119,7 +119,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def peak_kilobytes() -> int:
-    """The most memory that this program ever had. Linux counts the process it was forked from in `ru_maxrss`."""
+    """Return the most memory that this program had; `ru_maxrss` counts the forking process too on Linux."""
     try:
         status = Path("/proc/self/status").read_text()
     except FileNotFoundError:
