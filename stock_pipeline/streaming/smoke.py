@@ -50,7 +50,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SmokeVerdict:
     """Where the trade was seen; `missing` is the first place where it was not."""
 
     trade: Trade
@@ -72,7 +72,7 @@ class Smoke:
     wait: Callable[[float], None]
     tell: Callable[[Seen], None]
 
-    def run(self, mark: str, timeout_seconds: float) -> Verdict:
+    def run(self, mark: str, timeout_seconds: float) -> SmokeVerdict:
         """Publish, then ask each place in turn until the trade is there or the time is up for the whole way."""
         started_ns = self.now_ns()
         trade = marked_trade(mark, started_ns)
@@ -81,8 +81,8 @@ class Smoke:
         for stop in self.stops:
             while not stop.has_arrived(trade):
                 if self.now_ns() - started_ns > timeout_seconds * 1e9:
-                    return Verdict(trade, tuple(seen), stop)
+                    return SmokeVerdict(trade, tuple(seen), stop)
                 self.wait(BETWEEN_SECONDS)
             seen.append(Seen(stop.place, (self.now_ns() - started_ns) / 1e9))
             self.tell(seen[-1])
-        return Verdict(trade, tuple(seen), None)
+        return SmokeVerdict(trade, tuple(seen), None)
