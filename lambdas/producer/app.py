@@ -87,5 +87,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except PermanentError as error:
         telemetry.log("ERROR", str(error), request_id=context.aws_request_id)
         return {"published": 0, "failure": str(error)}
-    telemetry.polled(report, calls.taken(), context.aws_request_id)
+    telemetry.record(report.events(calls.taken(), context.aws_request_id))
     return {"published": report.produced.published, "failure": str(report.failure) if report.failure else None}

@@ -34,5 +34,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         reason=Reason(event["reason"]) if event.get("reason") else None,
     )
     if not dry_run:
-        telemetry.redriven(report, context.aws_request_id)
+        telemetry.record(report.events(context.aws_request_id))
     return dict(report.counts)

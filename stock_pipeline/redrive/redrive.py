@@ -7,8 +7,7 @@ is never deleted unasked.
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -32,6 +31,7 @@ from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
 from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
+from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
@@ -86,29 +86,6 @@ class StayInQueue:
     """What the stream refuses stays in the message that it came from: nothing else has to be kept."""
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one message. `tries` counts this one, `lines` were published and confirmed."""
-
-    message_id: str
-    tries: int
-    action: str
-    why: str
-    lines: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class RedriveReport:
-    """What one run came to, message by message."""
-
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        return Counter(outcome.action for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 
 
@@ -26,15 +27,6 @@ class CheckpointStore(Protocol):
     def load(self) -> str | None: ...
 
     def save(self, checkpoint: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PollReport:
-    """What one invocation came to. `failure` is what ended it early or failed last, None if all polls succeeded."""
-
-    polls: int
-    produced: ProducerReport
-    failure: PermanentError | RetryableError | None
 
 
 @dataclass(frozen=True)

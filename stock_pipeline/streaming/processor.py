@@ -21,6 +21,7 @@ from stock_pipeline.domain.rejection import Rejection
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.batch_decoder import decode_batch
+from stock_pipeline.streaming.batch_report import BatchReport
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
 from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
 from stock_pipeline.streaming.quarantine import quarantine_file
@@ -47,40 +48,6 @@ class StateStore(Protocol):
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Write if the held revision is `replaces` (None: nothing is held), else `StateConflictError`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchReport:
-    """What one batch came to; the source of its metrics and its log line.
-
-    `failed_record` is the index of the first record whose effects are incomplete, None if all are done.
-    """
-
-    shard_id: str
-    first_sequence: str
-    last_sequence: str
-    records: int
-    trades: int
-    duplicates: int
-    rejected_by_reason: Mapping[str, int]
-    median_event_time_ns: int | None
-    oldest_hundredth_event_time_ns: int | None
-    lake_objects: int
-    lake_bytes: int
-    state_writes: int
-    state_conflicts: int
-    failed_record: int | None
-    failed_sequence: str | None
-
-    @property
-    def rejected(self) -> int:
-        return sum(self.rejected_by_reason.values())
-
-    def response(self) -> dict[str, list[dict[str, str]]]:
-        """The answer to Lambda: the first record to deliver again, if any (ReportBatchItemFailures)."""
-        if self.failed_sequence is None:
-            return {"batchItemFailures": []}
-        return {"batchItemFailures": [{"itemIdentifier": self.failed_sequence}]}
 
 
 @dataclass(frozen=True)

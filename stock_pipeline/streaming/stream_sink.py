@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.streaming.poll_loop import CheckpointStore, PollReport
+from stock_pipeline.streaming.poll_loop import CheckpointStore
+from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
 from stock_pipeline.streaming.telemetry import Telemetry
@@ -50,7 +51,7 @@ class StreamSink:
         """Write the counts since the last call, and keep the position."""
         with self._lock:
             total, self._total = self._total, _NOTHING
-        self.telemetry.polled(PollReport(0, total, None), self.calls.taken(), request_id="")
+        self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), request_id=""))
         position = self.position()
         if position is not None:
             self.checkpoints.save(str(position))

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.redrive.redrive import Outcome, RedriveReport
-from stock_pipeline.streaming.poll_loop import PollReport
-from stock_pipeline.streaming.processor import BatchReport
+from stock_pipeline.redrive.report import Outcome, RedriveReport
+from stock_pipeline.streaming.batch_report import BatchReport
+from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
 from stock_pipeline.streaming.telemetry import Telemetry
@@ -52,22 +52,22 @@ def test_the_processor_writes_these_lines() -> None:
         batch_report({"schema": 2, "value": 1}, (NOW - 1, NOW - 10**12), None),
         batch_report({"not_json": 9}, (None, None), 3),
     ):
-        telemetry("processor", lines).batch_processed(report, REQUEST)
+        telemetry("processor", lines).record(report.events(REQUEST, NOW))
     assert lines == written("processor")
 
 
 def test_the_producer_writes_these_lines() -> None:
     lines: list[str] = []
     calls = ProviderCalls()
-    telemetry("stream", lines).polled(PollReport(0, ProducerReport(0, 0, 0, 0, 0), None), calls, "")
-    telemetry("producer", lines).polled(PollReport(12, ProducerReport(5, 5, 0, 2, 0), None), calls, REQUEST)
+    telemetry("stream", lines).record(PollReport(0, ProducerReport(0, 0, 0, 0, 0), None).events(calls, ""))
+    telemetry("producer", lines).record(PollReport(12, ProducerReport(5, 5, 0, 2, 0), None).events(calls, REQUEST))
     calls.request("alpaca")
     calls.error("alpaca", "rate_limited")
     calls.error("alpaca", "timeout")
     calls.error("alpaca", "rate_limited")
     calls.rate_limit_wait("alpaca", 1.23456)
     report = PollReport(12, ProducerReport(5, 4, 1, 2, 3), PermanentError("check the key – „now“"))
-    telemetry("producer", lines).polled(report, calls, REQUEST)
+    telemetry("producer", lines).record(report.events(calls, REQUEST))
     assert lines == written("producer")
 
 
@@ -80,8 +80,8 @@ def test_redrive_writes_these_lines() -> None:
         Outcome("four", 1, "published", "", 3, 0),
         Outcome("five", 1, "expired", "the stream keeps the 3 records of shardId-0 no longer", 0, 0),
     )
-    telemetry("redrive", lines).redriven(RedriveReport(()), REQUEST)
-    telemetry("redrive", lines).redriven(RedriveReport(outcomes), REQUEST)
+    telemetry("redrive", lines).record(RedriveReport(()).events(REQUEST))
+    telemetry("redrive", lines).record(RedriveReport(outcomes).events(REQUEST))
     assert lines == written("redrive")
 
 

@@ -1,0 +1,105 @@
+"""What the processor reports of a batch: the answer to Lambda, the metrics and the log lines.
+
+Nothing here needs pyarrow, because the list of all metrics is read where pyarrow is not installed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from stock_pipeline.streaming.telemetry import LogEvent, Metric
+
+RECEIVED_RECORDS = Metric("ReceivedRecords", "Count", None, "Kinesis records that the processor was handed.")
+RECEIVED_TRADES = Metric("ReceivedTrades", "Count", None, "Trades in them, repeats included.")
+REJECTED_RECORDS = Metric("RejectedRecords", "Count", "Reason", "Lines that were no trades, by reason.")
+DUPLICATE_TRADES = Metric(
+    "DuplicateTrades", "Count", None, "Repeats within a batch, and trades of a batch that was written before."
+)
+STATE_WRITES = Metric("StateWrites", "Count", None, "Items written to the realtime table.")
+STATE_CONFLICTS = Metric(
+    "StateConflicts", "Count", None, "State writes that somebody else was quicker for, tried again."
+)
+LAKE_OBJECTS = Metric("LakeObjects", "Count", None, "Raw files written.")
+LAKE_BYTES = Metric("LakeBytes", "Bytes", None, "Size of the raw files written.")
+EVENT_TIME_LAG_P50 = Metric(
+    "EventTimeLagP50", "Seconds", None, "Median age of a batch's trades when it was finished, by venue time."
+)
+EVENT_TIME_LAG_P99 = Metric("EventTimeLagP99", "Seconds", None, "Age that one trade in a hundred of a batch exceeds.")
+UNFINISHED_BATCHES = Metric(
+    "UnfinishedBatches", "Count", None, "Batches that Lambda delivers again from some record on."
+)
+
+METRICS = (
+    RECEIVED_RECORDS,
+    RECEIVED_TRADES,
+    REJECTED_RECORDS,
+    DUPLICATE_TRADES,
+    STATE_WRITES,
+    STATE_CONFLICTS,
+    LAKE_OBJECTS,
+    LAKE_BYTES,
+    EVENT_TIME_LAG_P50,
+    EVENT_TIME_LAG_P99,
+    UNFINISHED_BATCHES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one batch came to.
+
+    `failed_record` is the index of the first record whose effects are incomplete, None if all are done.
+    """
+
+    shard_id: str
+    first_sequence: str
+    last_sequence: str
+    records: int
+    trades: int
+    duplicates: int
+    rejected_by_reason: Mapping[str, int]
+    median_event_time_ns: int | None
+    oldest_hundredth_event_time_ns: int | None
+    lake_objects: int
+    lake_bytes: int
+    state_writes: int
+    state_conflicts: int
+    failed_record: int | None
+    failed_sequence: str | None
+
+    def response(self) -> dict[str, list[dict[str, str]]]:
+        """The answer to Lambda: the first record to deliver again, if any (ReportBatchItemFailures)."""
+        if self.failed_sequence is None:
+            return {"batchItemFailures": []}
+        return {"batchItemFailures": [{"itemIdentifier": self.failed_sequence}]}
+
+    def events(self, request_id: str, now_ns: int) -> Iterator[LogEvent]:
+        """One line, and one more for each reason of rejection. now_ns: since 1970 UTC, for the age of the trades."""
+        values: dict[Metric, float] = {
+            RECEIVED_RECORDS: self.records,
+            RECEIVED_TRADES: self.trades,
+            DUPLICATE_TRADES: self.duplicates,
+            STATE_WRITES: self.state_writes,
+            STATE_CONFLICTS: self.state_conflicts,
+            LAKE_OBJECTS: self.lake_objects,
+            LAKE_BYTES: self.lake_bytes,
+            UNFINISHED_BATCHES: int(self.failed_sequence is not None),
+        }
+        if self.median_event_time_ns is not None:
+            values[EVENT_TIME_LAG_P50] = _seconds(now_ns - self.median_event_time_ns)
+        if self.oldest_hundredth_event_time_ns is not None:
+            values[EVENT_TIME_LAG_P99] = _seconds(now_ns - self.oldest_hundredth_event_time_ns)
+        place = {
+            "request_id": request_id,
+            "shard_id": self.shard_id,
+            "first_sequence": self.first_sequence,
+            "last_sequence": self.last_sequence,
+            "failed_sequence": self.failed_sequence,
+        }
+        level = "WARNING" if self.failed_sequence is not None or self.rejected_by_reason else "INFO"
+        yield LogEvent(level, "batch processed", place, values)
+        for reason, count in self.rejected_by_reason.items():
+            yield LogEvent("WARNING", "lines rejected", place, {REJECTED_RECORDS: count}, reason)
+
+
+def _seconds(nanoseconds: int) -> float:
+    return round(nanoseconds / 1e9, 3)
