@@ -6,17 +6,9 @@ Tries are counted here, because the queue counts every look at a message: also a
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import ledger_key
-
-
-class OwnObjects(Protocol):
-    """Objects of the pipeline's own bucket."""
-
-    def get_if_there(self, key: str) -> bytes | None: ...
-
-    def put(self, key: str, body: bytes) -> None: ...
+from stock_pipeline.redrive.ports import LedgerObjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +25,7 @@ class Try:
 
 @dataclass(frozen=True)
 class RedriveLedger:
-    objects: OwnObjects
+    objects: LedgerObjects
 
     def tries(self, message_id: str) -> tuple[Try, ...]:
         """Those so far, the first one first."""

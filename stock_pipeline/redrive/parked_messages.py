@@ -5,13 +5,14 @@ redrive makes up for.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import PARKED_PREFIX
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.message_forms import reason_of
+from stock_pipeline.streaming.ports import DeadLetterQueue
 
 
 class Listed(Protocol):
@@ -19,7 +20,7 @@ class Listed(Protocol):
     def key(self) -> str: ...
 
 
-class Objects(Protocol):
+class ParkedObjects(Protocol):
     def list(self, prefix: str) -> Iterable[Listed]: ...
 
     def get(self, key: str) -> bytes: ...
@@ -27,11 +28,7 @@ class Objects(Protocol):
     def delete(self, keys: Iterable[str]) -> None: ...
 
 
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
-
-
-def unpark(objects: Objects, queue: Queue, limit: int, reason: Reason | None = None) -> int:
+def unpark(objects: ParkedObjects, queue: DeadLetterQueue, limit: int, reason: Reason | None = None) -> int:
     """Send up to `limit` parked messages to the queue again; how many were. reason: only lines rejected for it."""
     bodies = ((listed.key, str(json.loads(objects.get(listed.key))["body"])) for listed in objects.list(PARKED_PREFIX))
     chosen = ((key, body) for key, body in bodies if reason is None or reason_of(body) == reason)

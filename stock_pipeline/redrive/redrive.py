@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
@@ -23,63 +22,20 @@ from stock_pipeline.domain.redrive_plan import (
     Publish,
     QueueMessage,
     StoredObject,
-    StreamRange,
     Unredrivable,
     plan,
 )
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
+from stock_pipeline.redrive.line_rate import Unlimited
 from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
+from stock_pipeline.redrive.ports import Buckets, Rate, Received, RecordHistory, RedriveQueue
 from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
-
-
-class Received(Protocol):
-    """A message in our hands, invisible to others for a while."""
-
-    @property
-    def message(self) -> QueueMessage: ...
-
-    def delete(self) -> None: ...
-
-    def release(self) -> None:
-        """Let others have it, after the queue's own delay."""
-
-    def put_back(self) -> None:
-        """Let others have it at once: nothing was tried."""
-
-
-class Queue(Protocol):
-    def receive(self, limit: int) -> Sequence[Received]: ...
-
-    def send(self, documents: Sequence[bytes]) -> None: ...
-
-
-class Objects(Protocol):
-    def get(self, bucket: str, key: str) -> bytes | None:
-        """The object, or None if there is none."""
-
-    def put(self, key: str, body: bytes) -> None:
-        """Into the pipeline's own bucket."""
-
-
-class StreamHistory(Protocol):
-    def read(self, place: StreamRange) -> Sequence[bytes] | None:
-        """The payloads of a range of the stream, or None if it keeps them no longer."""
-
-
-class Rate(Protocol):
-    def turn(self, lines: int, deadline_ns: int) -> bool:
-        """Wait for room for so many lines; False if there is none before the deadline."""
-
-
-class Unlimited:
-    def turn(self, lines: int, deadline_ns: int) -> bool:  # noqa: ARG002
-        return True
 
 
 class StayInQueue:
@@ -92,9 +48,9 @@ class StayInQueue:
 class Redrive:
     """run_id: names the run in the ledger. publisher: one whose leftovers are `StayInQueue`. now: UTC."""
 
-    queue: Queue
-    objects: Objects
-    history: StreamHistory
+    queue: RedriveQueue
+    objects: Buckets
+    history: RecordHistory
     ledger: RedriveLedger
     publisher: Publisher
     buckets: int

@@ -6,27 +6,12 @@ that takes longer than its slot skips the missed ones instead of running after t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
 from stock_pipeline.streaming.poll_report import PollReport
+from stock_pipeline.streaming.ports import CheckpointStore, Provider
 from stock_pipeline.streaming.producer import Producer, ProducerReport
-
-
-class Provider(Protocol):
-    """Where trades come from. Every provider of `providers` is one."""
-
-    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of trades since the checkpoint. Ends by itself, or at the deadline without loss."""
-
-
-class CheckpointStore(Protocol):
-    """Keeps how far the provider's capture came, between invocations."""
-
-    def load(self) -> str | None: ...
-
-    def save(self, checkpoint: str) -> None: ...
 
 
 @dataclass(frozen=True)

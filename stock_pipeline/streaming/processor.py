@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,30 +24,13 @@ from stock_pipeline.streaming.batch_decoder import decode_batch
 from stock_pipeline.streaming.batch_report import BatchReport
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
 from stock_pipeline.streaming.newest_trades import NewestTrades, newest_trades
+from stock_pipeline.streaming.ports import DeadLetterQueue, Objects, StateStore
 from stock_pipeline.streaming.quarantine import quarantine_file
 from stock_pipeline.streaming.raw_files import content_hash, raw_files
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.trade_table import int64_values
 
 CONFLICT_ATTEMPTS = 8
-
-
-class DeadLetterQueue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None:
-        """Keep every JSON document, or raise."""
-
-
-class RawStore(Protocol):
-    def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Write the object unless the key is taken; whether it was written."""
-
-
-class StateStore(Protocol):
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
-        """The held states; keys without one are left out."""
-
-    def write(self, state: SymbolState, replaces: str | None) -> None:
-        """Write if the held revision is `replaces` (None: nothing is held), else `StateConflictError`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +41,7 @@ class Processor:
     """
 
     dead_letters: DeadLetterQueue
-    raw_store: RawStore
+    raw_store: Objects
     state_store: StateStore
     average_windows: tuple[int, ...]
     wait: Callable[[int], None]

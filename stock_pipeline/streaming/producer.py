@@ -6,16 +6,12 @@ a crash in between reads the page again, and the event ids make that harmless.
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.streaming.ports import DeadLetterQueue
 from stock_pipeline.streaming.publisher import Publisher
-
-
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class ProducerReport:
 @dataclass(frozen=True)
 class Producer:
     publisher: Publisher
-    dead_letters: Queue
+    dead_letters: DeadLetterQueue
     progress: Callable[[int], None] = lambda _trades: None
 
     def run(self, captures: Iterable[Capture], deadline_ns: int) -> ProducerReport:

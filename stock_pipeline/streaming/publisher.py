@@ -10,22 +10,12 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import unpublished_key
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.streaming.ports import AddressedObjects, DeadLetterQueue, Leftovers, Stream
 from stock_pipeline.streaming.record_packing import PackedRecord, calls, pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
-
-
-class Stream(Protocol):
-    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
-        """Put records in one call; for each, None if it was taken or the error code if it was refused."""
-
-
-class Leftovers(Protocol):
-    def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
-        """Keep records that the stream refused, with their payload, and announce them for redrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +85,6 @@ class Publisher:
         return PublishReport(lines, len(group), lines - kept, kept, retried)
 
 
-class Store(Protocol):
-    def put_if_absent(self, key: str, body: bytes) -> bool: ...
-
-    def uri(self, key: str) -> str: ...
-
-
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
-
-
 @dataclass(frozen=True)
 class FailedZone:
     """`Leftovers` in the lake's `failed/` zone, announced in the dead-letter queue.
@@ -112,8 +92,8 @@ class FailedZone:
     Objects are named by their content: keeping the same records twice keeps one object.
     """
 
-    store: Store
-    queue: Queue
+    store: AddressedObjects
+    queue: DeadLetterQueue
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
         body = json.dumps(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.streaming.poll_loop import CheckpointStore
 from stock_pipeline.streaming.poll_report import PollReport
+from stock_pipeline.streaming.ports import CheckpointStore
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
 from stock_pipeline.streaming.telemetry import Telemetry

@@ -46,8 +46,9 @@ from stock_pipeline.providers.simulator.broken_line import BrokenLine
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Arrival, Simulation, arrivals
 from stock_pipeline.streaming.back_off import back_off
+from stock_pipeline.streaming.ports import Stream
 from stock_pipeline.streaming.processor import Processor
-from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport, Stream
+from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
