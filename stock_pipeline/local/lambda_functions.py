@@ -4,14 +4,14 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
 from stock_pipeline.local.event_source.function_runtime import Handler, LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.observer import Observer
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
-from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.shard_consumer import BACK_OFF, Wiring
 from stock_pipeline.local.event_source.stream_record import EventSource
 from stock_pipeline.local.event_source.surroundings import Surroundings
 from stock_pipeline.local.stack import LocalStack
@@ -53,10 +53,10 @@ def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
 
 def processor_poller(stack: LocalStack, observer: Observer) -> EventSourcePoller:
     """The processor Lambda's event source mapping, with the settings that Terraform gives it in an account."""
-    return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, Backoff())
+    return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, BACK_OFF)
 
 
-def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: Backoff) -> EventSourcePoller:
+def poller(stack: LocalStack, processor: Handler, observer: Observer, back_off: BackOff) -> EventSourcePoller:
     """The same with a handler in the processor's place, and pauses of one's own between tries."""
     settings = stack.settings
     arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"
@@ -73,7 +73,7 @@ def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: B
             source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
             mapping_uuid=mapping_uuid(stream_arn, arn),
             surroundings=Surroundings.of_this_machine(),
-            backoff=backoff,
+            back_off=back_off,
             observer=observer,
         )
     )

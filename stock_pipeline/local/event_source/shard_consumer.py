@@ -7,10 +7,11 @@ are read, and how time passes between steps is the business of `poller`.
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import (
@@ -24,7 +25,6 @@ from stock_pipeline.local.event_source.observer import Observer, SilentObserver
 from stock_pipeline.local.event_source.shard_lane import (
     LONG_AGO,
     Action,
-    Backoff,
     Checkpoint,
     Deliver,
     GiveUp,
@@ -44,6 +44,8 @@ from stock_pipeline.local.event_source.surroundings import Surroundings
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up: with several lanes one may lag behind the others."""
+
+BACK_OFF = BackOff(first_seconds=1.0, longest_seconds=60.0, certain_share=0.5)
 
 BATCHES_A_READ = 5
 MAX_READ_RECORDS = 10_000
@@ -89,7 +91,7 @@ class Wiring:
     mapping_uuid: str
     surroundings: Surroundings
     checkpoints: MutableMapping[str, str] = field(default_factory=dict)
-    backoff: Backoff = field(default_factory=Backoff)
+    back_off: BackOff = BACK_OFF
     observer: Observer = field(default_factory=SilentObserver)
 
 
@@ -288,7 +290,8 @@ class ShardConsumer:
 
     def _after_failures(self, failures: int) -> datetime:
         surroundings = self._wiring.surroundings
-        return surroundings.now() + self._wiring.backoff.delay(failures, surroundings.jitter)
+        pause = self._wiring.back_off.seconds(failures + 1, surroundings.jitter)
+        return surroundings.now() + timedelta(seconds=pause)
 
     def _move_checkpoint(self, finished: Iterable[StreamRecord]) -> None:
         reached = self._checkpoint.finish(finished)

@@ -5,9 +5,9 @@ that the actions stand for are made in `shard_consumer`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.mapping import (
@@ -23,19 +23,6 @@ from stock_pipeline.local.event_source.mapping import (
 from stock_pipeline.local.event_source.stream_record import StreamRecord, event_bytes
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before trying again: twice as long each time up to a cap, half of it by chance."""
-
-    first_seconds: float = 1.0
-    cap_seconds: float = 60.0
-
-    def delay(self, failures: int, jitter: Callable[[], float]) -> timedelta:
-        """The wait after so many earlier failures; the chance keeps shards from coming back all at once."""
-        longest = min(self.cap_seconds, self.first_seconds * 2.0 ** min(failures, 32))
-        return timedelta(seconds=longest * (0.5 + 0.5 * jitter()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.function_runtime import Handler
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller
-from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.lambda_functions import poller
 from stock_pipeline.local.load.faults import (
     Faults,
@@ -59,7 +59,7 @@ PAGE_SECONDS = 6
 """What is not in the stream after that is kept in `failed/`."""
 
 STALLED_SECONDS = 180
-BACKOFF = Backoff(first_seconds=0.05, cap_seconds=1.0)
+BACK_OFF = BackOff(first_seconds=0.05, longest_seconds=1.0, certain_share=0.5)
 """Shorter pauses than in an account, so that a bad day fits into minutes."""
 
 
@@ -165,7 +165,7 @@ class Load:
 
     def run(self) -> LoadReport:
         progress = Progress(self.display)
-        processing = poller(self.stack, self._function(), progress, BACKOFF)
+        processing = poller(self.stack, self._function(), progress, BACK_OFF)
         self.display.started("Publish and process", self.simulation.trades)
         began = time.monotonic()
         published = self._publish_while(processing, progress)
