@@ -44,10 +44,34 @@ METRICS = (
 
 
 @dataclass(frozen=True, slots=True)
-class BatchReport:
-    """What one batch came to.
+class LakeResult:
+    """Result of writing a batch's raw files.
 
-    `failed_record` is the index of the first record whose effects are incomplete, None if all are done.
+    duplicates: repeats within the batch, and trades of files that were written before.
+    """
+
+    objects: int
+    bytes: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateResult:
+    """Result of writing a batch's states.
+
+    failed_record: index of the first record whose trades are not in the states, or None if all are.
+    """
+
+    writes: int
+    conflicts: int
+    failed_record: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """Result of processing one batch.
+
+    failed_sequence: where Lambda begins again, or None if all effects are complete.
     """
 
     shard_id: str
@@ -55,15 +79,11 @@ class BatchReport:
     last_sequence: str
     records: int
     trades: int
-    duplicates: int
-    rejected_by_reason: Mapping[str, int]
     median_event_time_ns: int | None
     oldest_hundredth_event_time_ns: int | None
-    lake_objects: int
-    lake_bytes: int
-    state_writes: int
-    state_conflicts: int
-    failed_record: int | None
+    rejected_by_reason: Mapping[str, int]
+    lake: LakeResult
+    states: StateResult
     failed_sequence: str | None
 
     def response(self) -> dict[str, list[dict[str, str]]]:
@@ -77,11 +97,11 @@ class BatchReport:
         values: dict[Metric, float] = {
             RECEIVED_RECORDS: self.records,
             RECEIVED_TRADES: self.trades,
-            DUPLICATE_TRADES: self.duplicates,
-            STATE_WRITES: self.state_writes,
-            STATE_CONFLICTS: self.state_conflicts,
-            LAKE_OBJECTS: self.lake_objects,
-            LAKE_BYTES: self.lake_bytes,
+            DUPLICATE_TRADES: self.lake.duplicates,
+            STATE_WRITES: self.states.writes,
+            STATE_CONFLICTS: self.states.conflicts,
+            LAKE_OBJECTS: self.lake.objects,
+            LAKE_BYTES: self.lake.bytes,
             UNFINISHED_BATCHES: int(self.failed_sequence is not None),
         }
         if self.median_event_time_ns is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.metrics import METRICS
-from stock_pipeline.streaming.batch_report import BatchReport
+from stock_pipeline.streaming.batch_report import BatchReport, LakeResult, StateResult
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
@@ -23,15 +23,11 @@ def batch_report(**changes: Any) -> BatchReport:
         "last_sequence": "9",
         "records": 9,
         "trades": 900,
-        "duplicates": 3,
         "rejected_by_reason": {},
         "median_event_time_ns": NOW - 2 * 10**9,
         "oldest_hundredth_event_time_ns": NOW - 7 * 10**9,
-        "lake_objects": 1,
-        "lake_bytes": 4096,
-        "state_writes": 50,
-        "state_conflicts": 1,
-        "failed_record": None,
+        "lake": LakeResult(objects=1, bytes=4096, duplicates=3),
+        "states": StateResult(writes=50, conflicts=1, failed_record=None),
         "failed_sequence": None,
     }
     return BatchReport(**{**fields, **changes})
@@ -74,7 +70,10 @@ def test_rejections_are_counted_by_reason() -> None:
 def test_a_batch_without_trades_has_no_lag_and_an_unfinished_one_warns() -> None:
     (line,) = lines_of(
         batch_report(
-            median_event_time_ns=None, oldest_hundredth_event_time_ns=None, failed_record=3, failed_sequence="4"
+            median_event_time_ns=None,
+            oldest_hundredth_event_time_ns=None,
+            states=StateResult(50, 1, 3),
+            failed_sequence="4",
         ).events("request-1", NOW)
     )
     assert "EventTimeLagP50" not in metrics_in(line)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.redrive.report import Outcome, RedriveReport
-from stock_pipeline.streaming.batch_report import BatchReport
+from stock_pipeline.streaming.batch_report import BatchReport, LakeResult, StateResult
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
@@ -32,15 +32,11 @@ def batch_report(
         last_sequence="109",
         records=9,
         trades=900,
-        duplicates=3,
         rejected_by_reason=rejected,
         median_event_time_ns=times[0],
         oldest_hundredth_event_time_ns=times[1],
-        lake_objects=1,
-        lake_bytes=4096,
-        state_writes=50,
-        state_conflicts=1,
-        failed_record=failed_record,
+        lake=LakeResult(objects=1, bytes=4096, duplicates=3),
+        states=StateResult(writes=50, conflicts=1, failed_record=failed_record),
         failed_sequence=None if failed_record is None else "104",
     )
 
