@@ -1,6 +1,6 @@
-"""All metrics of the pipeline: the list that docs/metrics.md, the alarms and the dashboard are held against.
+"""All metrics of the pipeline. Tests compare docs/metrics.md, the alarms and the dashboard with this list.
 
-A metric is named and explained beside the report that measures it; nothing is defined here.
+A metric is named and explained beside the report that measures it; no metric is defined here.
 """
 
 from stock_pipeline.redrive import report

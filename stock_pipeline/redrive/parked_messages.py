@@ -1,7 +1,6 @@
-"""Messages that redrive gave up, back into the dead-letter queue: once what made them fail is repaired.
+"""Parked messages back into the dead-letter queue, once the cause of their failure is repaired.
 
-They come back as new messages, with all their tries before them. A crash in between leaves one in both places, which
-redrive makes up for.
+They are new messages, without earlier tries. A crash may leave one in both places: redriving it twice is harmless.
 """
 
 import json
@@ -29,7 +28,10 @@ class ParkedObjects(Protocol):
 
 
 def unpark(objects: ParkedObjects, queue: DeadLetterQueue, limit: int, reason: Reason | None = None) -> int:
-    """Send up to `limit` parked messages to the queue again; how many were. reason: only lines rejected for it."""
+    """Send up to `limit` parked messages to the queue again. Return their number.
+
+    reason: only lines that were rejected for it.
+    """
     bodies = ((listed.key, str(json.loads(objects.get(listed.key))["body"])) for listed in objects.list(PARKED_PREFIX))
     chosen = ((key, body) for key, body in bodies if reason is None or reason_of(body) == reason)
     count = 0

@@ -1,4 +1,4 @@
-"""What redrive acts on, as Protocols, where `streaming.ports` has nothing alike. Nothing is done here."""
+"""Protocols of what redrive alone acts on. Those it shares are in `streaming.ports`."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,30 +16,30 @@ class Received(Protocol):
     def delete(self) -> None: ...
 
     def release(self) -> None:
-        """Show the message to others again after the queue's own delay."""
+        """Show the message again after the queue's own delay."""
 
     def put_back(self) -> None:
-        """Show the message to others again at once, because nothing was tried."""
+        """Show the message again at once."""
 
 
 class RedriveQueue(DeadLetterQueue, Protocol):
-    """The dead-letter queue, to read from as well."""
+    """The dead-letter queue, to read from too."""
 
     def receive(self, limit: int) -> Sequence[Received]: ...
 
 
 class Buckets(Protocol):
-    """Objects that messages point to, and the pipeline's own bucket to write to."""
+    """Objects that messages point to."""
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """Return the object, or None if it is missing."""
 
     def put(self, key: str, body: bytes) -> None:
-        """Write an object of the pipeline's own bucket."""
+        """Write into the pipeline's own bucket."""
 
 
 class LedgerObjects(Protocol):
-    """Objects of the pipeline's own bucket, where the ledger lies."""
+    """Objects of the pipeline's own bucket."""
 
     def get_if_there(self, key: str) -> bytes | None: ...
 
@@ -47,14 +47,10 @@ class LedgerObjects(Protocol):
 
 
 class RecordHistory(Protocol):
-    """The stream's past records."""
-
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
-        """Return the payloads of a range of the stream, or None if they have expired."""
+        """Return the payloads of a range, or None if they have expired."""
 
 
 class Rate(Protocol):
-    """Limit of the lines that redrive may publish."""
-
     def turn(self, lines: int, deadline_ns: int) -> bool:
-        """Wait until there is room for `lines`. Return False if there is none before the deadline."""
+        """Wait for room for `lines`. Return False if there is none before the deadline."""

@@ -1,4 +1,4 @@
-"""What a redrive reports, message by message: its metrics and log lines."""
+"""Redrive's report: metrics and log events. The redriving is `redrive`'s."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,12 @@ METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message. `tries` counts this one, `lines` were published and confirmed."""
+    """Result of redriving one message.
+
+    tries: number with this one.
+    lines: number published and confirmed.
+    rejected: number rejected again.
+    """
 
     message_id: str
     tries: int
@@ -28,16 +33,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RedriveReport:
-    """What one run came to, message by message."""
+    """Result of one run, message by message."""
 
     outcomes: tuple[Outcome, ...]
 
     @property
     def counts(self) -> Mapping[str, int]:
+        """Return the number of messages by action."""
         return Counter(outcome.action for outcome in self.outcomes)
 
     def events(self, request_id: str) -> Iterator[LogEvent]:
-        """One line, one more for each outcome, and one for each message that was not published, with the reason."""
+        """Yield one event, one for each action, and one for each message that was not published."""
         run = {"request_id": request_id}
         lines = sum(outcome.lines for outcome in self.outcomes)
         yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, {REDRIVEN_LINES: lines})

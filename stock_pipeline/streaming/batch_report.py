@@ -1,32 +1,25 @@
-"""What the processor reports of a batch: the answer to Lambda, the metrics and the log lines.
-
-Nothing here needs pyarrow, because the list of all metrics is read where pyarrow is not installed.
-"""
+"""The processor's report: answer to Lambda, metrics and log events. The processing is `processor`'s."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stock_pipeline.streaming.telemetry import LogEvent, Metric
 
-RECEIVED_RECORDS = Metric("ReceivedRecords", "Count", None, "Kinesis records that the processor was handed.")
+RECEIVED_RECORDS = Metric("ReceivedRecords", "Count", None, "Kinesis records that the processor received.")
 RECEIVED_TRADES = Metric("ReceivedTrades", "Count", None, "Trades in them, repeats included.")
-REJECTED_RECORDS = Metric("RejectedRecords", "Count", "Reason", "Lines that were no trades, by reason.")
+REJECTED_RECORDS = Metric("RejectedRecords", "Count", "Reason", "Rejected lines, by reason.")
 DUPLICATE_TRADES = Metric(
     "DuplicateTrades", "Count", None, "Repeats within a batch, and trades of a batch that was written before."
 )
 STATE_WRITES = Metric("StateWrites", "Count", None, "Items written to the realtime table.")
-STATE_CONFLICTS = Metric(
-    "StateConflicts", "Count", None, "State writes that somebody else was quicker for, tried again."
-)
+STATE_CONFLICTS = Metric("StateConflicts", "Count", None, "State writes that another writer preceded, tried again.")
 LAKE_OBJECTS = Metric("LakeObjects", "Count", None, "Raw files written.")
 LAKE_BYTES = Metric("LakeBytes", "Bytes", None, "Size of the raw files written.")
 EVENT_TIME_LAG_P50 = Metric(
     "EventTimeLagP50", "Seconds", None, "Median age of a batch's trades when it was finished, by venue time."
 )
 EVENT_TIME_LAG_P99 = Metric("EventTimeLagP99", "Seconds", None, "Age that one trade in a hundred of a batch exceeds.")
-UNFINISHED_BATCHES = Metric(
-    "UnfinishedBatches", "Count", None, "Batches that Lambda delivers again from some record on."
-)
+UNFINISHED_BATCHES = Metric("UnfinishedBatches", "Count", None, "Batches that Lambda delivers again in part or whole.")
 
 METRICS = (
     RECEIVED_RECORDS,
@@ -59,7 +52,7 @@ class LakeResult:
 class StateResult:
     """Result of writing a batch's states.
 
-    failed_record: index of the first record whose trades are not in the states, or None if all are.
+    failed_record: index of the first record that is not in the states, or None.
     """
 
     writes: int
@@ -71,7 +64,7 @@ class StateResult:
 class BatchReport:
     """Result of processing one batch.
 
-    failed_sequence: where Lambda begins again, or None if all effects are complete.
+    failed_sequence: where Lambda begins again, or None if all is done.
     """
 
     shard_id: str
@@ -87,13 +80,13 @@ class BatchReport:
     failed_sequence: str | None
 
     def response(self) -> dict[str, list[dict[str, str]]]:
-        """The answer to Lambda: the first record to deliver again, if any (ReportBatchItemFailures)."""
+        """Return the answer to Lambda: the first record to deliver again (ReportBatchItemFailures)."""
         if self.failed_sequence is None:
             return {"batchItemFailures": []}
         return {"batchItemFailures": [{"itemIdentifier": self.failed_sequence}]}
 
     def events(self, request_id: str, now_ns: int) -> Iterator[LogEvent]:
-        """One line, and one more for each reason of rejection. now_ns: since 1970 UTC, for the age of the trades."""
+        """Yield one event, and one for each reason of rejection. now_ns: since 1970 UTC."""
         values: dict[Metric, float] = {
             RECEIVED_RECORDS: self.records,
             RECEIVED_TRADES: self.trades,

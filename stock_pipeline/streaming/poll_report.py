@@ -1,4 +1,4 @@
-"""What a run of the producer reports: its metrics and log lines."""
+"""The producer's report: metrics and log events. The polling is `poll_loop`'s."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from stock_pipeline.streaming.telemetry import LogEvent, Metric
 PUBLISHED_TRADES = Metric("PublishedTrades", "Count", None, "Trades that the producer put into the stream.")
 KEPT_TRADES = Metric("KeptTrades", "Count", None, "Trades that the stream refused until the deadline, kept in failed/.")
 UNREADABLE_PAYLOADS = Metric(
-    "UnreadablePayloads", "Count", None, "Pieces of the provider's answers that were no trades."
+    "UnreadablePayloads", "Count", None, "Pieces of the provider's answers that could not be read as trades."
 )
 PROVIDER_REQUESTS = Metric("ProviderRequests", "Count", None, "Calls to the price API.")
 PROVIDER_ERRORS = Metric("ProviderErrors", "Count", "Kind", "Failed calls to the price API, by kind of error.")
@@ -29,14 +29,17 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class PollReport:
-    """What one invocation came to. `failure` is what ended it early or failed last, None if all polls succeeded."""
+    """Result of one run of the producer.
+
+    failure: the error of the last poll, or None.
+    """
 
     polls: int
     produced: ProducerReport
     failure: PermanentError | RetryableError | None
 
     def events(self, calls: ProviderCalls, request_id: str) -> Iterator[LogEvent]:
-        """One line, one more for each kind of provider error, and one for the error that ended the run."""
+        """Yield one event, one for each kind of provider error, and one for the failure."""
         produced = self.produced
         values: dict[Metric, float] = {
             PUBLISHED_TRADES: produced.published,

@@ -1,4 +1,4 @@
-"""What the streaming use cases act on, as Protocols. `aws` and `providers` implement them; nothing is done here."""
+"""Protocols of what the streaming use cases act on. `aws` and `providers` implement them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -9,14 +9,12 @@ from stock_pipeline.streaming.record_packing import PackedRecord
 
 
 class Provider(Protocol):
-    """Source of trades."""
-
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Yield pages of trades since the checkpoint. Ends by itself, or at the deadline without loss."""
+        """Yield pages of trades since the checkpoint. Ends at the deadline without loss."""
 
 
 class CheckpointStore(Protocol):
-    """Place that keeps how far a provider was read."""
+    """Store of a provider's position."""
 
     def load(self) -> str | None: ...
 
@@ -24,28 +22,24 @@ class CheckpointStore(Protocol):
 
 
 class Stream(Protocol):
-    """The stream, to write to."""
-
     def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
-        """Put records in one call. Return for each None if it was taken, else the error code."""
+        """Put records in one call. Return for each the error code, or None if it was taken."""
 
 
 class Leftovers(Protocol):
-    """Place for records that the stream refused."""
+    """Store of records that the stream refused."""
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
-        """Keep the records with their payload, and announce them for redrive."""
+        """Keep the records, and announce them for redrive."""
 
 
 class DeadLetterQueue(Protocol):
-    """The dead-letter queue, to send to."""
-
     def send(self, documents: Sequence[bytes]) -> None:
         """Keep every JSON document, or raise."""
 
 
 class Objects(Protocol):
-    """Objects of the pipeline's bucket, to write."""
+    """Objects of the pipeline's bucket."""
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Write the object unless the key is taken. Return True if it was written."""
@@ -55,12 +49,10 @@ class AddressedObjects(Objects, Protocol):
     """`Objects` that a message can point to."""
 
     def uri(self, key: str) -> str:
-        """Return the object's address, `s3://bucket/key`."""
+        """Return `s3://bucket/key`."""
 
 
 class StateStore(Protocol):
-    """The realtime table."""
-
     def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
         """Return the stored states; keys without one are left out."""
 

@@ -1,8 +1,7 @@
-"""The processor: one batch of the stream into the dead-letter queue, the lake and the realtime state.
+"""The processor: a batch of the stream into the dead-letter queue, the lake and the realtime state.
 
-The order of effects is the promise: first rejected lines, then raw files, then states. Each effect is idempotent, so a
-batch that failed half-way is processed again. An effect that can't be done makes Lambda retry from the lowest record
-that needs it; no record is skipped and no error is swallowed.
+The order of effects is the promise: rejected lines, raw files, states. Each is idempotent, so a batch that failed
+half-way is processed again. Lambda retries from the first record whose effects are incomplete; none is skipped.
 """
 
 from collections import Counter
@@ -29,10 +28,9 @@ from stock_pipeline.trade_table import int64_values
 
 @dataclass(frozen=True)
 class Processor:
-    """The processor's use case with everything it acts on.
+    """The processor, with everything it acts on.
 
-    wait: pauses before the given attempt (1, 2, …) at a conflicted or throttled call, with jitter.
-    parallel_writes: states written at the same time, at most.
+    wait: pauses before the given attempt (1, 2, …) at a conflicted or throttled call.
     """
 
     dead_letters: DeadLetterQueue
@@ -43,11 +41,11 @@ class Processor:
     parallel_writes: int = 8
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-        """Process a Kinesis event. Return the answer to Lambda."""
+        """Process a Kinesis event. Return Lambda's answer."""
         return self.process(event).response()
 
     def process(self, event: Mapping[str, Any]) -> BatchReport:
-        """Process a Kinesis event: reject, then write the lake, then the states."""
+        """Process a Kinesis event."""
         batch = parse_kinesis_event(event)
         decoded = decode_batch(batch)
         rejected_by_reason = self._reject(batch, decoded.rejections)
@@ -56,7 +54,7 @@ class Processor:
         return _report(batch, decoded, rejected_by_reason, lake, states)
 
     def _reject(self, batch: StreamBatch, rejections: Sequence[Rejection]) -> Mapping[str, int]:
-        """Quarantine rejected lines for queries, and queue them for redrive. Return their number by reason."""
+        """Quarantine and queue rejected lines, for queries and redrive. Return their number by reason."""
         if rejections:
             file = quarantine_file(batch, rejections)
             self.raw_store.put_if_absent(file.key, file.body)
@@ -64,7 +62,6 @@ class Processor:
         return Counter(str(rejection.reason) for rejection in rejections)
 
     def _write_lake(self, batch: StreamBatch, trades: pa.Table) -> LakeResult:
-        """Write the raw files whose keys are free."""
         objects = size = duplicates = 0
         for file in raw_files(batch, trades):
             if self.raw_store.put_if_absent(file.key, file.body):
@@ -76,7 +73,6 @@ class Processor:
         return LakeResult(objects, size, duplicates)
 
     def _write_states(self, decoded: DecodedBatch) -> StateResult:
-        """Merge the batch's newest trades into the stored states."""
         newest = newest_trades(decoded.trades, decoded.record_of_row, window_capacity(self.average_windows))
         return StateWriter(self.state_store, self.average_windows, self.wait, self.parallel_writes).write(newest)
 
@@ -106,7 +102,7 @@ def _report(
 
 
 def _event_times(trades: pa.Table) -> tuple[int | None, int | None]:
-    """Return the median event time, and the one that one trade in a hundred is older than."""
+    """Return the event time of the median and of the oldest hundredth."""
     if not trades.num_rows:
         return None, None
     places = [int(share * (trades.num_rows - 1)) for share in (0.5, 0.01)]

@@ -1,8 +1,7 @@
-"""The publisher: trades into the stream, and nothing lost when the stream refuses.
+"""The publisher: trades into the stream, without loss when the stream refuses.
 
-`PutRecords` answers for each record on its own: those it refused are put again, alone, after a pause with jitter. What
-can't be put before the deadline is kept in the lake's `failed/` zone and announced in the dead-letter queue, from where
-redrive brings it back.
+`PutRecords` answers for each record, and refused ones alone are put again after a pause. At the deadline, those left go
+into the lake's `failed/` zone and are announced in the dead-letter queue, for redrive.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from stock_pipeline.streaming.trade_json import encode_trade
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What became of the lines handed over: `lines == published + kept`."""
+    """Result of publishing lines. `lines == published + kept`."""
 
     lines: int
     records: int
@@ -40,9 +39,10 @@ class PublishReport:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes trades with everything it acts on.
+    """Publisher of trades, with everything it acts on.
 
-    now_ns: the clock. wait: pauses before the given attempt (1, 2, …), with jitter.
+    buckets: number of partition keys.
+    wait: pauses before the given attempt (1, 2, …).
     """
 
     stream: Stream
@@ -52,14 +52,14 @@ class Publisher:
     wait: Callable[[int], None]
 
     def publish(self, trades: Iterable[Trade], deadline_ns: int) -> PublishReport:
-        """Pack and put trades until the deadline (nanoseconds, same clock as `now_ns`)."""
+        """Pack and put trades until the deadline (by `now_ns`)."""
         return self.publish_lines(
             ((partition_key(trade.symbol, self.buckets), encode_trade(trade)) for trade in trades),
             deadline_ns,
         )
 
     def publish_lines(self, lines: Iterable[tuple[str, bytes]], deadline_ns: int) -> PublishReport:
-        """The same for lines that are written already, each with its partition key."""
+        """Pack and put (partition key, line) pairs until the deadline."""
         total = PublishReport(0, 0, 0, 0, 0)
         for group in calls(pack(lines)):
             total = total.plus(self._put(group, deadline_ns))
@@ -87,9 +87,9 @@ class Publisher:
 
 @dataclass(frozen=True)
 class FailedZone:
-    """`Leftovers` in the lake's `failed/` zone, announced in the dead-letter queue.
+    """`Leftovers` in the lake's `failed/` zone.
 
-    Objects are named by their content: keeping the same records twice keeps one object.
+    Keeping the same records twice keeps one object, because objects are named by their content.
     """
 
     store: AddressedObjects

@@ -1,6 +1,6 @@
-"""Rejected lines as a Parquet file of the quarantine: the table `rejected_records`, for whoever asks what broke.
+"""Rejected lines as a Parquet file of the table `rejected_records`.
 
-The queue holds the same lines for redrive; a file here is never read back by the pipeline.
+The dead-letter queue has the same lines for redrive; the pipeline never reads these files back.
 """
 
 import base64
@@ -20,14 +20,14 @@ _ARROW_TYPES = {"string": pa.string(), "bigint": pa.int64(), "timestamp": pa.tim
 
 
 class QuarantineFile(NamedTuple):
-    """An object to put into the quarantine, if its key is free."""
+    """An object of the quarantine."""
 
     key: str
     body: bytes
 
 
 def quarantine_file(batch: StreamBatch, rejections: Sequence[Rejection]) -> QuarantineFile:
-    """Return the object of a batch's rejected lines, by the date on which the first of them arrived."""
+    """Return the object of a batch's rejected lines, dated by the arrival of the first."""
     body = rejections_parquet(rejections)
     arrival_date = datetime.fromtimestamp(rejections[0].arrival_time, UTC).date()
     key = quarantine_key(arrival_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash(body))
@@ -35,7 +35,7 @@ def quarantine_file(batch: StreamBatch, rejections: Sequence[Rejection]) -> Quar
 
 
 def rejections_parquet(rejections: Sequence[Rejection]) -> bytes:
-    """Return a Parquet file of one row a rejected line, in the catalog's columns."""
+    """Return the lines as Parquet, a row each, in the catalog's columns."""
     schema = pa.schema([(column.name, _ARROW_TYPES[column.sql_type]) for column in REJECTION_COLUMNS])
     rows: list[dict[str, str | int]] = [
         {

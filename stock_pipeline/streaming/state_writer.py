@@ -1,4 +1,4 @@
-"""The third effect of a batch: its newest trades into the stored state of each symbol and feed."""
+"""A batch's newest trades into the stored states."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +17,7 @@ CONFLICT_ATTEMPTS = 8
 class StateWriter:
     """Writer of states, by conditional writes in parallel.
 
-    wait: pauses before the given attempt (1, 2, …) at a conflicted or throttled call.
-    threads: symbols written at the same time, at most.
+    wait: pauses before the given attempt (1, 2, …).
     """
 
     state_store: StateStore
@@ -27,10 +26,7 @@ class StateWriter:
     threads: int
 
     def write(self, newest: Sequence[NewestTrades]) -> StateResult:
-        """Merge the trades of each symbol and feed into its state.
-
-        Raises what one symbol raised, after all others were written.
-        """
+        """Merge trades into the states. One symbol's error is raised after all others were written."""
         if not newest:
             return StateResult(0, 0, None)
         stored = self._read([group.key for group in newest])
@@ -58,7 +54,7 @@ class StateWriter:
         )
 
     def _read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
-        """Read the states, again while the table throttles, because a batch must not spend its retries on that."""
+        """Read again while the table throttles, because a batch must not spend its retries on that."""
         for earlier_attempts in range(CONFLICT_ATTEMPTS - 1):
             try:
                 return self.state_store.read(keys)

@@ -1,8 +1,7 @@
 """Logs and metrics as JSON lines, one an event.
 
-CloudWatch reads a line as a log and, where it has values, as metrics (embedded metric format, EMF: Amazon CloudWatch
-User Guide, "Specification: Embedded metric format"). Here belongs the form of a line. What is measured is said beside
-each report, and `stock_pipeline.metrics` collects it.
+CloudWatch reads a line's values as metrics (Amazon CloudWatch User Guide, "Specification: Embedded metric format").
+Here belongs the form of a line. Each report names its own metrics, and `stock_pipeline.metrics` collects them.
 """
 
 import json
@@ -14,11 +13,7 @@ NAMESPACE = "StockPipeline"
 
 
 class Metric(NamedTuple):
-    """A metric.
-
-    name: as in CloudWatch. unit: one of CloudWatch's.
-    dimension: a further one beside Service and Environment, or None.
-    """
+    """A metric of CloudWatch. dimension: one beside Service and Environment, or None."""
 
     name: str
     unit: str
@@ -28,11 +23,11 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One line to write.
+    """A line to write.
 
-    fields: what is only logged. Values from outside belong here, never into names.
-    values: measurements, all of one dimension.
-    dimension_value: the value of that dimension, if the metrics have one.
+    fields: logged only. Values from outside belong here, never into names.
+    values: measurements, all with the same dimension.
+    dimension_value: empty if the metrics have no dimension.
     """
 
     level: str
@@ -44,9 +39,9 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """Writer of lines for one service of one environment.
+    """Writer of a service's lines.
 
-    write: takes a line without its end; stdout in a Lambda.
+    write: takes a line without its end.
     now_ns: nanoseconds since 1970 UTC.
     """
 

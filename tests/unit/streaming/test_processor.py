@@ -174,7 +174,7 @@ def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept
     (document,) = world.queue.documents
     rejection = parse_rejection_message(json.loads(document))
     assert (rejection.payload, rejection.reason, rejection.line) == (record, "not_json", 0)
-    assert rejection.detail.startswith("1,999 lines of the record are no trades")
+    assert rejection.detail.startswith("1,999 lines of the record are not trades")
     assert world.raw_rows() == [trade(1).event_id, trade(2).event_id]
 
 
