@@ -28,7 +28,7 @@ class RedriveQueue(DeadLetterQueue, Protocol):
     def receive(self, limit: int) -> Sequence[Received]: ...
 
 
-class Buckets(Protocol):
+class MessageObjects(Protocol):
     """Objects that messages point to."""
 
     def get(self, bucket: str, key: str) -> bytes | None:

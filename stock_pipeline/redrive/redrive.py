@@ -29,7 +29,7 @@ from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
 from stock_pipeline.redrive.line_rate import Unlimited
 from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
-from stock_pipeline.redrive.ports import Buckets, Rate, Received, RecordHistory, RedriveQueue
+from stock_pipeline.redrive.ports import MessageObjects, Rate, Received, RecordHistory, RedriveQueue
 from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
@@ -53,7 +53,7 @@ class Redrive:
     """
 
     queue: RedriveQueue
-    objects: Buckets
+    objects: MessageObjects
     history: RecordHistory
     ledger: RedriveLedger
     publisher: Publisher
