@@ -1,8 +1,8 @@
-"""Builds the Lambda packages: one zip a function, the same bytes each time, for a Python and an architecture of Lambda.
+"""Building the Lambda packages: a zip a function, for one Python and architecture, with the same bytes each time.
 
-`make lambdas` runs it. A zip holds `app.py`, the parts of `stock_pipeline` that a function may use, and the packages of
-`requirements-<function>.txt`, which pins them with hashes. boto3 is not among them: Lambda's runtime has it.
-`packages.json` beside the zips says what Terraform needs to know of them.
+`make lambdas` runs it. A zip has `app.py`, the parts of `stock_pipeline` that a function may use, and the packages that
+`requirements-<function>.txt` pins with hashes. boto3 is left out, because Lambda's runtime has it. Terraform reads
+`packages.json` beside the zips.
 """
 
 import argparse
@@ -27,7 +27,7 @@ OUTPUT = ROOT / "dist" / "lambdas"
 PYTHONS = ("3.13", "3.12", "3.11")
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = "manylinux_2_28"
-"""What today's wheels of pyarrow ask for. Lambda's image for Python 3.11 is older: such a zip runs elsewhere only."""
+"""The glibc of pyarrow's wheels. Lambda's image for Python 3.11 is older, so such a zip runs elsewhere only."""
 
 LAYERS = (
     "domain",
@@ -40,7 +40,7 @@ LAYERS = (
     "settings.py",
     "trade_table.py",
 )
-"""The parts of stock_pipeline that run in a Lambda; the others need Dagster, polars or a laptop."""
+"""Parts of stock_pipeline that run in a Lambda; the others need Dagster, polars or a laptop."""
 
 DROPPED_FOLDERS = frozenset({"__pycache__", "tests", "include", "bin", "sample"})
 DROPPED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"})
@@ -49,15 +49,15 @@ UNZIPPED_LIMIT = 262_144_000
 """Lambda's 250 MB for a function with its layers."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can say."""
+"""The earliest time that a zip can have."""
 
 
 class BuildError(Exception):
-    """One sentence that says what to do."""
+    """A failed build. Its message says what to do."""
 
 
 class Target(NamedTuple):
-    """What the zips are for."""
+    """Python and architecture of the zips."""
 
     python: str
     architecture: str
@@ -78,12 +78,12 @@ class Package(NamedTuple):
 
 
 def function_names() -> list[str]:
-    """Every function that there is: a folder with an app.py."""
+    """Return the functions: the folders with an app.py."""
     return sorted(path.parent.name for path in (ROOT / "lambdas").glob("*/app.py"))
 
 
 def build(function: str, target: Target, output: Path) -> Package:
-    """Build one function's zip and check it."""
+    """Build and check the zip of one function."""
     requirements = ROOT / "lambdas" / f"requirements-{function}.txt"
     if not requirements.exists():
         raise BuildError(f"{requirements} is missing: write lambdas/requirements-{function}.in and run make lock")
@@ -104,7 +104,7 @@ def build(function: str, target: Target, output: Path) -> Package:
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:
-    """The pinned packages for the target, whatever machine this is; every file is checked against its hash."""
+    """Install the pinned packages for the target, on any machine, and check their hashes."""
     uv = Path(sys.executable).parent / "uv"
     command: list[str | Path] = [uv, "pip", "install", "--quiet", "--target", folder, "--python-version", target.python]
     command += ["--python-platform", target.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes"]
@@ -124,7 +124,7 @@ def copy_sources(folder: Path) -> None:
 
 
 def shipped_files(staging: Path) -> list[Path]:
-    """What goes into the zip, in the order of names."""
+    """Return the files of the zip, in the order of names."""
     files = (
         path
         for path in staging.rglob("*")
@@ -136,7 +136,7 @@ def shipped_files(staging: Path) -> list[Path]:
 
 
 def pinned_versions(requirements: Path, target: Target) -> dict[str, str]:
-    """Name and version of each package that the lock has for the target's Python."""
+    """Return name and version of each package that the lock has for the target's Python."""
     lines = re.findall(r"^([A-Za-z0-9][^\\\n#]*)", requirements.read_text(), flags=re.MULTILINE)
     pins = [Requirement(line.strip()) for line in lines]
     python = {"python_version": target.python, "python_full_version": f"{target.python}.0"}
@@ -154,7 +154,7 @@ def installed_versions(files: Iterable[Path]) -> dict[str, str]:
 
 
 def check_versions(pinned: dict[str, str], installed: dict[str, str]) -> None:
-    """A resolver that finds no wheel for the newest version takes an older one silently."""
+    """Compare versions, because a resolver that finds no wheel silently takes an older version."""
     if pinned != installed:
         raise BuildError(f"the zip would hold {installed} where the lock says {pinned}; lock again")
 
@@ -169,7 +169,7 @@ def check_size(function: str, files: Iterable[Path]) -> int:
 
 
 def write_zip(path: Path, staging: Path, files: Sequence[Path]) -> None:
-    """Names in order, one time, one mode: the same files give the same bytes."""
+    """Write the files with one time and mode, so that the same files give the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for file in files:
             entry = zipfile.ZipInfo(file.relative_to(staging).as_posix(), EPOCH)

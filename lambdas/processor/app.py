@@ -34,8 +34,8 @@ def parts() -> tuple[Processor, Telemetry]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers with the lowest sequence number to deliver again, if any (ReportBatchItemFailures)."""
+    """Process a batch. Return the first record to deliver again (ReportBatchItemFailures)."""
     processor, telemetry = parts()
     report = processor.process(event)
-    telemetry.batch_processed(report, context.aws_request_id)
+    telemetry.record(report.events(context.aws_request_id, time.time_ns()))
     return dict(report.response())

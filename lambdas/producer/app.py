@@ -25,7 +25,7 @@ from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.telemetry import Telemetry
 
 LAST_SECONDS = 8
-"""Of an invocation's time, kept for putting what was read into the stream or into failed/."""
+"""Time that an invocation keeps for putting trades into the stream or into failed/."""
 
 calls = ProviderCalls()
 
@@ -42,7 +42,7 @@ def secrets() -> SecretReader:
 
 @lru_cache(maxsize=1)
 def provider(settings: Settings, key: str, secret: str) -> PollingProvider:
-    """Kept between invocations, with its budget and what it has seen, until the key changes."""
+    """Return the provider, kept between invocations until the key changes, with its budget and memory."""
     credentials = Credentials(f"the secret {settings.provider_secret_name}", key, secret)
     return provider_named(
         settings.provider,
@@ -78,8 +78,10 @@ def poll_loop(settings: Settings) -> PollLoop:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers with what was published. An error that another try can't mend is logged once, not raised: raising would
-    make the scheduler try again at once."""
+    """Poll until shortly before the timeout. Return the number of published trades, and the failure.
+
+    A permanent error is logged, not raised, because raising would make the scheduler try again at once.
+    """
     telemetry = Telemetry("producer", os.environ.get("ENVIRONMENT", "dev"), print, time.time_ns)
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
     try:
@@ -87,5 +89,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except PermanentError as error:
         telemetry.log("ERROR", str(error), request_id=context.aws_request_id)
         return {"published": 0, "failure": str(error)}
-    telemetry.polled(report, calls.taken(), context.aws_request_id)
+    telemetry.record(report.events(calls.taken(), context.aws_request_id))
     return {"published": report.produced.published, "failure": str(report.failure) if report.failure else None}

@@ -1,4 +1,4 @@
-"""The redrive Lambda: messages of the dead-letter queue back into the stream. Wiring only."""
+"""Redrive Lambda: messages of the dead-letter queue back into the stream. Wiring only."""
 
 import os
 import time
@@ -20,8 +20,11 @@ def clients() -> Clients:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Takes {"limit": messages at most, "dry_run": decide only, "reason": only lines rejected for it,
-    "lines_per_second": at most}; answers with the number of messages by outcome."""
+    """Redrive messages. Return their number by outcome.
+
+    event: {"limit": messages at most, "dry_run": decide only, "reason": only lines rejected for it,
+    "lines_per_second": at most}
+    """
     settings = Settings.from_env(os.environ)
     telemetry = Telemetry("redrive", settings.environment, print, time.time_ns)
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
@@ -34,5 +37,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         reason=Reason(event["reason"]) if event.get("reason") else None,
     )
     if not dry_run:
-        telemetry.redriven(report, context.aws_request_id)
+        telemetry.record(report.events(context.aws_request_id))
     return dict(report.counts)

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
 from stock_pipeline.local.event_source.function_runtime import Handler, LocalFunction
@@ -11,8 +12,7 @@ from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.observer import PollerObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import PollerWiring
-from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.shard_consumer import BACK_OFF, PollerWiring
 from stock_pipeline.local.event_source.shard_record import EventSource
 from stock_pipeline.local.stack import LocalStack
 
@@ -52,10 +52,10 @@ def log_file(stack: LocalStack, name: str) -> Callable[[str], object]:
 
 def processor_poller(stack: LocalStack, observer: PollerObserver) -> EventSourcePoller:
     """Return the processor's event source mapping, with the settings that Terraform gives it."""
-    return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, Backoff())
+    return poller(stack, load_handler("processor", log_file(stack, "processor")), observer, BACK_OFF)
 
 
-def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, backoff: Backoff) -> EventSourcePoller:
+def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, back_off: BackOff) -> EventSourcePoller:
     """Return the same mapping with another handler and other pauses between tries."""
     settings = stack.settings
     arn = f"arn:aws:lambda:{settings.aws_region}:{ACCOUNT}:function:{settings.project_name}-processor"
@@ -72,7 +72,7 @@ def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, back
             source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
             mapping_uuid=mapping_uuid(stream_arn, arn),
             machine=Machine.real(),
-            backoff=backoff,
+            back_off=back_off,
             observer=observer,
         )
     )

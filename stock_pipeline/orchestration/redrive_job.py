@@ -13,7 +13,7 @@ from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptyin
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.orchestration.resources import RedriveResource
 from stock_pipeline.orchestration.switches import schedule_status, sensor_status
-from stock_pipeline.redrive.redrive import RedriveReport
+from stock_pipeline.redrive.report import RedriveReport
 from stock_pipeline.redrive.wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.telemetry import Telemetry
@@ -63,7 +63,7 @@ def redrive_job() -> dg.JobDefinition:
         report = run.run(config.limit, time.time_ns() + config.seconds * 10**9, config.dry_run, reason)
         if not config.dry_run:
             # what the alarms look at, whoever redrives: a run's output is a log of CloudWatch's
-            Telemetry("redrive", redrive.environment, print, time.time_ns).redriven(report, context.run_id)
+            Telemetry("redrive", redrive.environment, print, time.time_ns).record(report.events(context.run_id))
         for outcome in report.outcomes:
             if outcome.action != "published":
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)

@@ -1,5 +1,5 @@
-"""What failed, and its way back: messages of the dead-letter queue into the stream again.
+"""Redrive: messages of the dead-letter queue back into the stream.
 
-Here belong the forms of those messages, the ledger of tries, parked messages, and the pace. What a try decides is
-`domain.redrive_plan`'s; what a rejected line looks like is `streaming`'s.
+Here belong the forms of those messages, the ledger, parked messages, and the rate. The decision is
+`domain.redrive_plan`'s, the form of a rejected line `streaming`'s.
 """

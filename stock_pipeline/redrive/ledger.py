@@ -1,27 +1,24 @@
-"""Redrive's ledger: for each message of the dead-letter queue what was done with it, when, and by which run.
+"""Redrive's ledger: what was done with each message of the dead-letter queue, when, and by which run.
 
-Tries are counted here, because the queue counts every look at a message: also a dry run's, or one for another reason.
+Tries are counted here, because the queue also counts receives that try nothing, such as a dry run's.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import ledger_key
-
-
-class OwnObjects(Protocol):
-    """Objects of the pipeline's own bucket."""
-
-    def get_if_there(self, key: str) -> bytes | None: ...
-
-    def put(self, key: str, body: bytes) -> None: ...
+from stock_pipeline.redrive.ports import LedgerObjects
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try of a message. `at` is UTC in ISO 8601. `lines` were published and confirmed, `rejected` are no trades."""
+    """A try of a message.
+
+    at: UTC in ISO 8601.
+    lines: number published and confirmed.
+    rejected: number rejected again.
+    """
 
     at: str
     run_id: str
@@ -33,10 +30,10 @@ class Try:
 
 @dataclass(frozen=True)
 class RedriveLedger:
-    objects: OwnObjects
+    objects: LedgerObjects
 
     def tries(self, message_id: str) -> tuple[Try, ...]:
-        """Those so far, the first one first."""
+        """Return the message's tries so far, the first one first."""
         body = self.objects.get_if_there(ledger_key(message_id))
         return tuple(Try(**entry) for entry in json.loads(body)["tries"]) if body else ()
 

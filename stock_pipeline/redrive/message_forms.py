@@ -1,7 +1,7 @@
-"""The forms that land in the dead-letter queue, and where each has its lines.
+"""Forms of the dead-letter queue's messages, and where each has its lines.
 
-They are: a rejected line, records that the producer could not publish, the S3 notification of a failed batch, the
-metadata-only message of one, and a provider's unreadable payload. What is done about them is `domain.redrive_plan`'s.
+They are: a rejected line, unpublished records of the producer, the S3 notification of a failed batch, its metadata-only
+message, and a provider's unreadable payload. What to do is decided in `domain.redrive_plan`.
 """
 
 import base64
@@ -15,18 +15,18 @@ from stock_pipeline.domain.redrive_plan import Inline, Origin, StoredObject, Str
 
 
 def origin_of(body: str) -> Origin:
-    """Where the lines of a message are. Never raises: a message that can't be understood is `Unredrivable`."""
+    """Return where a message's lines are; `Unredrivable` if it can't be understood. Never raises."""
     try:
         message = json.loads(body)
         if not isinstance(message, dict):
-            return Unredrivable("the message is no JSON object")
+            return Unredrivable("the message is not a JSON object")
         return _origin(message)
     except (ValueError, KeyError, TypeError, IndexError, binascii.Error) as error:
         return Unredrivable(f"the message can't be understood: {type(error).__name__}: {error}")
 
 
 def reason_of(body: str) -> str | None:
-    """Why a line was rejected, where the message says so: what `redrive --reason` chooses by."""
+    """Return why a line was rejected, if the message says so."""
     try:
         message = json.loads(body)
     except ValueError:
@@ -47,13 +47,13 @@ def _origin(message: Mapping[str, Any]) -> Origin:
         return StoredObject(place["bucket"]["name"], unquote_plus(place["object"]["key"]))
     kind = message["kind"]
     if kind == "unreadable_payload":
-        return Unredrivable("a provider's payload that is no trade: the provider's reader must learn it first")
+        return Unredrivable("a provider's payload that could not be read: the provider's reader must learn it first")
     if "document" in message:
         bucket, _, key = str(message["document"]).removeprefix("s3://").partition("/")
         return StoredObject(bucket, key)
     if kind == "rejected_record":
         return Inline((base64.b64decode(message["payload_base64"], validate=True),))
-    return Unredrivable(f"messages of kind {kind!r} are not known")
+    return Unredrivable(f"unknown kind of message: {kind!r}")
 
 
 def _stream_range(batch: Mapping[str, Any]) -> StreamRange:
@@ -67,10 +67,10 @@ def _stream_range(batch: Mapping[str, Any]) -> StreamRange:
 
 
 def lines_of_object(body: bytes) -> tuple[bytes, ...]:
-    """The lines in an object that a message points to; `ValueError` if it is of no known form.
+    """Return the lines in an object that a message points to. Raises `ValueError` for an unknown form.
 
-    Forms: an on-failure object of the event source mapping (the whole invocation event), unpublished records of the
-    producer, and a rejected line too large for a message.
+    Known are a failed batch (the whole invocation event), unpublished records, and a rejected line too large for a
+    message.
     """
     document = json.loads(body)
     if "payload" in document and "KinesisBatchInfo" in document:

@@ -1,17 +1,17 @@
-"""Messages that redrive gave up, back into the dead-letter queue: once what made them fail is repaired.
+"""Parked messages back into the dead-letter queue, once the cause of their failure is repaired.
 
-They come back as new messages, with all their tries before them. A crash in between leaves one in both places, which
-redrive makes up for.
+They are new messages, without earlier tries. A crash may leave one in both places: redriving it twice is harmless.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import PARKED_PREFIX
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.message_forms import reason_of
+from stock_pipeline.streaming.ports import DeadLetterQueue
 
 
 class Listed(Protocol):
@@ -19,7 +19,7 @@ class Listed(Protocol):
     def key(self) -> str: ...
 
 
-class Objects(Protocol):
+class ParkedObjects(Protocol):
     def list(self, prefix: str) -> Iterable[Listed]: ...
 
     def get(self, key: str) -> bytes: ...
@@ -27,12 +27,11 @@ class Objects(Protocol):
     def delete(self, keys: Iterable[str]) -> None: ...
 
 
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
+def unpark(objects: ParkedObjects, queue: DeadLetterQueue, limit: int, reason: Reason | None = None) -> int:
+    """Send up to `limit` parked messages to the queue again. Return their number.
 
-
-def unpark(objects: Objects, queue: Queue, limit: int, reason: Reason | None = None) -> int:
-    """Send up to `limit` parked messages to the queue again; how many were. reason: only lines rejected for it."""
+    reason: only lines that were rejected for it.
+    """
     bodies = ((listed.key, str(json.loads(objects.get(listed.key))["body"])) for listed in objects.list(PARKED_PREFIX))
     chosen = ((key, body) for key, body in bodies if reason is None or reason_of(body) == reason)
     count = 0

@@ -1,17 +1,14 @@
-"""Redrive: messages of the dead-letter queue back into the stream, and nothing deleted before it is safe elsewhere.
+"""Redrive: messages of the dead-letter queue back into the stream, each deleted only once its lines are safe.
 
-A bounded batch is read; for each message its lines are fetched, `domain.redrive_plan` decides, and the action is
-carried out in an order that a crash can't turn into a loss: publish, confirm, write the ledger, delete. A message that
-is redriven twice publishes the same event ids twice, which counts once. One whose lines are gone from everywhere else
-is never deleted unasked.
+For each message a run fetches its lines, lets `domain.redrive_plan` decide, and acts: publish, confirm, write the
+ledger, delete. A crash in this order loses nothing. Redriving twice is harmless, because the event ids are the same. A
+message whose lines have expired is deleted only on request.
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
@@ -24,100 +21,40 @@ from stock_pipeline.domain.redrive_plan import (
     Publish,
     QueueMessage,
     StoredObject,
-    StreamRange,
     Unredrivable,
     plan,
 )
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
+from stock_pipeline.redrive.line_rate import Unlimited
 from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
+from stock_pipeline.redrive.ports import MessageObjects, Rate, Received, RecordHistory, RedriveQueue
+from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
 
 
-class Received(Protocol):
-    """A message in our hands, invisible to others for a while."""
-
-    @property
-    def message(self) -> QueueMessage: ...
-
-    def delete(self) -> None: ...
-
-    def release(self) -> None:
-        """Let others have it, after the queue's own delay."""
-
-    def put_back(self) -> None:
-        """Let others have it at once: nothing was tried."""
-
-
-class Queue(Protocol):
-    def receive(self, limit: int) -> Sequence[Received]: ...
-
-    def send(self, documents: Sequence[bytes]) -> None: ...
-
-
-class Objects(Protocol):
-    def get(self, bucket: str, key: str) -> bytes | None:
-        """The object, or None if there is none."""
-
-    def put(self, key: str, body: bytes) -> None:
-        """Into the pipeline's own bucket."""
-
-
-class StreamHistory(Protocol):
-    def read(self, place: StreamRange) -> Sequence[bytes] | None:
-        """The payloads of a range of the stream, or None if it keeps them no longer."""
-
-
-class Rate(Protocol):
-    def turn(self, lines: int, deadline_ns: int) -> bool:
-        """Wait for room for so many lines; False if there is none before the deadline."""
-
-
-class Unlimited:
-    def turn(self, lines: int, deadline_ns: int) -> bool:  # noqa: ARG002
-        return True
-
-
 class StayInQueue:
-    """What the stream refuses stays in the message that it came from: nothing else has to be kept."""
+    """`Leftovers` that keep nothing: refused lines stay in their message."""
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one message. `tries` counts this one, `lines` were published and confirmed."""
-
-    message_id: str
-    tries: int
-    action: str
-    why: str
-    lines: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class RedriveReport:
-    """What one run came to, message by message."""
-
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        return Counter(outcome.action for outcome in self.outcomes)
-
-
 @dataclass(frozen=True)
 class Redrive:
-    """run_id: names the run in the ledger. publisher: one whose leftovers are `StayInQueue`. now: UTC."""
+    """Redrive, with everything it acts on.
 
-    queue: Queue
-    objects: Objects
-    history: StreamHistory
+    publisher: its leftovers are `StayInQueue`.
+    run_id: names the run in the ledger.
+    now: UTC.
+    """
+
+    queue: RedriveQueue
+    objects: MessageObjects
+    history: RecordHistory
     ledger: RedriveLedger
     publisher: Publisher
     buckets: int
@@ -135,8 +72,9 @@ class Redrive:
     ) -> RedriveReport:
         """Redrive up to `limit` messages before the deadline (nanoseconds, the publisher's clock).
 
-        dry_run: decide only; every message stays as it was. reason: only lines that were rejected for it. park_expired:
-        take messages out of the queue whose lines are gone, because somebody got them elsewhere.
+        dry_run: decide only; every message stays as it is.
+        reason: only lines that were rejected for it.
+        park_expired: park messages whose lines have expired, once these came from elsewhere.
         """
         outcomes: list[Outcome] = []
         untouched: list[Received] = []
@@ -156,13 +94,13 @@ class Redrive:
                 else:
                     outcome = self._carry_out(received, earlier, action, outcome, deadline_ns)
                 outcomes.append(outcome)
-        # not before the end, or this run would receive them again
+        # only at the end, because this run would receive them again
         for received in untouched:
             received.put_back()
         return RedriveReport(tuple(outcomes))
 
     def _earlier(self, message: QueueMessage) -> tuple[Try, ...]:
-        """Tries of this message before this run. One that was never delivered before has none."""
+        """Return the tries before this run."""
         return self.ledger.tries(message.message_id) if message.deliveries > 1 else ()
 
     def _plan(self, message: QueueMessage, tries: int, park_expired: bool) -> Action:
@@ -195,13 +133,13 @@ class Redrive:
     ) -> Outcome:
         tries = (*earlier, self._try(outcome))
         if isinstance(action, Leave | Expired):
-            # an expired message is looked at for as long as it is there: once is enough to know
+            # an expired message is looked at in every run: one entry is enough
             if isinstance(action, Leave) or not any(one.action == outcome.action for one in earlier):
                 self.ledger.write(outcome.message_id, tries)
             received.release()
             return outcome
         if isinstance(action, Publish):
-            # neither is a try: both say nothing about the message
+            # neither counts as a try, because the message is not at fault
             if not self.rate.turn(len(action.lines), deadline_ns):
                 received.put_back()
                 return replace(outcome, action="left", why="the rate left no time for it", lines=0, rejected=0)
@@ -216,7 +154,7 @@ class Redrive:
         return outcome
 
     def _publish(self, message: QueueMessage, action: Publish, deadline_ns: int) -> bool:
-        """Whether the stream confirmed every line. Lines that are no trades become messages of their own first."""
+        """Queue rejected lines again, then publish the others. Return True if every line was confirmed."""
         if action.rejected:
             self.queue.send(
                 [message_bytes(self._rejection(message, n, line)) for n, line in enumerate(action.rejected)]

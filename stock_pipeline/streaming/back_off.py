@@ -1,18 +1,15 @@
-"""Pauses between tries: exponential, with full jitter, so that those who failed together don't return together."""
+"""Pauses of the streaming path between tries: short, because an invocation is."""
 
 import random
 from collections.abc import Callable
 
+from stock_pipeline.domain.back_off import BackOff
+
+BACK_OFF = BackOff(first_seconds=0.1, longest_seconds=5.0)
+
 
 def back_off(
-    sleep: Callable[[float], None],
-    jitter: random.Random,
-    base_seconds: float = 0.05,
-    cap_seconds: float = 5.0,
+    sleep: Callable[[float], None], jitter: random.Random, pauses: BackOff = BACK_OFF
 ) -> Callable[[int], None]:
-    """A function that pauses before attempt 1, 2, …: between nothing and base * 2^attempt seconds, at most the cap."""
-
-    def wait(attempt: int) -> None:
-        sleep(jitter.uniform(0, min(cap_seconds, base_seconds * 2**attempt)))
-
-    return wait
+    """Return a function that pauses before attempt 1, 2, …"""
+    return lambda attempt: sleep(pauses.seconds(attempt, jitter.random))

@@ -1,9 +1,8 @@
-"""A batch of Kinesis records as one table of trades, and the lines that are none.
+"""Decoding a batch of Kinesis records into one table of trades and the rejected lines.
 
-Two paths, one verdict. The fast path parses the whole batch at once and gives up at the first sign of anything
-unusual. The batch is then cut in pieces, and a piece that is unusual itself goes line by line on the strict path,
-where `trade_json.decode_trade` decides. Nothing may accept what it rejects, nor read a value differently: a
-differential property test holds the fast path to that.
+The fast path parses the whole batch at once and gives up at the first doubt. The batch is then cut in pieces. Doubtful
+pieces take the strict path, line by line, where `trade_json.decode_trade` decides. A differential property test proves
+that the fast path accepts nothing else and reads no value differently.
 """
 
 import io
@@ -25,11 +24,11 @@ from stock_pipeline.streaming.trade_json import FEW_VALUES, QUOTES_PER_LINE, dec
 from stock_pipeline.trade_table import fields_of, record_schema, table_of_rows, with_derived_columns
 
 PIECES_OF_ODD_BATCH = 8
-"""One odd line sends its piece down the strict path, not the batch. More pieces cost more than they save."""
+"""An odd line sends only its piece down the strict path. More pieces cost more than they save."""
 
 MAX_REJECTIONS_OF_RECORD = 1_000
-"""A full record of trades has some 3,600 lines. One of a million newlines must not become a million messages, which
-take longer to send than an invocation may last."""
+"""A full record of trades has some 3,600 lines. A million newlines must not become a million messages, because sending
+them outlasts an invocation."""
 
 _EVENT_ID_LENGTHS = (1, 96)
 _NEWLINE, _QUOTE, _BRACE = b'\n"{'
@@ -37,12 +36,11 @@ _NEWLINE, _QUOTE, _BRACE = b'\n"{'
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """What a batch holds.
+    """Trades and rejections of a batch, together all of its lines.
 
     trades: a table of `trade_schema`, in the stream's order.
     record_of_row: for each row, the index of its record in the batch.
-    rejections: every line that is no trade; of a record with more than `MAX_REJECTIONS_OF_RECORD` of them, the record.
-    Rows and rejections together are the batch's lines.
+    rejections: the rejected lines; the whole record instead of more than `MAX_REJECTIONS_OF_RECORD` of them.
     """
 
     trades: pa.Table
@@ -51,7 +49,7 @@ class DecodedBatch:
 
 
 def decode_batch(batch: StreamBatch) -> DecodedBatch:
-    """Decode every line of the batch; never raises for what a record holds."""
+    """Decode every line of the batch. Never raises for a record's content."""
     whole = _decode_fast(batch)
     if whole is not None:
         return whole
@@ -69,7 +67,7 @@ def decode_batch(batch: StreamBatch) -> DecodedBatch:
 
 
 def decode_strict(batch: StreamBatch) -> DecodedBatch:
-    """Line by line, each line judged for itself."""
+    """Decode the batch line by line."""
     rows: list[tuple[Any, ...]] = []
     record_of_row: list[int] = []
     rejections: list[Rejection] = []
@@ -97,20 +95,18 @@ def decode_strict(batch: StreamBatch) -> DecodedBatch:
 
 
 def _whole(record: StreamRecord, rejections: Sequence[Rejection]) -> Rejection:
-    """One rejection with all of a record, in the place of those of its lines."""
     first = rejections[0]
-    detail = f"{len(rejections):,} lines of the record are no trades, the first of them because: {first.detail}"
+    detail = f"{len(rejections):,} lines of the record are not trades, the first because: {first.detail}"
     return replace(first, detail=detail, payload=record.data)
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
-    """Lines of a record; one newline at the end is allowed. An empty record is one empty line: it is rejected
-    with its place, so that nothing which reached the stream goes unaccounted."""
+    """Yield the lines of a record. An empty record is one empty line, because rejecting it accounts for the record."""
     return iter(data.removesuffix(b"\n").split(b"\n"))
 
 
 def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
-    """The whole batch at once, or None at the first doubt."""
+    """Decode the whole batch at once, or return None at the first doubt."""
     bodies = [record.data.removesuffix(b"\n") for record in batch.records]
     text = b"\n".join(bodies)
     if not text.startswith(b"{") or text.endswith(b"\n"):
@@ -121,13 +117,13 @@ def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
     # Escapes, and anything but ASCII, are legal JSON that parsers are known to read differently.
     if b"\\" in text or not text.isascii() or np.count_nonzero(characters == _QUOTE) != rows * QUOTES_PER_LINE:
         return None
-    # Arrow skips empty lines and takes two trades from one line: a trade must begin with each line, and nowhere else.
+    # Arrow skips empty lines and takes two trades from one line: each line must begin a trade, and nothing else may.
     if not (characters[line_ends + 1] == _BRACE).all() or np.count_nonzero(characters == _BRACE) != rows:
         return None
     records = _parse(text)
     if records is None or records.num_rows != rows or not _is_valid(records):
         return None
-    # the newline behind a record's last line is the first one not before the record's end
+    # the newline after a record's last line is the first one at or behind the record's end
     record_ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)) + 1) - 1
     record_of_row = np.searchsorted(record_ends, np.append(line_ends, len(text))).astype(np.int64)
     return DecodedBatch(with_derived_columns(records), record_of_row, ())
@@ -137,7 +133,7 @@ def _parse(text: bytes) -> pa.Table | None:
     try:
         return pa_json.read_json(
             io.BytesIO(text),
-            # one block: a line across two blocks would be an error of ours, not of the data
+            # one block, because a line across two blocks would look like broken data
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
             parse_options=pa_json.ParseOptions(explicit_schema=record_schema(), unexpected_field_behavior="error"),
         )
@@ -146,7 +142,7 @@ def _parse(text: bytes) -> pa.Table | None:
 
 
 def _is_valid(records: pa.Table) -> bool:
-    """Whether every value keeps the limits of `domain.trade`. A null anywhere is for the strict path to judge."""
+    """Check the limits of `domain.trade`, and that nothing is null."""
     if any(column.null_count for column in records.columns):
         return False
     for name, allowed in FEW_VALUES.items():
@@ -169,13 +165,13 @@ def _within(column: pa.ChunkedArray, low: int, high: int | None) -> bool:
 
 
 def _are_prices(column: pa.ChunkedArray) -> bool:
-    # Arrow's JSON reader refuses a seventh decimal place but lets more digits before the point pass than the type has
+    # Arrow's JSON reader refuses a seventh decimal place, but not more digits before the point than the type has
     bounds = pc.min_max(column).as_py()
     return bool(bounds["min"] > 0 and bounds["max"] <= MAX_PRICE)
 
 
 def _are_event_ids(column: pa.ChunkedArray) -> bool:
-    """Printable ASCII without blanks, of bounded length: `domain.trade.EVENT_ID`, over the bytes of the column."""
+    """Check `domain.trade.EVENT_ID` on the column's bytes: printable ASCII without blanks."""
     lengths = pc.min_max(pc.binary_length(column)).as_py()
     if lengths["min"] < _EVENT_ID_LENGTHS[0] or lengths["max"] > _EVENT_ID_LENGTHS[1]:
         return False

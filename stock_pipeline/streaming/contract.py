@@ -1,8 +1,8 @@
-"""The contract of the stream as JSON Schema, from the same limits that the code checks.
+"""The contract of the stream as JSON Schema, from the limits that the code checks.
 
-`contracts/trade.v1.schema.json` is this document, committed so that others can read it and the Glue Schema Registry can
-hold it; a test keeps the two equal. Three rules don't fit JSON Schema and are the decoder's alone: a field may not
-be given twice, a price has at most six decimal places, and volume is null only where capture_mode is quote.
+A test keeps `contracts/trade.v1.schema.json` equal to it, for other programs and the Glue Schema Registry. Three rules
+don't fit JSON Schema and are the decoder's alone: a field is given once, a price has at most six decimal places, and
+volume is null only for a quote.
 """
 
 import json
@@ -26,7 +26,7 @@ _TIME = {"type": "integer", "minimum": EARLIEST_EVENT_TIME_NS, "maximum": LATEST
 
 
 def trade_json_schema() -> dict[str, Any]:
-    """The schema of one line of a Kinesis record."""
+    """Return the schema of one line of a Kinesis record."""
     properties: dict[str, dict[str, Any]] = {
         "event_id": _text(EVENT_ID.pattern, "Identity of the trade: the same for every redelivery and version."),
         "feed": _text(FEED.pattern, "Where the trade was seen: iex, sip, taq, sim …"),

@@ -1,7 +1,7 @@
-"""Whether a new contract can read what was written under an old one: BACKWARD, in the Glue Schema Registry's words.
+"""Compatibility of a new contract with lines of an old one (BACKWARD, in the Glue Schema Registry's words).
 
-Records stay in the stream for days and in the dead-letter queue for two weeks, so readers are always newer than some
-of their data. Only what `contract` uses of JSON Schema is understood; anything else counts as a break.
+Readers are newer than some of their data, because records stay in the dead-letter queue for two weeks. Of JSON Schema
+only the parts that `contract` uses are understood; anything else counts as a break.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ _EXPLANATIONS = frozenset({"description", "title", "$id", "$schema"})
 
 
 def backward_breaks(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """A sentence for each reason why a line that `old` accepts might be refused by `new`; none if there is none."""
+    """Return a sentence for each reason why `new` might refuse a line that `old` accepts."""
     return [*_missing_fields(old, new), *_narrowed_fields(old, new)]
 
 
@@ -35,7 +35,7 @@ def _narrowed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 
 def _is_wider(rule: str, before: Any, after: Any) -> bool:
-    """Whether everything that kept the rule before keeps it now. A rule that is absent allows everything."""
+    """Return True if the new rule allows what the old one did. None allows everything."""
     if after is None or before == after:
         return True
     if before is None:

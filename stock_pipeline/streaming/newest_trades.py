@@ -1,4 +1,4 @@
-"""The trades of a batch that can matter to the realtime state: the newest of each symbol and feed."""
+"""The trades of a batch that can change the realtime state: the newest of each symbol and feed."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class NewestTrades:
-    """The newest trades of one symbol and feed, and the first of the batch's records that touches them."""
+    """Newest trades of one symbol and feed. first_record: index of the first record with trades of theirs."""
 
     key: SymbolKey
     trades: tuple[Trade, ...]
@@ -23,11 +23,10 @@ class NewestTrades:
 
 
 def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> list[NewestTrades]:
-    """For each symbol and feed of the batch, the rows that could enter a window of `capacity` trades.
+    """Return, for each symbol and feed, the rows that could enter a window of `capacity` trades.
 
-    They hold the newest `capacity` distinct event ids with every version of each that shares its time and
-    sequence; merging them into a state gives what merging all rows would give. Ingest times are left out, as states
-    leave them out.
+    Merging them into a state gives the same as merging all rows: they have the newest `capacity` event ids, with every
+    version of one time and sequence. Ingest times are zero, because states have none.
     """
     if not table.num_rows:
         return []
@@ -40,7 +39,7 @@ def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> li
     if np.diff(starts, append=len(group)).max() > capacity:
         instants = _starts(group[newest_first], event_time_ns[newest_first], sequence[newest_first])
         newer = _distinct_before(group[newest_first], codes_of(table["event_id"])[newest_first], starts)
-        # all rows of one time and sequence stay together: among them the event id decides
+        # rows of one time and sequence stay together, because among them the event id decides
         needed = np.repeat(newer[instants] < capacity, np.diff(instants, append=len(group)))
         newest_first = newest_first[needed]
         starts = _starts(group[newest_first])
@@ -54,7 +53,7 @@ def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> li
 
 
 def _group_numbers(table: pa.Table) -> _Numbers:
-    """A number per row that is equal for rows of one symbol and feed."""
+    """Number the rows, alike for one symbol and feed."""
     symbol, feed = codes_of(table["symbol"]), codes_of(table["feed"])
     return symbol * (int(feed.max()) + 1) + feed
 
@@ -66,7 +65,7 @@ def _without_ingest_time(table: pa.Table) -> pa.Table:
 
 
 def _starts(*columns: _Numbers) -> _Numbers:
-    """Where a run of rows begins that are equal in all columns."""
+    """Return where each run of equal rows begins."""
     differs = np.ones(len(columns[0]), bool)
     differs[1:] = False
     for column in columns:
@@ -75,7 +74,7 @@ def _starts(*columns: _Numbers) -> _Numbers:
 
 
 def _distinct_before(group: _Numbers, event_id: _Numbers, starts: _Numbers) -> _Numbers:
-    """For each row, how many distinct event ids its group has before it. `starts`: where the groups begin."""
+    """Count for each row the distinct event ids before it in its group. starts: where groups begin."""
     first_of_id = np.zeros(len(group), bool)
     first_of_id[np.unique(group * (int(event_id.max()) + 1) + event_id, return_index=True)[1]] = True
     before: _Numbers = np.cumsum(first_of_id) - first_of_id

@@ -1,47 +1,24 @@
-"""One invocation of the producer: poll on an absolute grid of time until the deadline.
+"""One invocation of the producer: polls at start + k * interval until the deadline.
 
-The scheduler's floor is a minute, so an invocation polls several times. Slots are fixed (start + k * interval); a poll
-that takes longer than its slot skips the missed ones instead of running after them.
+It polls several times, because the scheduler's shortest interval is a minute. A slow poll skips the slots it missed.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.streaming.poll_report import PollReport
+from stock_pipeline.streaming.ports import CheckpointStore, Provider
 from stock_pipeline.streaming.producer import Producer, ProducerReport
-
-
-class Provider(Protocol):
-    """Where trades come from. Every provider of `providers` is one."""
-
-    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
-        """Pages of trades since the checkpoint. Ends by itself, or at the deadline without loss."""
-
-
-class CheckpointStore(Protocol):
-    """Keeps how far the provider's capture came, between invocations."""
-
-    def load(self) -> str | None: ...
-
-    def save(self, checkpoint: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PollReport:
-    """What one invocation came to. `failure` is what ended it early or failed last, None if all polls succeeded."""
-
-    polls: int
-    produced: ProducerReport
-    failure: PermanentError | RetryableError | None
 
 
 @dataclass(frozen=True)
 class PollLoop:
-    """Polls a provider and produces what it captures.
+    """Loop that polls a provider and publishes its captures.
 
-    now_ns: nanoseconds since 1970 UTC. sleep: takes seconds.
+    now_ns: nanoseconds since 1970 UTC.
+    sleep: takes seconds.
     """
 
     provider: Provider
@@ -52,8 +29,11 @@ class PollLoop:
     sleep: Callable[[float], None]
 
     def run(self, deadline_ns: int) -> PollReport:
-        """Poll until the deadline. A permanent error ends the run: the next call would only meet it again. After a
-        retryable one, whose retries the provider has had, the next slot goes on from the last checkpoint."""
+        """Poll until the deadline.
+
+        A permanent error ends the run, because the next poll would meet it again. After a retryable one the next slot
+        goes on from the last checkpoint.
+        """
         start_ns, interval_ns = self.now_ns(), round(self.interval_seconds * 1e9)
         total = ProducerReport(0, 0, 0, 0, 0)
         failure: PermanentError | RetryableError | None = None
@@ -85,10 +65,10 @@ class PollLoop:
 
 
 def _slots(start_ns: int, interval_ns: int, deadline_ns: int, now_ns: Callable[[], int]) -> Iterator[int]:
-    """The grid's instants that lie ahead when they are asked for, the first one at once, up to the deadline."""
+    """Yield the next instant of the grid that is still ahead, until the deadline."""
     slot_ns = start_ns
     while slot_ns < deadline_ns:
         yield slot_ns
-        # at least one further; a slot that has begun already counts as missed
+        # at least the next slot; one that has begun already counts as missed
         passed = -(-(now_ns() - slot_ns) // interval_ns)
         slot_ns += interval_ns * max(1, passed)

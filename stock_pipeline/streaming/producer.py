@@ -1,26 +1,22 @@
-"""The producer: what a provider captures goes into the stream, what it could not read into the dead-letter queue.
+"""The producer: a provider's trades go into the stream, its unreadable payloads into the dead-letter queue.
 
-When `run` returns, every trade of the page is in the stream or kept for redrive. Only then may its checkpoint be saved:
-a crash in between reads the page again, and the event ids make that harmless.
+When `run` returns, every trade is in the stream or kept for redrive: only then may the checkpoint be saved. A crash in
+between reads the page again, which the event ids make harmless.
 """
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.streaming.ports import DeadLetterQueue
 from stock_pipeline.streaming.publisher import Publisher
-
-
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerReport:
-    """What one run came to. `trades == published + kept`."""
+    """Result of one run. `trades == published + kept`."""
 
     trades: int
     published: int
@@ -41,11 +37,11 @@ class ProducerReport:
 @dataclass(frozen=True)
 class Producer:
     publisher: Publisher
-    dead_letters: Queue
+    dead_letters: DeadLetterQueue
     progress: Callable[[int], None] = lambda _trades: None
 
     def run(self, captures: Iterable[Capture], deadline_ns: int) -> ProducerReport:
-        """Take every page of the provider; the provider ends by itself or at the deadline."""
+        """Publish every capture. deadline_ns: the publisher's clock."""
         total = ProducerReport(0, 0, 0, 0, 0)
         for capture in captures:
             if capture.unreadable:
@@ -59,7 +55,7 @@ class Producer:
 
 
 def unreadable_message(payload: UnreadablePayload) -> bytes:
-    """A piece of a provider's answer that is no trade, as a document of the dead-letter queue."""
+    """Return the dead-letter document of an unreadable piece of a provider's answer."""
     return json.dumps(
         {
             "kind": "unreadable_payload",

@@ -1,4 +1,4 @@
-"""Counts of what a provider tells its observer while it works; `telemetry` makes metrics of them."""
+"""Counts of a provider's calls, for `poll_report`."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ProviderCalls:
-    """An observer for the providers of `providers` that counts. One belongs to one run of the producer."""
+    """Observer of a provider that counts its calls."""
 
     requests: int = 0
     waited_seconds: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
-    """By the error's kind, a fixed word: never its text."""
+    """By the error's `kind`, a fixed word, never its text."""
 
     def request(self, provider: str) -> None:  # noqa: ARG002
         self.requests += 1
@@ -23,10 +23,10 @@ class ProviderCalls:
         self.waited_seconds += seconds
 
     def gap_closed(self, provider: str, start_ns: int, end_ns: int) -> None:
-        """Nothing to count: a gap's trades are published like all others."""
+        """Count nothing: a gap's trades are published like others."""
 
     def taken(self) -> "ProviderCalls":
-        """The counts so far; counting begins anew, for a provider that outlives a run."""
+        """Return the counts and begin anew."""
         counts = ProviderCalls(self.requests, self.waited_seconds, self.errors)
         self.requests, self.waited_seconds, self.errors = 0, 0.0, Counter()
         return counts

@@ -1,8 +1,7 @@
-"""The publisher: trades into the stream, and nothing lost when the stream refuses.
+"""The publisher: trades into the stream, without loss when the stream refuses.
 
-`PutRecords` answers for each record on its own: those it refused are put again, alone, after a pause with jitter. What
-can't be put before the deadline is kept in the lake's `failed/` zone and announced in the dead-letter queue, from where
-redrive brings it back.
+`PutRecords` answers for each record, and refused ones alone are put again after a pause. At the deadline, those left go
+into the lake's `failed/` zone and are announced in the dead-letter queue, for redrive.
 """
 
 import hashlib
@@ -10,27 +9,17 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import unpublished_key
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.streaming.ports import AddressedObjects, DeadLetterQueue, Leftovers, Stream
 from stock_pipeline.streaming.record_packing import PackedRecord, calls, pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
 
-class Stream(Protocol):
-    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
-        """Put records in one call; for each, None if it was taken or the error code if it was refused."""
-
-
-class Leftovers(Protocol):
-    def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
-        """Keep records that the stream refused, with their payload, and announce them for redrive."""
-
-
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What became of the lines handed over: `lines == published + kept`."""
+    """Result of publishing lines. `lines == published + kept`."""
 
     lines: int
     records: int
@@ -50,9 +39,10 @@ class PublishReport:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes trades with everything it acts on.
+    """Publisher of trades, with everything it acts on.
 
-    now_ns: the clock. wait: pauses before the given attempt (1, 2, …), with jitter.
+    buckets: number of partition keys.
+    wait: pauses before the given attempt (1, 2, …).
     """
 
     stream: Stream
@@ -62,14 +52,14 @@ class Publisher:
     wait: Callable[[int], None]
 
     def publish(self, trades: Iterable[Trade], deadline_ns: int) -> PublishReport:
-        """Pack and put trades until the deadline (nanoseconds, same clock as `now_ns`)."""
+        """Pack and put trades until the deadline (by `now_ns`)."""
         return self.publish_lines(
             ((partition_key(trade.symbol, self.buckets), encode_trade(trade)) for trade in trades),
             deadline_ns,
         )
 
     def publish_lines(self, lines: Iterable[tuple[str, bytes]], deadline_ns: int) -> PublishReport:
-        """The same for lines that are written already, each with its partition key."""
+        """Pack and put (partition key, line) pairs until the deadline."""
         total = PublishReport(0, 0, 0, 0, 0)
         for group in calls(pack(lines)):
             total = total.plus(self._put(group, deadline_ns))
@@ -95,25 +85,15 @@ class Publisher:
         return PublishReport(lines, len(group), lines - kept, kept, retried)
 
 
-class Store(Protocol):
-    def put_if_absent(self, key: str, body: bytes) -> bool: ...
-
-    def uri(self, key: str) -> str: ...
-
-
-class Queue(Protocol):
-    def send(self, documents: Sequence[bytes]) -> None: ...
-
-
 @dataclass(frozen=True)
 class FailedZone:
-    """`Leftovers` in the lake's `failed/` zone, announced in the dead-letter queue.
+    """`Leftovers` in the lake's `failed/` zone.
 
-    Objects are named by their content: keeping the same records twice keeps one object.
+    Keeping the same records twice keeps one object, because objects are named by their content.
     """
 
-    store: Store
-    queue: Queue
+    store: AddressedObjects
+    queue: DeadLetterQueue
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
         body = json.dumps(

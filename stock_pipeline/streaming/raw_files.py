@@ -1,4 +1,4 @@
-"""A batch's trades as raw lake files: one Parquet object per session date, named by what it holds."""
+"""A batch's trades as raw files of the lake: one Parquet object a session date, named by its content."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from stock_pipeline.streaming.kinesis_event import StreamBatch
 
 
 class RawFile(NamedTuple):
-    """An object to put into the raw zone, if its key is not there yet. `repeats`: rows beyond one an event id."""
+    """An object of the raw zone. repeats: rows beyond the first of an event id."""
 
     key: str
     body: bytes
@@ -24,7 +24,7 @@ class RawFile(NamedTuple):
 
 
 def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
-    """The raw objects of a decoded batch: usually one, two around midnight in New York."""
+    """Yield the raw files of a batch: usually one, two around midnight in New York."""
     session_dates: list[date] = sorted(pc.unique(trades["session_date"]).to_pylist())
     for session_date in session_dates:
         rows = trades
@@ -37,12 +37,12 @@ def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
 
 
 def content_hash(body: bytes) -> str:
-    """16 hexadecimal digits that stand for these bytes, in an object's key."""
+    """Return the bytes' hash for an object's key: 16 hexadecimal digits."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """The table as one zstd Parquet file; timestamps in microseconds, as Athena reads them."""
+    """Return the table as zstd Parquet, with timestamps in microseconds, as Athena reads them."""
     sink = io.BytesIO()
     pq.write_table(
         table,

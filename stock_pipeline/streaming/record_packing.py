@@ -1,7 +1,7 @@
-"""Lines of trades packed into Kinesis records.
+"""Packing lines of trades into Kinesis records.
 
-A record holds the trades of one partition key, newline-delimited. Packing is what makes the stream cheap: on-demand
-billing rounds each record up to 1 KB, and a shard takes 1,000 records a second, whatever their size.
+A record has newline-delimited lines of one partition key. Packing is cheap, because on-demand billing rounds a record
+up to 1 KB, and a shard takes 1,000 records a second of any size.
 """
 
 import zlib
@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 RECORD_BYTES = 25 * 1024
-"""A provisioned shard bills in units of 25 KB, and one broken line never drags more than this with it."""
+"""A provisioned shard bills in units of 25 KB, and a broken line affects no more than this."""
 
 CALL_RECORDS = 500
 CALL_BYTES = 5 * 1024 * 1024
@@ -18,7 +18,7 @@ CALL_BYTES = 5 * 1024 * 1024
 
 
 class PackedRecord(NamedTuple):
-    """One Kinesis record and how many lines it holds."""
+    """A Kinesis record and its number of lines."""
 
     partition_key: str
     data: bytes
@@ -31,18 +31,17 @@ class PackedRecord(NamedTuple):
 
 @lru_cache(maxsize=65_536)
 def partition_key(symbol: str, buckets: int) -> str:
-    """The symbol's bucket: all trades of a symbol take one way, and quiet symbols still fill a record together."""
+    """Return the symbol's bucket. Quiet symbols share records."""
     return f"bucket-{zlib.crc32(symbol.encode()) % buckets:04}"
 
 
 def pack(lines: Iterable[tuple[str, bytes]], record_bytes: int = RECORD_BYTES) -> Iterator[PackedRecord]:
-    """Records from (partition key, line) pairs, each of one key and at most `record_bytes` long.
+    """Yield records of (partition key, line) pairs, each of one key and at most `record_bytes` long.
 
-    Lines keep their order within a key. A line longer than the limit travels in a record of its own: whether it is a
-    trade is for the processor to say.
+    Lines keep their order within a key. A longer line gets its own record, because the processor judges it.
     """
     open_records: dict[str, list[bytes]] = {}
-    sizes: dict[str, int] = {}  # with a newline behind every line, also the last
+    sizes: dict[str, int] = {}  # with a newline after every line, also the last
     for key, line in lines:
         parts = open_records.get(key)
         if parts is None:
@@ -60,7 +59,7 @@ def pack(lines: Iterable[tuple[str, bytes]], record_bytes: int = RECORD_BYTES) -
 
 
 def calls(records: Iterable[PackedRecord]) -> Iterator[list[PackedRecord]]:
-    """Records in groups that one PutRecords call takes."""
+    """Yield records in groups that one PutRecords call takes."""
     group: list[PackedRecord] = []
     size = 0
     for record in records:

@@ -11,7 +11,7 @@ KIND = "rejected_record"
 
 
 def rejection_message(rejection: Rejection) -> dict[str, Any]:
-    """The message: the payload as text where it is UTF-8, for the eye, and always as base64, for redrive."""
+    """Return the message. Its payload is text for people, base64 for redrive."""
     return {
         "kind": KIND,
         "rejection_id": rejection.rejection_id,
@@ -28,7 +28,7 @@ def rejection_message(rejection: Rejection) -> dict[str, Any]:
 
 
 def parse_rejection_message(message: Mapping[str, Any]) -> Rejection:
-    """The rejection in a message; `ValueError` if the message is of another kind or is not whole."""
+    """Return the rejection in a message. Raises `ValueError` if it is of another kind or incomplete."""
     try:
         if message["kind"] != KIND:
             raise ValueError(f"message is a {message['kind']!r}, not a {KIND}")
@@ -43,9 +43,9 @@ def parse_rejection_message(message: Mapping[str, Any]) -> Rejection:
             arrival_time=float(message["arrival_time"]),
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{KIND} message is not whole: {error!r}") from None
+        raise ValueError(f"{KIND} message is incomplete: {error!r}") from None
 
 
 def message_bytes(rejection: Rejection) -> bytes:
-    # ASCII: SQS refuses U+FFFE and U+FFFF, which are valid UTF-8, and one such line would fail its batch for ever
+    # ASCII, because SQS refuses U+FFFE and U+FFFF, valid UTF-8, and such a line would always fail its batch
     return json.dumps(rejection_message(rejection)).encode()

@@ -1,7 +1,6 @@
-"""The smoke check: one marked trade followed through a deployed pipeline, with a verdict that says where it stopped.
+"""The smoke check: follows a marked trade through a deployed pipeline and says where it stopped.
 
-The trade is of a feed of its own and a notice, no execution: it counts in no bar, no average and no total. What each
-place is asked is decided here; how it is asked comes in as functions.
+The trade has a feed of its own and the status notice, so it counts in no bar, average or total.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ BETWEEN_SECONDS = 2.0
 
 
 def marked_trade(mark: str, now_ns: int) -> Trade:
-    """A trade that can't be mistaken for another one. `mark`: hexadecimal digits, new each time."""
+    """Return a trade with the mark: hexadecimal digits, new each time."""
     return Trade(
         event_id=f"{FEED}:{mark}",
         feed=FEED,
@@ -36,7 +35,7 @@ def marked_trade(mark: str, now_ns: int) -> Trade:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place that the trade comes to. `advice`: where to look if it does not."""
+    """A place on the trade's way. advice: where to look if it does not arrive."""
 
     place: str
     has_arrived: Callable[[Trade], bool]
@@ -50,8 +49,11 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Where the trade was seen; `missing` is the first place where it was not."""
+class SmokeVerdict:
+    """Result of a smoke check.
+
+    missing: the first place without the trade, or None.
+    """
 
     trade: Trade
     seen: tuple[Seen, ...]
@@ -64,7 +66,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Smoke:
-    """publish: puts the trade into the stream, or raises. wait: pauses for seconds."""
+    """Smoke check, with everything it acts on.
+
+    publish: puts the trade into the stream, or raises.
+    wait: pauses for seconds.
+    """
 
     publish: Callable[[Trade], None]
     stops: Sequence[Stop]
@@ -72,8 +78,8 @@ class Smoke:
     wait: Callable[[float], None]
     tell: Callable[[Seen], None]
 
-    def run(self, mark: str, timeout_seconds: float) -> Verdict:
-        """Publish, then ask each place in turn until the trade is there or the time is up for the whole way."""
+    def run(self, mark: str, timeout_seconds: float) -> SmokeVerdict:
+        """Publish, then ask each place in turn. The timeout is for the whole way."""
         started_ns = self.now_ns()
         trade = marked_trade(mark, started_ns)
         self.publish(trade)
@@ -81,8 +87,8 @@ class Smoke:
         for stop in self.stops:
             while not stop.has_arrived(trade):
                 if self.now_ns() - started_ns > timeout_seconds * 1e9:
-                    return Verdict(trade, tuple(seen), stop)
+                    return SmokeVerdict(trade, tuple(seen), stop)
                 self.wait(BETWEEN_SECONDS)
             seen.append(Seen(stop.place, (self.now_ns() - started_ns) / 1e9))
             self.tell(seen[-1])
-        return Verdict(trade, tuple(seen), None)
+        return SmokeVerdict(trade, tuple(seen), None)

@@ -1,7 +1,7 @@
-"""One trade as one line of JSON: the contract `contracts/trade.v1.schema.json`, as code.
+"""A trade as a line of JSON: the contract `contracts/trade.v1.schema.json`, as code.
 
-`decode_trade` alone decides what is a trade and what is rejected, and why. `plain_values` and the fast path of
-`batch_decoder` may only be quicker, never more lenient.
+`decode_trade` alone decides what is a trade, and why a line is rejected. `plain_values` and the fast path of
+`batch_decoder` may be quicker, never more lenient.
 """
 
 import json
@@ -36,7 +36,7 @@ from stock_pipeline.errors import InvalidTradeError
 
 
 class TradeRecord(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """The wire form of `Trade`: the same fields, every one of them required."""
+    """The wire form of `Trade`: the same fields, all required."""
 
     event_id: str
     feed: str
@@ -59,7 +59,7 @@ _Int64 = Annotated[int, Meta(ge=0, le=MAX_INT64)]
 
 
 class _PlainRecord(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A `TradeRecord` whose integers keep their limits. Those of text would be checked in Python, one by one."""
+    """A `TradeRecord` whose integers keep their limits."""
 
     event_id: str
     feed: str
@@ -86,13 +86,13 @@ FEW_VALUES: dict[str, Callable[[str], object]] = {
     "capture_mode": CAPTURE_MODES.__contains__,
     "status": STATUSES.__contains__,
 }
-"""Text fields with few distinct values, and the limits that `check_trade` sets each. A batch checks each value once."""
+"""Text fields with few distinct values, and their checks. A batch checks each value once."""
 
 STRING_FIELDS = tuple(name for name, kind in TradeRecord.__annotations__.items() if kind is str)
 
 QUOTES_PER_LINE = 2 * (len(FIELDS) + len(STRING_FIELDS))
-"""Double quotes in a valid line without escapes: around each key and each text value. One more field, a field
-given twice, or a number given as text has more; a missing one less."""
+"""Double quotes in a valid line without escapes: around each key and text value. A missing, further or repeated field,
+or a number given as text, changes their number."""
 
 _decoder = msgspec.json.Decoder(TradeRecord)
 _plain_decoder = msgspec.json.Decoder(_PlainRecord)
@@ -100,12 +100,12 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode_trade(trade: Trade) -> bytes:
-    """One line of JSON without its newline. The price is a number with exactly the trade's digits."""
+    """Return the trade as JSON without a newline. The price is a number with the trade's digits."""
     return _encoder.encode(trade)
 
 
 def decode_trade(line: bytes) -> Trade:
-    """The trade in a line, or `InvalidTradeError` with the reason and the field."""
+    """Return the trade in a line. Raises `InvalidTradeError` with the reason and the field."""
     try:
         record = _decoder.decode(line)
     except msgspec.ValidationError as error:
@@ -117,15 +117,15 @@ def decode_trade(line: bytes) -> Trade:
     trade = Trade(*msgspec.structs.astuple(record))
     check_trade(trade)
     if int(trade.price.as_tuple().exponent) < -PRICE_SCALE:
-        # zeros behind the sixth place are legal, but a decimal column refuses more digits than it has
+        # zeros after the sixth place are legal, but a decimal column refuses more digits than it has
         trade = replace(trade, price=trade.price.quantize(PRICE_UNIT))
     return trade
 
 
 def plain_values(line: bytes) -> tuple[Any, ...] | None:
-    """The values of the trade in a line, in the order of `FIELDS`, or None if anything about it is unusual.
+    """Return the values of `FIELDS`, or None if anything about the line is unusual.
 
-    A third of the time of `decode_trade`, which judges the lines that give None.
+    It takes a third of the time of `decode_trade`.
     """
     if line.count(b'"') != QUOTES_PER_LINE or b"\\" in line:
         return None
@@ -149,7 +149,7 @@ def plain_values(line: bytes) -> tuple[Any, ...] | None:
 
 @lru_cache(maxsize=32_768)
 def _are_allowed(texts: tuple[str, ...]) -> bool:
-    """Whether values of `FEW_VALUES`, in its order, keep their limits. Few are distinct, so few are looked at."""
+    """Check the values of `FEW_VALUES`, in its order. Cached, because few are distinct."""
     return all(allowed(text) for allowed, text in zip(FEW_VALUES.values(), texts, strict=True))
 
 
@@ -161,7 +161,7 @@ def _is_price(price: Decimal) -> bool:
 
 
 def _check_fields_once_and_price_a_number(line: bytes) -> None:
-    """What msgspec lets pass: it takes the last of a repeated field, and a decimal given as text."""
+    """Reject what msgspec accepts: a repeated field, and a price given as text."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]

@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 import boto3
 import pytest
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.local.event_source.failure_destination import (
     FailureDestination,
     S3FailureDestination,
@@ -26,7 +27,6 @@ from stock_pipeline.local.event_source.machine import Machine
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import PollerWiring
-from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 
@@ -124,7 +124,7 @@ def poller(
             mapping_uuid=mapping_uuid(stream[1], FUNCTION_ARN),
             machine=replace(here, now=lambda: here.now() + later),
             checkpoints={} if checkpoints is None else checkpoints,
-            backoff=Backoff(first_seconds=0.001, cap_seconds=0.001),
+            back_off=BackOff(first_seconds=0.001, longest_seconds=0.001, certain_share=0.5),
         )
     )
 

@@ -18,8 +18,9 @@ from stock_pipeline.domain.cost import ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.metrics import METRICS
 from stock_pipeline.settings import SETTINGS, Settings
-from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE
+from stock_pipeline.streaming.telemetry import NAMESPACE
 from tests import terraform_rules as rules
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from stock_pipeline.domain.session import session_hours
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.settings import SETTINGS
-from stock_pipeline.streaming.quarantine import quarantine_file
+from stock_pipeline.streaming.quarantine import rejections_parquet
 from tests.integration.conftest import RAW_ROWS
 from tests.support.built_lake import PROJECT, BuiltLake, new_lake, run_dbt
 from tests.support.random_trades import DAY_NS, standing
@@ -188,7 +188,7 @@ def test_rejected_lines_can_be_asked_for_beside_files_that_were_set_aside(lake: 
     arrival = datetime(2018, 1, 2, 15, 30, tzinfo=UTC)
     rejection = Rejection(Reason.VALUE, "price", b"\xff", "shardId-0", "7", 3, "bucket-0001", arrival.timestamp())
     files = {
-        quarantine_key(SAMPLE_DATE, "shardId-0", "7", "7", "0" * 16): quarantine_file([rejection]),
+        quarantine_key(SAMPLE_DATE, "shardId-0", "7", "7", "0" * 16): rejections_parquet([rejection]),
         unreadable_key(raw_key(SAMPLE_DATE, "shardId-0", "1", "2", "0" * 16)): b"no Parquet",
     }
     for key, body in files.items():

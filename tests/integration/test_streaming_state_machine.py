@@ -18,8 +18,8 @@ from stock_pipeline.domain.symbol_state import SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
-from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS
 from stock_pipeline.streaming.record_packing import partition_key
+from stock_pipeline.streaming.state_writer import CONFLICT_ATTEMPTS
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
 from tests.fakes.stores import FakeCatalog

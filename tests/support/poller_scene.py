@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping, lane_number
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import PollerWiring
-from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
 from tests.fakes.machine import START, SteppedTime
@@ -84,7 +84,7 @@ class Scene:
                 mapping_uuid=UUID,
                 machine=self.time.machine(),
                 checkpoints=self.checkpoints,
-                backoff=Backoff(1, 60),
+                back_off=BackOff(1, 60, certain_share=0.5),
                 observer=self.observer,
             )
         )

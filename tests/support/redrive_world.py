@@ -12,7 +12,10 @@ from stock_pipeline.domain.redrive_plan import QueueMessage, StreamRange
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.redrive.ledger import RedriveLedger
-from stock_pipeline.redrive.redrive import Rate, Redrive, RedriveReport, StayInQueue, Unlimited
+from stock_pipeline.redrive.line_rate import Unlimited
+from stock_pipeline.redrive.ports import Rate
+from stock_pipeline.redrive.redrive import Redrive, StayInQueue
+from stock_pipeline.redrive.report import RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade

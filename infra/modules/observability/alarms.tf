@@ -99,7 +99,7 @@ locals {
     }
   }
 
-  # what the functions report of themselves: METRICS of stock_pipeline/streaming/telemetry.py; a test compares the names
+  # what the functions report of themselves: METRICS of stock_pipeline/metrics.py; a test compares the names
   processed = {
     namespace  = "StockPipeline"
     dimensions = { Service = "processor", Environment = var.environment }

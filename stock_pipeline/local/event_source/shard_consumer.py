@@ -6,9 +6,10 @@ One thread at a time steps a consumer. Which shards there are, their order and t
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.local.event_source.checkpoint import Checkpoint
 from stock_pipeline.local.event_source.failure_destination import FailedBatch, FailureDestination
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
@@ -24,7 +25,6 @@ from stock_pipeline.local.event_source.observer import PollerObserver, SilentObs
 from stock_pipeline.local.event_source.shard_lane import (
     LONG_AGO,
     Action,
-    Backoff,
     Deliver,
     GiveUp,
     Invoke,
@@ -36,6 +36,8 @@ from stock_pipeline.local.event_source.shard_record import EventSource, ShardRec
 
 MAX_UNFINISHED_RECORDS = 10_000
 """Reading stops here until the slowest lane catches up."""
+
+BACK_OFF = BackOff(first_seconds=1.0, longest_seconds=60.0, certain_share=0.5)
 
 BATCHES_A_READ = 5
 MAX_READ_RECORDS = 10_000
@@ -56,7 +58,7 @@ class PollerWiring:
     mapping_uuid: str
     machine: Machine
     checkpoints: MutableMapping[str, str] = field(default_factory=dict)
-    backoff: Backoff = field(default_factory=Backoff)
+    back_off: BackOff = BACK_OFF
     observer: PollerObserver = field(default_factory=SilentObserver)
 
 
@@ -234,7 +236,8 @@ class ShardConsumer:
 
     def _after_failures(self, failures: int) -> datetime:
         machine = self._wiring.machine
-        return machine.now() + self._wiring.backoff.delay(failures, machine.jitter)
+        pause = self._wiring.back_off.seconds(failures + 1, machine.jitter)
+        return machine.now() + timedelta(seconds=pause)
 
     def _move_checkpoint(self, finished: Iterable[ShardRecord]) -> None:
         reached = self._checkpoint.finish(finished)

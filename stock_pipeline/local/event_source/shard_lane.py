@@ -3,9 +3,8 @@
 Frozen values and pure transitions: a step that dies halfway skips nothing, because the lane stays as it was.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.mapping import (
@@ -21,19 +20,6 @@ from stock_pipeline.local.event_source.mapping import (
 from stock_pipeline.local.event_source.shard_record import ShardRecord, event_bytes
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before trying again: twice as long each time up to a cap, half of it by chance."""
-
-    first_seconds: float = 1.0
-    cap_seconds: float = 60.0
-
-    def delay(self, failures: int, jitter: Callable[[], float]) -> timedelta:
-        """The wait after so many earlier failures; the chance keeps shards from coming back all at once."""
-        longest = min(self.cap_seconds, self.first_seconds * 2.0 ** min(failures, 32))
-        return timedelta(seconds=longest * (0.5 + 0.5 * jitter()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from botocore.exceptions import ClientError
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError, Handler
-from stock_pipeline.streaming.processor import DeadLetterQueue, RawStore, StateStore
-from stock_pipeline.streaming.publisher import Stream
+from stock_pipeline.streaming.ports import DeadLetterQueue, Objects, StateStore, Stream
 from stock_pipeline.streaming.record_packing import PackedRecord
 
 SURE_AT = 2
@@ -153,7 +152,7 @@ class FaultyStateStore:
 class FaultyRawStore:
     """A bucket that answers 503, before or after it wrote the object."""
 
-    inner: RawStore
+    inner: Objects
     faults: Faults
 
     def put_if_absent(self, key: str, body: bytes) -> bool:

@@ -16,13 +16,13 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.function_runtime import Handler
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller
-from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.lambda_functions import poller
 from stock_pipeline.local.load.faults import (
     Faults,
@@ -46,8 +46,9 @@ from stock_pipeline.providers.simulator.broken_line import BrokenLine
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Arrival, Simulation, arrivals
 from stock_pipeline.streaming.back_off import back_off
+from stock_pipeline.streaming.ports import Stream
 from stock_pipeline.streaming.processor import Processor
-from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport, Stream
+from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -58,7 +59,7 @@ PAGE_SECONDS = 6
 """Lines that are not in the stream by then go to `failed/`."""
 
 STALLED_SECONDS = 180
-BACKOFF = Backoff(first_seconds=0.05, cap_seconds=1.0)
+BACK_OFF = BackOff(first_seconds=0.05, longest_seconds=1.0, certain_share=0.5)
 """Shorter pauses than in an account, so that a bad day takes minutes."""
 
 
@@ -125,7 +126,7 @@ class LoadProgress(SilentObserver):
             self._changed.notify_all()
 
     def wait_for(self, records: int) -> None:
-        """Wait until so many records are done; raise `StalledError` if nothing happens for long, or nothing more will."""
+        """Wait until so many records are done; raise `StalledError` if nothing happens for long or any more."""
         with self._changed:
             while self._records < records:
                 if self._stopped or not self._changed.wait(STALLED_SECONDS):
@@ -170,7 +171,7 @@ class LoadRun:
 
     def run(self) -> LoadReport:
         progress = LoadProgress(self.display)
-        processing = poller(self.stack, self._function(), progress, BACKOFF)
+        processing = poller(self.stack, self._function(), progress, BACK_OFF)
         self.display.started("Publish and process", self.simulation.trades)
         began = time.monotonic()
         published = self._publish_while(processing, progress)

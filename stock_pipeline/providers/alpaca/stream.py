@@ -18,7 +18,7 @@ from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.providers.alpaca.message import AlpacaBatch, MessageReader, error_of
-from stock_pipeline.providers.client.api_client import BackOff, CallObserver
+from stock_pipeline.providers.client.api_client import BACK_OFF, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     LOOPBACK_HOSTS,
@@ -144,7 +144,6 @@ class AlpacaStream:
         jitter: random.Random,
         observer: StreamObserver,
         silence_seconds: float = SILENCE_SECONDS,
-        back_off: BackOff | None = None,
     ) -> None:
         """Prepare a stream; `run` connects.
 
@@ -163,7 +162,6 @@ class AlpacaStream:
         self._jitter = jitter
         self._observer = observer
         self._silence_seconds = silence_seconds
-        self._back_off = back_off or BackOff()
         self._failures = 0
         self._complete_to_ns: int | None = None
 
@@ -283,7 +281,7 @@ class AlpacaStream:
             except RetryableError as error:
                 failures += 1
                 self._observer.error("alpaca", getattr(error, "kind", "gap"))
-                await self._wait(self._back_off.seconds(failures, self._jitter))
+                await self._wait(BACK_OFF.seconds(failures, self._jitter.random))
             else:
                 self._observer.gap_closed("alpaca", start_ns, end_ns)
                 return
@@ -294,7 +292,7 @@ class AlpacaStream:
 
     async def _pause(self, stop: asyncio.Event) -> None:
         self._failures += 1
-        seconds = self._back_off.seconds(self._failures, self._jitter)
+        seconds = BACK_OFF.seconds(self._failures, self._jitter.random)
         pause, stopping = asyncio.ensure_future(self._wait(seconds)), asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({pause, stopping}, return_when=asyncio.FIRST_COMPLETED)

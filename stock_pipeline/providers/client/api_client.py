@@ -6,12 +6,12 @@ What an answer means belongs to the provider, which passes a function that reads
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
@@ -29,6 +29,11 @@ from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenB
 NANOSECONDS = 10**9
 LONGEST_PAUSE_NS = 300 * NANOSECONDS
 """Limit of a provider's pause, because one misread header would silence its key for a day."""
+
+ATTEMPTS = 6
+"""Calls in all; the deadline usually ends them first."""
+
+BACK_OFF = BackOff(first_seconds=0.5, longest_seconds=30.0)
 
 _EXCERPT = 200
 
@@ -48,24 +53,6 @@ class CallObserver(Protocol):
         """Note that a request waited for the key's budget or for a `Retry-After`."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """Exponential back-off with full jitter: a uniform draw from 0 to the ceiling, which doubles to the longest.
-
-    Rule: AWS Architecture Blog, "Exponential Backoff and Jitter".
-    """
-
-    first_seconds: float = 0.5
-    longest_seconds: float = 30.0
-    attempts: int = 6
-    """Calls in all; the deadline usually ends them first."""
-
-    def seconds(self, failures: int, jitter: random.Random) -> float:
-        """How long to wait after the `failures`-th failure in a row (from 1)."""
-        ceiling = self.first_seconds * 2.0 ** min(failures - 1, 30)
-        return jitter.uniform(0.0, min(ceiling, self.longest_seconds))
-
-
 class ApiClient:
     """API of one provider under one key."""
 
@@ -81,7 +68,6 @@ class ApiClient:
         wait: Callable[[float], None],
         jitter: random.Random,
         observer: CallObserver,
-        back_off: BackOff | None = None,
     ) -> None:
         """Prepare a client; nothing is sent.
 
@@ -98,7 +84,6 @@ class ApiClient:
         self._wait = wait
         self._jitter = jitter
         self._observer = observer
-        self._back_off = back_off or BackOff()
 
     def get(self, target: str, deadline_ns: int, read: Callable[[bytes], Read]) -> Read:
         """Return what `read` makes of the body of `target` (path and query), trying again until `deadline_ns`.
@@ -109,7 +94,7 @@ class ApiClient:
         help, and at once `CredentialsRefusedError` or `RequestRefusedError`.
         """
         last_error: ProviderRetryableError | None = None
-        for failures in range(1, self._back_off.attempts + 1):
+        for failures in range(1, ATTEMPTS + 1):
             try:
                 self._take_token(deadline_ns)
             except NoTimeLeftError:
@@ -170,9 +155,9 @@ class ApiClient:
             self._bucket.pause_until(until_ns)
 
     def _waited_to_retry(self, failures: int, deadline_ns: int) -> bool:
-        if failures >= self._back_off.attempts:
+        if failures >= ATTEMPTS:
             return False
-        seconds = self._back_off.seconds(failures, self._jitter)
+        seconds = BACK_OFF.seconds(failures, self._jitter.random)
         if self._now_ns() + int(seconds * NANOSECONDS) >= deadline_ns:
             return False
         self._wait(seconds)

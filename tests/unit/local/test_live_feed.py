@@ -11,8 +11,9 @@ from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.local.live_feed import LiveFeed, endless_arrivals, event_time_of
 from stock_pipeline.providers.simulator.broken_line import BrokenLine
+from stock_pipeline.streaming.ports import Stream
 from stock_pipeline.streaming.producer import Producer
-from stock_pipeline.streaming.publisher import Publisher, Stream
+from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord
 from tests.fakes.stores import FakeQueue
 

@@ -6,7 +6,8 @@ import pytest
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
-from stock_pipeline.streaming.poll_loop import PollLoop, PollReport
+from stock_pipeline.streaming.poll_loop import PollLoop
+from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import Producer
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from tests.fakes.stores import FakeObjectStore, FakeQueue

@@ -11,8 +11,9 @@ import pytest
 
 from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.streaming.processor import CONFLICT_ATTEMPTS, Processor
+from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
+from stock_pipeline.streaming.state_writer import CONFLICT_ATTEMPTS
 from stock_pipeline.streaming.trade_json import encode_trade
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
@@ -87,8 +88,8 @@ def test_a_line_that_is_no_text_is_quarantined_byte_for_byte(world: World) -> No
 def test_the_report_counts_repeats_within_a_batch_and_batches_that_were_written_before(world: World) -> None:
     event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2)), encode_trade(trade(1)), b"{}"])
     first, second = world.processor().process(event), world.processor().process(event)
-    assert (first.trades, first.duplicates, first.lake_objects) == (3, 1, 1)
-    assert (second.trades, second.duplicates, second.lake_objects) == (3, 3, 0)
+    assert (first.trades, first.lake.duplicates, first.lake.objects) == (3, 1, 1)
+    assert (second.trades, second.lake.duplicates, second.lake.objects) == (3, 3, 0)
     assert first.rejected_by_reason == {"schema": 1}
     assert first.median_event_time_ns == trade(1).event_time_ns
 
@@ -173,7 +174,7 @@ def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept
     (document,) = world.queue.documents
     rejection = parse_rejection_message(json.loads(document))
     assert (rejection.payload, rejection.reason, rejection.line) == (record, "not_json", 0)
-    assert rejection.detail.startswith("1,999 lines of the record are no trades")
+    assert rejection.detail.startswith("1,999 lines of the record are not trades")
     assert world.raw_rows() == [trade(1).event_id, trade(2).event_id]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.record_packing import CALL_BYTES, CALL_RECORDS, PackedRecord, calls, pack, partition_key
@@ -134,9 +135,18 @@ def test_what_is_not_published_by_the_deadline_is_kept_and_announced(refusals: l
 
 def test_pauses_grow_with_full_jitter_up_to_a_cap() -> None:
     pauses: list[float] = []
-    wait = back_off(pauses.append, random.Random(1), base_seconds=1, cap_seconds=8)
+    wait = back_off(pauses.append, random.Random(1), BackOff(first_seconds=2, longest_seconds=8))
     for attempt in [1] * 200 + [9] * 200:
         wait(attempt)
     assert 0 <= min(pauses[:200]) < 0.2
     assert 1.8 < max(pauses[:200]) <= 2
     assert 7 < max(pauses[200:]) <= 8
+
+
+def test_a_pause_is_a_tenth_of_a_second_at_first_and_five_seconds_at_most() -> None:
+    pauses: list[float] = []
+    wait = back_off(pauses.append, random.Random(1))
+    for attempt in [1] * 200 + [9] * 200:
+        wait(attempt)
+    assert 0.09 < max(pauses[:200]) <= 0.1
+    assert 4.5 < max(pauses[200:]) <= 5

@@ -1,15 +1,17 @@
 """One line an event, readable as a log and as metrics; every metric is documented."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.streaming.poll_loop import PollReport
-from stock_pipeline.streaming.processor import BatchReport
+from stock_pipeline.metrics import METRICS
+from stock_pipeline.streaming.batch_report import BatchReport, LakeResult, StateResult
+from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
-from stock_pipeline.streaming.telemetry import METRICS, NAMESPACE, Telemetry
+from stock_pipeline.streaming.telemetry import NAMESPACE, LogEvent, Telemetry
 
 NOW = 2_000_000_000 * 10**9
 
@@ -21,27 +23,19 @@ def batch_report(**changes: Any) -> BatchReport:
         "last_sequence": "9",
         "records": 9,
         "trades": 900,
-        "duplicates": 3,
         "rejected_by_reason": {},
         "median_event_time_ns": NOW - 2 * 10**9,
         "oldest_hundredth_event_time_ns": NOW - 7 * 10**9,
-        "lake_objects": 1,
-        "lake_bytes": 4096,
-        "state_writes": 50,
-        "state_conflicts": 1,
-        "failed_record": None,
+        "lake": LakeResult(objects=1, bytes=4096, duplicates=3),
+        "states": StateResult(writes=50, conflicts=1, failed_record=None),
         "failed_sequence": None,
     }
     return BatchReport(**{**fields, **changes})
 
 
-def lines_of(report: Any, *more: Any) -> list[dict[str, Any]]:
+def lines_of(events: Iterable[LogEvent]) -> list[dict[str, Any]]:
     lines: list[str] = []
-    telemetry = Telemetry("service", "dev", lines.append, lambda: NOW)
-    if isinstance(report, BatchReport):
-        telemetry.batch_processed(report, "request-1")
-    else:
-        telemetry.polled(report, *more, "request-1")
+    Telemetry("service", "dev", lines.append, lambda: NOW).record(events)
     assert all("\n" not in line for line in lines)
     return [json.loads(line) for line in lines]
 
@@ -57,7 +51,7 @@ def metrics_in(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_batch_is_one_line_with_its_place_and_its_metrics() -> None:
-    (line,) = lines_of(batch_report())
+    (line,) = lines_of(batch_report().events("request-1", NOW))
     assert (line["level"], line["request_id"], line["shard_id"]) == ("INFO", "request-1", "shardId-000000000000")
     assert (line["first_sequence"], line["last_sequence"]) == ("1", "9")
     found = metrics_in(line)
@@ -67,7 +61,7 @@ def test_a_batch_is_one_line_with_its_place_and_its_metrics() -> None:
 
 
 def test_rejections_are_counted_by_reason() -> None:
-    _, schema, value = lines_of(batch_report(rejected_by_reason={"schema": 2, "value": 1}))
+    _, schema, value = lines_of(batch_report(rejected_by_reason={"schema": 2, "value": 1}).events("request-1", NOW))
     assert metrics_in(schema) == {"RejectedRecords": 2}
     assert schema["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Service", "Environment", "Reason"]]
     assert (schema["Reason"], value["Reason"]) == ("schema", "value")
@@ -76,8 +70,11 @@ def test_rejections_are_counted_by_reason() -> None:
 def test_a_batch_without_trades_has_no_lag_and_an_unfinished_one_warns() -> None:
     (line,) = lines_of(
         batch_report(
-            median_event_time_ns=None, oldest_hundredth_event_time_ns=None, failed_record=3, failed_sequence="4"
-        )
+            median_event_time_ns=None,
+            oldest_hundredth_event_time_ns=None,
+            states=StateResult(50, 1, 3),
+            failed_sequence="4",
+        ).events("request-1", NOW)
     )
     assert "EventTimeLagP50" not in metrics_in(line)
     assert (line["level"], line["failed_sequence"], line["UnfinishedBatches"]) == ("WARNING", "4", 1)
@@ -89,7 +86,7 @@ def test_a_run_of_the_producer_tells_provider_errors_by_kind_and_what_ended_it()
     calls.error("alpaca", "rate_limited")
     calls.rate_limit_wait("alpaca", 1.5)
     report = PollReport(12, ProducerReport(5, 4, 1, 2, 0), PermanentError("check the key"))
-    run, errors, end = lines_of(report, calls)
+    run, errors, end = lines_of(report.events(calls, "request-1"))
     assert metrics_in(run) == {
         "PublishedTrades": 4,
         "KeptTrades": 1,

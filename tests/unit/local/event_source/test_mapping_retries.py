@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping, expired_records, plan_after
-from stock_pipeline.local.event_source.shard_lane import Backoff
+from stock_pipeline.local.event_source.shard_consumer import BACK_OFF
 from tests.fakes.machine import START
 from tests.support.stream_batches import ERROR, MAPPING, OK, batch_of, failing, numbers, record
 
@@ -118,8 +118,7 @@ def test_only_records_at_the_front_that_are_too_old_expire() -> None:
 
 
 def test_back_off_doubles_up_to_its_cap() -> None:
-    backoff = Backoff(first_seconds=1, cap_seconds=60)
-    longest = [backoff.delay(failures, lambda: 1.0).total_seconds() for failures in (0, 1, 2, 5, 6, 10_000)]
-    shortest = [backoff.delay(failures, lambda: 0.0).total_seconds() for failures in (0, 1, 2)]
+    longest = [BACK_OFF.seconds(failures, lambda: 1.0) for failures in (1, 2, 3, 6, 7, 10_001)]
+    shortest = [BACK_OFF.seconds(failures, lambda: 0.0) for failures in (1, 2, 3)]
     assert longest == [1, 2, 4, 32, 60, 60]
     assert shortest == [0.5, 1, 2]

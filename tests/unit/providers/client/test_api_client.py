@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from stock_pipeline.errors import PermanentError, RetryableError
-from stock_pipeline.providers.client.api_client import ApiClient, BackOff, told_wait_ns
+from stock_pipeline.providers.client.api_client import ATTEMPTS, BACK_OFF, ApiClient, told_wait_ns
 from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     ProviderTimeoutError,
@@ -180,15 +180,15 @@ def test_back_off_grows_with_full_jitter_and_ends(harness: Harness) -> None:
     harness.server.play(*[Answer(b"", 500)] * 20)
     with pytest.raises(ProviderUnavailableError):
         harness.get(START_NS + 3600 * SECOND)
-    assert len(harness.server.seen) == BackOff().attempts
+    assert len(harness.server.seen) == ATTEMPTS
     assert all(wait <= ceiling for wait, ceiling in zip(harness.clock.waits, [0.5, 1, 2, 4, 8], strict=True))
     other = random.Random(1)
-    assert harness.clock.waits == [BackOff().seconds(n, other) for n in range(1, 6)]
+    assert harness.clock.waits == [BACK_OFF.seconds(n, other.random) for n in range(1, 6)]
 
 
 def test_back_off_never_exceeds_its_longest_wait() -> None:
     jitter = random.Random(7)
-    waits = [BackOff().seconds(10_000, jitter) for _ in range(1000)]
+    waits = [BACK_OFF.seconds(10_000, jitter.random) for _ in range(1000)]
     assert 29 < max(waits) <= 30
     assert min(waits) < 1
 

@@ -1,0 +1,55 @@
+"""Redrive's report: metrics and log events. The redriving is `redrive`'s."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from stock_pipeline.streaming.telemetry import LogEvent, Metric
+
+REDRIVEN_MESSAGES = Metric(
+    "RedrivenMessages", "Count", "Outcome", "Messages of the dead-letter queue: published, parked, left or expired."
+)
+REDRIVEN_LINES = Metric("RedrivenLines", "Count", None, "Lines that redrive put into the stream again.")
+
+METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of redriving one message.
+
+    tries: number with this one.
+    lines: number published and confirmed.
+    rejected: number rejected again.
+    """
+
+    message_id: str
+    tries: int
+    action: str
+    why: str
+    lines: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveReport:
+    """Result of one run, message by message."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of messages by action."""
+        return Counter(outcome.action for outcome in self.outcomes)
+
+    def events(self, request_id: str) -> Iterator[LogEvent]:
+        """Yield one event, one for each action, and one for each message that was not published."""
+        run = {"request_id": request_id}
+        lines = sum(outcome.lines for outcome in self.outcomes)
+        yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, {REDRIVEN_LINES: lines})
+        for action, count in self.counts.items():
+            yield LogEvent("INFO", "messages redriven", run, {REDRIVEN_MESSAGES: count}, action)
+        for outcome in self.outcomes:
+            if outcome.action != "published":
+                fields = {"message_id": outcome.message_id, **run}
+                yield LogEvent("WARNING", f"message {outcome.action}: {outcome.why}", fields)

@@ -1,0 +1,60 @@
+"""Protocols of what the streaming use cases act on. `aws` and `providers` implement them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.streaming.record_packing import PackedRecord
+
+
+class Provider(Protocol):
+    def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
+        """Yield pages of trades since the checkpoint. Ends at the deadline without loss."""
+
+
+class CheckpointStore(Protocol):
+    """Store of a provider's position."""
+
+    def load(self) -> str | None: ...
+
+    def save(self, checkpoint: str) -> None: ...
+
+
+class Stream(Protocol):
+    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
+        """Put records in one call. Return for each the error code, or None if it was taken."""
+
+
+class Leftovers(Protocol):
+    """Store of records that the stream refused."""
+
+    def keep(self, records: Sequence[PackedRecord], reason: str) -> None:
+        """Keep the records, and announce them for redrive."""
+
+
+class DeadLetterQueue(Protocol):
+    def send(self, documents: Sequence[bytes]) -> None:
+        """Keep every JSON document, or raise."""
+
+
+class Objects(Protocol):
+    """Objects of the pipeline's bucket."""
+
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        """Write the object unless the key is taken. Return True if it was written."""
+
+
+class AddressedObjects(Objects, Protocol):
+    """`Objects` that a message can point to."""
+
+    def uri(self, key: str) -> str:
+        """Return `s3://bucket/key`."""
+
+
+class StateStore(Protocol):
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+        """Return the stored states; keys without one are left out."""
+
+    def write(self, state: SymbolState, replaces: str | None) -> None:
+        """Write if the stored revision is `replaces` (None: nothing is stored), else raise `StateConflictError`."""
