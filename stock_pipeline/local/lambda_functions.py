@@ -10,7 +10,7 @@ from stock_pipeline.local.event_source.function_runtime import Handler, LocalFun
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.observer import Observer
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
 from stock_pipeline.local.event_source.surroundings import Surroundings
@@ -63,7 +63,7 @@ def poller(stack: LocalStack, processor: Handler, observer: Observer, backoff: B
     stream_arn = f"arn:aws:kinesis:{settings.aws_region}:{ACCOUNT}:stream/{settings.stream_name}"
     clients = stack.clients
     return EventSourcePoller(
-        Wiring(
+        PollerWiring(
             kinesis=clients.kinesis,
             function=LocalFunction(processor, arn),
             destination=S3FailureDestination(

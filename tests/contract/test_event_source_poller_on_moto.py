@@ -24,7 +24,7 @@ from stock_pipeline.local.event_source.failure_destination import (
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
 from stock_pipeline.local.event_source.surroundings import Surroundings
@@ -115,7 +115,7 @@ def poller(
 ) -> EventSourcePoller:
     here = Surroundings.of_this_machine()
     return EventSourcePoller(
-        Wiring(
+        PollerWiring(
             kinesis=stream[0],
             function=LocalFunction(kept.handle, FUNCTION_ARN),
             destination=destination or kept,

@@ -10,7 +10,7 @@ from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping, lane_number
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_lane import Backoff
 from stock_pipeline.local.event_source.stream_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
@@ -75,7 +75,7 @@ class Scene:
 
     def new_poller(self) -> EventSourcePoller:
         return EventSourcePoller(
-            Wiring(
+            PollerWiring(
                 kinesis=self.kinesis,
                 function=LocalFunction(self._handle, FUNCTION_ARN),
                 destination=self.destination,

@@ -20,7 +20,7 @@ from stock_pipeline.local.event_source.failure_destination import S3FailureDesti
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller
-from stock_pipeline.local.event_source.shard_consumer import Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.stream_record import EventSource, kinesis_event, read_record
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
@@ -184,7 +184,7 @@ class World:
 
     def _new_poller(self) -> EventSourcePoller:
         return EventSourcePoller(
-            Wiring(
+            PollerWiring(
                 kinesis=self._faulty(self.kinesis),
                 function=LocalFunction(self._handle, FUNCTION_ARN),
                 destination=S3FailureDestination(self._faulty(self.s3), "bucket", self._faulty(self.sqs), "queue"),

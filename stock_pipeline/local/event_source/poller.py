@@ -13,7 +13,7 @@ from typing import Any
 
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.observer import Counter, Counts
-from stock_pipeline.local.event_source.shard_consumer import ShardConsumer, Step, Wiring
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring, ShardConsumer, Step
 from stock_pipeline.local.event_source.shard_lane import LONG_AGO
 
 DISCOVERY_INTERVAL = timedelta(seconds=10)
@@ -61,7 +61,7 @@ class EventSourcePoller:
     Either step it (`poll_once`, `run_until_idle`) or run it (`run`); not both at a time.
     """
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: PollerWiring) -> None:
         self._wiring = wiring
         self._counter = Counter(wiring.observer)
         self._consumers: dict[str, ShardConsumer] = {}

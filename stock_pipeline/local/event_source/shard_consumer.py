@@ -74,7 +74,7 @@ class KinesisClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wiring:
+class PollerWiring:
     """Everything that a poller works with.
 
     `checkpoints` maps shard ids to the last finished sequence number; a poller that gets the mapping of an earlier one
@@ -116,7 +116,7 @@ LaneJob = tuple[int, Callable[[], LaneStep]]
 class ShardConsumer:
     """One shard, from its starting position to its end."""
 
-    def __init__(self, wiring: Wiring, shard_id: str, starting_position: str, observer: Observer) -> None:
+    def __init__(self, wiring: PollerWiring, shard_id: str, starting_position: str, observer: Observer) -> None:
         self.shard_id = shard_id
         self._wiring = wiring
         self._observer = observer
