@@ -1,6 +1,7 @@
 """`stock-pipeline catalog`: the tables and partitions of the catalog."""
 
 import argparse
+import os
 
 from stock_pipeline.commands.parsers import Commands
 
@@ -18,14 +19,15 @@ def add_to(commands: Commands) -> None:
 
 
 def run(_options: argparse.Namespace) -> int:
-    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
     from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
     from stock_pipeline.lake.publication import Publication
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring, utc_now
 
-    with lake_of_environment() as lake:
-        lake.catalog.create()
-        lake.catalog.evolve()
-        rebuilt = CatalogRebuild(Publication(lake.objects, lake.catalog, now)).run()
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        wiring.catalog.create()
+        wiring.catalog.evolve()
+        rebuilt = CatalogRebuild(Publication(wiring.objects, wiring.catalog, utc_now)).run()
         print(
             f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
             f"{rebuilt.heads:,} heads were made anew"

@@ -1,6 +1,7 @@
 """`stock-pipeline compact`: compact one session, or say what that would do."""
 
 import argparse
+import os
 from datetime import date
 
 from stock_pipeline.commands.parsers import Commands
@@ -24,11 +25,11 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
-    from stock_pipeline.lake.compaction import Compactor
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    with lake_of_environment() as lake:
-        compactor = Compactor(lake.objects, lake.catalog, now, unloader=lake.unloader, unload_bytes=lake.unload_bytes)
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        compactor = wiring.compactor()
         session_date: date = options.session
         if options.dry_run:
             plan = compactor.plan(session_date)

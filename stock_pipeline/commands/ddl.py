@@ -24,12 +24,10 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.athena_ddl import athena_ddl
-    from stock_pipeline.aws.catalog import GlueCatalog
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    settings = Settings.from_env(os.environ)
-    catalog = GlueCatalog(Clients(settings.aws_region).glue, settings.database_name, settings.bucket_name)
-    options.output.write_text(athena_ddl(catalog), encoding="utf-8", newline="")
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        options.output.write_text(athena_ddl(wiring.catalog), encoding="utf-8", newline="")
     print(f"written: {options.output}")
     return 0

@@ -1,6 +1,7 @@
 """`stock-pipeline gc`: delete superseded versions and raw files that are in a published one."""
 
 import argparse
+import os
 
 from stock_pipeline.commands.parsers import Commands
 
@@ -31,16 +32,15 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
-    from stock_pipeline.lake.collection import Collector
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
     if not 0 <= options.grace_days < 10_000:
         from stock_pipeline.errors import SettingsError
 
         raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
-    with lake_of_environment() as lake:
-        grace = timedelta(days=options.grace_days)
-        collector = Collector(lake.objects, lake.catalog, now, grace, options.keep_raw)
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        collector = wiring.garbage_collector(timedelta(days=options.grace_days), options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"
         total = 0
         for done in collector.collect(options.dry_run):

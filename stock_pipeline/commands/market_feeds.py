@@ -89,30 +89,11 @@ class AlpacaFeed:
 
 
 def simulated_feed(stack: "LocalStack", trades_per_second: int) -> Feed:
-    import random
-    import time
-    from datetime import UTC, datetime
-
-    from stock_pipeline.aws.dead_letter_queue import SqsQueue
-    from stock_pipeline.aws.kinesis_stream import KinesisStream
-    from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.domain.session import session_date_of
     from stock_pipeline.local.live_feed import LiveFeed, endless_arrivals, event_time_of
-    from stock_pipeline.streaming.back_off import back_off
-    from stock_pipeline.streaming.producer import Producer
-    from stock_pipeline.streaming.publisher import FailedZone, Publisher
+    from stock_pipeline.wiring import utc_now
 
-    lake = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
-    queue = SqsQueue(stack.clients.sqs, stack.settings.require_dead_letter_queue_url(), lake)
-    publisher = Publisher(
-        stream=KinesisStream(stack.clients.kinesis, stack.settings.stream_name),
-        leftovers=FailedZone(lake, queue),
-        buckets=stack.settings.partition_buckets,
-        now_ns=time.time_ns,
-        wait=back_off(time.sleep, random.Random()),
-    )
-    now = datetime.now(UTC)
+    now = utc_now()
     session_date = session_date_of(int(event_time_of(now).timestamp()) * 10**9)
-    return LiveFeed(
-        publisher, Producer(publisher, queue), endless_arrivals(session_date, int(now.timestamp())), trades_per_second
-    )
+    arrivals = endless_arrivals(session_date, int(now.timestamp()))
+    return LiveFeed(stack.wiring.producer.publisher, stack.wiring.producer, arrivals, trades_per_second)

@@ -55,16 +55,10 @@ def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
 
 
 def _ask_athena(settings: "Settings", sql: str) -> "Answer":
-    import time
+    from stock_pipeline.wiring import Wiring
 
-    import boto3
-
-    from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
-
-    client = boto3.client("athena", region_name=settings.aws_region)
-    output = f"s3://{settings.bucket_name}/{RESULTS_PREFIX}"
-    athena = Athena(client, settings.athena_workgroup, settings.database_name, time.sleep, output, polls=LONGEST_POLLS)
-    return athena.query(sql)
+    with Wiring.open(settings) as wiring:
+        return wiring.athena.query(sql)
 
 
 def _report(answer: "Answer") -> None:

@@ -48,21 +48,17 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     import time
     import uuid
-    from contextlib import closing
 
-    from stock_pipeline.aws.clients import Clients
-    from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.redrive.parked_messages import unpark
-    from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
+    from stock_pipeline.redrive.wiring import wired_redrive
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    settings = Settings.from_env(os.environ)
-    with closing(Clients(settings.aws_region)) as clients:
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
         if options.parked and not options.dry_run:
-            lake = ObjectStore(clients.s3, settings.bucket_name)
-            back = unpark(lake, dead_letter_queue(clients, settings), options.limit, options.reason)
+            back = unpark(wiring.objects, wiring.dead_letters, options.limit, options.reason)
             print(f"{back} parked messages are in the queue again")
-        redrive = wired_redrive(clients, settings, f"cli-{uuid.uuid4()}", options.lines_per_second)
+        redrive = wired_redrive(wiring, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
         report = redrive.run(options.limit, deadline_ns, options.dry_run, options.reason, options.park_expired)
     for outcome in report.outcomes:

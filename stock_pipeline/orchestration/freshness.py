@@ -24,6 +24,7 @@ from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import utc_now
 
 INTERVAL_SECONDS = 300
 
@@ -67,7 +68,7 @@ def latest_session_is_published() -> dg.AssetChecksDefinition:
         description="The latest session whose deadline (22:00 New York) has passed is published, whole.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, expected_session(datetime.now(UTC))))
+        return _result(published_finding(lake, expected_session(utc_now())))
 
     return check
 
@@ -80,7 +81,7 @@ def latest_session_is_built() -> dg.AssetChecksDefinition:
         "close.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return _result(built_finding(context.instance, expected_session(datetime.now(UTC))))
+        return _result(built_finding(context.instance, expected_session(utc_now())))
 
     return check
 
@@ -92,7 +93,7 @@ def stream_is_current() -> dg.AssetChecksDefinition:
         description="While the market is open the newest trade is a few minutes old at most.",
     )
     def check(realtime: RealtimeResource) -> dg.AssetCheckResult:
-        now = datetime.now(UTC)
+        now = utc_now()
         return _result(judge_stream(newest_event(realtime.event_times_ns(), _nanoseconds(now)), now))
 
     return check
@@ -125,7 +126,7 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
             name = key.asset_key.to_user_string()
             alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
 
-        return look(context.instance, lake, realtime, context.cursor, datetime.now(UTC), tell)
+        return look(context.instance, lake, realtime, context.cursor, utc_now(), tell)
 
     return sensor
 

@@ -30,19 +30,8 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
         schedules=lake_schedules(settings),
         sensors=[raw_file_sensor(settings), closed_day_sensor(settings)],
         resources={
-            "lake": LakeResource(
-                aws_region=settings.aws_region,
-                bucket_name=settings.bucket_name,
-                database_name=settings.database_name,
-                athena_workgroup=settings.athena_workgroup if settings.dbt_target == "athena" else None,
-                athena_compaction_megabytes=settings.athena_compaction_megabytes,
-            ),
-            "realtime": RealtimeResource(
-                aws_region=settings.aws_region,
-                table_name=settings.state_table_name,
-                average_windows=list(settings.moving_average_windows),
-                time_to_live_days=settings.state_ttl_days,
-            ),
+            "lake": LakeResource(environ=settings.environ()),
+            "realtime": RealtimeResource(environ=settings.environ()),
         },
     )
 

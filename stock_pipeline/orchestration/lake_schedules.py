@@ -68,7 +68,7 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 def garbage_collection() -> dg.JobDefinition:
     @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
     def collect(context: dg.OpExecutionContext, config: CollectionConfig, lake: LakeResource) -> None:
-        done = list(lake.collector(timedelta(days=config.grace_days)).collect(config.dry_run))
+        done = list(lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run))
         for collected in done:
             context.log.info("%s", collected)
         context.add_output_metadata(

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import NamedTuple
 
 import dagster as dg
@@ -22,6 +22,7 @@ from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import utc_now
 
 SESSIONS_A_TICK = 10
 """A tick ends within a minute even where each session has tens of thousands of files."""
@@ -112,7 +113,7 @@ def look(lake: LakeResource, position: Position, today: date, closed: bool = Fal
 
 
 def _today() -> date:
-    return session_date_of(int(datetime.now(UTC).timestamp() * 1e9))
+    return session_date_of(int(utc_now().timestamp() * 1e9))
 
 
 def _key(folder: str) -> str:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.wiring import utc_now
 
 CHECK = "places_agree"
 
@@ -62,7 +63,7 @@ def reconciliation() -> dg.AssetsDefinition:
         """What the stream delivered, raw files hold, readers see and the realtime table shows, symbol by symbol."""
         sessions = {}
         for key in context.partition_keys:
-            sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), datetime.now(UTC))
+            sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), utc_now())
             context.add_asset_metadata(_figures(sessions[key]), partition_key=key)
         yield dg.MaterializeResult(check_results=[_verdict(sessions)])
 

@@ -63,7 +63,7 @@ def redrive_job() -> dg.JobDefinition:
         report = run.run(config.limit, time.time_ns() + config.seconds * 10**9, config.dry_run, reason)
         if not config.dry_run:
             # what the alarms look at, whoever redrives: a run's output is a log of CloudWatch's
-            Telemetry("redrive", redrive.environment, print, time.time_ns).redriven(report, context.run_id)
+            Telemetry("redrive", redrive.settings.environment, print, time.time_ns).redriven(report, context.run_id)
         for outcome in report.outcomes:
             if outcome.action != "published":
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)

@@ -1,7 +1,7 @@
 """The check that stands between the published trades and the models: rows that can't be true stop dbt."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 
@@ -9,6 +9,7 @@ from stock_pipeline.domain.freshness import expected_session
 from stock_pipeline.lake.published_rows import RowFindings, published_findings
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.wiring import utc_now
 
 _PARTITION = "dagster/partition"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -37,7 +38,7 @@ def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
     if _RANGE_START in tags:
         keys = dg.PartitionKeyRange(tags[_RANGE_START], tags[_RANGE_END])
         return [date.fromisoformat(key) for key in session_partitions().get_partition_keys_in_range(keys)]
-    return [expected_session(datetime.now(UTC))]
+    return [expected_session(utc_now())]
 
 
 def check_result(found: list[RowFindings]) -> dg.AssetCheckResult:

@@ -31,10 +31,7 @@ TODAY = date(2018, 3, 1)
 def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[LakeResource]:
     for name, value in stack.environ.items():
         monkeypatch.setenv(name, value)
-    settings = stack.settings
-    resource = LakeResource(
-        aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
-    )
+    resource = LakeResource(environ=stack.settings.environ())
     with dg.build_resources({"lake": resource}) as resources:
         yield resources.lake
 
@@ -46,7 +43,7 @@ def add(store: ObjectStore, session_date: date, number: int) -> None:
 
 
 def job(lake: LakeResource, name: str) -> dg.JobDefinition:
-    settings = Settings.from_env({"BUCKET_NAME": lake.bucket_name, "DATABASE_NAME": lake.database_name})
+    settings = Settings.from_env(lake.environ)
     # the sensor and the schedules name a job that the models' side completes
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     return dg.Definitions.merge(lake_definitions(settings), session).resolve_job_def(name)
@@ -193,7 +190,7 @@ def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: 
 
 def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
     add(lake.objects, FIRST, 1)
-    settings = Settings.from_env({"BUCKET_NAME": lake.bucket_name, "DATABASE_NAME": lake.database_name})
+    settings = Settings.from_env(lake.environ)
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(settings), session)
     sensor = definitions.resolve_sensor_def("raw_files")

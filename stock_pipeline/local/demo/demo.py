@@ -12,16 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from random import Random
 from typing import Any, Protocol
 
 import boto3
 import duckdb
 
-from stock_pipeline.aws.dead_letter_queue import SqsQueue
-from stock_pipeline.aws.kinesis_stream import KinesisStream
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
 from stock_pipeline.domain.moving_average import MovingAverage
@@ -37,9 +32,7 @@ from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
 from stock_pipeline.providers.files.sample_session import PublishedBar
-from stock_pipeline.streaming.back_off import back_off
-from stock_pipeline.streaming.producer import Producer, ProducerReport
-from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -126,13 +119,12 @@ class Demo:
 
     def _publish(self) -> int:
         """Every provider's trades and the broken lines, through the producer's code; the number of lines."""
-        publisher = self._publisher()
+        producer = replace(self.stack.wiring.producer, progress=self.display.advanced)
         deadline_ns = time.time_ns() + PUBLISH_SECONDS * 10**9
         lines = 0
         last_trade: Trade | None = None
         for source in self.sources:
             self.display.started(f"Publish {source.name}", source.rows)
-            producer = Producer(publisher, self._queue(), progress=self.display.advanced)
             seen: list[Trade] = []
             report = producer.run(_remember_last(source.captures, seen), deadline_ns)
             _check_complete(report, source.name)
@@ -143,7 +135,7 @@ class Demo:
         broken = broken_lines(last_trade)
         self.display.started("Publish broken lines", len(broken))
         key = partition_key(last_trade.symbol, self.stack.settings.partition_buckets)
-        publisher.publish_lines(((key, line) for line in broken.values()), deadline_ns)
+        producer.publisher.publish_lines(((key, line) for line in broken.values()), deadline_ns)
         self.display.finished(f"{len(broken)} lines that are no trades")
         return lines + len(broken)
 
@@ -162,8 +154,8 @@ class Demo:
 
     def _sessions(self) -> tuple[date, ...]:
         """The session dates that the raw zone has files of."""
-        lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
-        return tuple(sorted({session_date_of_key(listed.key) for listed in lake.list(RAW_PREFIX)}))
+        listing = self.stack.wiring.objects.list(RAW_PREFIX)
+        return tuple(sorted({session_date_of_key(listed.key) for listed in listing}))
 
     def _rejections(self) -> tuple[dict[str, Any], ...]:
         """Look at every message of the queue; they stay there for redrive."""
@@ -178,13 +170,13 @@ class Demo:
 
     def _states(self, bars: Sequence[dict[str, Any]]) -> tuple[SymbolFigures, ...]:
         """The state of every symbol that has a bar."""
-        settings = self.stack.settings
-        windows = settings.moving_average_windows
-        table = StateTable(self.stack.clients.dynamodb, settings.state_table_name, windows)
+        table = self.stack.wiring.state_table
         keys = list(dict.fromkeys(SymbolKey(bar["symbol"], bar["feed"]) for bar in bars))
         held = table.read(keys)
         return tuple(
-            SymbolFigures(held[key].state, tuple(held[key].state.averages(windows))) for key in keys if key in held
+            SymbolFigures(held[key].state, tuple(held[key].state.averages(table.average_windows)))
+            for key in keys
+            if key in held
         )
 
     def _query(self, sessions: Sequence[date]) -> tuple[tuple[dict[str, Any], ...], tuple[QueryAnswer, ...]]:
@@ -201,22 +193,6 @@ class Demo:
                 columns = tuple(column[0] for column in cursor.description or ())
                 answers.append(QueryAnswer(query, columns, tuple(cursor.fetchall())))
         return bars, tuple(answers)
-
-    def _publisher(self) -> Publisher:
-        settings, clients = self.stack.settings, self.stack.clients
-        return Publisher(
-            stream=KinesisStream(clients.kinesis, settings.stream_name),
-            leftovers=FailedZone(ObjectStore(clients.s3, settings.bucket_name), self._queue()),
-            buckets=settings.partition_buckets,
-            now_ns=time.time_ns,
-            wait=back_off(time.sleep, Random()),
-        )
-
-    def _queue(self) -> SqsQueue:
-        settings, clients = self.stack.settings, self.stack.clients
-        return SqsQueue(
-            clients.sqs, settings.require_dead_letter_queue_url(), ObjectStore(clients.s3, settings.bucket_name)
-        )
 
 
 def broken_lines(good: Trade) -> dict[str, bytes]:
