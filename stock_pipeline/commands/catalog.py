@@ -3,17 +3,26 @@
 import argparse
 import os
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser("catalog", help="the lake's tables and partitions in the catalog")
+    example = "stock-pipeline catalog rebuild"
+    parser = add_command(
+        commands,
+        "catalog",
+        summary="rebuild the lake's tables and partitions in the catalog",
+        description="Works on the tables and partitions that readers of the lake find in the catalog.",
+        example=example,
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION", title="actions")
-    rebuild = actions.add_parser(
+    rebuild = add_command(
+        actions,
         "rebuild",
-        help="make the catalog anew from what lies in the lake",
-        description="Creates database and tables where they are missing, adds columns that are new, and registers "
-        "every session by its head, or by its manifests alone where the head is lost.",
+        summary="make the catalog anew from the objects in the lake",
+        description="Creates missing databases and tables, adds new columns, and registers every session by its head, "
+        "or by its manifests alone where the head is lost.",
+        example=example,
     )
     rebuild.set_defaults(run=run)
 

@@ -4,15 +4,17 @@ import argparse
 import os
 from datetime import date
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compact",
-        help="compact, prove and publish one session's raw files",
+        summary="compact, prove and publish one session's raw files",
         description="Brings the published version of a session up to the raw files that are there now. Running it "
-        "twice, or twice at once, or again after a crash, is safe: readers see a whole version at all times.",
+        "twice, or twice at once, or again after a crash, is safe: readers always see a whole version.",
+        example="stock-pipeline compact --session 2018-01-02 --dry-run",
     )
     parser.add_argument(
         "--session", type=date.fromisoformat, required=True, metavar="DATE", help="the session date, such as 2018-01-02"

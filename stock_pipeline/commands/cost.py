@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.errors import InputFileError
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ _FUNCTION = re.compile(r"^    (\w+)\s*= \{ memory_mb = (\d+), timeout_seconds = 
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "cost",
-        help="what a month in an account costs",
+        summary="compute what a month in an account costs",
         description="Computes a month's bill for a load from the settings that Terraform deploys (infra/envs, "
         "infra/variables.tf, infra/event_source_mapping.json) and the list prices in "
         "stock_pipeline/commands/prices.json. Runs from a checkout; needs no account.",
+        example="stock-pipeline cost --trades-per-second 5000 --symbols 2000 --env prod",
     )
     parser.add_argument("--trades-per-second", type=float, default=1000, metavar="N", help="default: 1000")
     parser.add_argument("--symbols", type=int, default=500, metavar="N", help="default: 500")

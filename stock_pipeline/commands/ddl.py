@@ -4,17 +4,19 @@ import argparse
 import os
 from pathlib import Path
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 FILE = Path(__file__).parents[2] / "athena" / "stock_market_table.sql"
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "ddl",
-        help="write the lake's tables and the public view as Athena's DDL",
+        summary="write the lake's tables and the public view as Athena's DDL",
         description="Writes CREATE statements for the tables raw_trades and trades and for the view stock_market_data, "
-        "for people who query without dbt. Names come from the settings. Needs no credentials.",
+        "for queries without dbt. Names come from the settings. Needs no credentials.",
+        example="stock-pipeline ddl --output tables.sql",
     )
     parser.add_argument(
         "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql"

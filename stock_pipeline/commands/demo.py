@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.environment import take_over
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
     from stock_pipeline.local.demo.demo import RunSession
@@ -24,12 +24,14 @@ LOG_CHARACTERS = 6_000
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "demo",
-        help="run the whole pipeline on a recorded session, on this machine",
+        summary="run the whole pipeline on a recorded session, on this machine",
         description="Runs the pipeline on loopback: no account, no Docker, no network. Publishes a recorded session "
-        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the partition, builds "
-        "the models, and shows that every figure agrees. Exits with 1 if one does not.",
+        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the "
+        "partition, builds the models, and checks that every figure agrees. Exits with 1 if one does not.",
+        example="stock-pipeline demo --json figures.json",
     )
     parser.add_argument(
         "--trades",

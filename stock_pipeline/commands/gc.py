@@ -3,17 +3,19 @@
 import argparse
 import os
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 GRACE_DAYS = 3
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "gc",
-        help="delete superseded versions and compacted raw files after a grace period",
-        description="Deletes versions that were superseded, versions that a run left unpublished, and raw files whose "
-        "trades are in the published version, all of it only when the grace period has passed since.",
+        summary="delete superseded versions and compacted raw files after a grace period",
+        description="Deletes superseded versions, versions that a run left unpublished, and raw files whose trades are "
+        "in the published version, each after the grace period.",
+        example="stock-pipeline gc --grace-days 7 --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
     parser.add_argument(

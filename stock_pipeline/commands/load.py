@@ -5,19 +5,22 @@ import os
 import sys
 from pathlib import Path
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 TRADES, SYMBOLS, SEED = 2_000_000, 200, 1
 REDIRECTED_WIDTH = 118
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "load",
-        help="push millions of simulated trades through the pipeline, with faults, on this machine",
+        summary="push millions of simulated trades through the pipeline, with faults, on this machine",
         description="Publishes simulated trades into the local stack while the processor works on them, with faults "
-        "injected around every adapter, and compares lake, queue and state with what the simulator knows is right. "
-        "Exits with 1 if anything disagrees. The local services keep the stream and the lake in memory.",
+        "injected around every adapter. Compares lake, queue and state with what the simulator knows is "
+        "right, and exits with 1 if anything disagrees. The local services keep the stream and the lake in "
+        "memory.",
+        example="stock-pipeline load --trades 200000 --seed 7",
     )
     parser.add_argument("--trades", type=int, default=TRADES, metavar="N", help=f"default: {TRADES:,}")
     parser.add_argument("--symbols", type=int, default=SYMBOLS, metavar="N", help=f"default: {SYMBOLS}")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Answer
@@ -16,11 +16,13 @@ FORMATS = ("table", "csv", "json", "parquet")
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "query",
-        help="run SQL on the lake and the models",
+        summary="run SQL on the lake and the models",
         description="Runs one SQL statement on the engine that DBT_TARGET names: the local DuckDB file, or the Athena "
         "workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
+        example='stock-pipeline query "SELECT * FROM daily_bars LIMIT 5" --format csv',
     )
     parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")

@@ -3,19 +3,21 @@
 import argparse
 import os
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.domain.rejection import Reason
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "redrive",
-        help="put what landed in the dead-letter queue into the stream again",
-        description="Reads messages of the dead-letter queue, checks their lines again, and puts those that are trades "
-        "into the stream under their original event ids. A message is deleted only after the stream has confirmed its "
-        "lines, or after it was parked under quarantine/parked/ because five tries changed nothing. One whose records "
-        "the stream keeps no longer stays, however often it was tried. Settings: DEAD_LETTER_QUEUE_URL, STREAM_NAME, "
-        "BUCKET_NAME.",
+        summary="put messages of the dead-letter queue into the stream again",
+        description="Reads messages of the dead-letter queue, checks their lines again, and puts valid trades into the "
+        "stream under their original event ids. A message is deleted once the stream has confirmed its "
+        "lines, or once it is parked under quarantine/parked/ because five tries changed nothing. A message "
+        "whose records the stream no longer keeps stays, however often it was tried. Settings: "
+        "DEAD_LETTER_QUEUE_URL, STREAM_NAME, BUCKET_NAME.",
+        example="stock-pipeline redrive --reason schema --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     parser.add_argument(

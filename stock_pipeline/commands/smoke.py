@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ DEPLOYED = Path(".stock-pipeline") / "deployed"
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "smoke",
-        help="follow one marked trade through a deployment",
+        summary="follow one marked trade through a deployment",
         description="Publishes a trade of the feed `smoke` (a notice: it counts in no bar) and waits until it is in "
-        "DynamoDB, in S3 and in the answer of a query on raw_trades. Exits with 1 and the place where it stopped if "
-        "the time is up. Settings: what `make deploy` left in .stock-pipeline/deployed, else the environment's.",
+        "S3, in DynamoDB and in the answer of a query on raw_trades. Exits with 1 and the place where it "
+        "stopped if the time is up. Settings: what `make deploy` left in .stock-pipeline/deployed, else the "
+        "environment's.",
+        example="stock-pipeline smoke --env dev --timeout 300",
     )
     parser.add_argument("--env", default="dev", help="the environment to check; default: dev")
     parser.add_argument("--timeout", type=float, default=180, metavar="SECONDS", help="for the whole way; default: 180")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.commands.smoke import DEPLOYED, environ_of
 from stock_pipeline.errors import SettingsError
 
@@ -48,13 +48,15 @@ class Status(NamedTuple):
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "status",
-        help="show on one screen how the pipeline is doing",
-        description="Lag of the stream, depth of the dead-letter queue, today's rejected lines by reason, the last "
-        "published session, raw files that wait for compaction, and what is stale on the exchange's calendar. Exits "
-        "with 1 if something is stale. Settings: of what `make deploy` left in .stock-pipeline/deployed, of what "
-        "`stock-pipeline up` runs (local), else the environment's.",
+        summary="show on one screen how the pipeline is doing",
+        description="Shows the lag of the stream, the depth of the dead-letter queue, today's rejected lines by "
+        "reason, the last published session, raw files that wait for compaction, and what is stale on the "
+        "exchange's calendar. Exits with 1 if something is stale. Settings: what `make deploy` left in "
+        ".stock-pipeline/deployed, what `stock-pipeline up` runs (local), else the environment's.",
+        example="stock-pipeline status --env dev",
     )
     parser.add_argument("--env", default="local", help="dev, prod, or local for `stock-pipeline up` (default: local)")
     parser.set_defaults(run=run)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,14 +21,16 @@ TELL_SECONDS = 10.0
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "stream",
-        help="carry Alpaca's trade stream into Kinesis until stopped",
+        summary="carry Alpaca's trade stream into Kinesis until stopped",
         description="A long-lived producer for a container: connects to Alpaca's websocket, reconnects by itself, "
-        "notices a silent connection while the market is open, and reads what it missed by REST, also from before it "
-        "was started. Alpaca allows one connection a key: stop the old process before starting a new one. Settings: "
-        "SYMBOLS, FEED, PROVIDER_SECRET_NAME, STREAM_NAME, BUCKET_NAME, DEAD_LETTER_QUEUE_URL. Ctrl-C or SIGTERM ends "
-        "it in order.",
+        "notices a silent connection while the market is open, and reads by REST what it missed, also from "
+        "before its start. Alpaca allows one connection a key: stop the old process before starting a new "
+        "one. Settings: SYMBOLS, FEED, PROVIDER_SECRET_NAME, STREAM_NAME, BUCKET_NAME, "
+        "DEAD_LETTER_QUEUE_URL. Ctrl-C or SIGTERM ends it in order.",
+        example="stock-pipeline stream",
     )
     parser.add_argument("--url", help="another websocket address than Alpaca's, for testing")
     parser.set_defaults(run=run)

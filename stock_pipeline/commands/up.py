@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.market_feeds import KEY, SECRET, Feed, market_feed
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.commands.status import LOCAL
 from stock_pipeline.errors import StockPipelineError
 
@@ -24,13 +24,15 @@ TELL_SECONDS = 10.0
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "up",
-        help="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
+        summary="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
         description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
-        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of it, and "
-        "leaves nothing running; the next start begins anew. In another terminal: stock-pipeline status. Where "
-        f"{KEY} and {SECRET} are set, Alpaca's trades of SYMBOLS and FEED come in place of the simulated ones.",
+        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of "
+        f"it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and {SECRET} "
+        "are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
+        example="stock-pipeline up --trades-per-second 50",
     )
     parser.add_argument("--port", type=int, default=3000, help="of Dagster's UI, if it is free (default: 3000)")
     parser.add_argument("--trades-per-second", type=int, default=20, metavar="N", help="simulated trades (default: 20)")
