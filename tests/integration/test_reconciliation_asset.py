@@ -174,4 +174,5 @@ def test_a_session_without_any_trade_agrees(stage: Stage) -> None:
 def test_the_realtime_resource_reads_what_the_settings_name(stack: LocalStack) -> None:
     realtime = (lake_definitions(stack.settings).resources or {})["realtime"]
     assert isinstance(realtime, RealtimeResource)
-    assert tuple(realtime.average_windows) == stack.settings.moving_average_windows
+    with dg.build_resources({"realtime": realtime}) as resources:
+        assert resources.realtime.table.average_windows == stack.settings.moving_average_windows
