@@ -1,10 +1,9 @@
-"""The composition root: turns settings and boto3 clients into the parts that the pipeline acts on.
+"""The composition root: makes the pipeline's parts from settings and boto3 clients.
 
-Lambda functions, commands, Dagster's resources and the local stack take their parts from here. What a part does
-belongs to its own package. `Redrive` is put together one layer up, in `redrive.wiring`.
+Every entrypoint takes its parts from here. What a part does belongs to its package, and `Redrive` to `redrive.wiring`.
 
-What Lambda functions need is imported at the top, so that a cold start has it before the first event. Methods import
-the lake's parts, because Lambda packages have no polars.
+The top imports what Lambda functions need, so that a cold start has it before the first event. Methods import the lake,
+because Lambda packages have no polars.
 """
 
 import time
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """Return the current time; whatever runs the pipeline takes its clock from here."""
+    """Return the current time, UTC."""
     return datetime.now(UTC)
 
 
@@ -53,7 +52,7 @@ class Wiring:
 
     @classmethod
     def of(cls, settings: Settings) -> "Wiring":
-        """Return the parts with clients of their own, which stay open, as in a Lambda's process."""
+        """Return the parts with new clients, which stay open as in a Lambda's process."""
         return cls(settings, Clients(settings.aws_region))
 
     @classmethod
@@ -98,7 +97,10 @@ class Wiring:
         return Producer(self.publisher(), self.dead_letters)
 
     def checkpoints(self, name: str) -> CheckpointObject:
-        """Return the place of a position in the settings' feed; name: of the provider or stream."""
+        """Return the place of a position in the settings' feed.
+
+        name: of the provider or stream.
+        """
         return CheckpointObject(self.objects, checkpoint_key(name, self.settings.feed))
 
     @cached_property
@@ -132,7 +134,7 @@ class Wiring:
 
     @cached_property
     def athena(self) -> "Athena":
-        """Athena, with patience for its longest query."""
+        """Athena, polled for as long as its longest query takes."""
         from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
 
         settings = self.settings
@@ -147,7 +149,7 @@ class Wiring:
 
     @cached_property
     def sql_engine(self) -> "AthenaUnloader | None":
-        """The engine for large sessions; None on a laptop, which has no Athena."""
+        """The engine of large sessions; None on a laptop."""
         from stock_pipeline.aws.athena_compaction import AthenaUnloader
 
         if self.settings.dbt_target != "athena":

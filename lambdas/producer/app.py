@@ -15,7 +15,7 @@ from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.wiring import Wiring
 
 LAST_SECONDS = 8
-"""Part of an invocation's time, kept for putting what was read into the stream or into failed/."""
+"""Part of an invocation, kept for putting what was read into the stream or into failed/."""
 
 calls = ProviderCalls()
 
@@ -27,7 +27,7 @@ def wiring() -> Wiring:
 
 @lru_cache(maxsize=1)
 def provider(settings: Settings, credentials: Credentials) -> PollingProvider:
-    """Return the provider, kept between invocations with its budget and its memory, until the key changes."""
+    """Return the provider, kept with its budget between invocations until the key changes."""
     return provider_named(
         settings.provider,
         settings.symbols,

@@ -1,4 +1,4 @@
-"""`stock-pipeline catalog`: the tables and partitions of the catalog."""
+"""`stock-pipeline catalog`: rebuild the catalog's tables and partitions."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`stock-pipeline compact`: compact one session, or say what that would do."""
+"""`stock-pipeline compact`: compact one session."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`stock-pipeline cost`: what a month costs, computed from the settings that Terraform deploys."""
+"""`stock-pipeline cost`: compute a month's bill from Terraform's settings."""
 
 import argparse
 import json
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
     load = Load(options.trades_per_second, options.symbols, options.hours_per_day)
     if load.trades_per_second <= 0 or load.symbols <= 0 or not 0 < load.hours_per_day <= 24:
-        raise InputFileError("trades per second and symbols are above 0, and a day has up to 24 hours")
+        raise InputFileError("--trades-per-second and --symbols take numbers above 0, and --hours-per-day up to 24")
     settings = deployment(INFRA, options.env)
     prices = json.loads(PRICES.read_text())
     bill = monthly_bill(load, settings, prices)
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def deployment(infra: Path, environment: str) -> "Deployment":
-    """The settings of an environment as Terraform would take them: its file, and the defaults behind it."""
+    """Return an environment's settings as Terraform takes them: its file over the defaults."""
     from stock_pipeline.domain.cost import Deployment
 
     try:
@@ -69,7 +69,7 @@ def deployment(infra: Path, environment: str) -> "Deployment":
         assigned = (infra / "envs" / f"{environment}.tfvars").read_text()
         mapping = json.loads((infra / "event_source_mapping.json").read_text())
     except OSError as error:
-        raise InputFileError(f"{error.filename} is not there: the costs are computed in a checkout") from None
+        raise InputFileError(f"{error.filename} is missing: run this in a checkout of the repository") from None
     values: dict[str, Any] = {}
     for name, body in _VARIABLE.findall(variables):
         default = _DEFAULT.search(body)
@@ -90,5 +90,5 @@ def deployment(infra: Path, environment: str) -> "Deployment":
 
 
 def _value(text: str) -> Any:
-    """A literal of Terraform; those that the costs need are JSON too."""
+    """Return a Terraform literal's value, which is JSON, too."""
     return json.loads(text.strip())

@@ -1,4 +1,4 @@
-"""`stock-pipeline ddl`: the lake's tables and the public view as Athena's DDL."""
+"""`stock-pipeline ddl`: write tables and view as Athena's DDL."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`stock-pipeline demo`: the whole pipeline on this machine, and the figures that show it arrived whole."""
+"""`stock-pipeline demo`: run the whole pipeline on this machine."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stock_pipeline.settings import Settings
 
 REDIRECTED_WIDTH = 118
-"""Columns of output that goes into a file or a pipe."""
+"""Columns of output into a file or pipe."""
 
 LOG_CHARACTERS = 6_000
 
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _demo_database() -> str:
-    """A DuckDB file of the demo's own, new each time."""
+    """Return the path of a new DuckDB file."""
     path = Path.cwd() / ".stock-pipeline" / "demo.duckdb"
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ def _demo_database() -> str:
 
 
 def _session_job(settings: "Settings") -> "RunSession":
-    """The session's Dagster job as a function. What Dagster and dbt print is kept for the case that it fails."""
+    """Return the session's Dagster job, whose output is shown only if it fails."""
     import io
 
     def run(session_date: date, on_step: Callable[[str], None]) -> "SessionRun":

@@ -1,4 +1,4 @@
-"""`stock-pipeline gc`: delete superseded versions and raw files that are in a published one."""
+"""`stock-pipeline gc`: delete superseded versions and compacted raw files."""
 
 import argparse
 import os
@@ -23,10 +23,12 @@ def add_to(commands: Commands) -> None:
         type=float,
         default=GRACE_DAYS,
         metavar="N",
-        help=f"days to keep what was superseded; longer than any query or run lasts (default: {GRACE_DAYS})",
+        help=f"days to keep what was superseded, more than any query or run takes (default: {GRACE_DAYS})",
     )
     parser.add_argument(
-        "--keep-raw", action="store_true", help="delete versions only, as Dagster does in an account; raw files expire"
+        "--keep-raw",
+        action="store_true",
+        help="delete versions only, as Dagster does in an account, where raw files expire",
     )
     parser.set_defaults(run=run)
 
@@ -40,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
     if not 0 <= options.grace_days < 10_000:
         from stock_pipeline.errors import SettingsError
 
-        raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
+        raise SettingsError(
+            f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 to below 10000"
+        )
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         collector = wiring.garbage_collector(timedelta(days=options.grace_days), options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"

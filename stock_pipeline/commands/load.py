@@ -1,4 +1,4 @@
-"""`stock-pipeline load`: millions of simulated trades through the local stack, while everything that can fail does."""
+"""`stock-pipeline load`: push simulated trades through the local stack, with faults."""
 
 import argparse
 import os
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         with local_stack(os.environ) as stack:
             display.finished(f"Kinesis, S3, DynamoDB and SQS on {stack.endpoint}")
             report = Load(stack, session, faults, display).run()
-    # the services' share is known once they have ended
+    # last, because the services' share is known once they have ended
     measures = machine_usage()
 
     print_load_report(console, report, measures)

@@ -1,4 +1,4 @@
-"""What feeds the pipeline that `stock-pipeline up` runs: a simulated market, or Alpaca's if there is a key for it."""
+"""Feeds of `stock-pipeline up`: a simulated market, or Alpaca's trades if the environment has a key."""
 
 import json
 import os
@@ -17,7 +17,11 @@ KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
 
 
 class Feed(Protocol):
-    """Trades into the stream until somebody stops it. source: where they are from. failure: what ended it before."""
+    """A source of trades for the stream.
+
+    lines: published so far.
+    failure: the error that ended it, if any.
+    """
 
     lines: int
     failure: StockPipelineError | None
@@ -29,14 +33,13 @@ class Feed(Protocol):
 
 
 def market_feed(stack: "LocalStack", trades_per_second: int, logs: Path) -> Feed:
-    """Alpaca's trades of the settings' symbols, or as many simulated ones a second."""
     if os.environ.get(KEY) and os.environ.get(SECRET):
         return alpaca_feed(stack, os.environ[KEY], os.environ[SECRET], logs)
     return simulated_feed(stack, trades_per_second)
 
 
 def alpaca_feed(stack: "LocalStack", key: str, secret: str, logs: Path, url: str | None = None) -> Feed:
-    """The key goes where the pipeline reads it in an account too: into Secrets Manager, here the local one.
+    """Store the key in the local Secrets Manager, where the pipeline reads it.
 
     url: another websocket address than Alpaca's.
     """
@@ -48,7 +51,10 @@ def alpaca_feed(stack: "LocalStack", key: str, secret: str, logs: Path, url: str
 
 @dataclass
 class AlpacaFeed:
-    """`stock-pipeline stream`, in a thread. log: where its lines go."""
+    """`stock-pipeline stream` in a thread.
+
+    log: takes its lines.
+    """
 
     stack: "LocalStack"
     log: Path

@@ -1,4 +1,4 @@
-"""`stock-pipeline query`: SQL on the configured engine, and what it cost."""
+"""`stock-pipeline query`: run SQL on the configured engine."""
 
 import argparse
 import os
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def ask(settings: "Settings", sql: str) -> "Answer":
-    """The statement's rows from the engine that DBT_TARGET names."""
+    """Return the statement's rows from the engine that DBT_TARGET names."""
     return _ask_athena(settings, sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, sql)
 
 

@@ -1,4 +1,4 @@
-"""`stock-pipeline redrive`: messages of the dead-letter queue back into the stream."""
+"""`stock-pipeline redrive`: put dead letters back into the stream."""
 
 import argparse
 import os
@@ -25,15 +25,17 @@ def add_to(commands: Commands) -> None:
         type=Reason,
         choices=list(Reason),
         metavar="REASON",
-        help=f"only lines that were rejected for it: {', '.join(Reason)}",
+        help=f"only lines rejected for this reason: {', '.join(Reason)}",
     )
     parser.add_argument(
-        "--parked", action="store_true", help="first bring back what was parked: after what made it fail was repaired"
+        "--parked",
+        action="store_true",
+        help="first bring back parked messages, once the cause of their failure is repaired",
     )
     parser.add_argument(
         "--park-expired",
         action="store_true",
-        help="park messages whose records the stream keeps no longer: after their trades came from the price API again",
+        help="park messages whose records the stream no longer keeps, once their trades came from the price API again",
     )
     parser.add_argument("--limit", type=int, default=500, metavar="N", help="messages at most (default: 500)")
     parser.add_argument("--seconds", type=int, default=300, metavar="N", help="time at most (default: 300)")

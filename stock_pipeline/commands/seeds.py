@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.local.seeds import write_seeds
 
     if not options.folder.is_dir():
-        raise InputFileError(f"{options.folder} is no folder: name one with --folder")
+        raise InputFileError(f"{options.folder} is not a folder: name one with --folder")
     changed = write_seeds(options.folder)
     for path in changed:
         print(f"written: {path}")

@@ -1,4 +1,4 @@
-"""`stock-pipeline smoke`: follow one marked trade through a deployment, and say where it stops."""
+"""`stock-pipeline smoke`: follow one marked trade through a deployment."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stock_pipeline.wiring import Wiring
 
 DEPLOYED = Path(".stock-pipeline") / "deployed"
-"""Where `make apply` leaves the settings of what it deployed, a file an environment."""
+"""Settings of deployments, a file each, written by `make apply`."""
 
 
 def add_to(commands: Commands) -> None:
@@ -68,7 +68,7 @@ def _tell(seen: "Seen") -> None:
 
 
 def environ_of(environment: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that were deployed, with the environment's credentials; without such a file the environment."""
+    """Return `environ`, which has the credentials, with the deployed settings if there are any."""
     path = DEPLOYED / f"{environment}.json"
     if not path.exists():
         return dict(environ)
@@ -91,7 +91,7 @@ def publisher(wiring: "Wiring") -> Callable[["Trade"], None]:
 
 
 def stops(wiring: "Wiring") -> list["Stop"]:
-    """The places in the order in which the processor fills them: the lake before the state."""
+    """Return the places in the processor's order."""
     from stock_pipeline.streaming.smoke import Stop
 
     settings = wiring.settings
@@ -104,7 +104,7 @@ def stops(wiring: "Wiring") -> list["Stop"]:
 
 
 def in_lake(wiring: "Wiring") -> Callable[["Trade"], bool]:
-    """Reads each raw file of the trade's session that came since the check began, once."""
+    """Return a check that reads each new raw file of the trade's session once."""
     import io
     import time
 
@@ -135,14 +135,14 @@ def in_state(wiring: "Wiring") -> Callable[["Trade"], bool]:
 
     def has_arrived(trade: "Trade") -> bool:
         key = SymbolKey(trade.symbol, trade.feed)
-        held = wiring.state_table.read([key]).get(key)
-        return held is not None and any(row.event_id == trade.event_id for row in held.state.window)
+        stored = wiring.state_table.read([key]).get(key)
+        return stored is not None and any(row.event_id == trade.event_id for row in stored.state.window)
 
     return has_arrived
 
 
 def in_catalog(wiring: "Wiring") -> Callable[["Trade"], bool]:
-    """By a query on raw_trades: on Athena, or on DuckDB where the target is local."""
+    """Return a check by SQL, on Athena or DuckDB."""
     from stock_pipeline.domain.session import session_date_of
 
     def has_arrived(trade: "Trade") -> bool:

@@ -1,4 +1,4 @@
-"""`stock-pipeline status`: one screen that says how the pipeline is doing."""
+"""`stock-pipeline status`: show how the pipeline is doing."""
 
 import argparse
 import os
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from stock_pipeline.wiring import Wiring
 
 LOCAL = DEPLOYED / "local.json"
-"""Of `stock-pipeline up`, while it runs."""
+"""Settings of `stock-pipeline up`, there while it runs."""
 
 SESSIONS_LOOKED_AT = 5
 QUARANTINE_FILES = 200
-"""So many of today's are opened, the newest first by name; the screen says if there are more."""
+"""Most files read of today's, the newest first by name."""
 
 
 class Backlog(NamedTuple):
@@ -34,7 +34,11 @@ class Backlog(NamedTuple):
 
 
 class Status(NamedTuple):
-    """published: the last published session and when. stale: of each asset that is, why."""
+    """Figures of the screen.
+
+    published: the last published session.
+    stale: stale assets, with the reason.
+    """
 
     lag: "Finding"
     newest: datetime | None
@@ -71,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.wiring import Wiring, utc_now
 
     if options.env == "local" and not LOCAL.exists() and "AWS_ENDPOINT_URL" not in os.environ:
-        raise SettingsError("nothing runs here: start it with stock-pipeline up, or say --env dev")
-    # a running stack is on loopback: no profile of anybody's must lead away from it
+        raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
+    # a running stack is on loopback, and no profile must lead away from it
     is_up = options.env == "local" and LOCAL.exists()
     take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
@@ -123,13 +127,13 @@ def _judge_bars(settings: "Settings", expected: date) -> "Finding":
     except PermanentError as error:
         return Finding(False, str(error).partition("\n")[0])
     except RetryableError as error:
-        # on a laptop dbt has the file: they are being built
+        # on a laptop dbt locks the file while it builds
         return Finding(settings.dbt_target == "local", str(error))
     return judge_bars(expected, int(bars))
 
 
 def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], int]:
-    """Rejected lines that arrived today (UTC) by reason, and how many files hold them."""
+    """Count today's (UTC) rejected lines by reason, and their files."""
     import io
 
     import pyarrow.parquet as pq
@@ -144,7 +148,7 @@ def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], i
 
 
 def _backlog(wiring: "Wiring") -> Iterator[Backlog]:
-    """Of the last few sessions that have raw files."""
+    """Yield the backlogs of the last few sessions."""
     from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
 
     compactor = wiring.compactor()
@@ -156,7 +160,7 @@ def _backlog(wiring: "Wiring") -> Iterator[Backlog]:
 
 
 def screen(name: str, status: Status) -> list[str]:
-    """The screen, line by line."""
+    """Return the screen's lines."""
     newest = f", newest trade {status.newest:%Y-%m-%d %H:%M:%S} UTC" if status.newest else ", no trade yet"
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in status.rejected.items()) or "none"
     if status.quarantine_files > QUARANTINE_FILES:

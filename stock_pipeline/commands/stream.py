@@ -1,4 +1,4 @@
-"""`stock-pipeline stream`: Alpaca's trade stream into Kinesis, for as long as the process lives."""
+"""`stock-pipeline stream`: carry Alpaca's trade stream into Kinesis."""
 
 import argparse
 import os
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_at_once(line: str) -> None:
-    # a container's output is a pipe, and what still lies in a buffer dies with the process
+    # a container's output is a pipe, and a buffer dies with the process
     print(line, flush=True)
 
 
@@ -64,11 +64,9 @@ async def carry(
     tell_seconds: float = TELL_SECONDS,
     write: Callable[[str], None] = _print_at_once,
 ) -> None:
-    """Carry trades from Alpaca into Kinesis until `stop` is set.
+    """Carry trades until `stop` is set; raise what no reconnecting mends: a refused key, an unknown feed.
 
-    Raise what no reconnecting mends: a refused key, an unknown feed.
-
-    tell_seconds: between two tellings of the counts and the position.
+    tell_seconds: between two log lines with counts; the position is kept as often.
     write: takes a line of the log.
     """
     import asyncio
@@ -104,7 +102,7 @@ async def carry(
 def _alpaca_stream(
     wiring: "Wiring", sink: "StreamSink", calls: "ProviderCalls", url: str | None
 ) -> Iterator["AlpacaStream"]:
-    """Yield Alpaca's websocket into the sink, with the REST API for its gaps."""
+    """Yield Alpaca's websocket, with the REST API for its gaps."""
     import asyncio
     import random
     import time
@@ -140,5 +138,5 @@ async def _tell_regularly(sink: "StreamSink", seconds: float) -> None:
         try:
             await asyncio.to_thread(sink.tell)
         except Exception as error:
-            # the position is kept next time; giving up would leave the process without counts for the rest of its life
+            # not raised, because the position is kept next time and the counts must go on
             sink.telemetry.log("ERROR", f"the stream's position could not be kept: {error}")

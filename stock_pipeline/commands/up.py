@@ -1,4 +1,4 @@
-"""`stock-pipeline up`: the whole pipeline on this machine, fed without end, until Ctrl-C."""
+"""`stock-pipeline up`: run the whole pipeline on this machine until Ctrl-C."""
 
 import argparse
 import json
@@ -43,13 +43,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         raise _run_until_interrupted(options)
     except KeyboardInterrupt:
-        # how this ends: nothing went wrong
+        # the usual end
         print("\nstopped, and nothing is left running", flush=True)
         return 0
 
 
 def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
-    """What ended it, if it was nobody."""
+    """Run all parts, and return the error that ended them."""
     import signal
 
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
@@ -57,7 +57,7 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     from stock_pipeline.local.lambda_functions import processor_poller
     from stock_pipeline.local.stack import local_stack, loopback_environment
 
-    # a shell that starts it in the background ignores Ctrl-C for it; who ends it politely gets the same orderly end
+    # a background job of a shell ignores Ctrl-C, and SIGTERM must end it in the same order
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     take_over(loopback_environment(os.environ))
@@ -83,7 +83,7 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
 
 @contextmanager
 def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Event]:
-    """Feed and processor, until the end of the context or of one of them."""
+    """Run poller and feed; yield the event that stops both, also set when one ends."""
     stop = threading.Event()
 
     def run_until_stopped(part: Any) -> None:
@@ -94,7 +94,7 @@ def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Even
 
     threads = [threading.Thread(target=run_until_stopped, args=(part,)) for part in (poller, feed)]
     try:
-        # inside: Ctrl-C may come while they start, and a thread that nobody stops keeps the process alive
+        # inside, because Ctrl-C may come while they start, and a running thread keeps the process alive
         for thread in threads:
             thread.start()
         yield stop

@@ -1,6 +1,6 @@
 """Resources: what assets act on, as plain objects of the other packages.
 
-Asset logic does not belong here, nor does putting parts together: `wiring` does that.
+Neither asset logic nor wiring belongs here.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from stock_pipeline.wiring import Wiring
 
 
 class WiredResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Parts of one environment, open for as long as a run or tick lasts.
+    """Parts of one environment, open during a run or tick.
 
     environ: the settings, by variable.
     """

@@ -1,4 +1,4 @@
-"""The check that stands between the published trades and the models: rows that can't be true stop dbt."""
+"""The check between published trades and models: rows that can't be true stop dbt."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -20,8 +20,8 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
         asset="trades",
         name="rows_can_be_true",
         blocking=True,
-        description="Prices above zero, volumes not below it, times within the session's day, known statuses. Where a "
-        "row of the run's sessions is not so, nothing is built on them.",
+        description="Prices above zero, volumes not below it, times within the session's day, known statuses. A "
+        "run with another row builds nothing on its sessions.",
     )
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         sessions = sessions_of_run(context.run.tags)
@@ -32,7 +32,7 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
 
 
 def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
-    """The sessions that a run is about; the one that is expected, where it is about none."""
+    """Return a run's sessions; for a run without partitions the session that is due."""
     if _PARTITION in tags:
         return [date.fromisoformat(tags[_PARTITION])]
     if _RANGE_START in tags:

@@ -12,7 +12,7 @@ from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.lake_assets import lake_definitions
-from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COLLECTION_JOB, COMPACTION_JOB
+from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COMPACTION_JOB, GARBAGE_COLLECTION_JOB
 from stock_pipeline.orchestration.raw_file_sensor import ATTEMPTS, SESSIONS_A_TICK, Position, look
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
@@ -229,7 +229,7 @@ def test_garbage_collection_is_a_job_that_says_what_it_deleted(lake: LakeResourc
     lake.compactor().compact(FIRST)
     for dry_run in (True, False):
         config = {"ops": {"collect": {"config": {"grace_days": 0.0, "dry_run": dry_run}}}}
-        result = job(lake, COLLECTION_JOB).execute_in_process(run_config=config)
+        result = job(lake, GARBAGE_COLLECTION_JOB).execute_in_process(run_config=config)
         (output,) = [event for event in result.all_events if event.is_successful_output]
         assert output.step_output_data.metadata["raw_files"].value == 1
         assert len(list(lake.objects.list(RAW_PREFIX))) == int(dry_run)
