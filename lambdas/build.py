@@ -39,6 +39,7 @@ LAYERS = (
     "redrive",
     "settings.py",
     "trade_table.py",
+    "wiring.py",
 )
 """Parts of stock_pipeline that run in a Lambda; the others need Dagster, polars or a laptop."""
 

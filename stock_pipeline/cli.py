@@ -28,11 +28,11 @@ COMMANDS = (demo, up, status, load, stream, redrive, compact, gc, catalog, query
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code. An expected error is one sentence on stderr, never a traceback."""
+    """Run one command and return its exit code; an expected error is one sentence on stderr."""
     options = parser().parse_args(arguments)
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
-            # a terminal that is not UTF-8 has no ✓, and must not end the work for it
+            # a terminal that is not UTF-8 lacks ✓, which must not end the command
             output.reconfigure(errors="replace")
     try:
         code: int = options.run(options)

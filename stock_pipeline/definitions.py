@@ -1,6 +1,6 @@
-"""What Dagster loads: the definitions of each layer, merged, and the job over all of them.
+"""Dagster's code location: the definitions of each layer, and the job over all of them.
 
-`workspace.yaml` names this module. Importing it does nothing; `defs` runs when Dagster loads the code location.
+`workspace.yaml` names this module. `defs` runs when Dagster loads it, not at import.
 """
 
 import os
@@ -18,10 +18,10 @@ from stock_pipeline.settings import Settings
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """The code location for these settings."""
+    """Return the code location for these settings."""
     session_job = dg.define_asset_job(
         SESSION_JOB,
-        # what the sensor of freshness looks at is not this session's business
+        # the freshness sensor makes these checks, which are not about one session
         selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*FRESHNESS_CHECKS),
         description="Compact one session, publish it, and build the models on it.",
     )
@@ -31,7 +31,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),
-        # a process for each step would load all of this again: docs/decisions.md
+        # in one process, because each process would load all of this again: docs/decisions.md
         dg.Definitions(jobs=[session_job], executor=dg.in_process_executor),
     )
 

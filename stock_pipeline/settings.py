@@ -1,7 +1,7 @@
-"""Every setting of the pipeline, in one frozen value, read from the environment in one place.
+"""Every setting of the pipeline, read from the environment in this one place.
 
-`SETTINGS` is the list that the documentation, Terraform and the local stack are held against. Nothing else
-in the project reads the environment; boto3 reads its own variables (AWS_ENDPOINT_URL, AWS_PROFILE, …).
+Documentation, Terraform and the local stack are tested against `SETTINGS`. boto3 reads its own variables
+(AWS_ENDPOINT_URL, AWS_PROFILE, …).
 """
 
 import re
@@ -14,7 +14,11 @@ from stock_pipeline.errors import SettingsError
 
 
 class Setting(NamedTuple):
-    """One environment variable. `default` None means that it must be set where it is used."""
+    """An environment variable.
+
+    default: None if it must be set where it is used.
+    expects: what it takes, as an error says it.
+    """
 
     field: str
     variable: str
@@ -145,7 +149,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def settings_table() -> str:
-    """The settings as a Markdown table: variable, default, what it takes. docs/settings.md holds it."""
+    """Return the Markdown table of docs/settings.md: variable, default, what it takes."""
     rows = []
     for setting in SETTINGS:
         default = "none" if setting.default is None else f"`{setting.default}`"
@@ -155,7 +159,7 @@ def settings_table() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The pipeline's settings. Defaults are the names that the documentation uses."""
+    """The pipeline's settings. Defaults are the documentation's names."""
 
     project_name: str
     environment: str
@@ -182,11 +186,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read every setting from `environ`; raise `SettingsError` that names the variable and what it takes."""
+        """Read every setting; raise a `SettingsError` that names the variable and what it takes."""
         return cls(**{setting.field: _read(setting, environ) for setting in SETTINGS})
 
     def environ(self) -> dict[str, str]:
-        """The variables that `from_env` reads these settings from."""
+        """Return the variables from which `from_env` reads these settings."""
         values = {setting.variable: getattr(self, setting.field) for setting in SETTINGS}
         return {
             variable: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -195,9 +199,9 @@ class Settings:
         }
 
     def require_dead_letter_queue_url(self) -> str:
-        """The queue's URL, or a `SettingsError` for those who need one."""
+        """Return the queue's URL; raise `SettingsError` if it is not set."""
         if self.dead_letter_queue_url is None:
-            raise SettingsError("DEAD_LETTER_QUEUE_URL is not set: it takes the URL of the SQS dead-letter queue")
+            raise SettingsError("DEAD_LETTER_QUEUE_URL is not set: set it to the URL of the SQS dead-letter queue")
         return self.dead_letter_queue_url
 
 
@@ -208,6 +212,6 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError:
-        # in the place of a secret's name may stand the secret itself
+        # the text may be the secret itself, put where its name belongs
         shown = "not shown here" if "SECRET" in setting.variable else repr(text[:60])
         raise SettingsError(f"{setting.variable} is {shown}, which can't be used: it takes {setting.expects}") from None

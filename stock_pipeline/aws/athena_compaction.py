@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
+from stock_pipeline.aws.athena import Athena
 from stock_pipeline.aws.athena_ddl import PRECEDENCE
 from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
@@ -92,14 +92,6 @@ class AthenaUnloader:
 
     def _uris(self, files: Iterable[InputFile]) -> list[str]:
         return [self._uri(file.key) for file in files]
-
-
-def athena_unloader(
-    client: Any, workgroup: str, catalog: GlueCatalog, wait: Callable[[float], None], now: Callable[[], datetime]
-) -> AthenaUnloader:
-    output = f"s3://{catalog.bucket}/{RESULTS_PREFIX}"
-    athena = Athena(client, workgroup, catalog.database, wait, output, polls=LONGEST_POLLS)
-    return AthenaUnloader(athena, catalog, now)
 
 
 def checked(sql: str) -> str:

@@ -1,5 +1,5 @@
-"""The commands of `stock-pipeline`, one a file: arguments, wiring, printing; the work is done elsewhere.
+"""The commands of `stock-pipeline`, a file each: arguments and printing. The work belongs to the other packages.
 
-Each module has `add_to(commands)`, which adds its parser. It imports what it needs when it runs, so that `--help` is
-instant and no command needs an extra that it does not use.
+`add_to` adds a command's parser. `run` imports what it needs, so that `--help` is instant and no command needs an extra
+that it does not use.
 """

@@ -1,17 +1,20 @@
-"""`stock-pipeline compact`: compact one session, or say what that would do."""
+"""`stock-pipeline compact`: compact one session."""
 
 import argparse
+import os
 from datetime import date
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compact",
-        help="compact, prove and publish one session's raw files",
+        summary="compact, prove and publish one session's raw files",
         description="Brings the published version of a session up to the raw files that are there now. Running it "
-        "twice, or twice at once, or again after a crash, is safe: readers see a whole version at all times.",
+        "twice, or twice at once, or again after a crash, is safe: readers always see a whole version.",
+        example="stock-pipeline compact --session 2018-01-02 --dry-run",
     )
     parser.add_argument(
         "--session", type=date.fromisoformat, required=True, metavar="DATE", help="the session date, such as 2018-01-02"
@@ -24,11 +27,11 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
-    from stock_pipeline.lake.compaction import Compactor
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    with lake_of_environment() as lake:
-        compactor = Compactor(lake.objects, lake.catalog, now, unloader=lake.unloader, unload_bytes=lake.unload_bytes)
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        compactor = wiring.compactor()
         session_date: date = options.session
         if options.dry_run:
             plan = compactor.plan(session_date)

@@ -1,4 +1,4 @@
-"""`stock-pipeline cost`: what a month costs, computed from the settings that Terraform deploys."""
+"""`stock-pipeline cost`: compute a month's bill from Terraform's settings."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.errors import InputFileError
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ _FUNCTION = re.compile(r"^    (\w+)\s*= \{ memory_mb = (\d+), timeout_seconds = 
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "cost",
-        help="what a month in an account costs",
+        summary="compute what a month in an account costs",
         description="Computes a month's bill for a load from the settings that Terraform deploys (infra/envs, "
         "infra/variables.tf, infra/event_source_mapping.json) and the list prices in "
         "stock_pipeline/commands/prices.json. Runs from a checkout; needs no account.",
+        example="stock-pipeline cost --trades-per-second 5000 --symbols 2000 --env prod",
     )
     parser.add_argument("--trades-per-second", type=float, default=1000, metavar="N", help="default: 1000")
     parser.add_argument("--symbols", type=int, default=500, metavar="N", help="default: 500")
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 
     load = Load(options.trades_per_second, options.symbols, options.hours_per_day)
     if load.trades_per_second <= 0 or load.symbols <= 0 or not 0 < load.hours_per_day <= 24:
-        raise InputFileError("trades per second and symbols are above 0, and a day has up to 24 hours")
+        raise InputFileError("--trades-per-second and --symbols take numbers above 0, and --hours-per-day up to 24")
     settings = deployment(INFRA, options.env)
     prices = json.loads(PRICES.read_text())
     bill = monthly_bill(load, settings, prices)
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def deployment(infra: Path, environment: str) -> "Deployment":
-    """The settings of an environment as Terraform would take them: its file, and the defaults behind it."""
+    """Return an environment's settings as Terraform takes them: its file over the defaults."""
     from stock_pipeline.domain.cost import Deployment
 
     try:
@@ -67,7 +69,7 @@ def deployment(infra: Path, environment: str) -> "Deployment":
         assigned = (infra / "envs" / f"{environment}.tfvars").read_text()
         mapping = json.loads((infra / "event_source_mapping.json").read_text())
     except OSError as error:
-        raise InputFileError(f"{error.filename} is not there: the costs are computed in a checkout") from None
+        raise InputFileError(f"{error.filename} is missing: run this in a checkout of the repository") from None
     values: dict[str, Any] = {}
     for name, body in _VARIABLE.findall(variables):
         default = _DEFAULT.search(body)
@@ -88,5 +90,5 @@ def deployment(infra: Path, environment: str) -> "Deployment":
 
 
 def _value(text: str) -> Any:
-    """A literal of Terraform; those that the costs need are JSON too."""
+    """Return a Terraform literal's value, which is JSON, too."""
     return json.loads(text.strip())

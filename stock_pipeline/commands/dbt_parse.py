@@ -2,15 +2,17 @@
 
 import argparse
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "dbt-parse",
-        help="parse the dbt models and write their manifest",
+        summary="parse the dbt models and write their manifest",
         description="Parses dbt_project for a target and writes target/<target>/manifest.json, which Dagster reads. "
         "Needs no credentials and no network.",
+        example="stock-pipeline dbt-parse --target athena",
     )
     parser.add_argument("--target", choices=("local", "athena"), default="local", help="default: local")
     parser.set_defaults(run=run)

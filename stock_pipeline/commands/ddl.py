@@ -1,20 +1,22 @@
-"""`stock-pipeline ddl`: the lake's tables and the public view as Athena's DDL."""
+"""`stock-pipeline ddl`: write tables and view as Athena's DDL."""
 
 import argparse
 import os
 from pathlib import Path
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 FILE = Path(__file__).parents[2] / "athena" / "stock_market_table.sql"
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "ddl",
-        help="write the lake's tables and the public view as Athena's DDL",
+        summary="write the lake's tables and the public view as Athena's DDL",
         description="Writes CREATE statements for the tables raw_trades and trades and for the view stock_market_data, "
-        "for people who query without dbt. Names come from the settings. Needs no credentials.",
+        "for queries without dbt. Names come from the settings. Needs no credentials.",
+        example="stock-pipeline ddl --output tables.sql",
     )
     parser.add_argument(
         "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql"
@@ -24,12 +26,10 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.athena_ddl import athena_ddl
-    from stock_pipeline.aws.catalog import GlueCatalog
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    settings = Settings.from_env(os.environ)
-    catalog = GlueCatalog(Clients(settings.aws_region).glue, settings.database_name, settings.bucket_name)
-    options.output.write_text(athena_ddl(catalog), encoding="utf-8", newline="")
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        options.output.write_text(athena_ddl(wiring.catalog), encoding="utf-8", newline="")
     print(f"written: {options.output}")
     return 0

@@ -1,4 +1,4 @@
-"""`stock-pipeline demo`: the whole pipeline on this machine, and the figures that show it arrived whole."""
+"""`stock-pipeline demo`: run the whole pipeline on this machine."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.environment import take_over
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
     from stock_pipeline.local.demo.demo import RunSession
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from stock_pipeline.settings import Settings
 
 REDIRECTED_WIDTH = 118
-"""Columns of output that goes into a file or a pipe."""
+"""Columns of output into a file or pipe."""
 
 LOG_CHARACTERS = 6_000
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "demo",
-        help="run the whole pipeline on a recorded session, on this machine",
+        summary="run the whole pipeline on a recorded session, on this machine",
         description="Runs the pipeline on loopback: no account, no Docker, no network. Publishes a recorded session "
-        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the partition, builds "
-        "the models, and shows that every figure agrees. Exits with 1 if one does not.",
+        "(and simulated symbols beside the sample), processes the stream, compacts and publishes the "
+        "partition, builds the models, and checks that every figure agrees. Exits with 1 if one does not.",
+        example="stock-pipeline demo --json figures.json",
     )
     parser.add_argument(
         "--trades",
@@ -91,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _demo_database() -> str:
-    """A DuckDB file of the demo's own, new each time."""
+    """Return the path of a new DuckDB file."""
     path = Path.cwd() / ".stock-pipeline" / "demo.duckdb"
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
@@ -99,7 +101,7 @@ def _demo_database() -> str:
 
 
 def _session_job(settings: "Settings") -> "RunSession":
-    """The session's Dagster job as a function. What Dagster and dbt print is kept for the case that it fails."""
+    """Return the session's Dagster job, whose output is shown only if it fails."""
     import io
 
     def run(session_date: date, on_step: Callable[[str], None]) -> "SessionRun":

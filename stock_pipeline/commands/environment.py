@@ -5,6 +5,6 @@ from collections.abc import Mapping
 
 
 def take_over(environ: Mapping[str, str]) -> None:
-    """boto3, dbt and the Lambda handlers read the process's own environment, here as everywhere else."""
+    """Replace the process's environment, because boto3, dbt and the Lambda handlers read it."""
     os.environ.clear()
     os.environ.update(environ)

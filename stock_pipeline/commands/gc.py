@@ -1,18 +1,21 @@
-"""`stock-pipeline gc`: delete superseded versions and raw files that are in a published one."""
+"""`stock-pipeline gc`: delete superseded versions and compacted raw files."""
 
 import argparse
+import os
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 GRACE_DAYS = 3
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "gc",
-        help="delete superseded versions and compacted raw files after a grace period",
-        description="Deletes versions that were superseded, versions that a run left unpublished, and raw files whose "
-        "trades are in the published version, all of it only when the grace period has passed since.",
+        summary="delete superseded versions and compacted raw files after a grace period",
+        description="Deletes superseded versions, versions that a run left unpublished, and raw files whose trades are "
+        "in the published version, each after the grace period.",
+        example="stock-pipeline gc --grace-days 7 --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
     parser.add_argument(
@@ -20,10 +23,12 @@ def add_to(commands: Commands) -> None:
         type=float,
         default=GRACE_DAYS,
         metavar="N",
-        help=f"days to keep what was superseded; longer than any query or run lasts (default: {GRACE_DAYS})",
+        help=f"days to keep what was superseded, more than any query or run takes (default: {GRACE_DAYS})",
     )
     parser.add_argument(
-        "--keep-raw", action="store_true", help="delete versions only, as Dagster does in an account; raw files expire"
+        "--keep-raw",
+        action="store_true",
+        help="delete versions only, as Dagster does in an account, where raw files expire",
     )
     parser.set_defaults(run=run)
 
@@ -31,16 +36,17 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from stock_pipeline.commands.lake_wiring import lake_of_environment, now
-    from stock_pipeline.lake.collection import Collector
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
     if not 0 <= options.grace_days < 10_000:
         from stock_pipeline.errors import SettingsError
 
-        raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
-    with lake_of_environment() as lake:
-        grace = timedelta(days=options.grace_days)
-        collector = Collector(lake.objects, lake.catalog, now, grace, options.keep_raw)
+        raise SettingsError(
+            f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 to below 10000"
+        )
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+        collector = wiring.garbage_collector(timedelta(days=options.grace_days), options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"
         total = 0
         for done in collector.collect(options.dry_run):

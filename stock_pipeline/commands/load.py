@@ -1,23 +1,26 @@
-"""`stock-pipeline load`: millions of simulated trades through the local stack, while everything that can fail does."""
+"""`stock-pipeline load`: push simulated trades through the local stack, with faults."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 TRADES, SYMBOLS, SEED = 2_000_000, 200, 1
 REDIRECTED_WIDTH = 118
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "load",
-        help="push millions of simulated trades through the pipeline, with faults, on this machine",
+        summary="push millions of simulated trades through the pipeline, with faults, on this machine",
         description="Publishes simulated trades into the local stack while the processor works on them, with faults "
-        "injected around every adapter, and compares lake, queue and state with what the simulator knows is right. "
-        "Exits with 1 if anything disagrees. The local services keep the stream and the lake in memory.",
+        "injected around every adapter. Compares lake, queue and state with what the simulator knows is "
+        "right, and exits with 1 if anything disagrees. The local services keep the stream and the lake in "
+        "memory.",
+        example="stock-pipeline load --trades 200000 --seed 7",
     )
     parser.add_argument("--trades", type=int, default=TRADES, metavar="N", help=f"default: {TRADES:,}")
     parser.add_argument("--symbols", type=int, default=SYMBOLS, metavar="N", help=f"default: {SYMBOLS}")
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         with local_stack(os.environ) as stack:
             display.finished(f"Kinesis, S3, DynamoDB and SQS on {stack.endpoint}")
             report = LoadRun(stack, session, faults, display).run()
-    # the services' share is known once they have ended
+    # last, because the services' share is known once they have ended
     measures = machine_usage()
 
     print_load_report(console, report, measures)

@@ -1,4 +1,4 @@
-"""What feeds the pipeline that `stock-pipeline up` runs: a simulated market, or Alpaca's if there is a key for it."""
+"""Feeds of `stock-pipeline up`: a simulated market, or Alpaca's trades if the environment has a key."""
 
 import json
 import os
@@ -17,7 +17,11 @@ KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
 
 
 class Feed(Protocol):
-    """Trades into the stream until somebody stops it. source: where they are from. failure: what ended it before."""
+    """A source of trades for the stream.
+
+    lines: published so far.
+    failure: the error that ended it, if any.
+    """
 
     lines: int
     failure: StockPipelineError | None
@@ -29,14 +33,13 @@ class Feed(Protocol):
 
 
 def market_feed(stack: "LocalStack", trades_per_second: int, logs: Path) -> Feed:
-    """Alpaca's trades of the settings' symbols, or as many simulated ones a second."""
     if os.environ.get(KEY) and os.environ.get(SECRET):
         return alpaca_feed(stack, os.environ[KEY], os.environ[SECRET], logs)
     return simulated_feed(stack, trades_per_second)
 
 
 def alpaca_feed(stack: "LocalStack", key: str, secret: str, logs: Path, url: str | None = None) -> Feed:
-    """The key goes where the pipeline reads it in an account too: into Secrets Manager, here the local one.
+    """Store the key in the local Secrets Manager, where the pipeline reads it.
 
     url: another websocket address than Alpaca's.
     """
@@ -48,7 +51,10 @@ def alpaca_feed(stack: "LocalStack", key: str, secret: str, logs: Path, url: str
 
 @dataclass
 class AlpacaFeed:
-    """`stock-pipeline stream`, in a thread. log: where its lines go."""
+    """`stock-pipeline stream` in a thread.
+
+    log: takes its lines.
+    """
 
     stack: "LocalStack"
     log: Path
@@ -89,30 +95,11 @@ class AlpacaFeed:
 
 
 def simulated_feed(stack: "LocalStack", trades_per_second: int) -> Feed:
-    import random
-    import time
-    from datetime import UTC, datetime
-
-    from stock_pipeline.aws.dead_letter_queue import SqsQueue
-    from stock_pipeline.aws.kinesis_stream import KinesisStream
-    from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.domain.session import session_date_of
     from stock_pipeline.local.live_feed import LiveFeed, endless_arrivals, event_time_of
-    from stock_pipeline.streaming.back_off import back_off
-    from stock_pipeline.streaming.producer import Producer
-    from stock_pipeline.streaming.publisher import FailedZone, Publisher
+    from stock_pipeline.wiring import utc_now
 
-    lake = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
-    queue = SqsQueue(stack.clients.sqs, stack.settings.require_dead_letter_queue_url(), lake)
-    publisher = Publisher(
-        stream=KinesisStream(stack.clients.kinesis, stack.settings.stream_name),
-        leftovers=FailedZone(lake, queue),
-        buckets=stack.settings.partition_buckets,
-        now_ns=time.time_ns,
-        wait=back_off(time.sleep, random.Random()),
-    )
-    now = datetime.now(UTC)
+    now = utc_now()
     session_date = session_date_of(int(event_time_of(now).timestamp()) * 10**9)
-    return LiveFeed(
-        publisher, Producer(publisher, queue), endless_arrivals(session_date, int(now.timestamp())), trades_per_second
-    )
+    arrivals = endless_arrivals(session_date, int(now.timestamp()))
+    return LiveFeed(stack.wiring.producer.publisher, stack.wiring.producer, arrivals, trades_per_second)

@@ -1,4 +1,4 @@
-"""`stock-pipeline query`: SQL on the configured engine, and what it cost."""
+"""`stock-pipeline query`: run SQL on the configured engine."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Answer
@@ -16,11 +16,13 @@ FORMATS = ("table", "csv", "json", "parquet")
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "query",
-        help="run SQL on the lake and the models",
+        summary="run SQL on the lake and the models",
         description="Runs one SQL statement on the engine that DBT_TARGET names: the local DuckDB file, or the Athena "
         "workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
+        example='stock-pipeline query "SELECT * FROM daily_bars LIMIT 5" --format csv',
     )
     parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def ask(settings: "Settings", sql: str) -> "Answer":
-    """The statement's rows from the engine that DBT_TARGET names."""
+    """Return the statement's rows from the engine that DBT_TARGET names."""
     return _ask_athena(settings, sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, sql)
 
 
@@ -55,16 +57,10 @@ def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
 
 
 def _ask_athena(settings: "Settings", sql: str) -> "Answer":
-    import time
+    from stock_pipeline.wiring import Wiring
 
-    import boto3
-
-    from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
-
-    client = boto3.client("athena", region_name=settings.aws_region)
-    output = f"s3://{settings.bucket_name}/{RESULTS_PREFIX}"
-    athena = Athena(client, settings.athena_workgroup, settings.database_name, time.sleep, output, polls=LONGEST_POLLS)
-    return athena.query(sql)
+    with Wiring.open(settings) as wiring:
+        return wiring.athena.query(sql)
 
 
 def _report(answer: "Answer") -> None:

@@ -1,21 +1,23 @@
-"""`stock-pipeline redrive`: messages of the dead-letter queue back into the stream."""
+"""`stock-pipeline redrive`: put dead letters back into the stream."""
 
 import argparse
 import os
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.domain.rejection import Reason
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "redrive",
-        help="put what landed in the dead-letter queue into the stream again",
-        description="Reads messages of the dead-letter queue, checks their lines again, and puts those that are trades "
-        "into the stream under their original event ids. A message is deleted only after the stream has confirmed its "
-        "lines, or after it was parked under quarantine/parked/ because five tries changed nothing. One whose records "
-        "the stream keeps no longer stays, however often it was tried. Settings: DEAD_LETTER_QUEUE_URL, STREAM_NAME, "
-        "BUCKET_NAME.",
+        summary="put messages of the dead-letter queue into the stream again",
+        description="Reads messages of the dead-letter queue, checks their lines again, and puts valid trades into the "
+        "stream under their original event ids. A message is deleted once the stream has confirmed its "
+        "lines, or once it is parked under quarantine/parked/ because five tries changed nothing. A message "
+        "whose records the stream no longer keeps stays, however often it was tried. Settings: "
+        "DEAD_LETTER_QUEUE_URL, STREAM_NAME, BUCKET_NAME.",
+        example="stock-pipeline redrive --reason schema --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     parser.add_argument(
@@ -23,15 +25,17 @@ def add_to(commands: Commands) -> None:
         type=Reason,
         choices=list(Reason),
         metavar="REASON",
-        help=f"only lines that were rejected for it: {', '.join(Reason)}",
+        help=f"only lines rejected for this reason: {', '.join(Reason)}",
     )
     parser.add_argument(
-        "--parked", action="store_true", help="first bring back what was parked: after what made it fail was repaired"
+        "--parked",
+        action="store_true",
+        help="first bring back parked messages, once the cause of their failure is repaired",
     )
     parser.add_argument(
         "--park-expired",
         action="store_true",
-        help="park messages whose records the stream keeps no longer: after their trades came from the price API again",
+        help="park messages whose records the stream no longer keeps, once their trades came from the price API again",
     )
     parser.add_argument("--limit", type=int, default=500, metavar="N", help="messages at most (default: 500)")
     parser.add_argument("--seconds", type=int, default=300, metavar="N", help="time at most (default: 300)")
@@ -48,21 +52,17 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     import time
     import uuid
-    from contextlib import closing
 
-    from stock_pipeline.aws.clients import Clients
-    from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.redrive.parked_messages import unpark
-    from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
+    from stock_pipeline.redrive.wiring import wired_redrive
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
-    settings = Settings.from_env(os.environ)
-    with closing(Clients(settings.aws_region)) as clients:
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
         if options.parked and not options.dry_run:
-            lake = ObjectStore(clients.s3, settings.bucket_name)
-            back = unpark(lake, dead_letter_queue(clients, settings), options.limit, options.reason)
+            back = unpark(wiring.objects, wiring.dead_letters, options.limit, options.reason)
             print(f"{back} parked messages are in the queue again")
-        redrive = wired_redrive(clients, settings, f"cli-{uuid.uuid4()}", options.lines_per_second)
+        redrive = wired_redrive(wiring, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
         report = redrive.run(options.limit, deadline_ns, options.dry_run, options.reason, options.park_expired)
     for outcome in report.outcomes:

@@ -1,4 +1,4 @@
-"""`stock-pipeline smoke`: follow one marked trade through a deployment, and say where it stops."""
+"""`stock-pipeline smoke`: follow one marked trade through a deployment."""
 
 import argparse
 import json
@@ -7,26 +7,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.domain.trade import Trade
-    from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.smoke import Seen, Stop
+    from stock_pipeline.wiring import Wiring
 
 DEPLOYED = Path(".stock-pipeline") / "deployed"
-"""Where `make apply` leaves the settings of what it deployed, a file an environment."""
+"""Settings of deployments, a file each, written by `make apply`."""
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "smoke",
-        help="follow one marked trade through a deployment",
+        summary="follow one marked trade through a deployment",
         description="Publishes a trade of the feed `smoke` (a notice: it counts in no bar) and waits until it is in "
-        "DynamoDB, in S3 and in the answer of a query on raw_trades. Exits with 1 and the place where it stopped if "
-        "the time is up. Settings: what `make deploy` left in .stock-pipeline/deployed, else the environment's.",
+        "S3, in DynamoDB and in the answer of a query on raw_trades. Exits with 1 and the place where it "
+        "stopped if the time is up. Settings: what `make deploy` left in .stock-pipeline/deployed, else the "
+        "environment's.",
+        example="stock-pipeline smoke --env dev --timeout 300",
     )
     parser.add_argument("--env", default="dev", help="the environment to check; default: dev")
     parser.add_argument("--timeout", type=float, default=180, metavar="SECONDS", help="for the whole way; default: 180")
@@ -37,19 +39,18 @@ def run(options: argparse.Namespace) -> int:
     import sys
     import time
     import uuid
-    from contextlib import closing
 
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.smoke import Smoke
+    from stock_pipeline.wiring import Wiring
 
     settings = Settings.from_env(environ_of(options.env, os.environ))
     if settings.environment != options.env:
         raise SettingsError(
             f"these are the settings of {settings.environment}: deploy {options.env}, or set ENVIRONMENT"
         )
-    with closing(Clients(settings.aws_region)) as clients:
-        smoke = Smoke(publisher(settings, clients), stops(settings, clients), time.time_ns, time.sleep, _tell)
+    with Wiring.open(settings) as wiring:
+        smoke = Smoke(publisher(wiring), stops(wiring), time.time_ns, time.sleep, _tell)
         verdict = smoke.run(uuid.uuid4().hex, options.timeout)
     if verdict.missing is None:
         print(f"{options.env} works: {verdict.trade.event_id} went all the way")
@@ -67,7 +68,7 @@ def _tell(seen: "Seen") -> None:
 
 
 def environ_of(environment: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that were deployed, with the environment's credentials; without such a file the environment."""
+    """Return `environ`, which has the credentials, with the deployed settings if there are any."""
     path = DEPLOYED / f"{environment}.json"
     if not path.exists():
         return dict(environ)
@@ -75,46 +76,45 @@ def environ_of(environment: str, environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, **deployed}
 
 
-def publisher(settings: "Settings", clients: "Clients") -> Callable[["Trade"], None]:
-    from stock_pipeline.aws.kinesis_stream import KinesisStream
+def publisher(wiring: "Wiring") -> Callable[["Trade"], None]:
     from stock_pipeline.errors import RetryableError
     from stock_pipeline.streaming.record_packing import pack, partition_key
     from stock_pipeline.streaming.trade_json import encode_trade
 
     def publish(trade: "Trade") -> None:
-        line = (partition_key(trade.symbol, settings.partition_buckets), encode_trade(trade))
-        (error,) = KinesisStream(clients.kinesis, settings.stream_name).put(list(pack([line])))
+        line = (partition_key(trade.symbol, wiring.settings.partition_buckets), encode_trade(trade))
+        (error,) = wiring.stream.put(list(pack([line])))
         if error is not None:
-            raise RetryableError(f"the stream {settings.stream_name} refused the trade ({error}): try again")
+            raise RetryableError(f"the stream {wiring.settings.stream_name} refused the trade ({error}): try again")
 
     return publish
 
 
-def stops(settings: "Settings", clients: "Clients") -> list["Stop"]:
-    """The places in the order in which the processor fills them: the lake before the state."""
+def stops(wiring: "Wiring") -> list["Stop"]:
+    """Return the places in the processor's order."""
     from stock_pipeline.streaming.smoke import Stop
 
+    settings = wiring.settings
     function = f"{settings.project_name}-{settings.environment}-processor"
     return [
-        Stop("S3", in_lake(settings, clients), f"look at the logs of {function}, and at the dead-letter queue"),
-        Stop("DynamoDB", in_state(settings, clients), f"look at the logs of {function} for refused writes"),
-        Stop("the catalog", in_catalog(settings, clients), f"query raw_trades in {settings.database_name} by hand"),
+        Stop("S3", in_lake(wiring), f"look at the logs of {function}, and at the dead-letter queue"),
+        Stop("DynamoDB", in_state(wiring), f"look at the logs of {function} for refused writes"),
+        Stop("the catalog", in_catalog(wiring), f"query raw_trades in {settings.database_name} by hand"),
     ]
 
 
-def in_lake(settings: "Settings", clients: "Clients") -> Callable[["Trade"], bool]:
-    """Reads each raw file of the trade's session that came since the check began, once."""
+def in_lake(wiring: "Wiring") -> Callable[["Trade"], bool]:
+    """Return a check that reads each new raw file of the trade's session once."""
     import io
     import time
 
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.domain.lake_layout import raw_partition_prefix
     from stock_pipeline.domain.session import session_date_of
 
-    lake = ObjectStore(clients.s3, settings.bucket_name)
+    lake = wiring.objects
     before = {entry.key for entry in lake.list(raw_partition_prefix(session_date_of(time.time_ns())))}
 
     def has_arrived(trade: "Trade") -> bool:
@@ -130,22 +130,19 @@ def in_lake(settings: "Settings", clients: "Clients") -> Callable[["Trade"], boo
     return has_arrived
 
 
-def in_state(settings: "Settings", clients: "Clients") -> Callable[["Trade"], bool]:
-    from stock_pipeline.aws.state_table import StateTable
+def in_state(wiring: "Wiring") -> Callable[["Trade"], bool]:
     from stock_pipeline.domain.symbol_state import SymbolKey
-
-    table = StateTable(clients.dynamodb, settings.state_table_name, settings.moving_average_windows)
 
     def has_arrived(trade: "Trade") -> bool:
         key = SymbolKey(trade.symbol, trade.feed)
-        held = table.read([key]).get(key)
-        return held is not None and any(row.event_id == trade.event_id for row in held.state.window)
+        stored = wiring.state_table.read([key]).get(key)
+        return stored is not None and any(row.event_id == trade.event_id for row in stored.state.window)
 
     return has_arrived
 
 
-def in_catalog(settings: "Settings", clients: "Clients") -> Callable[["Trade"], bool]:
-    """By a query on raw_trades: on Athena, or on DuckDB where the target is local."""
+def in_catalog(wiring: "Wiring") -> Callable[["Trade"], bool]:
+    """Return a check by SQL, on Athena or DuckDB."""
     from stock_pipeline.domain.session import session_date_of
 
     def has_arrived(trade: "Trade") -> bool:
@@ -154,18 +151,20 @@ def in_catalog(settings: "Settings", clients: "Clients") -> Callable[["Trade"], 
             f"SELECT count(*) FROM raw_trades WHERE year = {day.year} AND month = {day.month} AND day = {day.day} "
             f"AND event_id = '{trade.event_id}'"
         )
-        return _count(settings, clients, sql) >= 1
+        return _count(wiring, sql) >= 1
 
     return has_arrived
 
 
-def _count(settings: "Settings", clients: "Clients", sql: str) -> int:
+def _count(wiring: "Wiring", sql: str) -> int:
+    settings = wiring.settings
     if settings.dbt_target == "athena":
         import time
 
         from stock_pipeline.aws.athena import Athena
 
-        ((count,),) = Athena(clients.athena, settings.athena_workgroup, settings.database_name, time.sleep).rows(sql)
+        athena = Athena(wiring.clients.athena, settings.athena_workgroup, settings.database_name, time.sleep)
+        ((count,),) = athena.rows(sql)
         return int(count or 0)
     import boto3
     import duckdb

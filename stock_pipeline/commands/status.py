@@ -1,4 +1,4 @@
-"""`stock-pipeline status`: one screen that says how the pipeline is doing."""
+"""`stock-pipeline status`: show how the pipeline is doing."""
 
 import argparse
 import os
@@ -7,23 +7,22 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.commands.smoke import DEPLOYED, environ_of
 from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stock_pipeline.aws.catalog import GlueCatalog
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.aws.object_store import ObjectStore
     from stock_pipeline.domain.freshness import Finding
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
 
 LOCAL = DEPLOYED / "local.json"
-"""Of `stock-pipeline up`, while it runs."""
+"""Settings of `stock-pipeline up`, there while it runs."""
 
 SESSIONS_LOOKED_AT = 5
 QUARANTINE_FILES = 200
-"""So many of today's are opened, the newest first by name; the screen says if there are more."""
+"""Most files read of today's, the newest first by name."""
 
 
 class Backlog(NamedTuple):
@@ -35,7 +34,11 @@ class Backlog(NamedTuple):
 
 
 class Status(NamedTuple):
-    """published: the last published session and when. stale: of each asset that is, why."""
+    """Figures of the screen.
+
+    published: the last published session.
+    stale: stale assets, with the reason.
+    """
 
     lag: "Finding"
     newest: datetime | None
@@ -49,63 +52,55 @@ class Status(NamedTuple):
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "status",
-        help="show on one screen how the pipeline is doing",
-        description="Lag of the stream, depth of the dead-letter queue, today's rejected lines by reason, the last "
-        "published session, raw files that wait for compaction, and what is stale on the exchange's calendar. Exits "
-        "with 1 if something is stale. Settings: of what `make deploy` left in .stock-pipeline/deployed, of what "
-        "`stock-pipeline up` runs (local), else the environment's.",
+        summary="show on one screen how the pipeline is doing",
+        description="Shows the lag of the stream, the depth of the dead-letter queue, today's rejected lines by "
+        "reason, the last published session, raw files that wait for compaction, and what is stale on the "
+        "exchange's calendar. Exits with 1 if something is stale. Settings: what `make deploy` left in "
+        ".stock-pipeline/deployed, what `stock-pipeline up` runs (local), else the environment's.",
+        example="stock-pipeline status --env dev",
     )
     parser.add_argument("--env", default="local", help="dev, prod, or local for `stock-pipeline up` (default: local)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from contextlib import closing
-
     from botocore.exceptions import EndpointConnectionError
 
-    from stock_pipeline.aws.clients import Clients
     from stock_pipeline.commands.environment import take_over
     from stock_pipeline.local.stack import loopback_environment
     from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring, utc_now
 
     if options.env == "local" and not LOCAL.exists() and "AWS_ENDPOINT_URL" not in os.environ:
-        raise SettingsError("nothing runs here: start it with stock-pipeline up, or say --env dev")
-    # a running stack is on loopback: no profile of anybody's must lead away from it
+        raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
+    # a running stack is on loopback, and no profile must lead away from it
     is_up = options.env == "local" and LOCAL.exists()
     take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
-    settings = Settings.from_env(os.environ)
-    with closing(Clients(settings.aws_region)) as clients:
+    with Wiring.open(Settings.from_env(os.environ)) as wiring:
         try:
-            status = read_status(clients, settings, datetime.now(UTC))
+            status = read_status(wiring, utc_now())
         except EndpointConnectionError as error:
             raise SettingsError(f"{error}; if stock-pipeline up was killed, start it again") from error
     print("\n".join(screen(options.env, status)))
     return 1 if status.stale else 0
 
 
-def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Status:
-    from stock_pipeline.aws.catalog import GlueCatalog
-    from stock_pipeline.aws.object_store import ObjectStore
-    from stock_pipeline.aws.state_heartbeat import StateHeartbeat
+def read_status(wiring: "Wiring", now: datetime) -> Status:
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
     from stock_pipeline.lake.partition_heads import PartitionHeads
-    from stock_pipeline.redrive.wiring import dead_letter_queue
 
-    lake = ObjectStore(clients.s3, settings.bucket_name)
-    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-    times = StateHeartbeat(clients.dynamodb, settings.state_table_name).event_times_ns()
-    newest_ns = newest_event(times, int(now.timestamp() * 1e9))
-    depth = dead_letter_queue(clients, settings).depth()
-    rejected, files = _rejected_today(lake, now.date())
+    newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), int(now.timestamp() * 1e9))
+    depth = wiring.dead_letters.depth()
+    rejected, files = _rejected_today(wiring.objects, now.date())
     expected = expected_session(now)
-    head = PartitionHeads(lake).read(expected).head
+    head = PartitionHeads(wiring.objects).read(expected).head
     lag = judge_stream(newest_ns, now)
     judged = {
         "trades": judge_session(expected, head.settled_at if head.version else None),
-        "daily_bars": _judge_bars(settings, expected),
+        "daily_bars": _judge_bars(wiring.settings, expected),
         "realtime_state": lag,
     }
     return Status(
@@ -115,8 +110,8 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
         hidden=depth.hidden,
         rejected=rejected,
         quarantine_files=files,
-        published=max(catalog.published_locations(), default=None),
-        backlog=tuple(_backlog(lake, catalog)),
+        published=max(wiring.catalog.published_locations(), default=None),
+        backlog=tuple(_backlog(wiring)),
         stale={name: finding.why for name, finding in judged.items() if not finding.fresh},
     )
 
@@ -132,13 +127,13 @@ def _judge_bars(settings: "Settings", expected: date) -> "Finding":
     except PermanentError as error:
         return Finding(False, str(error).partition("\n")[0])
     except RetryableError as error:
-        # on a laptop dbt has the file: they are being built
+        # on a laptop dbt locks the file while it builds
         return Finding(settings.dbt_target == "local", str(error))
     return judge_bars(expected, int(bars))
 
 
 def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], int]:
-    """Rejected lines that arrived today (UTC) by reason, and how many files hold them."""
+    """Count today's (UTC) rejected lines by reason, and their files."""
     import io
 
     import pyarrow.parquet as pq
@@ -152,13 +147,12 @@ def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], i
     return dict(sorted(counts.items())), len(keys)
 
 
-def _backlog(lake: "ObjectStore", catalog: "GlueCatalog") -> Iterator[Backlog]:
-    """Of the last few sessions that have raw files."""
+def _backlog(wiring: "Wiring") -> Iterator[Backlog]:
+    """Yield the backlogs of the last few sessions."""
     from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
-    from stock_pipeline.lake.compaction import Compactor
 
-    compactor = Compactor(lake, catalog, now=lambda: datetime.now(UTC))
-    sessions = sorted(session_date_of_key(folder) for folder in lake.folders(RAW_PREFIX, depth=3))
+    compactor = wiring.compactor()
+    sessions = sorted(session_date_of_key(folder) for folder in wiring.objects.folders(RAW_PREFIX, depth=3))
     for session_date in sessions[-SESSIONS_LOOKED_AT:]:
         plan = compactor.plan(session_date)
         if plan is not None:
@@ -166,7 +160,7 @@ def _backlog(lake: "ObjectStore", catalog: "GlueCatalog") -> Iterator[Backlog]:
 
 
 def screen(name: str, status: Status) -> list[str]:
-    """The screen, line by line."""
+    """Return the screen's lines."""
     newest = f", newest trade {status.newest:%Y-%m-%d %H:%M:%S} UTC" if status.newest else ", no trade yet"
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in status.rejected.items()) or "none"
     if status.quarantine_files > QUARANTINE_FILES:

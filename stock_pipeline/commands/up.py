@@ -1,4 +1,4 @@
-"""`stock-pipeline up`: the whole pipeline on this machine, fed without end, until Ctrl-C."""
+"""`stock-pipeline up`: run the whole pipeline on this machine until Ctrl-C."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.market_feeds import KEY, SECRET, Feed, market_feed
-from stock_pipeline.commands.parsers import Commands
+from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.commands.status import LOCAL
 from stock_pipeline.errors import StockPipelineError
 
@@ -24,13 +24,15 @@ TELL_SECONDS = 10.0
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "up",
-        help="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
+        summary="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
         description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
-        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of it, and "
-        "leaves nothing running; the next start begins anew. In another terminal: stock-pipeline status. Where "
-        f"{KEY} and {SECRET} are set, Alpaca's trades of SYMBOLS and FEED come in place of the simulated ones.",
+        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of "
+        f"it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and {SECRET} "
+        "are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
+        example="stock-pipeline up --trades-per-second 50",
     )
     parser.add_argument("--port", type=int, default=3000, help="of Dagster's UI, if it is free (default: 3000)")
     parser.add_argument("--trades-per-second", type=int, default=20, metavar="N", help="simulated trades (default: 20)")
@@ -41,13 +43,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         raise _run_until_interrupted(options)
     except KeyboardInterrupt:
-        # how this ends: nothing went wrong
+        # the usual end
         print("\nstopped, and nothing is left running", flush=True)
         return 0
 
 
 def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
-    """What ended it, if it was nobody."""
+    """Run all parts, and return the error that ended them."""
     import signal
 
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
@@ -55,7 +57,7 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     from stock_pipeline.local.lambda_functions import processor_poller
     from stock_pipeline.local.stack import local_stack, loopback_environment
 
-    # a shell that starts it in the background ignores Ctrl-C for it; who ends it politely gets the same orderly end
+    # a background job of a shell ignores Ctrl-C, and SIGTERM must end it in the same order
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     take_over(loopback_environment(os.environ))
@@ -81,7 +83,7 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
 
 @contextmanager
 def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Event]:
-    """Feed and processor, until the end of the context or of one of them."""
+    """Run poller and feed; yield the event that stops both, also set when one ends."""
     stop = threading.Event()
 
     def run_until_stopped(part: Any) -> None:
@@ -92,7 +94,7 @@ def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Even
 
     threads = [threading.Thread(target=run_until_stopped, args=(part,)) for part in (poller, feed)]
     try:
-        # inside: Ctrl-C may come while they start, and a thread that nobody stops keeps the process alive
+        # inside, because Ctrl-C may come while they start, and a running thread keeps the process alive
         for thread in threads:
             thread.start()
         yield stop

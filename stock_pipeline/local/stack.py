@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
-from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.settings import SETTINGS, Settings
+from stock_pipeline.wiring import Wiring
 
 SHARDS = 2
 LOOPBACK = "127.0.0.1"
@@ -33,6 +34,10 @@ class LocalStack:
     environ: Mapping[str, str]
     settings: Settings
     clients: Clients
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        return Wiring(self.settings, self.clients)
 
 
 def loopback_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -132,7 +137,7 @@ def create_resources(clients: Clients, settings: Settings) -> str:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    GlueCatalog(clients.glue, settings.database_name, settings.bucket_name).create()
+    Wiring(settings, clients).catalog.create()
     queue = clients.sqs.create_queue(
         QueueName=f"{settings.project_name}-{settings.environment}-dead-letter",
         Attributes={"MessageRetentionPeriod": str(14 * 86_400)},

@@ -1,4 +1,4 @@
-"""The historical side in Dagster: assets, checks, partitions, resources. The only place that imports dagster.
+"""The pipeline in Dagster: assets, checks, sensors, partitions, resources. Only this and `definitions` import dagster.
 
 Assets stay thin: read, call pure code, write, report.
 """

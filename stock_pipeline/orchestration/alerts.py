@@ -1,7 +1,7 @@
-"""Telling people: a failed run, a failed tick of a schedule or sensor, and what has become stale.
+"""Alerts of failed runs, failed ticks and stale assets.
 
-With a topic (ALERT_TOPIC_ARN) it is a message to SNS, without one a log line. That Dagster itself stands still nobody
-here can tell: in an account CloudWatch's alarms look at the pipeline from outside.
+They go to SNS if there is a topic (ALERT_TOPIC_ARN), and into the log. Dagster's own standstill is for CloudWatch's
+alarms.
 """
 
 import json
@@ -22,13 +22,19 @@ ALERTS_A_TICK = 20
 
 
 class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Who is told. topic_arn: empty for the log."""
+    """Receiver of alerts.
+
+    topic_arn: empty for the log.
+    """
 
     aws_region: str
     topic_arn: str
 
     def send(self, log: Any, subject: str, message: str) -> None:
-        """log: a context's."""
+        """Log an alert, and send it to the topic if there is one.
+
+        log: a context's.
+        """
         log.error("%s: %s", subject, message)
         if not self.topic_arn:
             return
@@ -52,7 +58,7 @@ def run_failures(settings: Settings) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         name="run_failures",
         default_status=sensor_status(settings),
-        description="Tells of each failed run, once.",
+        description="Sends an alert for each failed run.",
     )
     def sensor(context: dg.RunFailureSensorContext, alerts: AlertResource) -> None:
         run = context.dagster_run
@@ -64,7 +70,11 @@ def run_failures(settings: Settings) -> dg.SensorDefinition:
 
 
 class FailedTick(NamedTuple):
-    """name: of the schedule or sensor. at: seconds since 1970 UTC."""
+    """A failed tick.
+
+    name: of the schedule or sensor.
+    at: seconds since 1970 UTC.
+    """
 
     name: str
     at: float
@@ -76,14 +86,14 @@ def tick_failures(settings: Settings) -> dg.SensorDefinition:
         name="tick_failures",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Tells of ticks of schedules and sensors that failed.",
+        description="Sends an alert for each failed tick of a schedule or sensor.",
     )
     def sensor(context: dg.SensorEvaluationContext, alerts: AlertResource) -> dg.SensorResult:
         seen_until = float(json.loads(context.cursor)) if context.cursor else time.time() - INTERVAL_SECONDS
         failed = sorted(failed_ticks(context.instance, seen_until), key=lambda tick: tick.at)[:ALERTS_A_TICK]
         for tick in failed:
             alerts.send(context.log, f"{settings.environment}: a tick of {tick.name} failed", tick.error)
-        # told first, then remembered: after a crash in between somebody hears of it twice
+        # sent before the cursor moves: a crash in between repeats an alert and loses none
         latest = failed[-1].at if failed else seen_until
         return dg.SensorResult(skip_reason=f"{len(failed)} ticks failed", cursor=json.dumps(latest))
 
@@ -91,7 +101,7 @@ def tick_failures(settings: Settings) -> dg.SensorDefinition:
 
 
 def failed_ticks(instance: dg.DagsterInstance, after: float) -> Iterator[FailedTick]:
-    """Ticks that failed later than that, of every schedule and sensor."""
+    """Yield the ticks that failed later than `after`."""
     states: Iterable[InstigatorState] = instance.all_instigator_state()
     for state in states:
         ticks = instance.get_ticks(

@@ -1,7 +1,7 @@
-"""The dbt models as assets, and the prepared manifest they are read from.
+"""The dbt models as assets, and the prepared manifest that lists them.
 
-Models that a run replaces session by session are partitioned; what they are made of and what is made of them is not: a
-view or a table over all sessions has no partition that could be built alone.
+Models that a run replaces session by session are partitioned. Views and tables over all sessions are not, because none
+of their partitions can be built alone.
 """
 
 import os
@@ -26,9 +26,8 @@ PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
 
 
 def marts_definitions(settings: Settings) -> dg.Definitions:
-    """The models' side of the code location."""
     manifest = manifest_path(settings.dbt_target)
-    # DuckDB's file takes one writer, Athena's quota so many queries: the instance says how many at a time
+    # a pool limits runs at a time: DuckDB's file takes one writer, and Athena has a quota of queries
     pool = "duckdb" if settings.dbt_target == "local" else "athena"
     return dg.Definitions(
         assets=[make(manifest, pool) for make in (staging, session_marts, marts)],
@@ -37,7 +36,7 @@ def marts_definitions(settings: Settings) -> dg.Definitions:
 
 
 class Translator(DagsterDbtTranslator):
-    """Names, groups and owners of dbt models as Dagster shows them."""
+    """Names, groups and owners of dbt models."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
@@ -47,12 +46,12 @@ class Translator(DagsterDbtTranslator):
 
 
 def target_dir(target: str) -> Path:
-    """Where dbt puts what it generates for a target; each has its own, so that parsing one keeps the other."""
+    """Return a target's own folder for what dbt generates."""
     return PROJECT_DIR / "target" / target
 
 
 def prepare_manifest(target: str) -> Path:
-    """Parse the project for a target and return its manifest. Needs no credentials and no network."""
+    """Parse the project for a target; needs no credentials and no network."""
     command = [str(dbt_executable()), "parse", "--target", target, "--target-path", str(target_dir(target))]
     result = subprocess.run(
         [*command, "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)],
@@ -66,7 +65,7 @@ def prepare_manifest(target: str) -> Path:
 
 
 def manifest_path(target: str) -> Path:
-    """The prepared manifest; made now if there is none or a model changed since. Images ship it prepared."""
+    """Return the prepared manifest; prepare it if it is missing or outdated."""
     path = target_dir(target) / "manifest.json"
     if path.exists() and path.stat().st_mtime > max(file.stat().st_mtime for file in _project_files()):
         return path
@@ -79,7 +78,7 @@ def _project_files() -> Iterator[Path]:
 
 
 def dbt_executable() -> Path:
-    """The dbt that is installed beside this Python, whatever PATH says."""
+    """Return the dbt beside this Python, because PATH may have another."""
     return Path(sys.executable).parent / "dbt"
 
 
@@ -142,7 +141,7 @@ def marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
 
 
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """`dbt build` of the selected models for the run's sessions, as Dagster's events."""
+    """Build the selected models for the run's sessions; yield Dagster's events."""
     sessions = run_sessions(context)
     invocation = dbt.cli(["build", *window_options(sessions)], context=context)
     yield from with_figures(
@@ -151,7 +150,7 @@ def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
 
 
 def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
-    """The first and the last session date of the run; none if it is about no partition."""
+    """Return the first and last session date of a run, if it has partitions."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return ()
     keys = context.partition_key_range
@@ -159,7 +158,7 @@ def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
 
 
 def window_options(sessions: Sequence[date]) -> list[str]:
-    """dbt's options for the window from the first to the last session; none is every session."""
+    """Return dbt's options for the sessions' window."""
     if not sessions:
         return []
     end = max(sessions) + timedelta(days=1)
@@ -169,7 +168,7 @@ def window_options(sessions: Sequence[date]) -> list[str]:
 def with_figures(
     messages: Iterable[Any], events_of: Callable[[Any], Iterable[Any]], one_session: bool
 ) -> Iterator[Any]:
-    """Dagster's events of dbt's messages; an output waits for the message that has its node's figures."""
+    """Yield Dagster's events of dbt's messages; an output waits for its node's figures."""
     waiting: dict[str, list[dg.Output[None]]] = {}
     for message in messages:
         data = message.raw_event["data"]
@@ -190,7 +189,7 @@ def with_figures(
 
 
 def figures_of(response: Mapping[str, Any], node: Mapping[str, Any], one_session: bool) -> dict[str, dg.MetadataValue]:
-    """Rows written, and on Athena bytes scanned and their list price."""
+    """Return the rows written, and Athena's scanned bytes with their list price."""
     figures: dict[str, dg.MetadataValue] = {}
     rows = response.get("rows_affected")
     if rows is not None and int(rows) >= 0:
@@ -203,7 +202,7 @@ def figures_of(response: Mapping[str, Any], node: Mapping[str, Any], one_session
 
 
 def _row_count_name(materialized: Any, one_session: bool) -> str:
-    """Dagster puts the figures of a run of several partitions on each of them: then they are the window's."""
+    """Return the count's name; several sessions have another, because Dagster shows their sum at each."""
     if materialized != "session_table":
         return "dagster/row_count"
     return "dagster/partition_row_count" if one_session else "rows_of_all_sessions_of_the_run"

@@ -1,7 +1,7 @@
-"""Freshness: the policy of every asset, the checks on the exchange's calendar, and the sensor that makes them.
+"""Freshness: policies, checks on the exchange's calendar, and the sensor that makes them.
 
-A policy sees that an asset was materialized, not which partition: a backfill of an old session satisfies it. So it only
-notices that everything stopped for days, and the checks judge the session that is due (`domain.freshness`).
+A backfill of an old session satisfies a policy, so policies only notice a standstill of days. The checks judge the
+session that is due, by `domain.freshness`.
 """
 
 import json
@@ -24,11 +24,12 @@ from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import utc_now
 
 INTERVAL_SECONDS = 300
 
 POLICY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4, hours=6))
-"""From one session's end to the next are four days where a Friday or Monday is a holiday."""
+"""Four days lie between two sessions over a long weekend."""
 
 LIVE_POLICY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=4))
 
@@ -55,7 +56,7 @@ def realtime_state() -> dg.AssetSpec:
         owners=OWNERS,
         code_version="1",
         freshness_policy=LIVE_POLICY,
-        description="Latest trade and moving averages of each symbol and feed. Written by the processor beside "
+        description="Latest trade and moving averages of each symbol and feed. The processor writes it beside "
         "`raw_trades`; the sensor `freshness` observes it.",
     )
 
@@ -64,10 +65,10 @@ def latest_session_is_published() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED.asset_key,
         name=PUBLISHED.name,
-        description="The latest session whose deadline (22:00 New York) has passed is published, whole.",
+        description="The latest session whose deadline (22:00 New York) has passed is published as a whole.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, expected_session(datetime.now(UTC))))
+        return _result(published_finding(lake, expected_session(utc_now())))
 
     return check
 
@@ -80,7 +81,7 @@ def latest_session_is_built() -> dg.AssetChecksDefinition:
         "close.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return _result(built_finding(context.instance, expected_session(datetime.now(UTC))))
+        return _result(built_finding(context.instance, expected_session(utc_now())))
 
     return check
 
@@ -92,7 +93,7 @@ def stream_is_current() -> dg.AssetChecksDefinition:
         description="While the market is open the newest trade is a few minutes old at most.",
     )
     def check(realtime: RealtimeResource) -> dg.AssetCheckResult:
-        now = datetime.now(UTC)
+        now = utc_now()
         return _result(judge_stream(newest_event(realtime.event_times_ns(), _nanoseconds(now)), now))
 
     return check
@@ -104,7 +105,7 @@ def published_finding(lake: LakeResource, session_date: date) -> Finding:
 
 
 def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:
-    """By the materialization of that very partition."""
+    """Judge the session by the latest materialization of its partition."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[session_date.isoformat()]), limit=1
     ).records
@@ -116,7 +117,7 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
         name="freshness",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Makes the freshness checks, observes the realtime table, and tells of what has become stale.",
+        description="Makes the freshness checks, observes the realtime table, and sends alerts of what became stale.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource, realtime: RealtimeResource, alerts: AlertResource
@@ -125,7 +126,7 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
             name = key.asset_key.to_user_string()
             alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
 
-        return look(context.instance, lake, realtime, context.cursor, datetime.now(UTC), tell)
+        return look(context.instance, lake, realtime, context.cursor, utc_now(), tell)
 
     return sensor
 
@@ -138,7 +139,11 @@ def look(
     now: datetime,
     tell: Callable[[dg.AssetCheckKey, Finding], None],
 ) -> dg.SensorResult:
-    """One tick. The cursor: which checks failed, and how far the table was. tell: of a check that fails newly."""
+    """Make one tick.
+
+    cursor: the failed checks and the newest trade of the last tick.
+    tell: called for each check that did not fail in the last tick.
+    """
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
     newest = newest_event(times, _nanoseconds(now))
@@ -169,7 +174,7 @@ def _observation(times: list[int], newest: int | None, now: datetime) -> dg.Asse
 
 
 def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization]:
-    """Where the table has a newer trade than before, the processor has written to it, and to the raw files first."""
+    """Return the processor's signs of life; a newer trade went into the raw files first."""
     if newest is None or newest <= before:
         return []
     beats = [dg.AssetMaterialization("realtime_state")]

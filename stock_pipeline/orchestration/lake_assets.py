@@ -1,4 +1,4 @@
-"""The lake's assets: raw trades, which the processor Lambda writes, and the compacted trades, which Dagster does."""
+"""The lake's assets: raw trades of the processor, and compacted trades."""
 
 import resource
 import sys
@@ -22,7 +22,6 @@ from stock_pipeline.settings import Settings
 
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
-    """The lake's side of the code location."""
     return dg.Definitions(
         assets=[raw_trades(), trades(), reconciliation()],
         asset_checks=[rows_can_be_true()],
@@ -30,19 +29,8 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
         schedules=lake_schedules(settings),
         sensors=[raw_file_sensor(settings), closed_day_sensor(settings)],
         resources={
-            "lake": LakeResource(
-                aws_region=settings.aws_region,
-                bucket_name=settings.bucket_name,
-                database_name=settings.database_name,
-                athena_workgroup=settings.athena_workgroup if settings.dbt_target == "athena" else None,
-                athena_compaction_megabytes=settings.athena_compaction_megabytes,
-            ),
-            "realtime": RealtimeResource(
-                aws_region=settings.aws_region,
-                table_name=settings.state_table_name,
-                average_windows=list(settings.moving_average_windows),
-                time_to_live_days=settings.state_ttl_days,
-            ),
+            "lake": LakeResource(environ=settings.environ()),
+            "realtime": RealtimeResource(environ=settings.environ()),
         },
     )
 
@@ -56,13 +44,16 @@ def raw_trades() -> dg.AssetSpec:
         owners=OWNERS,
         code_version="1",
         freshness_policy=LIVE_POLICY,
-        description="Trades as they arrived: one small Parquet file per batch, with repeats. Written by the processor; "
+        description="Trades as they arrived: a small Parquet file per batch, with repeats. The processor writes them; "
         "the sensor `raw_files` observes them.",
     )
 
 
 class CompactionConfig(dg.Config):
-    """allow_missing: publish without the raw files that can't be read."""
+    """Options of a compaction.
+
+    allow_missing: publish without unreadable raw files.
+    """
 
     allow_missing: bool = False
 
@@ -81,7 +72,7 @@ def trades() -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL),
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
-        """Trades once each, sorted by symbol and time: the session's raw files compacted, proved and published."""
+        """Each trade of a session once, sorted by symbol and time: compacted, proved and published."""
         for key in context.partition_keys:
             metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
             context.add_asset_metadata(metadata, partition_key=key)
@@ -92,7 +83,6 @@ def trades() -> dg.AssetsDefinition:
 def compact_session(
     context: dg.AssetExecutionContext, lake: LakeResource, session_date: date, allow_missing: bool
 ) -> dict[str, dg.MetadataValue]:
-    """Compact one session; what to show of it."""
     started = time.monotonic()
     try:
         report = lake.compactor().compact(session_date, allow_missing)
@@ -107,7 +97,7 @@ def compact_session(
 
 
 def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]:
-    """What the Dagster UI shows of a compaction. `rows in = rows + duplicates` can be read off it."""
+    """Return a compaction's figures, in which rows in = rows + duplicates."""
     start_ns, end_ns = session_bounds_ns(report.session_date)
     numbers = {
         "dagster/partition_row_count": report.rows_out,
@@ -131,7 +121,7 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
 
 
 def process_metadata(seconds: float) -> dict[str, dg.MetadataValue]:
-    """What the step took. The memory is the most that its process ever had."""
+    """Return the step's time, and its process's peak memory since the start."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": dg.MetadataValue.float(round(seconds, 3)),

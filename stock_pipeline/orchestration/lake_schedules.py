@@ -1,4 +1,4 @@
-"""When the lake's work is due: compaction through the trading day and after it, garbage collection at night."""
+"""Schedules and jobs of compaction and garbage collection."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -13,10 +13,10 @@ from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.settings import Settings
 
 SESSION_JOB = "session"
-"""The job over all assets, which `definitions` makes."""
+"""The job over all assets, made by `definitions`."""
 
 COMPACTION_JOB = "compaction"
-COLLECTION_JOB = "garbage_collection"
+GARBAGE_COLLECTION_JOB = "garbage_collection"
 CLOSED_DAY_JOB = "closed_day"
 
 _NEW_YORK = "America/New_York"
@@ -30,15 +30,19 @@ _AFTER_THE_CLOSE = "30 20 * * 1-5"
 _AT_NIGHT = "0 3 * * *"
 
 
-class CollectionConfig(dg.Config):
-    """grace_days: how long to keep what was superseded. dry_run: only say what would be deleted."""
+class GarbageCollectionConfig(dg.Config):
+    """Options of a garbage collection.
+
+    grace_days: how long to keep what was superseded.
+    dry_run: report without deleting.
+    """
 
     grace_days: float = DEFAULT_GRACE / timedelta(days=1)
     dry_run: bool = False
 
 
 def lake_jobs() -> list[Any]:
-    """The jobs of the lake; Dagster keeps the type of those over assets to itself."""
+    """Return the lake's jobs, for which Dagster has no public type."""
     compaction = dg.define_asset_job(
         COMPACTION_JOB, selection=dg.AssetSelection.assets("trades"), description="Compact one session and publish it."
     )
@@ -49,14 +53,14 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     status = schedule_status(settings)
     return [
         _session_schedule(
-            "hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the session that is on.", status
+            "hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the current session.", status
         ),
         _session_schedule(
             "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models.", status
         ),
         dg.ScheduleDefinition(
             name="nightly_garbage_collection",
-            job_name=COLLECTION_JOB,
+            job_name=GARBAGE_COLLECTION_JOB,
             cron_schedule=_AT_NIGHT,
             execution_timezone=_NEW_YORK,
             default_status=status,
@@ -67,22 +71,22 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 def garbage_collection() -> dg.JobDefinition:
     @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
-    def collect(context: dg.OpExecutionContext, config: CollectionConfig, lake: LakeResource) -> None:
-        done = list(lake.collector(timedelta(days=config.grace_days)).collect(config.dry_run))
-        for collected in done:
-            context.log.info("%s", collected)
+    def collect(context: dg.OpExecutionContext, config: GarbageCollectionConfig, lake: LakeResource) -> None:
+        done = list(lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run))
+        for session in done:
+            context.log.info("%s", session)
         context.add_output_metadata(
             {
                 "sessions": len(done),
-                "versions": sum(len(collected.versions) for collected in done),
-                "raw_files": sum(collected.raw_files for collected in done),
-                "set_aside": [key for collected in done for key in collected.set_aside],
-                "bytes": sum(collected.size for collected in done),
+                "versions": sum(len(session.versions) for session in done),
+                "raw_files": sum(session.raw_files for session in done),
+                "set_aside": [key for session in done for key in session.set_aside],
+                "bytes": sum(session.size for session in done),
                 "dry_run": config.dry_run,
             }
         )
 
-    @dg.job(name=COLLECTION_JOB)
+    @dg.job(name=GARBAGE_COLLECTION_JOB)
     def job() -> None:
         collect()
 
@@ -90,7 +94,10 @@ def garbage_collection() -> dg.JobDefinition:
 
 
 class ClosedDayConfig(dg.Config):
-    """day: such as 2018-01-06."""
+    """The date to compact.
+
+    day: such as 2018-01-06.
+    """
 
     day: str
 
@@ -107,7 +114,7 @@ def closed_day() -> dg.JobDefinition:
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         rows = report.rows_out if report else 0
-        context.log.warning("%s was no trading day, and has %s trades", config.day, rows)
+        context.log.warning("%s is not a trading day, but has %s trades", config.day, rows)
         context.add_output_metadata({"rows": rows, "version": report.version if report else ""})
 
     @dg.job(name=CLOSED_DAY_JOB)
@@ -132,7 +139,7 @@ def _session_schedule(
         session_date = context.scheduled_execution_time.date()
         key = session_date.isoformat()
         if not is_trading_day(session_date):
-            return dg.SkipReason(f"{key} is no trading day of the exchange")
+            return dg.SkipReason(f"{key} is not a trading day of the exchange")
         return dg.RunRequest(partition_key=key)
 
     return schedule

@@ -1,3 +1,3 @@
-"""Who owns the assets."""
+"""Owners of the assets."""
 
 OWNERS = ["team:data-platform"]

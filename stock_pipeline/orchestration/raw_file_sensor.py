@@ -1,15 +1,14 @@
-"""The sensors of raw files: they ask for a run where a past date has files that its published version lacks.
+"""Sensors that request a run for each past date with raw files that its published version lacks.
 
-The session that is on has new files all the time, and its schedules; so the sensors look at earlier ones, whose files
-are late, or were left over by a run that failed. They observe `raw_trades` as they go. A date without trading has no
-partition in Dagster; its trades, if a source sends some, are compacted by a job of its own.
+Such files are late, or a failed run left them; the current session has schedules. A date without trading has no
+partition, so a job of its own compacts its trades. Both sensors observe `raw_trades`.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import NamedTuple
 
 import dagster as dg
@@ -22,19 +21,19 @@ from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import utc_now
 
 SESSIONS_A_TICK = 10
-"""A tick ends within a minute even where each session has tens of thousands of files."""
+"""A tick takes less than a minute even with tens of thousands of files a session."""
 
 INTERVAL_SECONDS = 300
 
-
 ATTEMPTS = 3
-"""How many days in a row a run is asked for while the files stay the same: a run may fail for reasons that pass."""
+"""Requests for the same files, one a day, because the cause of a failure may pass."""
 
 
 class Asked(NamedTuple):
-    """A run that was asked for: for which set of files, the how manieth time, and on which day."""
+    """A requested run: its set of files, its attempt (1, 2, …) and its day."""
 
     files_hash: str
     attempt: int
@@ -43,8 +42,11 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Position:
-    """The sensor's cursor. after: the folder that was looked at last; the next tick goes on behind it.
-    asked: each session's last run."""
+    """The sensor's cursor.
+
+    after: the last folder of the last tick; the next tick goes on behind it.
+    asked: each session's last requested run.
+    """
 
     after: str = ""
     asked: dict[str, Asked] = field(default_factory=dict)
@@ -66,7 +68,7 @@ def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
         job_name=SESSION_JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Asks for a run of each past session that has raw files which its published version lacks.",
+        description="Requests a run of each past session with raw files that its published version lacks.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
         return look(lake, Position.from_json(context.cursor), _today())
@@ -80,7 +82,7 @@ def closed_day_sensor(settings: Settings) -> dg.SensorDefinition:
         job_name=CLOSED_DAY_JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Asks for a compaction of each date without trading that has trades all the same.",
+        description="Requests a compaction of each date without trading that has trades all the same.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
         return look(lake, Position.from_json(context.cursor), _today(), closed=True)
@@ -89,8 +91,10 @@ def closed_day_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def look(lake: LakeResource, position: Position, today: date, closed: bool = False) -> dg.SensorResult:
-    """One tick: the next few dates that have raw files, and around again from the first. closed: dates without trading
-    instead of sessions."""
+    """Make one tick over the next few dates with raw files; after the last date the first follows.
+
+    closed: look at dates without trading instead of sessions.
+    """
     folders = [folder for folder in sorted(lake.objects.folders(RAW_PREFIX, depth=3)) if _is_due(folder, today, closed)]
     coming = [folder for folder in folders if folder > position.after][:SESSIONS_A_TICK]
     requests: list[dg.RunRequest] = []
@@ -112,7 +116,7 @@ def look(lake: LakeResource, position: Position, today: date, closed: bool = Fal
 
 
 def _today() -> date:
-    return session_date_of(int(datetime.now(UTC).timestamp() * 1e9))
+    return session_date_of(int(utc_now().timestamp() * 1e9))
 
 
 def _key(folder: str) -> str:
@@ -124,7 +128,7 @@ def _is_due(folder: str, today: date, closed: bool) -> bool:
 
 
 def _ask(last: Asked | None, hashed: str, today: date) -> Asked | None:
-    """The run to ask for now, or None if the last one stands."""
+    """Return the run to request now, or None if the last request is enough."""
     if last is None or last.files_hash != hashed:
         return Asked(hashed, 1, today.isoformat())
     if last.day < today.isoformat() and last.attempt < ATTEMPTS:
@@ -133,7 +137,7 @@ def _ask(last: Asked | None, hashed: str, today: date) -> Asked | None:
 
 
 def files_hash(files: Iterable[InputFile]) -> str:
-    """Stands for this set of files; a set that grows by one late file is another."""
+    """Return a hash of the set of files, which one late file changes."""
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(f"{file.key} {file.etag} {file.size}\n".encode())

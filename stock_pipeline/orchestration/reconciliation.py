@@ -1,8 +1,8 @@
-"""The reconciliation of a session: an asset that counts what each place holds, and the check that they agree."""
+"""Reconciliation of a session: each place's counts, and the check that they agree."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +16,19 @@ from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.wiring import utc_now
 
 CHECK = "places_agree"
 
 _NAMED = 100
-"""How many symbols a check names: more would be no reading matter."""
+"""Most symbols and reasons that a check names."""
 
 
 class Reconciled(NamedTuple):
-    """unreadable: raw files whose trades nobody can count."""
+    """Counts of one session, compared.
+
+    unreadable: raw files, whose trades are not counted.
+    """
 
     books: SessionBooks
     found: Sequence[Disagreement]
@@ -59,10 +63,10 @@ def reconciliation() -> dg.AssetsDefinition:
     def reconciled(
         context: dg.AssetExecutionContext, lake: LakeResource, realtime: RealtimeResource
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """What the stream delivered, raw files hold, readers see and the realtime table shows, symbol by symbol."""
+        """Counts by symbol: the stream's records, raw files, published rows and the realtime table."""
         sessions = {}
         for key in context.partition_keys:
-            sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), datetime.now(UTC))
+            sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), utc_now())
             context.add_asset_metadata(_figures(sessions[key]), partition_key=key)
         yield dg.MaterializeResult(check_results=[_verdict(sessions)])
 
@@ -70,14 +74,13 @@ def reconciliation() -> dg.AssetsDefinition:
 
 
 def reconcile(lake: LakeResource, table: StateTable, session_date: date, now: datetime) -> Reconciled:
-    """Count and compare one session."""
     capacity = window_capacity(table.average_windows)
     with tempfile.TemporaryDirectory(prefix="reconciliation-") as folder:
         curated_files = list(_published_files(lake, session_date, Path(folder)))
         curated = count_curated(curated_files, capacity)
         raw = _raw(lake, session_date, Path(folder))
     keys = sorted({*curated, *(raw.counts if raw else ()), *table.keys_of_session(session_date)})
-    windows = {key: held.state.window for key, held in table.read(keys).items()}
+    windows = {key: stored.state.window for key, stored in table.read(keys).items()}
     forgotten = timedelta(days=table.time_to_live_days) if table.time_to_live_days else timedelta.max
     books = SessionBooks(
         session_date=session_date,
@@ -91,7 +94,7 @@ def reconcile(lake: LakeResource, table: StateTable, session_date: date, now: da
 
 
 def _published_files(lake: LakeResource, session_date: date, folder: Path) -> Iterator[Path]:
-    """The files that readers of the catalog read."""
+    """Download the files that readers of the catalog read."""
     location = lake.catalog.published_location(session_date)
     for number, key in enumerate(data_files(lake.objects, location) if location else ()):
         path = folder / f"{number}.parquet"
@@ -100,7 +103,7 @@ def _published_files(lake: LakeResource, session_date: date, folder: Path) -> It
 
 
 def _raw(lake: LakeResource, session_date: date, folder: Path) -> RawSession | None:
-    """None once raw files of the published version were collected: what is left says nothing about all of it."""
+    """Count the raw files; None if garbage collection took some of the published version's."""
     compactor = lake.compactor()
     listed = compactor.raw_listing(session_date)
     manifest = compactor.published_manifest(session_date)
@@ -110,7 +113,7 @@ def _raw(lake: LakeResource, session_date: date, folder: Path) -> RawSession | N
 
 
 def _figures(done: Reconciled) -> dict[str, dg.MetadataValue]:
-    """`delivered = trades in raw files + repeats` can be read off it."""
+    """Return the figures, in which delivered = trades in raw files + repeats."""
     raw = done.books.raw
     curated = sum(counts.rows for counts in done.books.curated.values())
     figures = {"symbols": len(done.books.symbols), "published": curated, "in_realtime_table": len(done.books.windows)}

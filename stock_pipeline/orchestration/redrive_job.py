@@ -1,6 +1,6 @@
-"""Redrive in Dagster: the job, the sensor that asks for it where the queue has something, and the daily schedule.
+"""Redrive in Dagster: the job, its sensor and its daily schedule.
 
-When a run is due is `domain.redrive_pace`'s business, what becomes of a message `domain.redrive_plan`'s.
+`domain.redrive_pace` decides when a run is due, `domain.redrive_plan` what becomes of a message.
 """
 
 import json
@@ -28,7 +28,12 @@ _SHOWN_MESSAGES = 100
 
 
 class RedriveConfig(dg.Config):
-    """As of `stock-pipeline redrive`: limit of messages, seconds at most, a reason of rejection or none for all."""
+    """Options of `stock-pipeline redrive`.
+
+    limit: messages at most.
+    seconds: time at most.
+    reason: of rejected lines; empty for all messages.
+    """
 
     limit: int = DEFAULT_LIMIT
     seconds: int = RUN_SECONDS
@@ -48,7 +53,7 @@ def redrive_definitions(settings: Settings) -> dg.Definitions:
                 cron_schedule=_BEFORE_THE_MARKET_OPENS,
                 execution_timezone="America/New_York",
                 default_status=schedule_status(settings),
-                description="Redrive what is in the dead-letter queue, whatever the sensor made of it.",
+                description="Redrive what is in the dead-letter queue, regardless of the sensor's pace.",
             )
         ],
         resources={"redrive": RedriveResource(environ=settings.environ())},
@@ -62,14 +67,16 @@ def redrive_job() -> dg.JobDefinition:
         reason = Reason(config.reason) if config.reason else None
         report = run.run(config.limit, time.time_ns() + config.seconds * 10**9, config.dry_run, reason)
         if not config.dry_run:
-            # what the alarms look at, whoever redrives: a run's output is a log of CloudWatch's
-            Telemetry("redrive", redrive.environment, print, time.time_ns).record(report.events(context.run_id))
+            # alarms read these metrics of every redrive; CloudWatch keeps a run's output as a log
+            Telemetry("redrive", redrive.settings.environment, print, time.time_ns).record(
+                report.events(context.run_id)
+            )
         for outcome in report.outcomes:
             if outcome.action != "published":
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)
         context.add_output_metadata(redrive_metadata(report) | {"dry_run": dg.MetadataValue.bool(config.dry_run)})
 
-    @dg.job(name=REDRIVE_JOB, description="Messages of the dead-letter queue back into the stream, or parked.")
+    @dg.job(name=REDRIVE_JOB, description="Put messages of the dead-letter queue back into the stream, or park them.")
     def job() -> None:
         redrive_messages()
 
@@ -77,7 +84,7 @@ def redrive_job() -> dg.JobDefinition:
 
 
 def redrive_metadata(report: RedriveReport) -> dict[str, dg.MetadataValue]:
-    """What the UI shows of a redrive: how many messages by outcome, and the first of them one by one."""
+    """Return the number of messages by outcome, and the first messages in full."""
     counts = report.counts
     return {
         "messages": dg.MetadataValue.int(len(report.outcomes)),
@@ -96,8 +103,8 @@ def dead_letter_sensor(settings: Settings) -> dg.SensorDefinition:
         job_name=REDRIVE_JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Asks for a redrive where the dead-letter queue has something, more and more rarely while that "
-        "changes nothing.",
+        description="Requests a redrive while the dead-letter queue has messages, ever more rarely while that changes "
+        "nothing.",
     )
     def sensor(context: dg.SensorEvaluationContext, redrive: RedriveResource) -> dg.SensorResult:
         return look(redrive, context.cursor, int(time.time()))
@@ -106,10 +113,12 @@ def dead_letter_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def look(redrive: RedriveResource, cursor: str | None, now: int) -> dg.SensorResult:
-    """One tick at `now` (seconds since 1970 UTC).
+    """Make one tick.
 
-    The run key follows from the cursor alone: a tick that died before its cursor was kept asks for the same run again,
-    which Dagster starts once.
+    A tick that crashes before its cursor is kept requests the same run again. Dagster starts it once, because the run
+    key follows from the cursor.
+
+    now: seconds since 1970 UTC.
     """
     pace = Pace(**json.loads(cursor)) if cursor else Pace()
     if not redrive.has_queue():

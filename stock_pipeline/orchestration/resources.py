@@ -1,126 +1,90 @@
-"""Resources: what assets act on, as plain objects of the other packages. No asset logic here, and no settings of
-their own: `definitions` fills them from `Settings`.
+"""Resources: what assets act on, as plain objects of the other packages.
+
+Neither asset logic nor wiring belongs here.
 """
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import cast
+from contextlib import contextmanager
+from datetime import timedelta
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from stock_pipeline.aws.athena_compaction import athena_unloader
 from stock_pipeline.aws.catalog import GlueCatalog
-from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.aws.state_heartbeat import StateHeartbeat
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.redrive.redrive import Redrive
-from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
+from stock_pipeline.redrive.wiring import wired_redrive
 from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import Wiring
 
 
-class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The lake's bucket and its catalog."""
+class WiredResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Parts of one environment, open during a run or tick.
 
-    aws_region: str
-    bucket_name: str
-    database_name: str
-    athena_workgroup: str | None = None
-    """Compacts sessions larger than the megabytes below, if there is one."""
-    athena_compaction_megabytes: int = 0
-
-    _clients: Clients | None = PrivateAttr(default=None)
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        self._clients = Clients(self.aws_region)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        cast(Clients, self._clients).close()
-
-    def compactor(self) -> Compactor:
-        compactor = Compactor(self.objects, self.catalog, now=_now)
-        if self.athena_workgroup is None:
-            return compactor
-        client = cast(Clients, self._clients).athena
-        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep, _now)
-        return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
-
-    def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
-        # in an account nobody here may delete raw trades: they go by the bucket's lifecycle
-        in_account = self.athena_workgroup is not None
-        return Collector(self.objects, self.catalog, now=_now, grace=grace, keep_raw=in_account)
-
-    @property
-    def objects(self) -> ObjectStore:
-        return ObjectStore(cast(Clients, self._clients).s3, self.bucket_name)
-
-    @property
-    def catalog(self) -> GlueCatalog:
-        return GlueCatalog(cast(Clients, self._clients).glue, self.database_name, self.bucket_name)
-
-
-class RedriveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The dead-letter queue, and the way from it back into the stream. `environ`: the settings by variable."""
+    environ: the settings, by variable.
+    """
 
     environ: dict[str, str]
 
-    _clients: Clients | None = PrivateAttr(default=None)
+    _wiring: Wiring = PrivateAttr()
 
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        self._clients = Clients(self._settings.aws_region)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        cast(Clients, self._clients).close()
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WiredResource"]:  # noqa: ARG002
+        with Wiring.open(Settings.from_env(self.environ)) as wiring:
+            self._wiring = wiring
+            yield self
 
     @property
-    def environment(self) -> str:
-        return self._settings.environment
+    def wiring(self) -> Wiring:
+        return self._wiring
+
+    @property
+    def settings(self) -> Settings:
+        return self._wiring.settings
+
+
+class LakeResource(WiredResource):
+    """The lake's bucket and its catalog."""
+
+    def compactor(self) -> Compactor:
+        return self.wiring.compactor()
+
+    def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
+        # in an account Dagster may not delete raw trades: the bucket's lifecycle does
+        return self.wiring.garbage_collector(grace, keep_raw=self.settings.dbt_target == "athena")
+
+    @property
+    def objects(self) -> ObjectStore:
+        return self.wiring.objects
+
+    @property
+    def catalog(self) -> GlueCatalog:
+        return self.wiring.catalog
+
+
+class RedriveResource(WiredResource):
+    """The dead-letter queue, and the way from it back into the stream."""
 
     def has_queue(self) -> bool:
-        return self._settings.dead_letter_queue_url is not None
+        return self.settings.dead_letter_queue_url is not None
 
     def depth(self) -> QueueDepth:
-        return dead_letter_queue(cast(Clients, self._clients), self._settings).depth()
+        return self.wiring.dead_letters.depth()
 
     def redrive(self, run_id: str, lines_per_second: int) -> Redrive:
-        return wired_redrive(cast(Clients, self._clients), self._settings, run_id, lines_per_second)
-
-    @property
-    def _settings(self) -> Settings:
-        return Settings.from_env(self.environ)
+        return wired_redrive(self.wiring, run_id, lines_per_second)
 
 
-class RealtimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class RealtimeResource(WiredResource):
     """The realtime table."""
 
-    aws_region: str
-    table_name: str
-    average_windows: list[int]
-    time_to_live_days: int
-
-    _clients: Clients | None = PrivateAttr(default=None)
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        self._clients = Clients(self.aws_region)
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        cast(Clients, self._clients).close()
-
     def event_times_ns(self) -> Iterator[int]:
-        return StateHeartbeat(cast(Clients, self._clients).dynamodb, self.table_name).event_times_ns()
+        return self.wiring.state_heartbeat.event_times_ns()
 
     @property
     def table(self) -> StateTable:
-        return StateTable(
-            cast(Clients, self._clients).dynamodb, self.table_name, tuple(self.average_windows), self.time_to_live_days
-        )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        return self.wiring.state_table

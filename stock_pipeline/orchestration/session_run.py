@@ -1,4 +1,4 @@
-"""The session's job, run in this process: what the demo and the command line do where the UI would launch a run."""
+"""The session's job, run in this process for the demo."""
 
 from collections.abc import Callable
 from datetime import date
@@ -10,7 +10,7 @@ from stock_pipeline.errors import PermanentError
 
 
 class SessionRun(NamedTuple):
-    """The figures of the run's compaction."""
+    """Figures of a run's compaction."""
 
     rows_in: int
     rows_out: int
@@ -19,14 +19,14 @@ class SessionRun(NamedTuple):
 def run_session(
     definitions: dg.Definitions, job_name: str, session_date: date, on_step: Callable[[str], None]
 ) -> SessionRun:
-    """Run the job for one session; `PermanentError` names the step that failed.
+    """Run the job for one session; `PermanentError` names the failed step.
 
-    on_step: told of each asset as it is materialized and each check as it is evaluated.
+    on_step: called with the name of each materialized asset.
     """
     job = definitions.resolve_job_def(job_name)
     key = session_date.isoformat()
     if job.partitions_def is None or not job.partitions_def.has_partition_key(key):
-        raise PermanentError(f"{key} is no trading day of the exchange, so there is no session to run")
+        raise PermanentError(f"{key} is not a trading day of the exchange: name a day with a session")
     with dg.DagsterInstance.ephemeral() as instance:
         run_id = dg.DagsterRun(job_name=job_name).run_id
         instance.add_event_listener(run_id, lambda entry: _tell(entry, on_step))
@@ -41,10 +41,10 @@ def run_session(
     if failures:
         error = failures[0].step_failure_data.error
         if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-            # Dagster takes Ctrl-C for the failure of a step
+            # Dagster reports Ctrl-C as the failure of a step
             raise KeyboardInterrupt
         while error is not None and error.cause is not None:
-            # what Dagster wraps around it only says that a step failed
+            # the outer errors are Dagster's, and only say that a step failed
             error = error.cause
         reason = error.message.strip() if error else "Dagster gives no reason"
         raise PermanentError(f"step {failures[0].step_key} of session {key} failed: {reason}")

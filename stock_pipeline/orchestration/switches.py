@@ -1,7 +1,7 @@
-"""Which schedules and sensors run without being switched on: all of them on a laptop.
+"""Default states of schedules and sensors: on with a local stack, off in an account.
 
-In an account somebody switches them on once, in the UI: a second Dagster on the same account, such as a laptop's with a
-deployment's settings, must not do everything a second time.
+An operator switches them on in the UI once, because a second Dagster with an account's settings must not do everything
+twice.
 """
 
 import dagster as dg

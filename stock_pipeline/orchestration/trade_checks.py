@@ -1,7 +1,7 @@
-"""The check that stands between the published trades and the models: rows that can't be true stop dbt."""
+"""The check between published trades and models: rows that can't be true stop dbt."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 
@@ -9,6 +9,7 @@ from stock_pipeline.domain.freshness import expected_session
 from stock_pipeline.lake.published_rows import RowFindings, published_findings
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
+from stock_pipeline.wiring import utc_now
 
 _PARTITION = "dagster/partition"
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -19,8 +20,8 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
         asset="trades",
         name="rows_can_be_true",
         blocking=True,
-        description="Prices above zero, volumes not below it, times within the session's day, known statuses. Where a "
-        "row of the run's sessions is not so, nothing is built on them.",
+        description="Prices above zero, volumes not below it, times within the session's day, known statuses. A "
+        "run with another row builds nothing on its sessions.",
     )
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         sessions = sessions_of_run(context.run.tags)
@@ -31,13 +32,13 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
 
 
 def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
-    """The sessions that a run is about; the one that is expected, where it is about none."""
+    """Return a run's sessions; for a run without partitions the session that is due."""
     if _PARTITION in tags:
         return [date.fromisoformat(tags[_PARTITION])]
     if _RANGE_START in tags:
         keys = dg.PartitionKeyRange(tags[_RANGE_START], tags[_RANGE_END])
         return [date.fromisoformat(key) for key in session_partitions().get_partition_keys_in_range(keys)]
-    return [expected_session(datetime.now(UTC))]
+    return [expected_session(utc_now())]
 
 
 def check_result(found: list[RowFindings]) -> dg.AssetCheckResult:

@@ -185,7 +185,7 @@ def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:
 
 
 def test_a_session_on_a_day_without_trading_is_refused_in_one_sentence(definitions: dg.Definitions) -> None:
-    with pytest.raises(PermanentError, match="2018-01-01 is no trading day"):
+    with pytest.raises(PermanentError, match="2018-01-01 is not a trading day"):
         run_session(definitions, SESSION_JOB, date(2018, 1, 1), lambda _step: None)
 
 

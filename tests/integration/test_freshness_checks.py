@@ -71,9 +71,7 @@ def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
         monkeypatch.setenv(name, value)
     settings = stack.settings
     parts = {
-        "lake": LakeResource(
-            aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
-        ),
+        "lake": LakeResource(environ=settings.environ()),
         "realtime": (lake_definitions(settings).resources or {})["realtime"],
     }
     with dg.build_resources(parts) as resources, dg.DagsterInstance.ephemeral() as instance:

@@ -12,7 +12,7 @@ from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.lake_assets import lake_definitions
-from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COLLECTION_JOB, COMPACTION_JOB
+from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COMPACTION_JOB, GARBAGE_COLLECTION_JOB
 from stock_pipeline.orchestration.raw_file_sensor import ATTEMPTS, SESSIONS_A_TICK, Position, look
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
@@ -31,10 +31,7 @@ TODAY = date(2018, 3, 1)
 def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[LakeResource]:
     for name, value in stack.environ.items():
         monkeypatch.setenv(name, value)
-    settings = stack.settings
-    resource = LakeResource(
-        aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
-    )
+    resource = LakeResource(environ=stack.settings.environ())
     with dg.build_resources({"lake": resource}) as resources:
         yield resources.lake
 
@@ -46,7 +43,7 @@ def add(store: ObjectStore, session_date: date, number: int) -> None:
 
 
 def job(lake: LakeResource, name: str) -> dg.JobDefinition:
-    settings = Settings.from_env({"BUCKET_NAME": lake.bucket_name, "DATABASE_NAME": lake.database_name})
+    settings = Settings.from_env(lake.environ)
     # the sensor and the schedules name a job that the models' side completes
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     return dg.Definitions.merge(lake_definitions(settings), session).resolve_job_def(name)
@@ -193,7 +190,7 @@ def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: 
 
 def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
     add(lake.objects, FIRST, 1)
-    settings = Settings.from_env({"BUCKET_NAME": lake.bucket_name, "DATABASE_NAME": lake.database_name})
+    settings = Settings.from_env(lake.environ)
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(settings), session)
     sensor = definitions.resolve_sensor_def("raw_files")
@@ -232,7 +229,7 @@ def test_garbage_collection_is_a_job_that_says_what_it_deleted(lake: LakeResourc
     lake.compactor().compact(FIRST)
     for dry_run in (True, False):
         config = {"ops": {"collect": {"config": {"grace_days": 0.0, "dry_run": dry_run}}}}
-        result = job(lake, COLLECTION_JOB).execute_in_process(run_config=config)
+        result = job(lake, GARBAGE_COLLECTION_JOB).execute_in_process(run_config=config)
         (output,) = [event for event in result.all_events if event.is_successful_output]
         assert output.step_output_data.metadata["raw_files"].value == 1
         assert len(list(lake.objects.list(RAW_PREFIX))) == int(dry_run)

@@ -161,7 +161,7 @@ def test_a_file_that_can_not_be_read_fails_the_check_and_is_named(stage: Stage) 
 
 
 def test_after_garbage_collection_what_is_left_is_compared(stage: Stage) -> None:
-    list(stage.lake.collector(timedelta(0)).collect())
+    list(stage.lake.garbage_collector(timedelta(0)).collect())
     evaluation, figures = stage.check()
     assert (evaluation.passed, figures["raw_files_collected"]) == (True, True)
 
@@ -174,4 +174,5 @@ def test_a_session_without_any_trade_agrees(stage: Stage) -> None:
 def test_the_realtime_resource_reads_what_the_settings_name(stack: LocalStack) -> None:
     realtime = (lake_definitions(stack.settings).resources or {})["realtime"]
     assert isinstance(realtime, RealtimeResource)
-    assert tuple(realtime.average_windows) == stack.settings.moving_average_windows
+    with dg.build_resources({"realtime": realtime}) as resources:
+        assert resources.realtime.table.average_windows == stack.settings.moving_average_windows

@@ -52,7 +52,8 @@ def send(stack: LocalStack, *bodies: bytes) -> None:
 def calls_of(redrive: RedriveResource) -> list[str]:
     """The AWS calls that the resource makes from now on, by name."""
     made: list[str] = []
-    for client in (redrive._clients.sqs, redrive._clients.s3, redrive._clients.kinesis):  # type: ignore[union-attr]
+    clients = redrive.wiring.clients
+    for client in (clients.sqs, clients.s3, clients.kinesis):
         client.meta.events.register("before-call", lambda model, **_: made.append(model.name))
     return made
 
@@ -161,9 +162,7 @@ def test_redriven_trades_of_a_published_session_reopen_exactly_that_partition(
         kinesis.put_record(StreamName=settings.stream_name, PartitionKey="bucket-0001", Data=line)
     poller = processor_poller(stack, SilentObserver())
     poller.run_until_idle(timeout_seconds=60)
-    lake = LakeResource(
-        aws_region=settings.aws_region, bucket_name=settings.bucket_name, database_name=settings.database_name
-    )
+    lake = LakeResource(environ=settings.environ())
     with dg.build_resources({"lake": lake}) as resources:
         for day in sessions:
             resources.lake.compactor().compact(day)

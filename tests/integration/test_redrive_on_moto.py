@@ -11,7 +11,6 @@ from stock_pipeline.cli import main
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.redrive.parked_messages import unpark
-from stock_pipeline.redrive.wiring import dead_letter_queue
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.support.redrive_world import rejected
 from tests.support.trades import trade
@@ -169,7 +168,7 @@ def test_a_crash_between_queue_and_bucket_leaves_the_message_in_both(stack: Loca
     park(stack, rejected(line).decode(), "repaired")
     store = Dies(stack.clients.s3, stack.settings.bucket_name)
     with pytest.raises(KeyboardInterrupt):
-        unpark(store, dead_letter_queue(stack.clients, stack.settings), 10)
+        unpark(store, stack.wiring.dead_letters, 10)
     assert (depth(stack), len(parked(stack))) == (1, 1)
     assert main(["redrive", "--parked"]) == 0
     assert set(stream_lines(stack)) == {line}

@@ -40,5 +40,5 @@ def test_a_day_without_trading_is_refused() -> None:
     @dg.asset(partitions_def=session_partitions())
     def trades() -> None: ...
 
-    with pytest.raises(PermanentError, match="2018-01-01 is no trading day"):
+    with pytest.raises(PermanentError, match="2018-01-01 is not a trading day"):
         run_session(definitions(trades), "session", date(2018, 1, 1), lambda _step: None)

@@ -22,6 +22,7 @@ from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
+from stock_pipeline.wiring import Wiring
 from tests.integration.test_lake_orchestration import add
 from tests.support.trades import trade
 
@@ -45,7 +46,7 @@ def process(stack: LocalStack, lines: Sequence[bytes]) -> None:
 
 
 def status(stack: LocalStack, now: datetime = SATURDAY) -> Status:
-    return read_status(stack.clients, stack.settings, now)
+    return read_status(stack.wiring, now)
 
 
 def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None:
@@ -97,24 +98,24 @@ def test_stale_is_judged_on_the_exchanges_calendar(
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
     add(store, FRIDAY, 1)
     Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
-    assert read_status(clients, settings, SATURDAY).stale == {}
+    assert read_status(Wiring(settings, clients), SATURDAY).stale == {}
     open_market = datetime(2018, 1, 8, 15, tzinfo=UTC)
-    assert set(read_status(clients, settings, open_market).stale) == {"realtime_state"}
+    assert set(read_status(Wiring(settings, clients), open_market).stale) == {"realtime_state"}
     a_day_later = open_market + timedelta(days=1, hours=12)
-    assert set(read_status(clients, settings, a_day_later).stale) == {"trades", "daily_bars"}
+    assert set(read_status(Wiring(settings, clients), a_day_later).stale) == {"trades", "daily_bars"}
 
 
 def test_bars_that_are_being_built_are_not_stale(
     environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = bars_of(THURSDAY, tmp_path, monkeypatch)
-    stale = read_status(environment.clients, settings, SATURDAY).stale
+    stale = read_status(Wiring(settings, environment.clients), SATURDAY).stale
     assert "bars of 2018-01-05 were due by 22:00" in stale["daily_bars"]
     hold = f"import duckdb; held = duckdb.connect({settings.duckdb_path!r}); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dbt:
         assert dbt.stdout is not None
         dbt.stdout.readline()
-        assert "daily_bars" not in read_status(environment.clients, settings, SATURDAY).stale
+        assert "daily_bars" not in read_status(Wiring(settings, environment.clients), SATURDAY).stale
         dbt.communicate(b"\n")
 
 
@@ -123,7 +124,7 @@ def test_a_database_that_is_none_is_not_taken_for_one_in_use(
 ) -> None:
     (tmp_path / "lake.duckdb").write_bytes(b"no database" * 1_000)
     monkeypatch.setenv("DUCKDB_PATH", str(tmp_path / "lake.duckdb"))
-    stale = read_status(environment.clients, Settings.from_env(os.environ), SATURDAY).stale
+    stale = read_status(Wiring(Settings.from_env(os.environ), environment.clients), SATURDAY).stale
     assert "not a valid DuckDB database" in stale["daily_bars"]
 
 

@@ -7,18 +7,13 @@ them. The Dagster job is passed in, because the local stack does not know Dagste
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from random import Random
 from typing import Any, Protocol
 
 import boto3
 import duckdb
 
-from stock_pipeline.aws.dead_letter_queue import SqsQueue
-from stock_pipeline.aws.kinesis_stream import KinesisStream
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
 from stock_pipeline.domain.symbol_state import SymbolKey
@@ -33,9 +28,7 @@ from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.local.step_display import Display
-from stock_pipeline.streaming.back_off import back_off
-from stock_pipeline.streaming.producer import Producer, ProducerReport
-from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.record_packing import partition_key
 
 PUBLISH_SECONDS = 1800
@@ -83,13 +76,12 @@ class Demo:
 
     def _publish(self) -> int:
         """Publish all sources' trades and the broken lines; return the number of lines."""
-        publisher = self._publisher()
+        producer = replace(self.stack.wiring.producer, progress=self.display.advanced)
         deadline_ns = time.time_ns() + PUBLISH_SECONDS * 10**9
         lines = 0
         last_trade: Trade | None = None
         for source in self.sources:
             self.display.started(f"Publish {source.name}", source.rows)
-            producer = Producer(publisher, self._queue(), progress=self.display.advanced)
             seen: list[Trade] = []
             report = producer.run(_remember_last(source.captures, seen), deadline_ns)
             _check_complete(report, source.name)
@@ -100,7 +92,7 @@ class Demo:
         broken = broken_lines(last_trade)
         self.display.started("Publish broken lines", len(broken))
         key = partition_key(last_trade.symbol, self.stack.settings.partition_buckets)
-        publisher.publish_lines(((key, line) for line in broken.values()), deadline_ns)
+        producer.publisher.publish_lines(((key, line) for line in broken.values()), deadline_ns)
         self.display.finished(f"{len(broken)} lines that are no trades")
         return lines + len(broken)
 
@@ -118,8 +110,8 @@ class Demo:
 
     def _sessions(self) -> tuple[date, ...]:
         """Return the session dates that have raw files."""
-        lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
-        return tuple(sorted({session_date_of_key(listed.key) for listed in lake.list(RAW_PREFIX)}))
+        listing = self.stack.wiring.objects.list(RAW_PREFIX)
+        return tuple(sorted({session_date_of_key(listed.key) for listed in listing}))
 
     def _rejections(self) -> tuple[dict[str, Any], ...]:
         """Return every message of the queue. They stay there for redrive."""
@@ -133,13 +125,11 @@ class Demo:
         return tuple(messages)
 
     def _states(self, bars: Sequence[dict[str, Any]]) -> tuple[SymbolFigures, ...]:
-        settings = self.stack.settings
-        windows = settings.moving_average_windows
-        table = StateTable(self.stack.clients.dynamodb, settings.state_table_name, windows)
+        table = self.stack.wiring.state_table
         keys = list(dict.fromkeys(SymbolKey(bar["symbol"], bar["feed"]) for bar in bars))
         stored = table.read(keys)
         return tuple(
-            SymbolFigures(stored[key].state, tuple(stored[key].state.averages(windows)))
+            SymbolFigures(stored[key].state, tuple(stored[key].state.averages(table.average_windows)))
             for key in keys
             if key in stored
         )
@@ -158,22 +148,6 @@ class Demo:
                 columns = tuple(column[0] for column in cursor.description or ())
                 answers.append(QueryAnswer(query, columns, tuple(cursor.fetchall())))
         return bars, tuple(answers)
-
-    def _publisher(self) -> Publisher:
-        settings, clients = self.stack.settings, self.stack.clients
-        return Publisher(
-            stream=KinesisStream(clients.kinesis, settings.stream_name),
-            leftovers=FailedZone(ObjectStore(clients.s3, settings.bucket_name), self._queue()),
-            buckets=settings.partition_buckets,
-            now_ns=time.time_ns,
-            wait=back_off(time.sleep, Random()),
-        )
-
-    def _queue(self) -> SqsQueue:
-        settings, clients = self.stack.settings, self.stack.clients
-        return SqsQueue(
-            clients.sqs, settings.require_dead_letter_queue_url(), ObjectStore(clients.s3, settings.bucket_name)
-        )
 
 
 class _DemoProgress(SilentObserver):

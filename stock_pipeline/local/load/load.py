@@ -7,15 +7,11 @@ reads what is there afterwards, `report` compares it with the ledger.
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 from random import Random
 
-from stock_pipeline.aws.dead_letter_queue import SqsQueue
-from stock_pipeline.aws.kinesis_stream import KinesisStream
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
@@ -48,7 +44,7 @@ from stock_pipeline.providers.simulator.simulator import Arrival, Simulation, ar
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.ports import Stream
 from stock_pipeline.streaming.processor import Processor
-from stock_pipeline.streaming.publisher import FailedZone, Publisher, PublishReport
+from stock_pipeline.streaming.publisher import PublishReport
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -157,15 +153,12 @@ class LoadRun:
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
-        settings, clients = self.stack.settings, self.stack.clients
-        self._store = ObjectStore(clients.s3, settings.bucket_name)
-        self._queue = SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), self._store)
-        self._stream = MeteredStream(KinesisStream(clients.kinesis, settings.stream_name))
-        self._publisher = Publisher(
+        wiring = self.stack.wiring
+        self._store = wiring.objects
+        self._stream = MeteredStream(wiring.stream)
+        self._publisher = replace(
+            wiring.publisher(),
             stream=FaultyStream(self._stream, self.faults),
-            leftovers=FailedZone(self._store, self._queue),
-            buckets=settings.partition_buckets,
-            now_ns=time.time_ns,
             wait=back_off(time.sleep, Random(self.simulation.seed)),
         )
 
@@ -254,14 +247,12 @@ class LoadRun:
 
     def _function(self) -> Handler:
         """Return the processor as its Lambda wires it, with faults around each adapter."""
-        settings, clients = self.stack.settings, self.stack.clients
-        windows = settings.moving_average_windows
-        table = StateTable(clients.dynamodb, settings.state_table_name, windows, settings.state_ttl_days)
+        wiring = self.stack.wiring
         processor = Processor(
-            dead_letters=FaultyQueue(self._queue, self.faults),
-            raw_store=FaultyRawStore(self._store, self.faults),
-            state_store=FaultyStateStore(table, self.faults),
-            average_windows=windows,
+            dead_letters=FaultyQueue(wiring.dead_letters, self.faults),
+            raw_store=FaultyRawStore(wiring.objects, self.faults),
+            state_store=FaultyStateStore(wiring.state_table, self.faults),
+            average_windows=wiring.settings.moving_average_windows,
             wait=back_off(time.sleep, Random(self.simulation.seed)),
         )
         return FaultyFunction(lambda event, _context: dict(processor.handle(event)), self.faults)

@@ -1,0 +1,47 @@
+"""The composition root: what follows from the settings, and what it costs to import."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.errors import SettingsError
+from stock_pipeline.settings import Settings
+from stock_pipeline.wiring import Wiring
+
+QUEUE = {"DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/queue"}
+
+
+def test_parts_share_one_object_store_and_one_queue() -> None:
+    with Wiring.open(Settings.from_env(QUEUE)) as wiring:
+        assert wiring.producer.dead_letters is wiring.dead_letters
+        assert wiring.dead_letters.oversized is wiring.objects
+        assert wiring.compactor().lake is wiring.objects
+        assert wiring.garbage_collector(timedelta(days=1), keep_raw=True).catalog is wiring.catalog
+
+
+def test_without_a_queue_only_its_parts_fail_and_name_the_setting() -> None:
+    with Wiring.open(Settings.from_env({})) as wiring:
+        assert wiring.stream.name == "stock-stream"
+        with pytest.raises(SettingsError, match="DEAD_LETTER_QUEUE_URL"):
+            wiring.publisher()
+
+
+def test_a_large_session_goes_to_athena_in_an_account_and_to_this_machine_on_a_laptop() -> None:
+    account = {"DBT_TARGET": "athena", "ATHENA_WORKGROUP": "research", "ATHENA_COMPACTION_MEGABYTES": "7"}
+    with Wiring.open(Settings.from_env(account)) as wiring:
+        assert isinstance(wiring.sql_engine, AthenaUnloader)
+        assert wiring.sql_engine.athena.workgroup == "research"
+        assert wiring.compactor().unload_bytes == 7_000_000
+    with Wiring.open(Settings.from_env({})) as wiring:
+        assert wiring.sql_engine is None
+
+
+def test_the_module_imports_nothing_that_a_lambda_package_lacks() -> None:
+    program = (
+        "import sys, stock_pipeline.wiring; print([n for n in ('polars', 'pyarrow', 'numpy') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
