@@ -19,9 +19,9 @@ from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trade import COLUMNS
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
 from stock_pipeline.errors import PermanentError
 
 MOST_SQL_BYTES = 262_144
@@ -42,7 +42,7 @@ _NOT_HASHED = ("event_time", "ingest_time", "session_date")
 
 
 @dataclass(frozen=True)
-class AthenaUnloader:
+class AthenaEngine:
     athena: Athena
     catalog: GlueCatalog
     now: Callable[[], datetime]
@@ -50,7 +50,7 @@ class AthenaUnloader:
     def new_attempt(self) -> str:
         return uuid.uuid4().hex
 
-    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
+    def unreadable(self, order: SqlCompaction) -> dict[InputFile, str]:
         """Files with rows that are none of the session, and a file that ended the query."""
         by_uri = {self._uri(file.key): file for file in order.files}
         with self._scratch(order) as table:
@@ -65,16 +65,16 @@ class AthenaUnloader:
         reasons = {uri: f"{count} rows are no trades of session {order.session_date}" for uri, count in answer.rows}
         return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
 
-    def unload(self, order: UnloadOrder) -> Unloaded:
+    def unload(self, order: SqlCompaction) -> SqlResult:
         with self._scratch(order) as table:
             source = inputs(table, order, self._uris(order.without))
             rows_in, expected, _ = _read(self.athena.query(checked(expected_figures(source))).rows[0])
             self.athena.run(checked(unload_statement(source, self._uri(order.target.prefix))))
             _, found, distinct_ids = _read(self.athena.query(found_figures(table)).rows[0])
-        return Unloaded(rows_in, expected, found, distinct_ids)
+        return SqlResult(rows_in, expected, found, distinct_ids)
 
     @contextmanager
-    def _scratch(self, order: UnloadOrder) -> Iterator[str]:
+    def _scratch(self, order: SqlCompaction) -> Iterator[str]:
         """A table over base, raw files and what is written, in a place of its own."""
         self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
         name = f"{SCRATCH_PREFIX}{order.target.version}"
@@ -94,12 +94,12 @@ class AthenaUnloader:
         return [self._uri(file.key) for file in files]
 
 
-def athena_unloader(
+def athena_engine(
     client: Any, workgroup: str, catalog: GlueCatalog, wait: Callable[[float], None], now: Callable[[], datetime]
-) -> AthenaUnloader:
+) -> AthenaEngine:
     output = f"s3://{catalog.bucket}/{RESULTS_PREFIX}"
     athena = Athena(client, workgroup, catalog.database, wait, output, polls=LONGEST_POLLS)
-    return AthenaUnloader(athena, catalog, now)
+    return AthenaEngine(athena, catalog, now)
 
 
 def checked(sql: str) -> str:
@@ -111,7 +111,7 @@ def checked(sql: str) -> str:
     return sql
 
 
-def inputs(table: str, order: UnloadOrder, without: Iterable[str]) -> str:
+def inputs(table: str, order: SqlCompaction, without: Iterable[str]) -> str:
     """A query of all rows that the version is made of: the base, and exactly the raw files of the plan."""
     raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(order, without)}"
     if order.base is None:
@@ -119,7 +119,7 @@ def inputs(table: str, order: UnloadOrder, without: Iterable[str]) -> str:
     return f"SELECT {_NAMES} FROM {table} WHERE place = '{BASE}' UNION ALL {raw}"
 
 
-def strangers(table: str, without: Iterable[str], order: UnloadOrder) -> str:
+def strangers(table: str, without: Iterable[str], order: SqlCompaction) -> str:
     """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
     query, so every column is read."""
     start_ns, end_ns = session_bounds_ns(order.session_date)
@@ -176,7 +176,7 @@ def _standing(source: str) -> str:
     )
 
 
-def _of_plan(order: UnloadOrder, without: Iterable[str]) -> str:
+def _of_plan(order: SqlCompaction, without: Iterable[str]) -> str:
     """Raw files of the plan, by the hashes at the ends of their keys: whole keys of a large session do not fit into a
     statement. Eight digits do, and a file that comes meanwhile and shares them by chance brings trades a bit early."""
     hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in order.files)

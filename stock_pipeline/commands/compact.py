@@ -28,7 +28,9 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.lake.compaction import Compactor
 
     with lake_of_environment() as lake:
-        compactor = Compactor(lake.objects, lake.catalog, now, unloader=lake.unloader, unload_bytes=lake.unload_bytes)
+        compactor = Compactor(
+            lake.objects, lake.catalog, now, sql_engine=lake.sql_engine, sql_engine_bytes=lake.sql_engine_bytes
+        )
         session_date: date = options.session
         if options.dry_run:
             plan = compactor.plan(session_date)

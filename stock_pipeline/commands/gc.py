@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from stock_pipeline.commands.lake_wiring import lake_of_environment, now
-    from stock_pipeline.lake.collection import Collector
+    from stock_pipeline.lake.garbage_collection import GarbageCollector
 
     if not 0 <= options.grace_days < 10_000:
         from stock_pipeline.errors import SettingsError
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError(f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 on")
     with lake_of_environment() as lake:
         grace = timedelta(days=options.grace_days)
-        collector = Collector(lake.objects, lake.catalog, now, grace, options.keep_raw)
+        collector = GarbageCollector(lake.objects, lake.catalog, now, grace, options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"
         total = 0
         for done in collector.collect(options.dry_run):

@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from stock_pipeline.aws.athena_compaction import AthenaUnloader
+    from stock_pipeline.aws.athena_compaction import AthenaEngine
     from stock_pipeline.aws.catalog import GlueCatalog
     from stock_pipeline.aws.object_store import ObjectStore
 
 
 class LakeParts(NamedTuple):
-    """unloader: Athena, where the settings say so, for sessions of more than `unload_bytes`."""
+    """sql_engine: Athena, where the settings say so, for sessions of more than `sql_engine_bytes`."""
 
     objects: "ObjectStore"
     catalog: "GlueCatalog"
-    unloader: "AthenaUnloader | None"
-    unload_bytes: int
+    sql_engine: "AthenaEngine | None"
+    sql_engine_bytes: int
 
 
 @contextmanager
 def lake_of_environment() -> Iterator[LakeParts]:
-    from stock_pipeline.aws.athena_compaction import athena_unloader
+    from stock_pipeline.aws.athena_compaction import athena_engine
     from stock_pipeline.aws.catalog import GlueCatalog
     from stock_pipeline.aws.clients import Clients
     from stock_pipeline.aws.object_store import ObjectStore
@@ -33,11 +33,11 @@ def lake_of_environment() -> Iterator[LakeParts]:
     settings = Settings.from_env(os.environ)
     with closing(Clients(settings.aws_region)) as clients:
         catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-        unloader = None
+        sql_engine = None
         if settings.dbt_target == "athena":
-            unloader = athena_unloader(clients.athena, settings.athena_workgroup, catalog, time.sleep, now)
-        unload_bytes = settings.athena_compaction_megabytes * 10**6
-        yield LakeParts(ObjectStore(clients.s3, settings.bucket_name), catalog, unloader, unload_bytes)
+            sql_engine = athena_engine(clients.athena, settings.athena_workgroup, catalog, time.sleep, now)
+        sql_engine_bytes = settings.athena_compaction_megabytes * 10**6
+        yield LakeParts(ObjectStore(clients.s3, settings.bucket_name), catalog, sql_engine, sql_engine_bytes)
 
 
 def now() -> datetime:

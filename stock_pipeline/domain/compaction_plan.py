@@ -59,7 +59,7 @@ class Manifest:
         return [prefix + name for name in self.data_files]
 
     @property
-    def settled_files(self) -> frozenset[InputFile]:
+    def known_files(self) -> frozenset[InputFile]:
         """The raw files that are dealt with."""
         return frozenset(self.inputs + self.set_aside)
 
@@ -120,7 +120,7 @@ def plan_compaction(
     session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
 ) -> CompactionPlan | None:
     """The next version of a partition, or None if the published one has everything that is listed."""
-    held = published.settled_files if published else frozenset()
+    held = published.known_files if published else frozenset()
     new_files = tuple(sorted(set(listing) - held))
     if not new_files:
         return None

@@ -71,7 +71,7 @@ class SymbolState:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldState:
+class StoredState:
     """A state as it was read, with the revision that it was stored under.
 
     The stored revision counts for the next write, not a computed one: it may have been written by another release.

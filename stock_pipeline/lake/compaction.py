@@ -26,10 +26,10 @@ from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.local_engine import LocalEngine
-from stock_pipeline.lake.partition_heads import HeldHead
+from stock_pipeline.lake.partition_heads import StoredHead
 from stock_pipeline.lake.proof import prove
 from stock_pipeline.lake.publication import Publication
-from stock_pipeline.lake.unloading import Unloader, Version, find_unreadable, unload
+from stock_pipeline.lake.sql_engine import SqlEngine, Version, find_unreadable, unload
 
 ATTEMPTS = 5
 """How often a run plans again because another one published meanwhile."""
@@ -61,7 +61,7 @@ class Compactor:
 
     progress: told the number of raw files read so far and in all.
     scratch: where spilled rows go; the system's place for temporary files if not given.
-    unloader: writes partitions of more than `unload_bytes` in place of this machine.
+    sql_engine: writes partitions of more than `sql_engine_bytes` in place of this machine.
     """
 
     lake: Lake
@@ -70,8 +70,8 @@ class Compactor:
     progress: Callable[[int, int], None] = lambda _done, _all: None
     scratch: Path | None = None
     engine: Callable[[date, Path], LocalEngine] = field(default=LocalEngine)
-    unloader: Unloader | None = None
-    unload_bytes: int = 0
+    sql_engine: SqlEngine | None = None
+    sql_engine_bytes: int = 0
 
     @property
     def publication(self) -> Publication:
@@ -129,14 +129,14 @@ class Compactor:
         self.publication.publish(held, written.target.version)
         return _report(plan, written)
 
-    def _planned(self, held: HeldHead) -> tuple[CompactionPlan | None, Manifest | None]:
+    def _planned(self, held: StoredHead) -> tuple[CompactionPlan | None, Manifest | None]:
         published = self._manifest(held)
         listing = self.raw_listing(held.session_date)
         if published is None:
             self._check_head_was_not_lost(held.session_date, listing)
         return plan_compaction(held.session_date, listing, held.head, published), published
 
-    def _manifest(self, held: HeldHead) -> Manifest | None:
+    def _manifest(self, held: StoredHead) -> Manifest | None:
         if held.head.version is None:
             return None
         return Manifest.from_json(self.lake.get(VersionPrefix(held.session_date, held.head.version).manifest_key))
@@ -154,16 +154,16 @@ class Compactor:
 
     def _written(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
         size = sum(file.size for file in plan.new_files) + (published.data_bytes if published else 0)
-        if self.unloader is not None and size > self.unload_bytes:
-            return self._unload(self.unloader, plan, allow_missing)
+        if self.sql_engine is not None and size > self.sql_engine_bytes:
+            return self._unload(self.sql_engine, plan, allow_missing)
         return self._write(plan, published, folder, allow_missing)
 
-    def _unload(self, unloader: Unloader, plan: CompactionPlan, allow_missing: bool) -> Version:
-        attempt = unloader.new_attempt()
-        reasons = find_unreadable(unloader, plan, attempt)
+    def _unload(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> Version:
+        attempt = sql_engine.new_attempt()
+        reasons = find_unreadable(sql_engine, plan, attempt)
         _check_unreadable(plan, reasons, allow_missing)
         unreadable = frozenset(reasons)
-        done, names, size = unload(self.lake, unloader, plan, unreadable, attempt)
+        done, names, size = unload(self.lake, sql_engine, plan, unreadable, attempt)
         target = plan.target(unreadable, attempt)
         return Version(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
 

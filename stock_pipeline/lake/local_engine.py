@@ -18,7 +18,7 @@ from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
 from stock_pipeline.lake.row_hash import Hashes, hash_strings
 from stock_pipeline.lake.sorted_runs import SortedRuns, copied
-from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, without_rows
+from stock_pipeline.lake.winning_rows import losing_rows, winning_rows, without_rows
 from stock_pipeline.trade_table import trades_of_table
 
 RUN_ROWS = 524_288
@@ -91,7 +91,7 @@ class LocalEngine:
             packed = self._runs.read(key_range)
             if losing is not None and losing.height:
                 packed = without_rows(packed, losing, self._packing)
-            rows = standing_rows(packed, self._packing)
+            rows = winning_rows(packed, self._packing)
             rows = rows if carried is None else pl.concat([carried, rows])
             whole = rows.height // group_rows * group_rows
             yield from self._packing.tables(rows.head(whole), group_rows)

@@ -16,7 +16,7 @@ class HeadObjects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldHead:
+class StoredHead:
     """A head as it was read; `etag` None if there was none."""
 
     session_date: date
@@ -28,13 +28,13 @@ class HeldHead:
 class PartitionHeads:
     objects: HeadObjects
 
-    def read(self, session_date: date) -> HeldHead:
+    def read(self, session_date: date) -> StoredHead:
         found = self.objects.read(head_key(session_date))
         if found is None:
-            return HeldHead(session_date, PartitionHead(), None)
-        return HeldHead(session_date, PartitionHead.from_json(found[0]), found[1])
+            return StoredHead(session_date, PartitionHead(), None)
+        return StoredHead(session_date, PartitionHead.from_json(found[0]), found[1])
 
-    def change(self, held: HeldHead, head: PartitionHead) -> None:
+    def change(self, held: StoredHead, head: PartitionHead) -> None:
         """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
         key, body = head_key(held.session_date), head.to_json()
         if held.etag is None:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from stock_pipeline.domain.lake_layout import VersionPrefix, version_of_key
 from stock_pipeline.errors import PublishConflictError, RetryableError
 from stock_pipeline.lake.lake_access import Catalog, Lake
-from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 _ROUNDS = 20
 
@@ -27,7 +27,7 @@ class Publication:
     def heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def publish(self, held: HeldHead, version: str) -> None:
+    def publish(self, held: StoredHead, version: str) -> None:
         """Make the version the published one, unless the head changed since it was read (`PublishConflictError`)."""
         self.heads.change(held, held.head.publishing(version))
         self.settle(held.session_date)
@@ -40,7 +40,7 @@ class Publication:
                 return
         raise RetryableError(f"session {session_date} is being published by other runs all the time; try again")
 
-    def _is_settled(self, held: HeldHead) -> bool:
+    def _is_settled(self, held: StoredHead) -> bool:
         """One round: bring head and catalog one step nearer to each other; whether they agree."""
         head, session_date = held.head, held.session_date
         wanted = self.lake.uri(VersionPrefix(session_date, str(head.version)).prefix)

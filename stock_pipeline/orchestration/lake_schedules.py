@@ -7,7 +7,7 @@ import dagster as dg
 
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.lake.collection import DEFAULT_GRACE
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.settings import Settings

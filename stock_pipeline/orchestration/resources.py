@@ -11,15 +11,15 @@ from typing import cast
 import dagster as dg
 from pydantic import PrivateAttr
 
-from stock_pipeline.aws.athena_compaction import athena_unloader
+from stock_pipeline.aws.athena_compaction import athena_engine
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_heartbeat import StateHeartbeat
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
-from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, GarbageCollector
 from stock_pipeline.redrive.redrive import Redrive
 from stock_pipeline.redrive.wiring import dead_letter_queue, wired_redrive
 from stock_pipeline.settings import Settings
@@ -48,13 +48,13 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.athena_workgroup is None:
             return compactor
         client = cast(Clients, self._clients).athena
-        unloader = athena_unloader(client, self.athena_workgroup, self.catalog, time.sleep, _now)
-        return replace(compactor, unloader=unloader, unload_bytes=self.athena_compaction_megabytes * 10**6)
+        sql_engine = athena_engine(client, self.athena_workgroup, self.catalog, time.sleep, _now)
+        return replace(compactor, sql_engine=sql_engine, sql_engine_bytes=self.athena_compaction_megabytes * 10**6)
 
-    def collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
+    def collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account nobody here may delete raw trades: they go by the bucket's lifecycle
         in_account = self.athena_workgroup is not None
-        return Collector(self.objects, self.catalog, now=_now, grace=grace, keep_raw=in_account)
+        return GarbageCollector(self.objects, self.catalog, now=_now, grace=grace, keep_raw=in_account)
 
     @property
     def objects(self) -> ObjectStore:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from stock_pipeline.domain.lake_layout import quarantine_key
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.rejection import Rejection
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.batch_decoder import decode_batch
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
@@ -42,7 +42,7 @@ class RawStore(Protocol):
 
 
 class StateStore(Protocol):
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         """The held states; keys without one are left out."""
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
@@ -172,7 +172,7 @@ class Processor:
             raise raised[0]
         return done
 
-    def _read_states(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def _read_states(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         """The held states, asked for again while the table throttles: a batch must not spend its retries on that."""
         for earlier_attempts in range(CONFLICT_ATTEMPTS - 1):
             try:
@@ -181,7 +181,7 @@ class Processor:
                 self.wait(earlier_attempts + 1)
         return self.state_store.read(keys)
 
-    def _update_state(self, group: NewestTrades, held: HeldState | None) -> "_Outcome":
+    def _update_state(self, group: NewestTrades, held: StoredState | None) -> "_Outcome":
         """Merge and write, and again from a fresh read for as long as somebody else is quicker."""
         conflicts = 0
         for earlier_attempts in range(CONFLICT_ATTEMPTS):

@@ -6,7 +6,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import NamedTuple
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 
 
@@ -93,13 +93,13 @@ class FakeStateTable:
     """`interfere`: called before each write; a test may write there first, as another Lambda would."""
 
     def __init__(self) -> None:
-        self.held: dict[SymbolKey, HeldState] = {}
+        self.held: dict[SymbolKey, StoredState] = {}
         self.writes = 0
 
     def interfere(self, state: SymbolState) -> None:
         pass
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         return {key: self.held[key] for key in keys if key in self.held}
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
@@ -107,7 +107,7 @@ class FakeStateTable:
         held = self.held.get(state.key)
         if (held.revision if held else None) != replaces:
             raise StateConflictError("written by somebody else")
-        self.held[state.key] = HeldState(state, state.revision)
+        self.held[state.key] = StoredState(state, state.revision)
         self.writes += 1
 
 

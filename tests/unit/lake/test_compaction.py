@@ -13,7 +13,7 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, UnreadableInputError
-from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.lake import SESSION, Lake, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -31,7 +31,7 @@ def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_
         if data.draw(st.booleans()):
             lake.compactor.compact(SESSION)
     report = lake.compactor.compact(SESSION)
-    assert lake.read() == standing_trades(row for rows in split for row in rows)
+    assert lake.read() == winning_trades(row for rows in split for row in rows)
     assert report is not None
     assert report.rows_in == report.rows_out + report.duplicates
     manifest = lake.compactor.published_manifest(SESSION)
@@ -90,7 +90,7 @@ def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one
     lake.compactor.compact(SESSION)
     chosen = [row for row in lake.read() if row.event_id == late.event_id]
     assert chosen == [late if stands == "late" else trade(1)]
-    assert lake.read() == standing_trades([trade(0), trade(1), trade(2), late])
+    assert lake.read() == winning_trades([trade(0), trade(1), trade(2), late])
 
 
 def test_a_session_without_raw_files_publishes_nothing() -> None:

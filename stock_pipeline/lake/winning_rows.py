@@ -29,7 +29,7 @@ PRECEDENCE = (
 )
 
 
-def standing_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
     """The rows in the lake's order, of neighbours with one event id the one that stands."""
     keys = packing.sort_keys(packed)
     order = np.argsort(keys)

@@ -23,7 +23,7 @@ class VersionObjects:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionPlan:
+class GarbagePlan:
     """versions: superseded ones, and those that a run wrote and never published.
     consumed: raw files whose trades are in the published version.
     set_aside: unreadable raw files that it does without; they are moved, not deleted.
@@ -34,7 +34,7 @@ class CollectionPlan:
     consumed: tuple[InputFile, ...]
     set_aside: tuple[InputFile, ...]
 
-    def keeping_raw_files(self) -> "CollectionPlan":
+    def keeping_raw_files(self) -> "GarbagePlan":
         """The same without raw files, for where something else deletes them."""
         return replace(self, consumed=(), set_aside=())
 
@@ -48,7 +48,7 @@ class CollectionPlan:
         return sum(version.size for version in self.versions.values()) + sum(file.size for file in files)
 
 
-def plan_collection(
+def plan_garbage_collection(
     session_date: date,
     head: PartitionHead,
     published: Manifest | None,
@@ -57,9 +57,9 @@ def plan_collection(
     raw: Iterable[InputFile],
     now: datetime,
     grace: timedelta,
-) -> CollectionPlan:
+) -> GarbagePlan:
     """catalog_version: the version that the catalog sends readers to."""
-    nothing = CollectionPlan(session_date, {}, (), ())
+    nothing = GarbagePlan(session_date, {}, (), ())
     if catalog_version != head.version or (head.version is not None and head.settled_at is None):
         return nothing
     latest = now - grace
@@ -70,10 +70,10 @@ def plan_collection(
         if name != head.version and _before(superseded.get(name, objects.newest), latest)
     }
     if published is None or not _before(head.settled_at, latest):
-        return CollectionPlan(session_date, old_versions, (), ())
+        return GarbagePlan(session_date, old_versions, (), ())
     consumed, aside = frozenset(published.inputs), frozenset(published.set_aside)
     listed = sorted(raw)
-    return CollectionPlan(
+    return GarbagePlan(
         session_date,
         old_versions,
         tuple(file for file in listed if file in consumed),

@@ -1,4 +1,4 @@
-"""Garbage collection: deletes what `domain.collection_plan` says, partition by partition.
+"""Garbage collection: deletes what `domain.garbage_plan` says, partition by partition.
 
 A crash at any point leaves less to do. Before a version goes, the head's generation is raised, so that a run that might
 be writing the same version can't publish it, and plans again under another name.
@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from stock_pipeline.domain.collection_plan import CollectionPlan, VersionObjects, plan_collection
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan_garbage_collection
 from stock_pipeline.domain.lake_layout import (
     CURATED_PREFIX,
     MANIFEST_FILE,
@@ -23,13 +23,13 @@ from stock_pipeline.domain.lake_layout import (
 )
 from stock_pipeline.errors import PublishConflictError
 from stock_pipeline.lake.lake_access import Catalog, Lake, Listed
-from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 DEFAULT_GRACE = timedelta(days=3)
 """Athena stops a query after 30 minutes, and a Dagster run takes hours; days leave room to look into a mishap."""
 
 
-class Collected(NamedTuple):
+class SessionGarbage(NamedTuple):
     """What was deleted of one session, or would be."""
 
     session_date: date
@@ -40,7 +40,7 @@ class Collected(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Collector:
+class GarbageCollector:
     """keep_raw: delete no raw files; the bucket's lifecycle does, or nobody."""
 
     lake: Lake
@@ -49,7 +49,7 @@ class Collector:
     grace: timedelta = DEFAULT_GRACE
     keep_raw: bool = False
 
-    def collect(self, dry_run: bool = False) -> Iterator[Collected]:
+    def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
         """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
         for session_date, listed in self._sessions():
             held = self._heads.read(session_date)
@@ -59,7 +59,7 @@ class Collector:
             if plan.is_empty or not (dry_run or self._deleted(held, plan)):
                 continue
             aside = tuple(file.key for file in plan.set_aside)
-            yield Collected(session_date, tuple(sorted(plan.versions)), len(plan.consumed), aside, plan.size)
+            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.consumed), aside, plan.size)
 
     @property
     def _heads(self) -> PartitionHeads:
@@ -71,7 +71,7 @@ class Collector:
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
             yield session_date, list(listed)
 
-    def _plan(self, held: HeldHead, listed: Iterable[Listed]) -> CollectionPlan:
+    def _plan(self, held: StoredHead, listed: Iterable[Listed]) -> GarbagePlan:
         session_date, head = held.session_date, held.head
         published = None
         if head.version is not None:
@@ -81,7 +81,7 @@ class Collector:
         raw, versions = self._raw(session_date), _versions(listed)
         if published is None:
             versions = {name: each for name, each in versions.items() if self._is_replaceable(each, frozenset(raw))}
-        return plan_collection(
+        return plan_garbage_collection(
             session_date=session_date,
             head=head,
             published=published,
@@ -101,7 +101,7 @@ class Collector:
         listing = self.lake.list(raw_partition_prefix(session_date))
         return [InputFile(listed.key, listed.etag, listed.size) for listed in listing]
 
-    def _deleted(self, held: HeldHead, plan: CollectionPlan) -> bool:
+    def _deleted(self, held: StoredHead, plan: GarbagePlan) -> bool:
         """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
         if plan.versions:
             try:

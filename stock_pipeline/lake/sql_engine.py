@@ -8,20 +8,20 @@ from typing import NamedTuple, Protocol
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
 from stock_pipeline.domain.lake_layout import VersionPrefix
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.lake_access import Lake
 
 
-class Unloader(Protocol):
+class SqlEngine(Protocol):
     def new_attempt(self) -> str:
         """A name that no other attempt has."""
 
-    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
+    def unreadable(self, order: SqlCompaction) -> dict[InputFile, str]:
         """Those of the files that are no trades of the session, each with the reason."""
 
-    def unload(self, order: UnloadOrder) -> Unloaded:
+    def unload(self, order: SqlCompaction) -> SqlResult:
         """Write, and count both what was to be written and what was."""
 
 
@@ -37,11 +37,11 @@ class Version(NamedTuple):
     engine: str
 
 
-def find_unreadable(unloader: Unloader, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
+def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
     """The new files that can't be read; asked again without them until the rest can."""
     found: dict[InputFile, str] = {}
     while len(found) < len(plan.new_files):
-        more = unloader.unreadable(_order(plan, frozenset(found), attempt))
+        more = sql_engine.unreadable(_order(plan, frozenset(found), attempt))
         if not more:
             break
         found.update(more)
@@ -49,24 +49,24 @@ def find_unreadable(unloader: Unloader, plan: CompactionPlan, attempt: str) -> d
 
 
 def unload(
-    lake: Lake, unloader: Unloader, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
-) -> tuple[Unloaded, list[str], int]:
+    lake: Lake, sql_engine: SqlEngine, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
+) -> tuple[SqlResult, list[str], int]:
     """Write and prove; also the names of the objects and their size."""
     order = _order(plan, unreadable, attempt)
-    done = unloader.unload(order)
+    done = sql_engine.unload(order)
     _prove(order, done)
     listed = list(lake.list(order.target.prefix))
     names = [each.key.removeprefix(order.target.prefix) for each in listed]
     return done, names, sum(each.size for each in listed)
 
 
-def _order(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> UnloadOrder:
+def _order(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> SqlCompaction:
     files = tuple(file for file in plan.new_files if file not in unreadable)
     without = (*plan.set_aside(), *unreadable)
-    return UnloadOrder(plan.session_date, plan.base, files, without, plan.target(unreadable, attempt))
+    return SqlCompaction(plan.session_date, plan.base, files, without, plan.target(unreadable, attempt))
 
 
-def _prove(order: UnloadOrder, done: Unloaded) -> None:
+def _prove(order: SqlCompaction, done: SqlResult) -> None:
     for name in ("rows", "volume", "ids_hash", "rows_hash", "min_event_time_ns", "max_event_time_ns"):
         expected, found = getattr(done.expected, name), getattr(done.found, name)
         if expected != found:

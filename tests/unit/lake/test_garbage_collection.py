@@ -4,15 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
-from stock_pipeline.lake.collection import Collected, Collector
+from stock_pipeline.lake.garbage_collection import GarbageCollector, SessionGarbage
 from tests.support.lake import SESSION, Lake
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
 
 
-def collector(lake: Lake) -> Collector:
-    return Collector(lake.store, lake.catalog, now=lambda: lake.now, grace=GRACE)
+def collector(lake: Lake) -> GarbageCollector:
+    return GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now, grace=GRACE)
 
 
 def compacted_twice() -> Lake:
@@ -63,7 +63,7 @@ def test_a_dry_run_says_what_would_go_and_deletes_nothing() -> None:
     lake = compacted_twice()
     lake.now += GRACE
     objects = dict(lake.store.objects)
-    would: list[Collected] = list(collector(lake).collect(dry_run=True))
+    would: list[SessionGarbage] = list(collector(lake).collect(dry_run=True))
     assert lake.store.objects == objects
     assert list(collector(lake).collect()) == would
 

@@ -10,7 +10,7 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 
 
 @dataclass(frozen=True, slots=True)
-class UnloadOrder:
+class SqlCompaction:
     """Write the trades that stand, of `base` and `files`, to `target`, where nothing lies yet.
 
     without: raw files of the session that can't be read.
@@ -23,7 +23,7 @@ class UnloadOrder:
     target: VersionPrefix
 
 
-class Unloaded(NamedTuple):
+class SqlResult(NamedTuple):
     """expected: from the inputs. found: from what was written. distinct_ids: of what was written."""
 
     rows_in: int
