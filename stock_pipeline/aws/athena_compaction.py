@@ -50,37 +50,37 @@ class AthenaEngine:
     def new_attempt(self) -> str:
         return uuid.uuid4().hex
 
-    def unreadable(self, order: SqlCompaction) -> dict[InputFile, str]:
+    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
         """Files with rows that are none of the session, and a file that ended the query."""
-        by_uri = {self._uri(file.key): file for file in order.files}
-        with self._scratch(order) as table:
+        by_uri = {self._uri(file.key): file for file in work.files}
+        with self._scratch(work) as table:
             try:
-                answer = self.athena.query(checked(strangers(table, self._uris(order.without), order)))
+                answer = self.athena.query(checked(strangers(table, self._uris(work.unreadable), work)))
             except PermanentError as error:
                 # Athena names the file that it stumbled over, and no other
                 named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
                 if not named:
                     raise
                 return named
-        reasons = {uri: f"{count} rows are no trades of session {order.session_date}" for uri, count in answer.rows}
+        reasons = {uri: f"{count} rows are no trades of session {work.session_date}" for uri, count in answer.rows}
         return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
 
-    def unload(self, order: SqlCompaction) -> SqlResult:
-        with self._scratch(order) as table:
-            source = inputs(table, order, self._uris(order.without))
+    def write(self, work: SqlCompaction) -> SqlResult:
+        with self._scratch(work) as table:
+            source = inputs(table, work, self._uris(work.unreadable))
             rows_in, expected, _ = _read(self.athena.query(checked(expected_figures(source))).rows[0])
-            self.athena.run(checked(unload_statement(source, self._uri(order.target.prefix))))
+            self.athena.run(checked(unload_statement(source, self._uri(work.target.prefix))))
             _, found, distinct_ids = _read(self.athena.query(found_figures(table)).rows[0])
         return SqlResult(rows_in, expected, found, distinct_ids)
 
     @contextmanager
-    def _scratch(self, order: SqlCompaction) -> Iterator[str]:
+    def _scratch(self, work: SqlCompaction) -> Iterator[str]:
         """A table over base, raw files and what is written, in a place of its own."""
         self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
-        name = f"{SCRATCH_PREFIX}{order.target.version}"
-        places = {RAW: raw_partition_prefix(order.session_date), WRITTEN: order.target.prefix}
-        if order.base is not None:
-            places[BASE] = order.base.prefix
+        name = f"{SCRATCH_PREFIX}{work.target.version}"
+        places = {RAW: raw_partition_prefix(work.session_date), WRITTEN: work.target.prefix}
+        if work.base is not None:
+            places[BASE] = work.base.prefix
         self.catalog.create_scratch(name, {place: self._uri(prefix) for place, prefix in places.items()})
         try:
             yield f"{self.catalog.database}.{name}"
@@ -111,23 +111,23 @@ def checked(sql: str) -> str:
     return sql
 
 
-def inputs(table: str, order: SqlCompaction, without: Iterable[str]) -> str:
+def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
     """A query of all rows that the version is made of: the base, and exactly the raw files of the plan."""
-    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(order, without)}"
-    if order.base is None:
+    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(work, unreadable)}"
+    if work.base is None:
         return raw
     return f"SELECT {_NAMES} FROM {table} WHERE place = '{BASE}' UNION ALL {raw}"
 
 
-def strangers(table: str, without: Iterable[str], order: SqlCompaction) -> str:
+def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str:
     """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
     query, so every column is read."""
-    start_ns, end_ns = session_bounds_ns(order.session_date)
+    start_ns, end_ns = session_bounds_ns(work.session_date)
     nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != _NULLABLE)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
     return (
-        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(order, without)} AND ({nulls} '
-        f"OR volume < 0 OR session_date <> date '{order.session_date}' "
+        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(work, unreadable)} AND ({nulls} '
+        f"OR volume < 0 OR session_date <> date '{work.session_date}' "
         f"OR event_time_ns < {start_ns} OR event_time_ns >= {end_ns} "
         f"OR abs({milliseconds} - event_time_ns / 1000000) > 1) "  # Athena rounds times to milliseconds
         'GROUP BY "$path"'
@@ -136,7 +136,7 @@ def strangers(table: str, without: Iterable[str], order: SqlCompaction) -> str:
 
 def unload_statement(source: str, target: str) -> str:
     return (
-        f"UNLOAD ({_standing(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
+        f"UNLOAD ({_winning_rows(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
         f"TO '{target}' WITH (format = 'PARQUET', compression = 'ZSTD')"
     )
 
@@ -145,7 +145,7 @@ def expected_figures(source: str) -> str:
     """Rows read, and the figures that the written rows must have. Ids are counted and hashed from the inputs as they
     are; only which row of an id stands is decided by the same rule."""
     return (
-        f"{_standing(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
+        f"{_winning_rows(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
         f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
         f"of_rows AS (SELECT {_figures()} FROM standing) "
         "SELECT (SELECT count(*) FROM source) AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
@@ -168,7 +168,7 @@ def _figures() -> str:
     )
 
 
-def _standing(source: str) -> str:
+def _winning_rows(source: str) -> str:
     ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(PRECEDENCE)})"
     return (
         f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source), "
@@ -176,13 +176,13 @@ def _standing(source: str) -> str:
     )
 
 
-def _of_plan(order: SqlCompaction, without: Iterable[str]) -> str:
+def _of_plan(work: SqlCompaction, unreadable: Iterable[str]) -> str:
     """Raw files of the plan, by the hashes at the ends of their keys: whole keys of a large session do not fit into a
     statement. Eight digits do, and a file that comes meanwhile and shares them by chance brings trades a bit early."""
-    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in order.files)
+    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in work.files)
     conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
     # by the whole path, so that they are not even opened
-    excluded = ", ".join(f"'{uri}'" for uri in without)
+    excluded = ", ".join(f"'{uri}'" for uri in unreadable)
     return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
 
 

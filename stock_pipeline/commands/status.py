@@ -104,7 +104,7 @@ def read_status(clients: "Clients", settings: "Settings", now: datetime) -> Stat
     head = PartitionHeads(lake).read(expected).head
     lag = judge_stream(newest_ns, now)
     judged = {
-        "trades": judge_session(expected, head.settled_at if head.version else None),
+        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None),
         "daily_bars": _judge_bars(settings, expected),
         "realtime_state": lag,
     }

@@ -36,7 +36,7 @@ class Manifest:
     """What a curated version is made of; it lies beside the version's data.
 
     inputs: every raw file whose trades are in the version, those of earlier versions included.
-    set_aside: raw files that could not be read, and that an operator allowed to be missing.
+    unreadable: raw files that could not be read, and that an operator allowed to be missing.
     replaces: the version that it was built on, or None for the first.
     digest: of the version's data, after its proof.
     data_bytes: the size of the version's data. data_files: the names of its objects.
@@ -47,7 +47,7 @@ class Manifest:
     version: str
     replaces: str | None
     inputs: tuple[InputFile, ...]
-    set_aside: tuple[InputFile, ...]
+    unreadable: tuple[InputFile, ...]
     digest: TradesDigest
     data_bytes: int
     data_files: tuple[str, ...] = (CURATED_FILE,)
@@ -61,13 +61,13 @@ class Manifest:
     @property
     def known_files(self) -> frozenset[InputFile]:
         """The raw files that are dealt with."""
-        return frozenset(self.inputs + self.set_aside)
+        return frozenset(self.inputs + self.unreadable)
 
     def to_json(self) -> bytes:
-        document = {field.name: getattr(self, field.name) for field in fields(self)} | {
+        document = {_JSON_KEYS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)} | {
             "session_date": self.session_date.isoformat(),
             "inputs": [file._asdict() for file in self.inputs],
-            "set_aside": [file._asdict() for file in self.set_aside],
+            "set_aside": [file._asdict() for file in self.unreadable],
             "digest": self.digest.to_document(),
         }
         return json.dumps(document).encode()
@@ -77,11 +77,19 @@ class Manifest:
         values: dict[str, Any] = json.loads(document)
         values["session_date"] = date.fromisoformat(values["session_date"])
         values["digest"] = TradesDigest.from_document(values["digest"])
-        for name in ("inputs", "set_aside"):
-            values[name] = tuple(InputFile(**entry) for entry in values[name])
+        values["inputs"] = _input_files(values["inputs"])
+        values["unreadable"] = _input_files(values.pop("set_aside"))
         if "data_files" in values:  # there since Athena writes versions, too
             values["data_files"] = tuple(values["data_files"])
         return cls(**values)
+
+
+def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
+    return tuple(InputFile(**entry) for entry in entries)
+
+
+_JSON_KEYS = {"unreadable": "set_aside"}
+"""The fields whose name in the file is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +97,30 @@ class CompactionPlan:
     """One partition's next version.
 
     base: the published version whose rows it starts from. new_files: raw files that are not in it yet.
-    held, held_aside: the raw files that the base has, and those that it does without.
+    base_inputs, base_unreadable: the raw files that the base has, and those that it does without.
     """
 
     session_date: date
     generation: int
     base: VersionPrefix | None
     new_files: tuple[InputFile, ...]
-    held: tuple[InputFile, ...] = ()
-    held_aside: tuple[InputFile, ...] = ()
+    base_inputs: tuple[InputFile, ...] = ()
+    base_unreadable: tuple[InputFile, ...] = ()
 
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """All raw files that will be in the new version."""
-        return tuple(sorted({*self.held, *self.new_files} - unreadable))
+        return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
 
-    def set_aside(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
-        return tuple(sorted({*self.held_aside, *unreadable}))
+    def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
+        return tuple(sorted({*self.base_unreadable, *unreadable}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
         """Where the new version goes, if these of the new files turn out to be unreadable.
 
         attempt: for writers that can't write on condition, and need a place that nobody else writes to.
         """
-        inputs, aside = self.inputs(unreadable), self.set_aside(unreadable)
-        version = version_of(self.session_date, self.generation, inputs, aside, attempt)
+        inputs, every_unreadable = self.inputs(unreadable), self.all_unreadable(unreadable)
+        version = version_of(self.session_date, self.generation, inputs, every_unreadable, attempt)
         return VersionPrefix(self.session_date, version)
 
 
@@ -120,8 +128,8 @@ def plan_compaction(
     session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
 ) -> CompactionPlan | None:
     """The next version of a partition, or None if the published one has everything that is listed."""
-    held = published.known_files if published else frozenset()
-    new_files = tuple(sorted(set(listing) - held))
+    known = published.known_files if published else frozenset()
+    new_files = tuple(sorted(set(listing) - known))
     if not new_files:
         return None
     return CompactionPlan(
@@ -129,8 +137,8 @@ def plan_compaction(
         generation=head.generation,
         base=VersionPrefix(session_date, published.version) if published else None,
         new_files=new_files,
-        held=published.inputs if published else (),
-        held_aside=published.set_aside if published else (),
+        base_inputs=published.inputs if published else (),
+        base_unreadable=published.unreadable if published else (),
     )
 
 
@@ -138,12 +146,12 @@ def version_of(
     session_date: date,
     generation: int,
     inputs: Iterable[InputFile],
-    set_aside: Iterable[InputFile] = (),
+    unreadable: Iterable[InputFile] = (),
     attempt: str = "",
 ) -> str:
     """16 hexadecimal digits that stand for this set of raw files of this session."""
     digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
-    for kind, files in (("in", inputs), ("aside", set_aside)):
+    for kind, files in (("in", inputs), ("aside", unreadable)):
         for file in sorted(files):
             digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())
     return digest.hexdigest()[:16]

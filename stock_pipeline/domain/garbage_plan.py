@@ -25,26 +25,26 @@ class VersionObjects:
 @dataclass(frozen=True, slots=True)
 class GarbagePlan:
     """versions: superseded ones, and those that a run wrote and never published.
-    consumed: raw files whose trades are in the published version.
-    set_aside: unreadable raw files that it does without; they are moved, not deleted.
+    compacted: raw files whose trades are in the published version.
+    unreadable: unreadable raw files that it does without; they are moved, not deleted.
     """
 
     session_date: date
     versions: Mapping[str, VersionObjects]
-    consumed: tuple[InputFile, ...]
-    set_aside: tuple[InputFile, ...]
+    compacted: tuple[InputFile, ...]
+    unreadable: tuple[InputFile, ...]
 
     def keeping_raw_files(self) -> "GarbagePlan":
         """The same without raw files, for where something else deletes them."""
-        return replace(self, consumed=(), set_aside=())
+        return replace(self, compacted=(), unreadable=())
 
     @property
     def is_empty(self) -> bool:
-        return not (self.versions or self.consumed or self.set_aside)
+        return not (self.versions or self.compacted or self.unreadable)
 
     @property
     def size(self) -> int:
-        files = (*self.consumed, *self.set_aside)
+        files = (*self.compacted, *self.unreadable)
         return sum(version.size for version in self.versions.values()) + sum(file.size for file in files)
 
 
@@ -60,7 +60,7 @@ def plan_garbage_collection(
 ) -> GarbagePlan:
     """catalog_version: the version that the catalog sends readers to."""
     nothing = GarbagePlan(session_date, {}, (), ())
-    if catalog_version != head.version or (head.version is not None and head.settled_at is None):
+    if catalog_version != head.version or (head.version is not None and head.catalog_confirmed_at is None):
         return nothing
     latest = now - grace
     superseded = {old.version: old.since for old in head.superseded}
@@ -69,15 +69,15 @@ def plan_garbage_collection(
         for name, objects in versions.items()
         if name != head.version and _before(superseded.get(name, objects.newest), latest)
     }
-    if published is None or not _before(head.settled_at, latest):
+    if published is None or not _before(head.catalog_confirmed_at, latest):
         return GarbagePlan(session_date, old_versions, (), ())
-    consumed, aside = frozenset(published.inputs), frozenset(published.set_aside)
+    compacted, unreadable = frozenset(published.inputs), frozenset(published.unreadable)
     listed = sorted(raw)
     return GarbagePlan(
         session_date,
         old_versions,
-        tuple(file for file in listed if file in consumed),
-        tuple(file for file in listed if file in aside),
+        tuple(file for file in listed if file in compacted),
+        tuple(file for file in listed if file in unreadable),
     )
 
 

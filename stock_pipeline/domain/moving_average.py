@@ -40,18 +40,18 @@ class MovingAverage:
     trade_count: int
 
 
-def merge(held: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> tuple[Trade, ...]:
+def merge(window: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> tuple[Trade, ...]:
     """The newest `capacity` trades of both, oldest first, one row per `event_id`.
 
     All trades are of one symbol and feed. Cancelled rows keep their place: they say that the trade is void, should
     the original arrive again.
     """
-    standing: dict[str, Trade] = {}
-    for trade in chain(held, arrived):
-        other = standing.setdefault(trade.event_id, trade)
+    winning: dict[str, Trade] = {}
+    for trade in chain(window, arrived):
+        other = winning.setdefault(trade.event_id, trade)
         if other is not trade and precedence(trade) > precedence(other):
-            standing[trade.event_id] = trade
-    return tuple(sorted(standing.values(), key=_in_order)[-capacity:])
+            winning[trade.event_id] = trade
+    return tuple(sorted(winning.values(), key=_in_order)[-capacity:])
 
 
 def effective_trades(window: Iterable[Trade]) -> list[Trade]:

@@ -23,12 +23,12 @@ class PartitionHead:
     """generation: how often versions were collected here; part of the name of every version planned after that, so that
     no run writes into a place that is being emptied.
     version: the published one, or None before the first.
-    settled_at: when the catalog was seen to send readers there, or None while that is still to be done.
+    catalog_confirmed_at: when the catalog was seen to send readers there, or None while that is still to be done.
     """
 
     generation: int = 0
     version: str | None = None
-    settled_at: datetime | None = None
+    catalog_confirmed_at: datetime | None = None
     superseded: tuple[Superseded, ...] = ()
 
     def publishing(self, version: str) -> "PartitionHead":
@@ -36,21 +36,21 @@ class PartitionHead:
         others = tuple(old for old in self.superseded if old.version != version)
         if self.version not in (None, version):
             others += (Superseded(str(self.version), None),)
-        return replace(self, version=version, settled_at=None, superseded=others)
+        return replace(self, version=version, catalog_confirmed_at=None, superseded=others)
 
-    def settled(self, now: datetime) -> "PartitionHead":
+    def confirmed(self, now: datetime) -> "PartitionHead":
         """After the catalog was seen to send readers to the version."""
         superseded = tuple(Superseded(old.version, old.since or now) for old in self.superseded)
-        return replace(self, settled_at=now, superseded=superseded)
+        return replace(self, catalog_confirmed_at=now, superseded=superseded)
 
-    def unsettled(self, location_version: str | None) -> "PartitionHead":
+    def unconfirmed(self, location_version: str | None) -> "PartitionHead":
         """After the catalog was seen to send readers to another version, whose time as superseded starts anew."""
         superseded = tuple(
             Superseded(old.version, None if old.version == location_version else old.since) for old in self.superseded
         )
-        return replace(self, settled_at=None, superseded=superseded)
+        return replace(self, catalog_confirmed_at=None, superseded=superseded)
 
-    def collecting(self, versions: frozenset[str]) -> "PartitionHead":
+    def deleting(self, versions: frozenset[str]) -> "PartitionHead":
         """Before these versions are deleted."""
         kept = tuple(old for old in self.superseded if old.version not in versions)
         return replace(self, generation=self.generation + 1, superseded=kept)
@@ -59,7 +59,7 @@ class PartitionHead:
         document = {
             "generation": self.generation,
             "version": self.version,
-            "settled_at": _text(self.settled_at),
+            "settled_at": _text(self.catalog_confirmed_at),
             "superseded": [{"version": old.version, "since": _text(old.since)} for old in self.superseded],
         }
         return json.dumps(document, indent=1).encode()
@@ -70,7 +70,7 @@ class PartitionHead:
         return cls(
             generation=fields["generation"],
             version=fields["version"],
-            settled_at=_time(fields["settled_at"]),
+            catalog_confirmed_at=_time(fields["settled_at"]),
             superseded=tuple(Superseded(old["version"], _time(old["since"])) for old in fields["superseded"]),
         )
 

@@ -78,18 +78,18 @@ def _reasons(books: SessionBooks, key: SymbolKey) -> Iterator[str]:
 
 def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) -> Iterator[str]:
     window = books.windows.get(key, ())
-    held = _of_session(window, books.session_date)
+    in_state = _of_session(window, books.session_date)
     later = sum(session_date_of(trade.event_time_ns) > books.session_date for trade in window)
     published = curated.newest[-(books.capacity - later) :] if later < books.capacity else ()
-    if published and not held:
+    if published and not in_state:
         if not books.expired:
             yield f"{published[-1].event_id} is published, and nothing of the session is in the realtime table"
         return
     # a window that grew a short while ago is still filling up, so it may hold less, but nothing else
-    compared = published[len(published) - min(len(held), len(published)) :]
-    if list(map(_plain, held)) != list(map(_plain, compared)):
+    compared = published[len(published) - min(len(in_state), len(published)) :]
+    if list(map(_plain, in_state)) != list(map(_plain, compared)):
         latest = published[-1].event_id if published else "nothing"
-        yield f"the newest trades differ: {held[-1].event_id} in the realtime table, {latest} published"
+        yield f"the newest trades differ: {in_state[-1].event_id} in the realtime table, {latest} published"
 
 
 def _of_session(window: Sequence[Trade], session_date: date) -> tuple[Trade, ...]:

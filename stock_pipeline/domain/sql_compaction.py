@@ -13,13 +13,13 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 class SqlCompaction:
     """Write the trades that stand, of `base` and `files`, to `target`, where nothing lies yet.
 
-    without: raw files of the session that can't be read.
+    unreadable: raw files of the session that can't be read.
     """
 
     session_date: date
     base: VersionPrefix | None
     files: tuple[InputFile, ...]
-    without: tuple[InputFile, ...]
+    unreadable: tuple[InputFile, ...]
     target: VersionPrefix
 
 

@@ -34,8 +34,8 @@ class SymbolState:
     @property
     def latest(self) -> Trade | None:
         """The newest trade that stands, or None if every one was cancelled."""
-        standing = effective_trades(self.window)
-        return standing[-1] if standing else None
+        effective = effective_trades(self.window)
+        return effective[-1] if effective else None
 
     @property
     def session_date(self) -> date | None:

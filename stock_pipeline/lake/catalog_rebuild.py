@@ -39,8 +39,8 @@ class CatalogRebuild:
         locations: dict[date, str] = {}
         made, lost = 0, []
         for session_date, keys in self._sessions():
-            held = self.publication.heads.read(session_date)
-            version = held.head.version
+            stored = self.publication.heads.read(session_date)
+            version = stored.head.version
             if version is None:
                 manifest = self._choose(session_date, keys)
                 if manifest is None:
@@ -48,12 +48,12 @@ class CatalogRebuild:
                         lost.append(session_date)
                     continue
                 version = manifest.version
-                self.publication.heads.change(held, held.head.publishing(version))
+                self.publication.heads.change(stored, stored.head.publishing(version))
                 made += 1
             locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
         registered = self.publication.catalog.register(locations)
         for session_date in locations:
-            self.publication.settle(session_date)
+            self.publication.point_catalog_at_head(session_date)
         if lost:
             raise HeadLostError(
                 f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "

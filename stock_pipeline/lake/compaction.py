@@ -29,7 +29,7 @@ from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.partition_heads import StoredHead
 from stock_pipeline.lake.proof import prove
 from stock_pipeline.lake.publication import Publication
-from stock_pipeline.lake.sql_engine import SqlEngine, Version, find_unreadable, unload
+from stock_pipeline.lake.sql_engine import SqlEngine, WrittenVersion, find_unreadable, write_version
 
 ATTEMPTS = 5
 """How often a run plans again because another one published meanwhile."""
@@ -107,9 +107,9 @@ class Compactor:
         return self._manifest(self.publication.heads.read(session_date))
 
     def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport | None:
-        self.publication.settle(session_date)
-        held = self.publication.heads.read(session_date)
-        plan, published = self._planned(held)
+        self.publication.point_catalog_at_head(session_date)
+        stored = self.publication.heads.read(session_date)
+        plan, published = self._planned(stored)
         if plan is None:
             return _nothing_to_do(published) if published else None
         with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
@@ -119,27 +119,27 @@ class Compactor:
             version=written.target.version,
             replaces=plan.base.version if plan.base else None,
             inputs=plan.inputs(written.unreadable),
-            set_aside=plan.set_aside(written.unreadable),
+            unreadable=plan.all_unreadable(written.unreadable),
             digest=written.digest,
             data_bytes=written.data_bytes,
             data_files=written.data_files,
             engine=written.engine,
         )
         self.lake.put(written.target.manifest_key, manifest.to_json())
-        self.publication.publish(held, written.target.version)
+        self.publication.publish(stored, written.target.version)
         return _report(plan, written)
 
-    def _planned(self, held: StoredHead) -> tuple[CompactionPlan | None, Manifest | None]:
-        published = self._manifest(held)
-        listing = self.raw_listing(held.session_date)
+    def _planned(self, stored: StoredHead) -> tuple[CompactionPlan | None, Manifest | None]:
+        published = self._manifest(stored)
+        listing = self.raw_listing(stored.session_date)
         if published is None:
-            self._check_head_was_not_lost(held.session_date, listing)
-        return plan_compaction(held.session_date, listing, held.head, published), published
+            self._check_head_was_not_lost(stored.session_date, listing)
+        return plan_compaction(stored.session_date, listing, stored.head, published), published
 
-    def _manifest(self, held: StoredHead) -> Manifest | None:
-        if held.head.version is None:
+    def _manifest(self, stored: StoredHead) -> Manifest | None:
+        if stored.head.version is None:
             return None
-        return Manifest.from_json(self.lake.get(VersionPrefix(held.session_date, held.head.version).manifest_key))
+        return Manifest.from_json(self.lake.get(VersionPrefix(stored.session_date, stored.head.version).manifest_key))
 
     def _check_head_was_not_lost(self, session_date: date, listing: Sequence[InputFile]) -> None:
         """A first version is built on raw files alone, so none that an earlier version read may be gone."""
@@ -152,22 +152,26 @@ class Compactor:
                         "head: run `stock-pipeline catalog rebuild` first"
                     )
 
-    def _written(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
+    def _written(
+        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
+    ) -> WrittenVersion:
         size = sum(file.size for file in plan.new_files) + (published.data_bytes if published else 0)
         if self.sql_engine is not None and size > self.sql_engine_bytes:
-            return self._unload(self.sql_engine, plan, allow_missing)
+            return self._write_by_sql(self.sql_engine, plan, allow_missing)
         return self._write(plan, published, folder, allow_missing)
 
-    def _unload(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> Version:
+    def _write_by_sql(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> WrittenVersion:
         attempt = sql_engine.new_attempt()
         reasons = find_unreadable(sql_engine, plan, attempt)
         _check_unreadable(plan, reasons, allow_missing)
         unreadable = frozenset(reasons)
-        done, names, size = unload(self.lake, sql_engine, plan, unreadable, attempt)
+        done, names, size = write_version(self.lake, sql_engine, plan, unreadable, attempt)
         target = plan.target(unreadable, attempt)
-        return Version(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
+        return WrittenVersion(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
 
-    def _write(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
+    def _write(
+        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
+    ) -> WrittenVersion:
         """Read the inputs, write the version unless it lies there already, and prove what lies there."""
         engine = self.engine(plan.session_date, folder / "engine")
         unreadable: dict[InputFile, str] = {}
@@ -183,7 +187,7 @@ class Compactor:
         self.lake.download(target.data_key, stored)
         digest = prove(expected, stored, plan.session_date, folder / "proof")
         size = stored.stat().st_size
-        return Version(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
+        return WrittenVersion(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
 
     def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
         if plan.base is None or published is None:
@@ -237,7 +241,7 @@ def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], al
     )
 
 
-def _report(plan: CompactionPlan, written: Version) -> CompactionReport:
+def _report(plan: CompactionPlan, written: WrittenVersion) -> CompactionReport:
     return CompactionReport(
         session_date=plan.session_date,
         version=written.target.version,

@@ -35,7 +35,7 @@ class SessionGarbage(NamedTuple):
     session_date: date
     versions: tuple[str, ...]
     raw_files: int
-    set_aside: tuple[str, ...]
+    unreadable: tuple[str, ...]
     size: int
 
 
@@ -52,14 +52,14 @@ class GarbageCollector:
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
         """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
         for session_date, listed in self._sessions():
-            held = self._heads.read(session_date)
-            plan = self._plan(held, listed)
+            stored = self._heads.read(session_date)
+            plan = self._plan(stored, listed)
             if self.keep_raw:
                 plan = plan.keeping_raw_files()
-            if plan.is_empty or not (dry_run or self._deleted(held, plan)):
+            if plan.is_empty or not (dry_run or self._deleted(stored, plan)):
                 continue
-            aside = tuple(file.key for file in plan.set_aside)
-            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.consumed), aside, plan.size)
+            unreadable = tuple(file.key for file in plan.unreadable)
+            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size)
 
     @property
     def _heads(self) -> PartitionHeads:
@@ -71,8 +71,8 @@ class GarbageCollector:
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
             yield session_date, list(listed)
 
-    def _plan(self, held: StoredHead, listed: Iterable[Listed]) -> GarbagePlan:
-        session_date, head = held.session_date, held.head
+    def _plan(self, stored: StoredHead, listed: Iterable[Listed]) -> GarbagePlan:
+        session_date, head = stored.session_date, stored.head
         published = None
         if head.version is not None:
             manifest_key = VersionPrefix(session_date, head.version).manifest_key
@@ -101,21 +101,21 @@ class GarbageCollector:
         listing = self.lake.list(raw_partition_prefix(session_date))
         return [InputFile(listed.key, listed.etag, listed.size) for listed in listing]
 
-    def _deleted(self, held: StoredHead, plan: GarbagePlan) -> bool:
+    def _deleted(self, stored: StoredHead, plan: GarbagePlan) -> bool:
         """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
         if plan.versions:
             try:
-                self._heads.change(held, held.head.collecting(frozenset(plan.versions)))
+                self._heads.change(stored, stored.head.deleting(frozenset(plan.versions)))
             except PublishConflictError:
                 return False
         for version in plan.versions.values():
             # the manifest first: a version is never taken for whole when it is not
             self.lake.delete(key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
             self.lake.delete(version.keys)
-        for file in plan.set_aside:
+        for file in plan.unreadable:
             self.lake.copy(file.key, unreadable_key(file.key))
         # A raw key is written only while it is free, so what was listed is what is deleted.
-        self.lake.delete(file.key for file in (*plan.set_aside, *plan.consumed))
+        self.lake.delete(file.key for file in (*plan.unreadable, *plan.compacted))
         return True
 
 
@@ -124,7 +124,7 @@ def _versions(listed: Iterable[Listed]) -> dict[str, VersionObjects]:
     for each in listed:
         version = version_of_key(each.key)
         if version is not None:
-            held = found.get(version, VersionObjects((), 0, each.modified))
-            newest = max(held.newest, each.modified)
-            found[version] = VersionObjects((*held.keys, each.key), held.size + each.size, newest)
+            so_far = found.get(version, VersionObjects((), 0, each.modified))
+            newest = max(so_far.newest, each.modified)
+            found[version] = VersionObjects((*so_far.keys, each.key), so_far.size + each.size, newest)
     return found

@@ -13,7 +13,7 @@ from stock_pipeline.lake.row_hash import Hashes
 PARTS = 64
 """Of 100 million rows, each part then holds 1.6 million."""
 
-_HELD_ROWS = 524_288
+_BUFFER_ROWS = 524_288
 """Written together: opening the files for a few rows each costs more than writing them."""
 
 _SHIFT = np.uint64(64 - PARTS.bit_length() + 1)
@@ -24,14 +24,14 @@ class HashSpill:
 
     def __init__(self, folder: Path, columns: int) -> None:
         self._paths = [[folder / f"{part:02}-{column}" for column in range(columns)] for part in range(PARTS)]
-        self._held: list[tuple[Hashes, ...]] = []
-        self._held_rows = 0
+        self._buffer: list[tuple[Hashes, ...]] = []
+        self._buffered_rows = 0
         folder.mkdir(parents=True)
 
     def add(self, *columns: Hashes) -> None:
-        self._held.append(columns)
-        self._held_rows += len(columns[0])
-        if self._held_rows >= _HELD_ROWS:
+        self._buffer.append(columns)
+        self._buffered_rows += len(columns[0])
+        if self._buffered_rows >= _BUFFER_ROWS:
             self._write()
 
     def parts(self) -> Iterator[list[Hashes]]:
@@ -42,10 +42,10 @@ class HashSpill:
                 yield [np.fromfile(path, np.uint64) for path in paths]
 
     def _write(self) -> None:
-        if not self._held:
+        if not self._buffer:
             return
-        columns = [np.concatenate(column) for column in zip(*self._held, strict=True)]
-        self._held, self._held_rows = [], 0
+        columns = [np.concatenate(column) for column in zip(*self._buffer, strict=True)]
+        self._buffer, self._buffered_rows = [], 0
         parts = (columns[0] >> _SHIFT).astype(np.uint8)
         order = np.argsort(parts, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(parts, minlength=PARTS))])

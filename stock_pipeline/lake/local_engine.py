@@ -52,16 +52,16 @@ class LocalEngine:
 
     def read(self, frames: Iterable[pl.DataFrame]) -> None:
         """Take in rows with the columns of `trade_schema`."""
-        held: list[pl.DataFrame] = []
+        buffer: list[pl.DataFrame] = []
         for frame in frames:
             for start in range(0, frame.height, self._run_rows):
                 packed = self._packed(frame.slice(start, self._run_rows))
-                if held and sum(piece.height for piece in held) + packed.height > self._run_rows:
-                    self._runs.add(pl.concat(held))
-                    held = []
-                held.append(packed)
-        if held:
-            self._runs.add(pl.concat(held))
+                if buffer and sum(piece.height for piece in buffer) + packed.height > self._run_rows:
+                    self._runs.add(pl.concat(buffer))
+                    buffer = []
+                buffer.append(packed)
+        if buffer:
+            self._runs.add(pl.concat(buffer))
 
     def write(self, path: Path) -> TradesDigest:
         """Write the rows that stand as a curated file; the rows and hashes that the file must have."""

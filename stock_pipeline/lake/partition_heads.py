@@ -34,12 +34,12 @@ class PartitionHeads:
             return StoredHead(session_date, PartitionHead(), None)
         return StoredHead(session_date, PartitionHead.from_json(found[0]), found[1])
 
-    def change(self, held: StoredHead, head: PartitionHead) -> None:
+    def change(self, stored: StoredHead, head: PartitionHead) -> None:
         """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
-        key, body = head_key(held.session_date), head.to_json()
-        if held.etag is None:
+        key, body = head_key(stored.session_date), head.to_json()
+        if stored.etag is None:
             changed = self.objects.put_if_absent(key, body)
         else:
-            changed = self.objects.replace(key, body, held.etag)
+            changed = self.objects.replace(key, body, stored.etag)
         if not changed:
-            raise PublishConflictError(f"session {held.session_date} was changed by another run meanwhile; run again")
+            raise PublishConflictError(f"session {stored.session_date} was changed by another run meanwhile; run again")

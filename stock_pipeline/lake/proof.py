@@ -54,19 +54,19 @@ class ExpectedRows:
                 ids, rows = ids[alike], rows[alike]
             total = total.plus(_hashes_digest(_distinct(ids), _distinct(rows)))
         for group in candidates:
-            table = table_of_trades(_standing(group))
+            table = table_of_trades(_winning_trades(group))
             id_hashes = hash_strings(column_array(table["event_id"]))
             total = total.plus(_hashes_digest(id_hashes, hash_table(table, id_hashes)))
         return total
 
 
-def _standing(candidates: Iterable[Trade]) -> list[Trade]:
-    standing: dict[str, Trade] = {}
+def _winning_trades(candidates: Iterable[Trade]) -> list[Trade]:
+    winning: dict[str, Trade] = {}
     for trade in candidates:
-        held = standing.get(trade.event_id)
-        if held is None or precedence(trade) > precedence(held):
-            standing[trade.event_id] = trade
-    return list(standing.values())
+        best = winning.get(trade.event_id)
+        if best is None or precedence(trade) > precedence(best):
+            winning[trade.event_id] = trade
+    return list(winning.values())
 
 
 def prove(expected: TradesDigest, written: Path, session_date: date, folder: Path) -> TradesDigest:

@@ -27,31 +27,31 @@ class Publication:
     def heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def publish(self, held: StoredHead, version: str) -> None:
+    def publish(self, stored: StoredHead, version: str) -> None:
         """Make the version the published one, unless the head changed since it was read (`PublishConflictError`)."""
-        self.heads.change(held, held.head.publishing(version))
-        self.settle(held.session_date)
+        self.heads.change(stored, stored.head.publishing(version))
+        self.point_catalog_at_head(stored.session_date)
 
-    def settle(self, session_date: date) -> None:
+    def point_catalog_at_head(self, session_date: date) -> None:
         """Send readers where the head says, if they are not sent there already."""
         for _ in range(_ROUNDS):
-            held = self.heads.read(session_date)
-            if held.head.version is None or self._is_settled(held):
+            stored = self.heads.read(session_date)
+            if stored.head.version is None or self._is_confirmed(stored):
                 return
         raise RetryableError(f"session {session_date} is being published by other runs all the time; try again")
 
-    def _is_settled(self, held: StoredHead) -> bool:
+    def _is_confirmed(self, stored: StoredHead) -> bool:
         """One round: bring head and catalog one step nearer to each other; whether they agree."""
-        head, session_date = held.head, held.session_date
+        head, session_date = stored.head, stored.session_date
         wanted = self.lake.uri(VersionPrefix(session_date, str(head.version)).prefix)
         location = self.catalog.published_location(session_date)
         try:
             if location == wanted:
-                if head.settled_at is None:
-                    self.heads.change(held, head.settled(self.now()))
+                if head.catalog_confirmed_at is None:
+                    self.heads.change(stored, head.confirmed(self.now()))
                 return True
-            if head.settled_at is not None:
-                self.heads.change(held, head.unsettled(_version(location)))
+            if head.catalog_confirmed_at is not None:
+                self.heads.change(stored, head.unconfirmed(_version(location)))
             else:
                 self.catalog.publish(session_date, wanted)
         except PublishConflictError:

@@ -71,17 +71,17 @@ class SortedRuns:
         """The whole order cut into ranges of about `rows` rows."""
         ranks = self._packing.strings("symbol").ranks
         together: list[int] = []
-        held = 0
+        rows_together = 0
         for symbol in sorted(self._counts, key=lambda code: int(ranks[code])):
             count = self._counts[symbol]
-            if together and held + count > rows:
+            if together and rows_together + count > rows:
                 yield KeyRange(tuple(together))
-                together, held = [], 0
+                together, rows_together = [], 0
             if count > rows:
                 yield from self._cut_by_time(symbol, pieces=-(-count // rows))
                 continue
             together.append(symbol)
-            held += count
+            rows_together += count
         if together:
             yield KeyRange(tuple(together))
 
@@ -89,9 +89,9 @@ class SortedRuns:
         """All rows of the range, in no particular order."""
         pieces: list[pa.RecordBatch] = []
         for run, slices in zip(self._runs.batches, self._slices, strict=True):
-            held = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
-            if held:
-                piece = run.slice(held[0][0], held[-1][1] - held[0][0])
+            of_range = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
+            if of_range:
+                piece = run.slice(of_range[0][0], of_range[-1][1] - of_range[0][0])
                 pieces.append(self._cut(piece, key_range) if len(key_range.symbols) == 1 else piece)
         return self._runs.copied(pieces)
 

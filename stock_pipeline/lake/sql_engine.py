@@ -18,14 +18,14 @@ class SqlEngine(Protocol):
     def new_attempt(self) -> str:
         """A name that no other attempt has."""
 
-    def unreadable(self, order: SqlCompaction) -> dict[InputFile, str]:
+    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
         """Those of the files that are no trades of the session, each with the reason."""
 
-    def unload(self, order: SqlCompaction) -> SqlResult:
+    def write(self, work: SqlCompaction) -> SqlResult:
         """Write, and count both what was to be written and what was."""
 
 
-class Version(NamedTuple):
+class WrittenVersion(NamedTuple):
     """A version as it lies in the lake, proved."""
 
     target: VersionPrefix
@@ -41,38 +41,38 @@ def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -
     """The new files that can't be read; asked again without them until the rest can."""
     found: dict[InputFile, str] = {}
     while len(found) < len(plan.new_files):
-        more = sql_engine.unreadable(_order(plan, frozenset(found), attempt))
+        more = sql_engine.find_unreadable(_work(plan, frozenset(found), attempt))
         if not more:
             break
         found.update(more)
     return found
 
 
-def unload(
+def write_version(
     lake: Lake, sql_engine: SqlEngine, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
 ) -> tuple[SqlResult, list[str], int]:
     """Write and prove; also the names of the objects and their size."""
-    order = _order(plan, unreadable, attempt)
-    done = sql_engine.unload(order)
-    _prove(order, done)
-    listed = list(lake.list(order.target.prefix))
-    names = [each.key.removeprefix(order.target.prefix) for each in listed]
+    work = _work(plan, unreadable, attempt)
+    done = sql_engine.write(work)
+    _prove(work, done)
+    listed = list(lake.list(work.target.prefix))
+    names = [each.key.removeprefix(work.target.prefix) for each in listed]
     return done, names, sum(each.size for each in listed)
 
 
-def _order(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> SqlCompaction:
+def _work(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> SqlCompaction:
     files = tuple(file for file in plan.new_files if file not in unreadable)
-    without = (*plan.set_aside(), *unreadable)
-    return SqlCompaction(plan.session_date, plan.base, files, without, plan.target(unreadable, attempt))
+    all_unreadable = (*plan.all_unreadable(), *unreadable)
+    return SqlCompaction(plan.session_date, plan.base, files, all_unreadable, plan.target(unreadable, attempt))
 
 
-def _prove(order: SqlCompaction, done: SqlResult) -> None:
+def _prove(work: SqlCompaction, done: SqlResult) -> None:
     for name in ("rows", "volume", "ids_hash", "rows_hash", "min_event_time_ns", "max_event_time_ns"):
         expected, found = getattr(done.expected, name), getattr(done.found, name)
         if expected != found:
             raise ProofError(
-                f"session {order.session_date}: {name} of the inputs is {expected}, of what Athena wrote {found}; "
+                f"session {work.session_date}: {name} of the inputs is {expected}, of what Athena wrote {found}; "
                 "nothing was published"
             )
     if done.distinct_ids != done.found.rows:
-        raise ProofError(f"session {order.session_date}: Athena wrote event ids twice; nothing was published")
+        raise ProofError(f"session {work.session_date}: Athena wrote event ids twice; nothing was published")

@@ -56,9 +56,9 @@ def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
 def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
     """Of all rows of some event ids, those that do not stand because another one has a later time, or the like."""
     readable = packing.readable(contested).with_row_index("row")
-    standing = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
+    winning = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
     key = ["event_id", "symbol", "event_time_ns", "sequence"]
-    return readable.select(key).unique().join(standing.select(key), on=key, how="anti")
+    return readable.select(key).unique().join(winning.select(key), on=key, how="anti")
 
 
 def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
@@ -74,8 +74,8 @@ def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing
     """Of rows with equal keys, side by side: the places of those that stand, in the lake's order."""
     rows = packing.readable(tied).with_columns(key=pl.Series(keys)).with_row_index("place")
     same = ("key", "symbol", "event_time_ns", "sequence", "event_id")
-    standing = _by_precedence(rows, *same).unique(same, keep="last", maintain_order=True)
-    return standing["place"].to_numpy().astype(np.int64)
+    winning = _by_precedence(rows, *same).unique(same, keep="last", maintain_order=True)
+    return winning["place"].to_numpy().astype(np.int64)
 
 
 def _by_precedence(rows: pl.DataFrame, *first: str) -> pl.DataFrame:

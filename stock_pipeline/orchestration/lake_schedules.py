@@ -68,7 +68,7 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 def garbage_collection() -> dg.JobDefinition:
     @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
     def collect(context: dg.OpExecutionContext, config: CollectionConfig, lake: LakeResource) -> None:
-        done = list(lake.collector(timedelta(days=config.grace_days)).collect(config.dry_run))
+        done = list(lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run))
         for collected in done:
             context.log.info("%s", collected)
         context.add_output_metadata(
@@ -76,7 +76,7 @@ def garbage_collection() -> dg.JobDefinition:
                 "sessions": len(done),
                 "versions": sum(len(collected.versions) for collected in done),
                 "raw_files": sum(collected.raw_files for collected in done),
-                "set_aside": [key for collected in done for key in collected.set_aside],
+                "set_aside": [key for collected in done for key in collected.unreadable],
                 "bytes": sum(collected.size for collected in done),
                 "dry_run": config.dry_run,
             }

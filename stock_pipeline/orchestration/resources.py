@@ -51,7 +51,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         sql_engine = athena_engine(client, self.athena_workgroup, self.catalog, time.sleep, _now)
         return replace(compactor, sql_engine=sql_engine, sql_engine_bytes=self.athena_compaction_megabytes * 10**6)
 
-    def collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
+    def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account nobody here may delete raw trades: they go by the bucket's lifecycle
         in_account = self.athena_workgroup is not None
         return GarbageCollector(self.objects, self.catalog, now=_now, grace=grace, keep_raw=in_account)

@@ -161,7 +161,7 @@ def test_a_file_that_can_not_be_read_fails_the_check_and_is_named(stage: Stage) 
 
 
 def test_after_garbage_collection_what_is_left_is_compared(stage: Stage) -> None:
-    list(stage.lake.collector(timedelta(0)).collect())
+    list(stage.lake.garbage_collector(timedelta(0)).collect())
     evaluation, figures = stage.check()
     assert (evaluation.passed, figures["raw_files_collected"]) == (True, True)
 

@@ -189,7 +189,7 @@ def test_a_version_is_named_by_the_set_of_its_inputs() -> None:
     assert one is not None
     version = one.target().version
     rewritten = plan_compaction(SESSION, [*listing[:4], InputFile("raw/4", "other", 1)], head, None)
-    emptied = plan_compaction(SESSION, listing, head.collecting(frozenset()), None)
+    emptied = plan_compaction(SESSION, listing, head.deleting(frozenset()), None)
     assert rewritten is not None
     assert emptied is not None
     others = {rewritten.target().version, emptied.target().version, one.target(frozenset(listing[:1])).version}

@@ -63,7 +63,7 @@ def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tu
                 break
 
 
-def assert_settles(lake: Lake, where: str) -> None:
+def assert_recovers(lake: Lake, where: str) -> None:
     """A rerun, and collections after the grace period, leave the right rows and nothing else."""
     assert lake.read() in (winning_trades(FIRST), winning_trades(FIRST + LATE)), where
     compact(lake, lake.store, lake.catalog)
@@ -87,7 +87,7 @@ def test_compaction_dies_at_every_side_effect() -> None:
     seen = set()
     for lake, fuse in crashes(compact, lake_with_late_and_broken_files):
         seen.add(fuse.happened.rpartition("/")[2])
-        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+        assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
     assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
 
 
@@ -102,7 +102,7 @@ def test_collection_dies_at_every_side_effect() -> None:
     for lake, fuse in crashes(collect, start):
         seen.add(fuse.happened.split(" ")[0])
         assert lake.read() == winning_trades(FIRST + LATE), fuse.happened
-        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+        assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
     assert seen == {"put", "delete"}
 
 

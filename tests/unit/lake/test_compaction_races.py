@@ -31,7 +31,7 @@ def player(lake: Lake, turns: Turns, number: int) -> Compactor:
 
 def published_version(lake: Lake) -> str:
     head = lake.compactor.publication.heads.read(SESSION).head
-    assert head.settled_at is not None
+    assert head.catalog_confirmed_at is not None
     return str(head.version)
 
 

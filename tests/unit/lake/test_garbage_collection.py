@@ -37,7 +37,7 @@ def test_superseded_versions_and_compacted_raw_files_go_and_the_published_versio
     lake = compacted_twice()
     lake.now += GRACE
     (collected,) = collector(lake).collect()
-    assert (len(collected.versions), collected.raw_files, collected.set_aside) == (1, 2, ())
+    assert (len(collected.versions), collected.raw_files, collected.unreadable) == (1, 2, ())
     assert collected.size > 0
     assert lake.read() == [trade(1), trade(2)]
     assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)]

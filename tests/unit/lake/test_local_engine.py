@@ -58,7 +58,7 @@ def test_the_rows_that_stand_do_not_depend_on_how_much_is_held_in_memory(
 
     with pytest.MonkeyPatch.context() as small:
         small.setattr("stock_pipeline.lake.curated_file._FEWEST_ROWS", 4)
-        small.setattr("stock_pipeline.lake.hash_spill._HELD_ROWS", 3)
+        small.setattr("stock_pipeline.lake.hash_spill._BUFFER_ROWS", 3)
         small.setattr("stock_pipeline.lake.packed_rows.BLOCK_ROWS", 5)
         folder = tmp_path_factory.mktemp("engine")
         path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)

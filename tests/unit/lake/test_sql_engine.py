@@ -206,7 +206,7 @@ class Sql:
         return self.outcome
 
 
-def order_of(count: int) -> SqlCompaction:
+def work_of(count: int) -> SqlCompaction:
     keys = [
         raw_key(SESSION, "shardId-000000000000", str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)
     ]
@@ -218,13 +218,13 @@ def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[
     glue = Glue()
     sql_engine = AthenaEngine(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
     try:
-        return glue, sql_engine.unreadable(order_of(count))
+        return glue, sql_engine.find_unreadable(work_of(count))
     finally:
         assert glue.tables == [], "the scratch table is left"
 
 
 def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none_of_a_file() -> None:
-    bad = order_of(3).files[1]
+    bad = work_of(3).files[1]
     error = PermanentError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
     assert list(asked(error)[1]) == [bad]
     with pytest.raises(PermanentError, match="exhausted"):
@@ -242,10 +242,10 @@ def test_twenty_thousand_files_fit_into_a_statement_and_thirty_thousand_are_refu
 
 
 def test_a_key_that_is_no_raw_files_is_named() -> None:
-    order = replace(order_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
+    work = replace(work_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
     sql_engine = AthenaEngine(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match=r"mine\.parquet"):
-        sql_engine.unreadable(order)
+        sql_engine.find_unreadable(work)
 
 
 def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> None:
