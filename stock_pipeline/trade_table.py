@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
-from stock_pipeline.domain.trade import COLUMNS, FIELDS, PRICE_SCALE, Trade
+from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, Trade
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -36,9 +36,12 @@ _DAY_NS = 86_400 * 10**9
 
 @lru_cache(maxsize=1)
 def trade_schema() -> pa.Schema:
-    """The columns of raw and curated files, in the catalog's order. Only `volume` may be null."""
+    """The columns of raw and curated files, in the catalog's order. Only `NULLABLE_COLUMN` may be null."""
     return pa.schema(
-        [pa.field(column.name, _ARROW_TYPES[column.sql_type], nullable=column.name == "volume") for column in COLUMNS]
+        [
+            pa.field(column.name, _ARROW_TYPES[column.sql_type], nullable=column.name == NULLABLE_COLUMN)
+            for column in COLUMNS
+        ]
     )
 
 

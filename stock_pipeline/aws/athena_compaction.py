@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.aws.athena import LONGEST_POLLS, RESULTS_PREFIX, Athena
-from stock_pipeline.aws.athena_ddl import PRECEDENCE
+from stock_pipeline.aws.athena_ddl import BEST_ROW_FIRST
 from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
-from stock_pipeline.domain.trade import COLUMNS
+from stock_pipeline.domain.trade import COLUMNS, LAKE_ORDER, NULLABLE_COLUMN
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import PermanentError
 
@@ -35,8 +35,7 @@ _KEY_END = "-0123456789abcdef.parquet"
 _HASH_AT = len("0123456789abcdef.parquet")
 
 _NAMES = ", ".join(column.name for column in COLUMNS)
-_ORDER = "symbol, event_time_ns, sequence, event_id"
-_NULLABLE = "volume"
+_ORDER = ", ".join(LAKE_ORDER)
 _NOT_HASHED = ("event_time", "ingest_time", "session_date")
 """When the pipeline saw a trade, and what follows from other columns; as in `lake.row_hash`."""
 
@@ -123,7 +122,7 @@ def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str
     """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
     query, so every column is read."""
     start_ns, end_ns = session_bounds_ns(work.session_date)
-    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != _NULLABLE)
+    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != NULLABLE_COLUMN)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
     return (
         f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(work, unreadable)} AND ({nulls} '
@@ -169,7 +168,7 @@ def _figures() -> str:
 
 
 def _winning_rows(source: str) -> str:
-    ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(PRECEDENCE)})"
+    ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(BEST_ROW_FIRST)})"
     return (
         f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source), "
         f"standing AS (SELECT {_NAMES} FROM ranked WHERE rank_of_id = 1)"

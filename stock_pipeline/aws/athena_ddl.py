@@ -8,29 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, GlueCatalog
 from stock_pipeline.domain.conditions import SALE_CONDITIONS
-from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS
+from stock_pipeline.domain.trade import (
+    ABSENT_VOLUME,
+    COLUMNS,
+    EFFECTIVE_STATUSES,
+    NULLABLE_COLUMN,
+    PARTITION_COLUMNS,
+    PRECEDENCE,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.type_defs import TableInputTypeDef
 
 VIEW = "stock_market_data"
 
-PRECEDENCE = (
-    "event_time_ns desc",
-    "sequence desc",
-    "version desc",
-    "status desc",
-    "price desc",
-    "coalesce(volume, -1) desc",
-    "exchange desc",
-    "conditions desc",
-    "tape desc",
-    "capture_mode desc",
-    "feed desc",
-    "symbol desc",
-    "ingest_time asc",
+BEST_ROW_FIRST = tuple(
+    f"{f'coalesce({each.column}, {ABSENT_VOLUME})' if each.column == NULLABLE_COLUMN else each.column} "
+    f"{'desc' if each.greater_wins else 'asc'}"
+    for each in PRECEDENCE
 )
-"""`precedence` of `domain.trade` as SQL, best row first."""
+"""`PRECEDENCE` of `domain.trade` as terms of an ORDER BY."""
 
 VIEW_COLUMNS = (
     "symbol",
@@ -103,7 +100,7 @@ ranked AS (
   SELECT {columns},
     row_number() OVER (
       PARTITION BY {keys}, event_id
-      ORDER BY {", ".join(PRECEDENCE)}
+      ORDER BY {", ".join(BEST_ROW_FIRST)}
     ) AS place
   FROM unpublished
 ),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -65,9 +65,11 @@ class SymbolState:
         return moving_averages(self.window, average_windows)
 
     def merged_with(self, arrived: Iterable[Trade], average_windows: tuple[int, ...]) -> "SymbolState":
-        """The state after these trades, in whatever order and however often they arrive."""
-        trades = [_without_ingest_time(trade) for trade in arrived]
-        return SymbolState(self.key, merge(self.window, trades, window_capacity(average_windows)))
+        """Return the state after these trades, in whatever order and however often they arrive.
+
+        Their ingest time must be 0, because it differs between redeliveries and equal sets of trades are equal states.
+        """
+        return SymbolState(self.key, merge(self.window, arrived, window_capacity(average_windows)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,3 @@ class StoredState:
 
     state: SymbolState
     revision: str
-
-
-def _without_ingest_time(trade: Trade) -> Trade:
-    # When we saw a trade differs between redeliveries and must not make two states of one set of trades.
-    return replace(trade, ingest_time_ns=0) if trade.ingest_time_ns else trade

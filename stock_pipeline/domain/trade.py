@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.rejection import Reason
@@ -42,6 +43,12 @@ STATUSES = ("good", "corrected", "cancelled", "notice")
 message about another trade and no execution itself."""
 
 EFFECTIVE_STATUSES = frozenset({"good", "corrected"})
+
+NULLABLE_COLUMN = "volume"
+"""The only column that may be null."""
+
+ABSENT_VOLUME = -1
+"""Compared in place of a missing volume; no volume is below 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,33 +112,62 @@ class OrderKey(NamedTuple):
     event_id: str
 
 
+LAKE_ORDER: tuple[str, ...] = ("symbol", *OrderKey._fields)
+"""The columns by which curated files are sorted, ascending."""
+
+
+class Comparison(NamedTuple):
+    """A step of the choice between two rows of one `event_id`."""
+
+    field: str
+    greater_wins: bool = True
+
+    @property
+    def column(self) -> str:
+        """The field's name in the lake, where ingest time is a timestamp only."""
+        return "ingest_time" if self.field == "ingest_time_ns" else self.field
+
+
+PRECEDENCE: tuple[Comparison, ...] = (
+    Comparison("event_time_ns"),
+    Comparison("sequence"),
+    Comparison("version"),
+    Comparison("status"),
+    Comparison("price"),
+    Comparison("volume"),
+    Comparison("exchange"),
+    Comparison("conditions"),
+    Comparison("tape"),
+    Comparison("capture_mode"),
+    Comparison("feed"),
+    Comparison("symbol"),
+    Comparison("ingest_time_ns", greater_wins=False),
+)
+"""The rule that chooses the winning row of an `event_id`: the first comparison in which two rows differ decides.
+
+Time and sequence come first, so that a bounded window of the newest trades converges in any order of arrival (see
+`moving_average`). Then comes the version. The fields after `version` only make the choice total: they decide between
+rows that a correct source never sends. The earlier ingest time wins, because the later one is a redelivery.
+"""
+
+_compared = attrgetter(*(each.field for each in PRECEDENCE))
+_NULLABLE_PLACES = tuple(place for place, each in enumerate(PRECEDENCE) if each.field == NULLABLE_COLUMN)
+_LESSER_WINS_PLACES = tuple(place for place, each in enumerate(PRECEDENCE) if not each.greater_wins)
+
+
 def order_key(trade: Trade) -> OrderKey:
     return OrderKey(trade.event_time_ns, trade.sequence, trade.event_id)
 
 
-def precedence(trade: Trade) -> tuple[object, ...]:
-    """Which of two rows with one `event_id` stands: the one with the greater precedence.
-
-    Time and sequence come first, so that a bounded window of the newest trades converges whatever the order of
-    arrival (see `moving_average`); then the version. Everything after `version` only makes the choice
-    total: it decides between rows that a correct source never sends. The earlier ingest time wins, because
-    the later one is a redelivery.
-    """
-    return (
-        trade.event_time_ns,
-        trade.sequence,
-        trade.version,
-        trade.status,
-        trade.price,
-        -1 if trade.volume is None else trade.volume,
-        trade.exchange,
-        trade.conditions,
-        trade.tape,
-        trade.capture_mode,
-        trade.feed,
-        trade.symbol,
-        -trade.ingest_time_ns,
-    )
+def precedence(trade: Trade) -> tuple[Any, ...]:
+    """Return the sort key of `PRECEDENCE`: of the rows of one `event_id`, the one with the greatest key wins."""
+    values = list(_compared(trade))
+    for place in _NULLABLE_PLACES:
+        if values[place] is None:
+            values[place] = ABSENT_VOLUME
+    for place in _LESSER_WINS_PLACES:
+        values[place] = -values[place]
+    return tuple(values)
 
 
 def is_effective(trade: Trade) -> bool:

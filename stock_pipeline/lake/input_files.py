@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_bounds_ns
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.domain.trade import NULLABLE_COLUMN
+from stock_pipeline.lake.parquet_pieces import trade_pieces, with_catalog_types
 from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
@@ -55,8 +56,8 @@ def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFra
 
 
 def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
-    for batch in parquet_pieces(path, BATCH_ROWS, trade_schema().names):
-        yield _frame(pa.Table.from_batches([batch]))
+    for piece in trade_pieces(path, BATCH_ROWS):
+        yield pl.DataFrame(piece)
 
 
 def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[UnreadableFile]:
@@ -72,7 +73,7 @@ def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
     try:
         rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).select(trade_schema().names).collect()
         rows = rows.rechunk()  # or all that follows is done for each file
-        rows = _frame(rows.to_arrow()) if rows.schema != _schema() else rows
+        rows = pl.DataFrame(with_catalog_types(rows.to_arrow())) if rows.schema != _schema() else rows
         reason = _wrong_rows(rows, session_date)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         reason = _one_line(error)
@@ -97,7 +98,7 @@ def _check_whole(path: Path, session_date: date) -> None:
 def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
     """Why the rows can't be trades of the session, or None."""
     start_ns, end_ns = session_bounds_ns(session_date)
-    required = [name for name in rows.columns if name != "volume"]
+    required = [name for name in rows.columns if name != NULLABLE_COLUMN]
     of_session = (pl.col("session_date") == session_date) & pl.col("event_time_ns").is_between(
         start_ns, end_ns, closed="left"
     )
@@ -114,11 +115,6 @@ def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
     if torn:
         return f"{torn} rows have an event_time that is not their event_time_ns"
     return None
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    """As polars reads the lake's files; a file with other types than the catalog's is refused here."""
-    return pl.DataFrame(table.cast(pa.schema([field.with_nullable(True) for field in trade_schema()])))
 
 
 def _schema() -> pl.Schema:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stock_pipeline.trade_table import trade_schema
+
 
 def parquet_pieces(
     path: Path, rows: int, columns: Sequence[str], dictionaries: Sequence[str] | None = None
@@ -14,3 +16,15 @@ def parquet_pieces(
     # pre_buffer keeps what it read ahead until the end: all of the file
     with pq.ParquetFile(path, read_dictionary=dictionaries, pre_buffer=False) as file:
         yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
+
+
+def trade_pieces(path: Path, rows: int) -> Iterator[pa.Table]:
+    """Yield the trades of a file in order, with the catalog's types, up to `rows` at a time."""
+    for batch in parquet_pieces(path, rows, trade_schema().names):
+        yield with_catalog_types(pa.Table.from_batches([batch]))
+
+
+def with_catalog_types(table: pa.Table) -> pa.Table:
+    """Cast to the types of `trade_schema`; nulls pass, because a caller counts them. An Arrow error if a type differs
+    too much."""
+    return table.cast(pa.schema([field.with_nullable(True) for field in trade_schema()]))

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trade import LAKE_ORDER, Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
@@ -25,8 +25,6 @@ _BATCH_ROWS = 262_144
 
 _CODES = tuple(name for name in CODED if name != "symbol")
 """What is hashed by its few values. Symbols are compared, too."""
-
-_ORDER_COLUMNS = ("symbol", "event_time_ns", "sequence", "event_id")
 
 
 class ExpectedRows:
@@ -96,7 +94,7 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
         days = pc.unique(rows["session_date"]).to_pylist()
         if days not in ([session_date], []):
             raise ProofError(f"session {session_date}: the written file has trades of {days}; nothing was published")
-        order = rows.select(_ORDER_COLUMNS)
+        order = rows.select(LAKE_ORDER)
         if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
             raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
         last = order.slice(max(0, rows.num_rows - 1))
@@ -140,7 +138,7 @@ def _is_ordered(rows: pa.Table) -> bool:
     """Whether each row comes after the one before it; a comparison of neighbours, no sorting."""
     earlier, later = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
     after: pa.ChunkedArray | None = None
-    for name in reversed(_ORDER_COLUMNS):
+    for name in reversed(LAKE_ORDER):
         greater = pc.greater(later[name], earlier[name])
         after = greater if after is None else pc.or_(greater, pc.and_(pc.equal(later[name], earlier[name]), after))
     return bool(pc.all(after).as_py()) if rows.num_rows > 1 else True

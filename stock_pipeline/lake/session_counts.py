@@ -15,11 +15,11 @@ from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import sequence_range_of_key
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.domain.trade import order_key
+from stock_pipeline.domain.trade import OrderKey, order_key
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.lake.parquet_pieces import trade_pieces
 from stock_pipeline.lake.row_hash import column_array, hash_strings
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
@@ -130,16 +130,13 @@ def _by_symbol(rows: pa.Table) -> Iterator[tuple[SymbolKey, pa.Table]]:
 
 
 def _newest(rows: pa.Table, capacity: int) -> pa.Table:
-    order = [("event_time_ns", "ascending"), ("sequence", "ascending"), ("event_id", "ascending")]
+    order = [(name, "ascending") for name in OrderKey._fields]
     return rows.take(pc.sort_indices(rows, order)[-capacity:]).combine_chunks()
 
 
 def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        for batch in parquet_pieces(path, _BATCH_ROWS, trade_schema().names):
-            yield pa.Table.from_batches([batch]).cast(
-                pa.schema([field.with_nullable(True) for field in trade_schema()])
-            )
+        yield from trade_pieces(path, _BATCH_ROWS)
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:

@@ -9,24 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from stock_pipeline.domain.trade import LAKE_ORDER, PRECEDENCE
 from stock_pipeline.lake.packed_rows import Packing
-
-LAKE_ORDER = ("symbol", "event_time_ns", "sequence", "event_id")
-
-PRECEDENCE = (
-    "event_time_ns",
-    "sequence",
-    "version",
-    "status",
-    "price",
-    "volume",
-    "exchange",
-    "conditions",
-    "tape",
-    "capture_mode",
-    "feed",
-    "symbol",
-)
 
 
 def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
@@ -57,8 +41,7 @@ def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
     """Of all rows of some event ids, those that do not stand because another one has a later time, or the like."""
     readable = packing.readable(contested).with_row_index("row")
     winning = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
-    key = ["event_id", "symbol", "event_time_ns", "sequence"]
-    return readable.select(key).unique().join(winning.select(key), on=key, how="anti")
+    return readable.select(LAKE_ORDER).unique().join(winning.select(LAKE_ORDER), on=LAKE_ORDER, how="anti")
 
 
 def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
@@ -73,12 +56,13 @@ def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -
 def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing) -> npt.NDArray[np.int64]:
     """Of rows with equal keys, side by side: the places of those that stand, in the lake's order."""
     rows = packing.readable(tied).with_columns(key=pl.Series(keys)).with_row_index("place")
-    same = ("key", "symbol", "event_time_ns", "sequence", "event_id")
+    same = ("key", *LAKE_ORDER)
     winning = _by_precedence(rows, *same).unique(same, keep="last", maintain_order=True)
     return winning["place"].to_numpy().astype(np.int64)
 
 
 def _by_precedence(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
-    columns = [*first, *(name for name in PRECEDENCE if name not in first), "ingest_time"]
-    # of rows that agree in everything else, the one seen first stands last
-    return rows.sort(columns, descending=[False] * (len(columns) - 1) + [True], nulls_last=False)
+    """Sort by the columns `first`, then so that of rows equal in them the winning one comes last."""
+    steps = [each for each in PRECEDENCE if each.column not in first]
+    descending = [*(False for _ in first), *(not each.greater_wins for each in steps)]
+    return rows.sort(*first, *(each.column for each in steps), descending=descending, nulls_last=False)
