@@ -66,7 +66,6 @@ class Check:
 
     def compact(self, by_athena: bool, allow_missing: bool = False) -> None:
         report = self.compactor(by_athena).compact(SESSION, allow_missing)
-        assert report is not None
         assert report.published
         assert report.rows_in == report.rows_out + report.duplicates
         self.compare(f"{report.rows_in:,} rows in, {report.rows_out:,} out")
@@ -110,7 +109,6 @@ def check(work: Check) -> None:
         work.arrive(of_session(random_trades(500, seed)))
         work.compact(by_athena)
     report = work.compactor(by_athena=True).compact(SESSION)
-    assert report is not None
     assert not report.published, "compacting twice published twice"
     print("The head is lost: the catalog is rebuilt from the manifests")
     work.store.delete([head_key(SESSION)])

@@ -161,7 +161,7 @@ def _backlog(lake: "ObjectStore", catalog: "GlueCatalog") -> Iterator[Backlog]:
     sessions = sorted(session_date_of_key(folder) for folder in lake.folders(RAW_PREFIX, depth=3))
     for session_date in sessions[-SESSIONS_LOOKED_AT:]:
         plan = compactor.plan(session_date)
-        if plan is not None:
+        if not plan.is_empty:
             yield Backlog(session_date, len(plan.new_files), sum(file.size for file in plan.new_files))
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trades_digest import TradesDigest
 
@@ -29,6 +30,10 @@ class InputFile(NamedTuple):
     key: str
     etag: str
     size: int
+
+    @classmethod
+    def of(cls, listed: ListedObject) -> "InputFile":
+        return cls(listed.key, listed.etag, listed.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,10 @@ class CompactionPlan:
     base_inputs: tuple[InputFile, ...] = ()
     base_unreadable: tuple[InputFile, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.new_files
+
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """All raw files that will be in the new version."""
         return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
@@ -126,12 +135,10 @@ class CompactionPlan:
 
 def plan_compaction(
     session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
-) -> CompactionPlan | None:
-    """The next version of a partition, or None if the published one has everything that is listed."""
+) -> CompactionPlan:
+    """Return the next version of a partition; the plan is empty if the published one has everything that is listed."""
     known = published.known_files if published else frozenset()
     new_files = tuple(sorted(set(listing) - known))
-    if not new_files:
-        return None
     return CompactionPlan(
         session_date=session_date,
         generation=head.generation,

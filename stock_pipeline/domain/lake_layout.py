@@ -12,7 +12,6 @@ PARKED_PREFIX = "quarantine/parked/"
 LEDGER_PREFIX = "redrive/"
 CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
-MARTS_PREFIX = "marts/"
 
 CURATED_FILE = "trades.parquet"
 MANIFEST_FILE = "_manifest.json"

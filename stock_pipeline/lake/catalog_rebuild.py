@@ -70,7 +70,7 @@ class CatalogRebuild:
         lake = self.publication.lake
         manifests = [Manifest.from_json(lake.get(key)) for key in _manifest_keys(keys)]
         whole = [each for each in manifests if set(each.data_keys) <= set(keys)]
-        raw = [InputFile(each.key, each.etag, each.size) for each in lake.list(raw_partition_prefix(session_date))]
+        raw = [InputFile.of(each) for each in lake.list(raw_partition_prefix(session_date))]
         chosen = version_to_publish(manifests, raw)
         return chosen if chosen in whole else version_to_publish(whole, raw)
 

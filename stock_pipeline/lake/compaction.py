@@ -21,6 +21,7 @@ from stock_pipeline.domain.lake_layout import (
     curated_partition_prefix,
     raw_partition_prefix,
 )
+from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
@@ -39,7 +40,8 @@ class CompactionReport(NamedTuple):
     """What one compaction came to. `rows_in == rows_out + duplicates`.
 
     unreadable: keys of the new files that the version does without.
-    published: False if the published version already had everything.
+    version: the published one; empty if the session has no raw files, and none had it before.
+    published: False if the published version already had everything, or there are no raw files.
     """
 
     session_date: date
@@ -77,10 +79,10 @@ class Compactor:
     def publication(self) -> Publication:
         return Publication(self.lake, self.catalog, self.now)
 
-    def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport | None:
+    def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport:
         """Bring the published version up to the raw files that are there now.
 
-        None if the session has no raw file at all. `UnreadableInputError` names files that can't be read, unless
+        `UnreadableInputError` names files that can't be read, unless
         `allow_missing`; `ProofError` if what was written is not what was read. Readers keep the old version then.
         """
         for attempt in range(1, ATTEMPTS + 1):
@@ -91,13 +93,13 @@ class Compactor:
                     raise
         raise AssertionError("unreachable")
 
-    def plan(self, session_date: date) -> CompactionPlan | None:
+    def plan(self, session_date: date) -> CompactionPlan:
         """What `compact` would do now."""
         return self._planned(self.publication.heads.read(session_date))[0]
 
     def raw_listing(self, session_date: date) -> Sequence[InputFile]:
         return [
-            InputFile(listed.key, listed.etag, listed.size)
+            InputFile.of(listed)
             for listed in self.lake.list(raw_partition_prefix(session_date))
             if listed.key.endswith(".parquet")
         ]
@@ -106,12 +108,12 @@ class Compactor:
         """The manifest of the published version, or None if there is none yet."""
         return self._manifest(self.publication.heads.read(session_date))
 
-    def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport | None:
+    def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport:
         self.publication.point_catalog_at_head(session_date)
         stored = self.publication.heads.read(session_date)
         plan, published = self._planned(stored)
-        if plan is None:
-            return _nothing_to_do(published) if published else None
+        if plan.is_empty:
+            return _nothing_to_do(session_date, published)
         with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
             written = self._written(plan, published, Path(folder), allow_missing)
         manifest = Manifest(
@@ -129,7 +131,7 @@ class Compactor:
         self.publication.publish(stored, written.target.version)
         return _report(plan, written)
 
-    def _planned(self, stored: StoredHead) -> tuple[CompactionPlan | None, Manifest | None]:
+    def _planned(self, stored: StoredHead) -> tuple[CompactionPlan, Manifest | None]:
         published = self._manifest(stored)
         listing = self.raw_listing(stored.session_date)
         if published is None:
@@ -257,17 +259,18 @@ def _report(plan: CompactionPlan, written: WrittenVersion) -> CompactionReport:
     )
 
 
-def _nothing_to_do(published: Manifest) -> CompactionReport:
+def _nothing_to_do(session_date: date, published: Manifest | None) -> CompactionReport:
+    digest = published.digest if published else TradesDigest()
     return CompactionReport(
-        session_date=published.session_date,
-        version=published.version,
+        session_date=session_date,
+        version=published.version if published else "",
         files_in=0,
         bytes_in=0,
         bytes_out=0,
-        rows_in=published.digest.rows,
-        rows_out=published.digest.rows,
+        rows_in=digest.rows,
+        rows_out=digest.rows,
         duplicates=0,
-        volume=published.digest.volume,
+        volume=digest.volume,
         unreadable=(),
         published=False,
     )

@@ -21,8 +21,9 @@ from stock_pipeline.domain.lake_layout import (
     unreadable_key,
     version_of_key,
 )
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import PublishConflictError
-from stock_pipeline.lake.lake_access import Catalog, Lake, Listed
+from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 DEFAULT_GRACE = timedelta(days=3)
@@ -65,13 +66,13 @@ class GarbageCollector:
     def _heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def _sessions(self) -> Iterator[tuple[date, list[Listed]]]:
+    def _sessions(self) -> Iterator[tuple[date, list[ListedObject]]]:
         """Sessions with curated objects. A key begins with its partition, so those of one lie together."""
         listing = self.lake.list(CURATED_PREFIX)
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
             yield session_date, list(listed)
 
-    def _plan(self, stored: StoredHead, listed: Iterable[Listed]) -> GarbagePlan:
+    def _plan(self, stored: StoredHead, listed: Iterable[ListedObject]) -> GarbagePlan:
         session_date, head = stored.session_date, stored.head
         published = None
         if head.version is not None:
@@ -99,7 +100,7 @@ class GarbageCollector:
 
     def _raw(self, session_date: date) -> list[InputFile]:
         listing = self.lake.list(raw_partition_prefix(session_date))
-        return [InputFile(listed.key, listed.etag, listed.size) for listed in listing]
+        return [InputFile.of(listed) for listed in listing]
 
     def _deleted(self, stored: StoredHead, plan: GarbagePlan) -> bool:
         """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
@@ -119,7 +120,7 @@ class GarbageCollector:
         return True
 
 
-def _versions(listed: Iterable[Listed]) -> dict[str, VersionObjects]:
+def _versions(listed: Iterable[ListedObject]) -> dict[str, VersionObjects]:
     found: dict[str, VersionObjects] = {}
     for each in listed:
         version = version_of_key(each.key)

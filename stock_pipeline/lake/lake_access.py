@@ -1,26 +1,17 @@
 """What compaction and collection need of the object store and the catalog."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-
-class Listed(Protocol):
-    @property
-    def key(self) -> str: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def modified(self) -> datetime: ...
+from stock_pipeline.domain.listed_object import ListedObject
 
 
 class Lake(Protocol):
     """`put_if_absent`, `replace`, `upload_if_absent`: whether it was written."""
 
-    def list(self, prefix: str) -> Iterable[Listed]: ...
+    def list(self, prefix: str) -> Iterable[ListedObject]: ...
     def get(self, key: str) -> bytes: ...
     def read(self, key: str) -> tuple[bytes, str] | None: ...
     def put(self, key: str, body: bytes) -> None: ...

@@ -31,8 +31,6 @@ _TIME_BITS = 47
 
 _MOST_SYMBOLS = 2 ** (64 - _TIME_BITS)
 
-PRICE_UNITS = 10**PRICE_SCALE
-
 _Value = TypeVar("_Value", bound=np.generic)
 
 

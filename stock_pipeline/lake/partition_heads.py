@@ -2,17 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import head_key
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.errors import PublishConflictError
-
-
-class HeadObjects(Protocol):
-    def read(self, key: str) -> tuple[bytes, str] | None: ...
-    def put_if_absent(self, key: str, body: bytes) -> bool: ...
-    def replace(self, key: str, body: bytes, etag: str) -> bool: ...
+from stock_pipeline.lake.lake_access import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +20,10 @@ class StoredHead:
 
 @dataclass(frozen=True)
 class PartitionHeads:
-    objects: HeadObjects
+    lake: Lake
 
     def read(self, session_date: date) -> StoredHead:
-        found = self.objects.read(head_key(session_date))
+        found = self.lake.read(head_key(session_date))
         if found is None:
             return StoredHead(session_date, PartitionHead(), None)
         return StoredHead(session_date, PartitionHead.from_json(found[0]), found[1])
@@ -38,8 +32,8 @@ class PartitionHeads:
         """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
         key, body = head_key(stored.session_date), head.to_json()
         if stored.etag is None:
-            changed = self.objects.put_if_absent(key, body)
+            changed = self.lake.put_if_absent(key, body)
         else:
-            changed = self.objects.replace(key, body, stored.etag)
+            changed = self.lake.replace(key, body, stored.etag)
         if not changed:
             raise PublishConflictError(f"session {stored.session_date} was changed by another run meanwhile; run again")

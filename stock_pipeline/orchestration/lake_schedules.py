@@ -106,9 +106,8 @@ def closed_day() -> dg.JobDefinition:
             report = lake.compactor().compact(date.fromisoformat(config.day))
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        rows = report.rows_out if report else 0
-        context.log.warning("%s was no trading day, and has %s trades", config.day, rows)
-        context.add_output_metadata({"rows": rows, "version": report.version if report else ""})
+        context.log.warning("%s was no trading day, and has %s trades", config.day, report.rows_out)
+        context.add_output_metadata({"rows": report.rows_out, "version": report.version})
 
     @dg.job(name=CLOSED_DAY_JOB)
     def job() -> None:

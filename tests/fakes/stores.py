@@ -4,17 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import md5
 from pathlib import Path
-from typing import NamedTuple
 
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-
-
-class Listed(NamedTuple):
-    key: str
-    size: int
-    etag: str
-    modified: datetime
 
 
 class FakeObjectStore:
@@ -67,11 +60,11 @@ class FakeObjectStore:
         for key in keys:
             self.objects.pop(key, None)
 
-    def list(self, prefix: str) -> Iterator[Listed]:
+    def list(self, prefix: str) -> Iterator[ListedObject]:
         for key in sorted(self.objects):
             if key.startswith(prefix):
                 body = self.objects[key]
-                yield Listed(key, len(body), _etag(body), self.modified[key])
+                yield ListedObject(key, len(body), _etag(body), self.modified[key])
 
     def uri(self, key: str) -> str:
         return f"s3://bucket/{key}"

@@ -264,7 +264,6 @@ class Streaming(RuleBasedStateMachine):
         assert winning_rows(world.books.lake_rows()) == winning_rows(rows)
         for session_date, standing in sessions(rows).items():
             report = Compactor(world.lake, self.catalog, now=world.time.now).compact(session_date)
-            assert report is not None
             assert report.rows_out == len(standing)
             assert report.volume == sum(row.volume or 0 for row in standing)
 

@@ -109,7 +109,7 @@ def raw_file(store: FakeObjectStore, rows: list[Trade], first: int, last: int) -
     key = raw_key(SESSION, "shardId-000000000000", str(first), str(last), f"{len(store.objects):016x}")
     store.put(key, parquet_bytes(table_of_trades(rows)))
     (listed,) = store.list(key)
-    return InputFile(listed.key, listed.etag, listed.size)
+    return InputFile.of(listed)
 
 
 @settings(max_examples=25)

@@ -73,7 +73,6 @@ def test_the_engines_may_take_turns_on_one_partition(deliveries: list[tuple[list
         lake.add(rows, number)
         compactor = by_sql(lake.compactor, lake.store) if sql else lake.compactor
         report = compactor.compact(SESSION)
-        assert report is not None
         assert report.rows_in == report.rows_out + report.duplicates
     assert in_order(lake.read()) == winning_trades(row for rows, _ in deliveries for row in rows)
 
@@ -113,7 +112,6 @@ def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be() -> None:
     assert bad in str(refused.value)
     assert lake.catalog.locations == {}
     report = by_sql(lake.compactor, lake.store).compact(SESSION, allow_missing=True)
-    assert report is not None
     assert report.unreadable == (bad,)
     assert in_order(lake.read()) == FIRST
 
