@@ -1,7 +1,7 @@
-"""Compaction of one partition: plan, act, prove, publish.
+"""Compaction of one partition: plan, write, prove, publish.
 
-Readers follow the catalog's pointer, so nothing that happens here is visible before it moves, which is one call. A
-crash at any point leaves a whole version published; the next run plans the same version and goes on.
+Nothing is visible before the catalog's location moves, by one call. A crash leaves a whole version published; the next
+run plans the same version and goes on.
 """
 
 import tempfile
@@ -33,15 +33,15 @@ from stock_pipeline.lake.publication import Publication
 from stock_pipeline.lake.sql_engine import SqlEngine, WrittenVersion, find_unreadable, write_version
 
 ATTEMPTS = 5
-"""How often a run plans again because another one published meanwhile."""
+"""Runs plan again because another run published meanwhile."""
 
 
 class CompactionReport(NamedTuple):
-    """What one compaction came to. `rows_in == rows_out + duplicates`.
+    """Result of one compaction. `rows_in == rows_out + duplicates`.
 
-    unreadable: keys of the new files that the version does without.
-    version: the published one; empty if the session has no raw files, and none had it before.
-    published: False if the published version already had everything, or there are no raw files.
+    version: the published one, or "" if the session has no raw files and no version.
+    unreadable: keys of the new files that the version lacks.
+    published: False if there was nothing to do.
     """
 
     session_date: date
@@ -61,9 +61,9 @@ class CompactionReport(NamedTuple):
 class Compactor:
     """Compacts partitions of the lake's trades.
 
-    progress: told the number of raw files read so far and in all.
-    scratch: where spilled rows go; the system's place for temporary files if not given.
-    sql_engine: writes partitions of more than `sql_engine_bytes` in place of this machine.
+    progress: told the number of raw files read so far, and of all.
+    scratch: folder for spilled rows; the system's temporary one by default.
+    sql_engine: writes partitions of more than `sql_engine_bytes`.
     """
 
     lake: Lake
@@ -82,8 +82,9 @@ class Compactor:
     def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport:
         """Bring the published version up to the raw files that are there now.
 
-        `UnreadableInputError` names files that can't be read, unless
-        `allow_missing`; `ProofError` if what was written is not what was read. Readers keep the old version then.
+        Readers keep the old version on every error: `UnreadableInputError` if files can't be read, unless
+        `allow_missing`;
+        `ProofError` if the written rows are not those of the inputs.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -94,7 +95,7 @@ class Compactor:
         raise AssertionError("unreachable")
 
     def plan(self, session_date: date) -> CompactionPlan:
-        """What `compact` would do now."""
+        """Return the plan that `compact` would follow now."""
         return self._planned(self.publication.heads.read(session_date))[0]
 
     def raw_listing(self, session_date: date) -> Sequence[InputFile]:
@@ -105,7 +106,7 @@ class Compactor:
         ]
 
     def published_manifest(self, session_date: date) -> Manifest | None:
-        """The manifest of the published version, or None if there is none yet."""
+        """Return the manifest of the published version, if there is one."""
         return self._manifest(self.publication.heads.read(session_date))
 
     def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport:
@@ -144,7 +145,7 @@ class Compactor:
         return Manifest.from_json(self.lake.get(VersionPrefix(stored.session_date, stored.head.version).manifest_key))
 
     def _check_head_was_not_lost(self, session_date: date, listing: Sequence[InputFile]) -> None:
-        """A first version is built on raw files alone, so none that an earlier version read may be gone."""
+        """Raise `HeadLostError` if a manifest names raw files that are gone."""
         for listed in self.lake.list(curated_partition_prefix(session_date)):
             if listed.key.endswith("/" + MANIFEST_FILE):
                 manifest = Manifest.from_json(self.lake.get(listed.key))
@@ -174,7 +175,7 @@ class Compactor:
     def _write(
         self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
     ) -> WrittenVersion:
-        """Read the inputs, write the version unless it lies there already, and prove what lies there."""
+        """Read the inputs, write the version unless it is there, and prove the stored object."""
         engine = self.engine(plan.session_date, folder / "engine")
         unreadable: dict[InputFile, str] = {}
         engine.read(self._base_rows(plan, published, folder))
@@ -209,7 +210,7 @@ class Compactor:
             )
 
     def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
-        """The rows of the new files; those that can't be read are put into `unreadable` with the reason."""
+        """Yield the rows of the new files; put unreadable files into `unreadable`, with the reason."""
         done = 0
         for files, paths in downloaded(self.lake, plan.new_files, folder / "inputs"):
             try:

@@ -1,7 +1,7 @@
 """Garbage collection: deletes what `domain.garbage_plan` says, partition by partition.
 
-A crash at any point leaves less to do. Before a version goes, the head's generation is raised, so that a run that might
-be writing the same version can't publish it, and plans again under another name.
+A crash leaves work for the next run. Before a version is deleted, the head's generation is raised, so that a run that
+is writing the same version can't publish it and plans again under another name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,11 +27,11 @@ from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 DEFAULT_GRACE = timedelta(days=3)
-"""Athena stops a query after 30 minutes, and a Dagster run takes hours; days leave room to look into a mishap."""
+"""Athena stops a query after 30 minutes, a Dagster run takes hours; days leave room for a mishap."""
 
 
 class SessionGarbage(NamedTuple):
-    """What was deleted of one session, or would be."""
+    """Garbage of one session."""
 
     session_date: date
     versions: tuple[str, ...]
@@ -42,7 +42,10 @@ class SessionGarbage(NamedTuple):
 
 @dataclass(frozen=True)
 class GarbageCollector:
-    """keep_raw: delete no raw files; the bucket's lifecycle does, or nobody."""
+    """Deletes the garbage of every session.
+
+    keep_raw: delete no raw files, because the bucket's lifecycle does.
+    """
 
     lake: Lake
     catalog: Catalog
@@ -51,7 +54,7 @@ class GarbageCollector:
     keep_raw: bool = False
 
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
-        """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
+        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing."""
         for session_date, listed in self._sessions():
             stored = self._heads.read(session_date)
             plan = self._plan(stored, listed)
@@ -67,7 +70,7 @@ class GarbageCollector:
         return PartitionHeads(self.lake)
 
     def _sessions(self) -> Iterator[tuple[date, list[ListedObject]]]:
-        """Sessions with curated objects. A key begins with its partition, so those of one lie together."""
+        """Yield sessions with curated objects, which a listing sorts by session."""
         listing = self.lake.list(CURATED_PREFIX)
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
             yield session_date, list(listed)
@@ -94,7 +97,7 @@ class GarbageCollector:
         )
 
     def _is_replaceable(self, version: VersionObjects, raw: frozenset[InputFile]) -> bool:
-        """Whether all that a version was made of is still there. Where nothing is published, it may be all there is."""
+        """Tell if all raw files of an unpublished version are there; else it may be the only copy."""
         manifests = (key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
         return all(raw.issuperset(Manifest.from_json(self.lake.get(key)).inputs) for key in manifests)
 
@@ -103,19 +106,19 @@ class GarbageCollector:
         return [InputFile.of(listed) for listed in listing]
 
     def _deleted(self, stored: StoredHead, plan: GarbagePlan) -> bool:
-        """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
+        """Carry the plan out; return False if another run changed the partition meanwhile."""
         if plan.versions:
             try:
                 self._heads.change(stored, stored.head.deleting(frozenset(plan.versions)))
             except PublishConflictError:
                 return False
         for version in plan.versions.values():
-            # the manifest first: a version is never taken for whole when it is not
+            # the manifest first, so that a version in parts is never taken for a whole one
             self.lake.delete(key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
             self.lake.delete(version.keys)
         for file in plan.unreadable:
             self.lake.copy(file.key, unreadable_key(file.key))
-        # A raw key is written only while it is free, so what was listed is what is deleted.
+        # a raw key is written only while it is free, so the listed object is the deleted one
         self.lake.delete(file.key for file in (*plan.unreadable, *plan.compacted))
         return True
 

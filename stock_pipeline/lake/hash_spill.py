@@ -1,6 +1,6 @@
-"""Hashes of more rows than memory should hold: spilled to disk by their leading bits, and read back part by part.
+"""Spills hashes of more rows than memory should hold to disk, in parts by their leading bits.
 
-Rows with equal hashes lie in one part, so whatever compares equal hashes looks at one part at a time.
+Equal hashes lie in one part.
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ import numpy as np
 from stock_pipeline.lake.row_hash import Hashes
 
 PARTS = 64
-"""Of 100 million rows, each part then holds 1.6 million."""
+"""Of 100 million rows, each part has 1.6 million."""
 
 _BUFFER_ROWS = 524_288
-"""Written together: opening the files for a few rows each costs more than writing them."""
+"""Written together, because opening files costs more than writing a few rows."""
 
 _SHIFT = np.uint64(64 - PARTS.bit_length() + 1)
 
 
 class HashSpill:
-    """`columns` hashes a row, of which the first decides its part."""
+    """`columns` hashes a row; the first one decides the row's part."""
 
     def __init__(self, folder: Path, columns: int) -> None:
         self._paths = [[folder / f"{part:02}-{column}" for column in range(columns)] for part in range(PARTS)]
@@ -35,7 +35,7 @@ class HashSpill:
             self._write()
 
     def parts(self) -> Iterator[list[Hashes]]:
-        """The columns of each part, in no particular order."""
+        """Yield the columns of each part, unordered."""
         self._write()
         for paths in self._paths:
             if paths[0].exists():

@@ -1,4 +1,4 @@
-"""Reading and changing the heads of curated partitions: each is written only if it still is what was read."""
+"""Reads the heads of curated partitions, and changes them on condition."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,7 @@ from stock_pipeline.lake.lake_access import Lake
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
-    """A head as it was read; `etag` None if there was none."""
+    """A head with the etag it was read with; None if there was no head."""
 
     session_date: date
     head: PartitionHead
@@ -29,7 +29,7 @@ class PartitionHeads:
         return StoredHead(session_date, PartitionHead.from_json(found[0]), found[1])
 
     def change(self, stored: StoredHead, head: PartitionHead) -> None:
-        """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
+        """Replace the head that was read; `PublishConflictError` if another run changed it first."""
         key, body = head_key(stored.session_date), head.to_json()
         if stored.etag is None:
             changed = self.lake.put_if_absent(key, body)

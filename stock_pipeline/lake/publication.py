@@ -1,8 +1,8 @@
-"""Publishing a version: first the head, on condition, then the catalog, until it says what the head says.
+"""Publishes a version: first the head, on condition, then the catalog.
 
-The catalog's partition can't be changed on condition. A run that was overtaken may therefore write an old location over
-a new one; but whoever writes the catalog reads the head again afterwards and corrects what differs, so the last one to
-write leaves it right. Should that one die in between, readers have an old version, whole, until the next run.
+The catalog can't be changed on condition, so an overtaken run may write an old location over a new one. But each run
+that writes the catalog reads the head again afterwards, and corrects what differs. If the last writer dies in between,
+readers have an old version, whole, until the next run.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ class Publication:
         return PartitionHeads(self.lake)
 
     def publish(self, stored: StoredHead, version: str) -> None:
-        """Make the version the published one, unless the head changed since it was read (`PublishConflictError`)."""
+        """Publish the version; `PublishConflictError` if the head changed since it was read."""
         self.heads.change(stored, stored.head.publishing(version))
         self.point_catalog_at_head(stored.session_date)
 
     def point_catalog_at_head(self, session_date: date) -> None:
-        """Send readers where the head says, if they are not sent there already."""
+        """Point readers where the head points."""
         for _ in range(_ROUNDS):
             stored = self.heads.read(session_date)
             if stored.head.version is None or self._is_confirmed(stored):
@@ -41,7 +41,7 @@ class Publication:
         raise RetryableError(f"session {session_date} is being published by other runs all the time; try again")
 
     def _is_confirmed(self, stored: StoredHead) -> bool:
-        """One round: bring head and catalog one step nearer to each other; whether they agree."""
+        """Bring head and catalog one step nearer; return whether they agree."""
         head, session_date = stored.head, stored.session_date
         wanted = self.lake.uri(VersionPrefix(session_date, str(head.version)).prefix)
         location = self.catalog.published_location(session_date)

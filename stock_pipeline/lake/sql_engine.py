@@ -1,7 +1,8 @@
-"""The engine `athena`: a partition too large for one machine is compacted by SQL, into the version's place.
+"""The engine `athena`: a SQL engine compacts a partition too large for this machine.
 
-The SQL engine writes objects of names of its own, several at once, and not on condition. So each attempt has a version
-of its own, which nobody else writes to; one that died is collected like any version that was never published.
+It writes objects under its own names, and not on condition. So each attempt has a version of its own, which nothing
+else
+writes to; one that died is garbage.
 """
 
 from typing import NamedTuple, Protocol
@@ -16,17 +17,17 @@ from stock_pipeline.lake.lake_access import Lake
 
 class SqlEngine(Protocol):
     def new_attempt(self) -> str:
-        """A name that no other attempt has."""
+        """Return a name that no other attempt has."""
 
     def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
-        """Those of the files that are no trades of the session, each with the reason."""
+        """Return the files without trades of the session, with the reason."""
 
     def write(self, work: SqlCompaction) -> SqlResult:
-        """Write, and count both what was to be written and what was."""
+        """Write the target; return digests of the inputs' winning rows and of the written ones."""
 
 
 class WrittenVersion(NamedTuple):
-    """A version as it lies in the lake, proved."""
+    """A proved version in the lake."""
 
     target: VersionPrefix
     rows_in: int
@@ -38,7 +39,7 @@ class WrittenVersion(NamedTuple):
 
 
 def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
-    """The new files that can't be read; asked again without them until the rest can."""
+    """Return the unreadable new files, asking again without them until the rest can be read."""
     found: dict[InputFile, str] = {}
     while len(found) < len(plan.new_files):
         more = sql_engine.find_unreadable(_work(plan, frozenset(found), attempt))
@@ -51,7 +52,7 @@ def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -
 def write_version(
     lake: Lake, sql_engine: SqlEngine, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
 ) -> tuple[SqlResult, list[str], int]:
-    """Write and prove; also the names of the objects and their size."""
+    """Write and prove the version; return the result, the objects' names and their size."""
     work = _work(plan, unreadable, attempt)
     done = sql_engine.write(work)
     _prove(work, done)

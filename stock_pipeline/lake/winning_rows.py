@@ -1,8 +1,8 @@
-"""Which rows stand: one for each event id, chosen by the rule of `domain.trade.precedence`.
+"""Chooses the winning row of each event id, by `domain.trade.PRECEDENCE`.
 
-Rows that repeat an event id are of two kinds. A redelivery or a correction has its original's symbol, time and
-sequence, so that sorting makes them neighbours. A row that gives a known event id another symbol or time, which a
-correct source never sends, can lie anywhere: such rows are looked for by hash, and dropped before sorting.
+A redelivery or a correction has its original's symbol, time and sequence, so sorting makes them neighbours. A row that
+gives a known event id another symbol or time, which a correct source never sends, can lie anywhere. Such rows are found
+by hash, and the losing ones dropped before sorting.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from stock_pipeline.lake.packed_rows import Packing
 
 
 def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
-    """The rows in the lake's order, of neighbours with one event id the one that stands."""
+    """Sort in the lake's order, and keep the winning row of neighbours with one event id."""
     keys = packing.sort_keys(packed)
     order = np.argsort(keys)
     same = keys[order[1:]] == keys[order[:-1]]
@@ -25,7 +25,7 @@ def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
         return packed[order]
     places = np.flatnonzero(tied)
     chosen = _resolved(packed[order[places]], keys[order[places]], packing)
-    # rows that stand take the first places of their key's; the places left over are those of rows that don't
+    # winning rows take the first places of their key; the places left over are those of losing rows
     starts = np.concatenate([[True], keys[order[places]][1:] != keys[order[places]][:-1]])
     group_of_place = np.cumsum(starts) - 1
     group_of_chosen = group_of_place[chosen]
@@ -38,14 +38,14 @@ def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
 
 
 def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
-    """Of all rows of some event ids, those that do not stand because another one has a later time, or the like."""
+    """Return the values of `LAKE_ORDER` that the rows of contested ids have, without those of winning rows."""
     readable = packing.readable(contested).with_row_index("row")
     winning = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
     return readable.select(LAKE_ORDER).unique().join(winning.select(LAKE_ORDER), on=LAKE_ORDER, how="anti")
 
 
-def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
-    """The rows whose (event_id, symbol, event time, sequence) is none of `losing`."""
+def drop_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+    """Drop the rows whose columns of `LAKE_ORDER` are among `losing`."""
     codes = {symbol: code for code, symbol in enumerate(packing.strings("symbol").by_code)}
     coded = losing.with_columns(
         pl.Series("symbol", [codes[symbol] for symbol in losing["symbol"]], packed["symbol"].dtype)
@@ -54,7 +54,7 @@ def without_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -
 
 
 def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing) -> npt.NDArray[np.int64]:
-    """Of rows with equal keys, side by side: the places of those that stand, in the lake's order."""
+    """Return the places of the winning rows among neighbours with equal keys."""
     rows = packing.readable(tied).with_columns(key=pl.Series(keys)).with_row_index("place")
     same = ("key", *LAKE_ORDER)
     winning = _by_precedence(rows, *same).unique(same, keep="last", maintain_order=True)
@@ -62,7 +62,7 @@ def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing
 
 
 def _by_precedence(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
-    """Sort by the columns `first`, then so that of rows equal in them the winning one comes last."""
+    """Sort by the columns `first`, then so that the winning row comes last."""
     steps = [each for each in PRECEDENCE if each.column not in first]
     descending = [*(False for _ in first), *(not each.greater_wins for each in steps)]
     return rows.sort(*first, *(each.column for each in steps), descending=descending, nulls_last=False)
