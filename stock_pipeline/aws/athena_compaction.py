@@ -1,8 +1,7 @@
-"""Compaction by Athena: the trades that stand are unloaded into a version's place, and counted there by another query.
+"""Compaction by Athena: it unloads the winning rows to a version's prefix, and counts them there by another query.
 
-What `UNLOAD` does and does not (Athena User Guide, "UNLOAD"): it writes several files at once under names of its own,
-each sorted as the query says but not among each other; its target must be empty; what a failed one wrote stays.
-When, where and whether a version is published belongs to `lake`.
+`UNLOAD` writes several files at once under its own names, each sorted, but not among each other. Its target must be
+empty; objects of a failed one stay (Athena User Guide, "UNLOAD"). Planning and publishing belong to `lake`.
 """
 
 import re
@@ -37,7 +36,7 @@ _HASH_AT = len("0123456789abcdef.parquet")
 _NAMES = ", ".join(column.name for column in COLUMNS)
 _ORDER = ", ".join(LAKE_ORDER)
 _NOT_HASHED = ("event_time", "ingest_time", "session_date")
-"""When the pipeline saw a trade, and what follows from other columns; as in `lake.row_hash`."""
+"""Ingest time, and columns that follow from others; as in `lake.row_hash`."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ class AthenaEngine:
         return uuid.uuid4().hex
 
     def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
-        """Files with rows that are none of the session, and a file that ended the query."""
+        """Return files with rows of other sessions, or the file that ended the query."""
         by_uri = {self._uri(file.key): file for file in work.files}
         with self._scratch(work) as table:
             try:
                 answer = self.athena.query(checked(strangers(table, self._uris(work.unreadable), work)))
             except PermanentError as error:
-                # Athena names the file that it stumbled over, and no other
+                # Athena names only the file that it could not read
                 named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
                 if not named:
                     raise
@@ -74,7 +73,7 @@ class AthenaEngine:
 
     @contextmanager
     def _scratch(self, work: SqlCompaction) -> Iterator[str]:
-        """A table over base, raw files and what is written, in a place of its own."""
+        """Create a table over base, raw files and target, for as long as the context lasts."""
         self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
         name = f"{SCRATCH_PREFIX}{work.target.version}"
         places = {RAW: raw_partition_prefix(work.session_date), WRITTEN: work.target.prefix}
@@ -111,7 +110,7 @@ def checked(sql: str) -> str:
 
 
 def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
-    """A query of all rows that the version is made of: the base, and exactly the raw files of the plan."""
+    """Return a query of all input rows: the base, and exactly the raw files of the plan."""
     raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(work, unreadable)}"
     if work.base is None:
         return raw
@@ -119,8 +118,9 @@ def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
 
 
 def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str:
-    """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
-    query, so every column is read."""
+    """Return a query that counts rows that can't be of the session, by file. It reads every column, because
+    a file that Athena can't read must end it.
+    """
     start_ns, end_ns = session_bounds_ns(work.session_date)
     nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != NULLABLE_COLUMN)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
@@ -141,8 +141,10 @@ def unload_statement(source: str, target: str) -> str:
 
 
 def expected_figures(source: str) -> str:
-    """Rows read, and the figures that the written rows must have. Ids are counted and hashed from the inputs as they
-    are; only which row of an id stands is decided by the same rule."""
+    """Return a query of the rows read, and of the figures that the written rows must have.
+
+    Ids are counted and hashed from the inputs as they are. Only the choice of winning rows is the same rule.
+    """
     return (
         f"{_winning_rows(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
         f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
@@ -176,11 +178,15 @@ def _winning_rows(source: str) -> str:
 
 
 def _of_plan(work: SqlCompaction, unreadable: Iterable[str]) -> str:
-    """Raw files of the plan, by the hashes at the ends of their keys: whole keys of a large session do not fit into a
-    statement. Eight digits do, and a file that comes meanwhile and shares them by chance brings trades a bit early."""
+    """Return the condition for raw files of the plan, by the hashes at the ends of their keys.
+
+    Whole keys of a large session do not fit into a statement; eight digits do. A file that comes meanwhile and shares
+    them
+    by chance only brings its trades early.
+    """
     hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in work.files)
     conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
-    # by the whole path, so that they are not even opened
+    # by the whole path, so that Athena does not open them
     excluded = ", ".join(f"'{uri}'" for uri in unreadable)
     return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
 
@@ -193,7 +199,9 @@ def _hash_of(key: str) -> str:
 
 
 def _content() -> str:
-    """Every column that two rows of one trade may differ in, as one text. Absent volumes are told from 0."""
+    """Return an expression with every column in which two rows of one trade may differ, as one text. A missing
+    volume differs from 0.
+    """
     values = [
         f"coalesce(cast({column.name} AS varchar), 'null')" for column in COLUMNS if column.name not in _NOT_HASHED
     ]
@@ -201,7 +209,7 @@ def _content() -> str:
 
 
 def _hash(text: str) -> str:
-    """18 digits of MD5, its letters turned into digits, as a number whose sum overflows nothing."""
+    """Return 18 digits of MD5, letters turned into digits, as a number whose sum can't overflow."""
     return f"cast(translate(substr(to_hex(md5(to_utf8({text}))), 1, 18), 'ABCDEF', '012345') AS decimal(38, 0))"
 
 

@@ -1,6 +1,6 @@
-"""The lake's tables and the public view as Athena's DDL, for people who query without dbt.
+"""The lake's tables and the public view as Athena's DDL, for queries without dbt.
 
-The same table definitions as `catalog`, and the same view as the dbt model `stock_market_data`, which tests hold it to.
+Tables are `catalog`'s, the view is the dbt model `stock_market_data`; tests compare them.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ VIEW_COLUMNS = (
 
 
 def athena_ddl(catalog: GlueCatalog) -> str:
-    """Statements for Athena's editor, which takes them one at a time."""
+    """Return statements for Athena's editor, which takes them one at a time."""
     database = catalog.database
     statements = (
         f"CREATE DATABASE IF NOT EXISTS {database}",
@@ -79,7 +79,7 @@ def create_table(database: str, table: "TableInputTypeDef") -> str:
 
 
 def view_query(database: str) -> str:
-    """The public view without dbt: published partitions, and raw trades of those that are not published yet."""
+    """Return the public view: published partitions, and raw trades of the other ones."""
     columns = ", ".join(column.name for column in (*COLUMNS, *PARTITION_COLUMNS))
     raw_columns = ", ".join(f"raw.{column.name}" for column in (*COLUMNS, *PARTITION_COLUMNS))
     keys = ", ".join(column.name for column in PARTITION_COLUMNS)

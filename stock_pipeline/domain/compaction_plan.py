@@ -1,7 +1,6 @@
-"""What compaction would do, decided from a listing, the partition's head and the published manifest alone.
+"""Plans compaction from a listing, the partition's head and the published manifest.
 
-A version is named by the hash of all raw files that ever went into it, so the same files always name the same version:
-planning again after a success plans nothing, and planning again after a crash plans the same.
+The hash of its raw files names a version. So planning after a success plans nothing, and after a crash the same.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trades_digest import TradesDigest
 
 LAYOUT = "trades-2"
-"""Part of every version's name: change it when the rows of a version would change for the same inputs."""
+"""Part of every version's name. Change it when the same inputs would give other rows."""
 
 
 LOCAL, ATHENA = "local", "athena"
@@ -25,7 +24,7 @@ LOCAL, ATHENA = "local", "athena"
 
 
 class InputFile(NamedTuple):
-    """A raw file as it was listed. Key and content together are its identity."""
+    """A raw file as it was listed. Key and content together identify it."""
 
     key: str
     etag: str
@@ -36,16 +35,21 @@ class InputFile(NamedTuple):
         return cls(listed.key, listed.etag, listed.size)
 
 
+_JSON_KEYS = {"unreadable": "set_aside"}
+"""Fields with another name in the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a curated version is made of; it lies beside the version's data.
+    """The content of a version, written beside its data.
 
-    inputs: every raw file whose trades are in the version, those of earlier versions included.
-    unreadable: raw files that could not be read, and that an operator allowed to be missing.
-    replaces: the version that it was built on, or None for the first.
+    inputs: every raw file whose trades are in the version.
+    unreadable: raw files that an operator allowed to be missing.
+    replaces: the base version, or None for the first.
     digest: of the version's data, after its proof.
-    data_bytes: the size of the version's data. data_files: the names of its objects.
-    engine: who wrote it and made the digest; each engine has a hash of its own.
+    data_bytes: size of the version's data.
+    data_files: names of its objects.
+    engine: the writer; each engine has its own hash for the digest.
     """
 
     session_date: date
@@ -65,7 +69,7 @@ class Manifest:
 
     @property
     def known_files(self) -> frozenset[InputFile]:
-        """The raw files that are dealt with."""
+        """Raw files that the version covers."""
         return frozenset(self.inputs + self.unreadable)
 
     def to_json(self) -> bytes:
@@ -84,7 +88,7 @@ class Manifest:
         values["digest"] = TradesDigest.from_document(values["digest"])
         values["inputs"] = _input_files(values["inputs"])
         values["unreadable"] = _input_files(values.pop("set_aside"))
-        if "data_files" in values:  # there since Athena writes versions, too
+        if "data_files" in values:  # missing in manifests from before Athena wrote versions
             values["data_files"] = tuple(values["data_files"])
         return cls(**values)
 
@@ -93,16 +97,13 @@ def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
     return tuple(InputFile(**entry) for entry in entries)
 
 
-_JSON_KEYS = {"unreadable": "set_aside"}
-"""The fields whose name in the file is another one."""
-
-
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
-    """One partition's next version.
+    """The next version of one partition.
 
-    base: the published version whose rows it starts from. new_files: raw files that are not in it yet.
-    base_inputs, base_unreadable: the raw files that the base has, and those that it does without.
+    base: the published version that it starts from.
+    new_files: raw files that the base does not know.
+    base_inputs, base_unreadable: raw files of the base.
     """
 
     session_date: date
@@ -117,16 +118,16 @@ class CompactionPlan:
         return not self.new_files
 
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
-        """All raw files that will be in the new version."""
+        """Return all raw files whose trades will be in the new version."""
         return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
 
     def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         return tuple(sorted({*self.base_unreadable, *unreadable}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
-        """Where the new version goes, if these of the new files turn out to be unreadable.
+        """Return the new version's prefix, if these of the new files are unreadable.
 
-        attempt: for writers that can't write on condition, and need a place that nobody else writes to.
+        attempt: for engines that need a prefix of their own, because they can't write on condition.
         """
         inputs, every_unreadable = self.inputs(unreadable), self.all_unreadable(unreadable)
         version = version_of(self.session_date, self.generation, inputs, every_unreadable, attempt)
@@ -136,7 +137,7 @@ class CompactionPlan:
 def plan_compaction(
     session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
 ) -> CompactionPlan:
-    """Return the next version of a partition; the plan is empty if the published one has everything that is listed."""
+    """Plan the next version; the plan is empty if the published one knows all files."""
     known = published.known_files if published else frozenset()
     new_files = tuple(sorted(set(listing) - known))
     return CompactionPlan(
@@ -156,7 +157,7 @@ def version_of(
     unreadable: Iterable[InputFile] = (),
     attempt: str = "",
 ) -> str:
-    """16 hexadecimal digits that stand for this set of raw files of this session."""
+    """Return 16 hexadecimal digits that name this set of raw files."""
     digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
     for kind, files in (("in", inputs), ("aside", unreadable)):
         for file in sorted(files):

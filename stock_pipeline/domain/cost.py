@@ -1,8 +1,6 @@
-"""What a month of the pipeline costs: the load and the deployment's settings in, lines of a bill out.
+"""Computes a month's bill from a workload and the deployment's settings. Prices and settings come as values.
 
-Arithmetic only. Prices and settings come as values; where they are read does not belong here. What the code itself
-needs (bytes a trade, time a batch) stands below as constants: LINE_BYTES was counted, the others are estimates to be
-replaced by what your dashboard shows.
+LINE_BYTES was counted; replace the other estimates below by your dashboard's figures.
 """
 
 import math
@@ -38,7 +36,10 @@ RUN_GB_HOURS_A_DAY = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """trades_per_second: during the hours in which there is trading."""
+    """What comes in.
+
+    trades_per_second: during trading hours.
+    """
 
     trades_per_second: float
     symbols: int
@@ -55,7 +56,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The settings of an environment that decide on its price, under Terraform's names."""
+    """The settings of an environment that decide its price, under Terraform's names."""
 
     stream_mode: str
     shard_count: int
@@ -82,7 +83,7 @@ class Line(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """What the load comes to behind the producer's packing and Lambda's batching."""
+    """The workload behind the producer's packing and Lambda's batching."""
 
     records_per_second: float
     bytes_per_second: float
@@ -95,7 +96,7 @@ class Flow(NamedTuple):
 
 
 def flow_of(workload: Workload, deployment: Deployment) -> Flow:
-    """Each poll packs its trades by bucket: quiet buckets make small records, busy ones fill several."""
+    """Return the flow. Each poll packs by bucket: quiet buckets make small records, busy ones fill several."""
     trades_a_poll = workload.trades_per_second * deployment.poll_interval_seconds
     buckets = _touched(deployment.partition_buckets, min(workload.symbols, trades_a_poll))
     records_a_poll = max(buckets, trades_a_poll * LINE_BYTES / RECORD_BYTES)
@@ -112,12 +113,12 @@ def flow_of(workload: Workload, deployment: Deployment) -> Flow:
 
 
 def _touched(places: float, throws: float) -> float:
-    """How many of so many places are hit by so many throws at random."""
+    """Return how many of `places` so many random throws hit."""
     return places * (1 - (1 - 1 / places) ** throws) if places > 1 else float(min(places, throws))
 
 
 def monthly_bill(workload: Workload, deployment: Deployment, prices: Mapping[str, float]) -> list[Line]:
-    """Every line of a month, without free tiers."""
+    """Return every line of a month, without free tiers."""
     flow = flow_of(workload, deployment)
     lines = [
         *_stream(workload, deployment, flow, prices),

@@ -1,8 +1,8 @@
-"""What garbage collection would delete of one partition, decided from its head, its listings and a clock's reading.
+"""Plans the garbage collection of one partition from its head, its listings and the time.
 
-Nothing that a pointer names goes, and nothing that a query which began before the last change may still be reading:
-the grace period is for those. A partition whose readers may still be on their way to the published version is left
-alone altogether.
+Whatever a pointer names stays, and for a grace period what an older query may read. Without a confirmed catalog
+location
+nothing goes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,10 @@ from stock_pipeline.domain.partition_head import PartitionHead
 
 @dataclass(frozen=True, slots=True)
 class VersionObjects:
-    """What lies under one version's prefix. newest: when the last of it was written."""
+    """The objects under one version's prefix.
+
+    newest: when the last one was written.
+    """
 
     keys: tuple[str, ...]
     size: int
@@ -24,9 +27,11 @@ class VersionObjects:
 
 @dataclass(frozen=True, slots=True)
 class GarbagePlan:
-    """versions: superseded ones, and those that a run wrote and never published.
+    """What to delete.
+
+    versions: superseded ones, and those that were never published.
     compacted: raw files whose trades are in the published version.
-    unreadable: unreadable raw files that it does without; they are moved, not deleted.
+    unreadable: raw files that it lacks; they are moved, not deleted.
     """
 
     session_date: date
@@ -35,7 +40,7 @@ class GarbagePlan:
     unreadable: tuple[InputFile, ...]
 
     def keeping_raw_files(self) -> "GarbagePlan":
-        """The same without raw files, for where something else deletes them."""
+        """Return the plan without raw files."""
         return replace(self, compacted=(), unreadable=())
 
     @property
@@ -58,7 +63,10 @@ def plan_garbage_collection(
     now: datetime,
     grace: timedelta,
 ) -> GarbagePlan:
-    """catalog_version: the version that the catalog sends readers to."""
+    """Plan the deletions.
+
+    catalog_version: the version that the catalog points readers at.
+    """
     nothing = GarbagePlan(session_date, {}, (), ())
     if catalog_version != head.version or (head.version is not None and head.catalog_confirmed_at is None):
         return nothing

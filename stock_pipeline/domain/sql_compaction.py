@@ -1,4 +1,4 @@
-"""What a SQL engine is asked to do for a compaction, and what it says of it."""
+"""A SQL engine's share of a compaction: what to write, and the result."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,9 +11,9 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 
 @dataclass(frozen=True, slots=True)
 class SqlCompaction:
-    """Write the trades that stand, of `base` and `files`, to `target`, where nothing lies yet.
+    """Write the winning rows of `base` and `files` to `target`, which is empty.
 
-    unreadable: raw files of the session that can't be read.
+    unreadable: raw files of the session to leave out.
     """
 
     session_date: date
@@ -24,7 +24,11 @@ class SqlCompaction:
 
 
 class SqlResult(NamedTuple):
-    """expected: from the inputs. found: from what was written. distinct_ids: of what was written."""
+    """Figures of the written version.
+
+    expected: from the inputs.
+    found, distinct_ids: from the written rows.
+    """
 
     rows_in: int
     expected: TradesDigest

@@ -1,7 +1,6 @@
-"""`Trade`, the one event of the pipeline, its fields and its identity.
+"""`Trade`, the one event of the pipeline: fields, limits, identity, order and precedence.
 
-The order of trades, the rule that decides between two rows of one trade, and the limits of every field are
-defined here and nowhere else. How a trade is written as JSON or Parquet belongs to `streaming` and `lake`.
+JSON and Parquet belong to `streaming`, `trade_table` and `lake`.
 """
 
 import re
@@ -27,7 +26,7 @@ MAX_INT64 = 2**63 - 1
 
 EARLIEST_EVENT_TIME_NS = 0
 LATEST_EVENT_TIME_NS = 4_102_444_800 * 10**9
-"""2100-01-01 UTC. Beyond these two a time is a unit mistake (seconds, milliseconds), not a trade."""
+"""2100-01-01 UTC. A time beyond the two is a mistake of unit (seconds, milliseconds)."""
 
 SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}")
 FEED = re.compile(r"[a-z][a-z0-9_]{0,15}")
@@ -36,11 +35,12 @@ CODES = re.compile(r"[\x21-\x7e]{0,16}")
 """Exchange and condition codes: printable ASCII without blanks. Empty where the source gives none."""
 
 CAPTURE_MODES = ("trade", "quote")
-"""`quote`: a polled last price (Finnhub's free API). It has no volume and no provider id, and counts in no bar."""
+"""`quote`: a polled last price (Finnhub's free API), without volume and provider id; it counts in no bar."""
 
 STATUSES = ("good", "corrected", "cancelled", "notice")
-"""`corrected` carries the corrected values and counts; `cancelled` was broken later; `notice` is the tape's
-message about another trade and no execution itself."""
+"""`corrected` has the corrected values and counts; `cancelled` was broken later; `notice` is the tape's message about
+another trade, not an execution.
+"""
 
 EFFECTIVE_STATUSES = frozenset({"good", "corrected"})
 
@@ -48,15 +48,15 @@ NULLABLE_COLUMN = "volume"
 """The only column that may be null."""
 
 ABSENT_VOLUME = -1
-"""Compared in place of a missing volume; no volume is below 0."""
+"""Compared in place of a missing volume; it is below every volume."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One execution as a venue reported it, or one version of it after a correction or cancellation.
+    """One execution as a venue reported it, or one version of it.
 
-    A correction or cancellation of a known trade is a row with the same `event_id`, `event_time_ns` and
-    `sequence`, and a higher `version`.
+    A correction or cancellation is a row with the same `event_id`, `event_time_ns` and `sequence`, and a higher
+    `version`.
     """
 
     event_id: str
@@ -105,7 +105,7 @@ PARTITION_COLUMNS: tuple[Column, ...] = (
 
 
 class OrderKey(NamedTuple):
-    """The total order of trades of one symbol and feed; never the order of arrival."""
+    """The total order of trades of one symbol and feed, which does not depend on arrival."""
 
     event_time_ns: int
     sequence: int
@@ -113,11 +113,11 @@ class OrderKey(NamedTuple):
 
 
 LAKE_ORDER: tuple[str, ...] = ("symbol", *OrderKey._fields)
-"""The columns by which curated files are sorted, ascending."""
+"""The columns that sort curated files, ascending."""
 
 
 class Comparison(NamedTuple):
-    """A step of the choice between two rows of one `event_id`."""
+    """A step of the choice between rows of one `event_id`."""
 
     field: str
     greater_wins: bool = True
@@ -143,11 +143,10 @@ PRECEDENCE: tuple[Comparison, ...] = (
     Comparison("symbol"),
     Comparison("ingest_time_ns", greater_wins=False),
 )
-"""The rule that chooses the winning row of an `event_id`: the first comparison in which two rows differ decides.
+"""Chooses the winning row of an `event_id`: the first comparison in which two rows differ decides.
 
-Time and sequence come first, so that a bounded window of the newest trades converges in any order of arrival (see
-`moving_average`). Then comes the version. The fields after `version` only make the choice total: they decide between
-rows that a correct source never sends. The earlier ingest time wins, because the later one is a redelivery.
+Time and sequence come first, so that a bounded window converges (see `moving_average`). Fields after `version` decide
+only between rows that a correct source never sends. The earlier ingest time wins: the later one is a redelivery.
 """
 
 _compared = attrgetter(*(each.field for each in PRECEDENCE))
@@ -160,7 +159,7 @@ def order_key(trade: Trade) -> OrderKey:
 
 
 def precedence(trade: Trade) -> tuple[Any, ...]:
-    """Return the sort key of `PRECEDENCE`: of the rows of one `event_id`, the one with the greatest key wins."""
+    """Return the row's sort key by `PRECEDENCE`; the winning row of an `event_id` has the greatest."""
     values = list(_compared(trade))
     for place in _NULLABLE_PLACES:
         if values[place] is None:
@@ -171,14 +170,14 @@ def precedence(trade: Trade) -> tuple[Any, ...]:
 
 
 def is_effective(trade: Trade) -> bool:
-    """Whether the row stands for an execution: neither cancelled nor a notice about another row."""
+    """Tell if the row is an execution that counts: neither cancelled nor a notice."""
     return trade.status in EFFECTIVE_STATUSES
 
 
 def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str, trade_id: str | int) -> str:
-    """Identity from the provider's own id, which is unique only per symbol, exchange and session.
+    """Return the identity from the provider's own id, which is unique per symbol, exchange and session only.
 
-    Readable instead of hashed: no collisions, an operator can search for it, and sorted ids compress well.
+    Not hashed, because readable ids can't collide, can be searched for, and compress well when sorted.
     """
     return f"{feed}:{symbol}:{session_date:%Y%m%d}:{exchange}:{trade_id}"
 
@@ -186,18 +185,18 @@ def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str,
 def derived_event_id(
     feed: str, symbol: str, event_time_ns: int, price: Decimal, volume: int | None, ordinal: int
 ) -> str:
-    """Identity where the provider gives no id. `ordinal` tells equal trades of one instant apart, counted in
-    the source's order: content alone is no identity, since a quarter of real trades share every field with another.
+    """Return an identity where the provider gives no id.
+
+    ordinal: counts equal trades of one instant in the source's order, because a quarter of real trades share every
+    field
+    with another.
     """
     size = "" if volume is None else volume
     return f"{feed}:{symbol}:{event_time_ns}:{price.normalize():f}:{size}:{ordinal}"
 
 
 def check_trade(trade: Trade) -> None:
-    """Raise `InvalidTradeError`, naming the field, unless every field keeps its limits.
-
-    Types are the decoder's business; this is about values.
-    """
+    """Raise `InvalidTradeError`, naming the field, unless every value keeps its limits. Decoders check types."""
     _match("event_id", EVENT_ID, trade.event_id)
     _match("feed", FEED, trade.feed)
     _one_of("capture_mode", CAPTURE_MODES, trade.capture_mode)
@@ -228,7 +227,7 @@ def _check_price(price: Decimal) -> None:
 
 
 def _decimal_places(price: Decimal) -> int:
-    """Without zeros at the end. Not by `normalize`, which rounds to 28 digits: one far behind would go unnoticed."""
+    """Count decimal places without trailing zeros. `normalize` would not do, because it rounds to 28 digits."""
     _, digits, exponent = price.as_tuple()
     places = -int(exponent)
     if places <= PRICE_SCALE:
