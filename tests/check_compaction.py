@@ -79,7 +79,7 @@ class Check:
         if found != wanted:
             different = [pair for pair in zip(found, wanted, strict=False) if pair[0] != pair[1]][:3]
             sys.exit(f"{what}: {len(found)} rows, {len(wanted)} wanted; for example {different}")
-        print(f"  ✓ {what}: the rows that stand")
+        print(f"  ✓ {what}: the winning rows")
 
     def scratch_tables(self) -> list[str]:
         tables = self.glue.get_tables(DatabaseName=self.settings.database_name)["TableList"]

@@ -60,7 +60,7 @@ class AthenaEngine:
                 if not named:
                     raise
                 return named
-        reasons = {uri: f"{count} rows are no trades of session {work.session_date}" for uri, count in answer.rows}
+        reasons = {uri: f"{count} rows are not trades of session {work.session_date}" for uri, count in answer.rows}
         return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
 
     def write(self, work: SqlCompaction) -> SqlResult:

@@ -47,7 +47,7 @@ def sequence_range_of_key(key: str) -> tuple[str, int, int]:
     """Return shard, first and last sequence number of a raw key; `ValueError` for any other key."""
     match = _RAW_FILE.search(key)
     if match is None:
-        raise ValueError(f"{key} is no key of a raw object")
+        raise ValueError(f"{key} is not the key of a raw object")
     return match.group(1), int(match.group(2)), int(match.group(3))
 
 

@@ -244,7 +244,7 @@ def _match(name: str, pattern: re.Pattern[str], value: str) -> None:
 
 def _one_of(name: str, allowed: tuple[str, ...], value: str) -> None:
     if value not in allowed:
-        raise InvalidTradeError(Reason.VALUE, f"{name} {value[:40]!r} is none of {', '.join(allowed)}")
+        raise InvalidTradeError(Reason.VALUE, f"{name} {value[:40]!r} is not one of {', '.join(allowed)}")
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

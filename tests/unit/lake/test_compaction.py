@@ -64,7 +64,7 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("late", "stands"),
+    ("late", "winner"),
     [
         (trade(1, version=1, status="cancelled"), "late"),
         (trade(1, price=trade(1).price - 1), "first"),
@@ -77,7 +77,7 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
     ],
 )
 def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
-    late: Trade, stands: str
+    late: Trade, winner: str
 ) -> None:
     lake = Lake()
     lake.add([trade(0), trade(1), trade(2)], 1)
@@ -85,7 +85,7 @@ def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one
     lake.add([late], 2)
     lake.compactor.compact(SESSION)
     chosen = [row for row in lake.read() if row.event_id == late.event_id]
-    assert chosen == [late if stands == "late" else trade(1)]
+    assert chosen == [late if winner == "late" else trade(1)]
     assert lake.read() == winning_trades([trade(0), trade(1), trade(2), late])
 
 

@@ -64,7 +64,7 @@ def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tu
 
 
 def assert_recovers(lake: Lake, where: str) -> None:
-    """A rerun, and collections after the grace period, leave the right rows and nothing else."""
+    """A rerun, and garbage collections after the grace period, leave the right rows and nothing else."""
     assert lake.read() in (winning_trades(FIRST), winning_trades(FIRST + LATE)), where
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
@@ -166,7 +166,7 @@ class WatchedCatalog(FakeCatalog):
 
 
 def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
-    """Queries begin at every step and last for two thirds of the grace period; files come late and are collected."""
+    """Queries begin at every step and last for two thirds of the grace period; files come late and become garbage."""
     lake = lake_with_late_and_broken_files()
     running: list[tuple[datetime, LongQuery]] = []
     known = [winning_trades(FIRST), winning_trades(FIRST + LATE)]

@@ -76,7 +76,7 @@ def test_the_first_version_of_a_partition_is_published_by_one_of_two_runs(schedu
 @settings(max_examples=15)
 @given(schedules)
 def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[int]) -> None:
-    """A run died after writing its version, long ago. Another plans the same version while it is being collected."""
+    """A run died after writing its version, long ago. Another plans the version while garbage collection deletes it."""
     lake = Lake()
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
@@ -114,5 +114,5 @@ def test_an_overtaken_run_that_dies_leaves_readers_a_whole_version_until_the_nex
     assert not report.published
     assert lake.read() == contents(2)
     # queries that began on the old version may be running: its time as superseded begins now
-    (collected,) = GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
-    assert (len(collected.versions), collected.raw_files) == (1, 2)
+    (garbage,) = GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
+    assert (len(garbage.versions), garbage.raw_files) == (1, 2)

@@ -1,4 +1,4 @@
-"""The local engine writes the rows that stand, however little it holds in memory; the proof finds what is wrong."""
+"""The local engine writes the winning rows in any bounded memory; the proof finds what is wrong."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -229,7 +229,7 @@ def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none
         asked(PermanentError("Query exhausted resources"))
     rows = [(f"s3://bucket/{bad.key}", 7)]
     assert asked(Answer(("path", "strangers"), rows, 0))[1] == {
-        bad: f"7 rows are no trades of session {date(2018, 1, 2)}"
+        bad: f"7 rows are not trades of session {date(2018, 1, 2)}"
     }
 
 
