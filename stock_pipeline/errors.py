@@ -1,7 +1,7 @@
-"""What can go wrong, as a small tree: one sentence each, and it says what to do.
+"""A small tree of errors: each is one sentence that says what to do.
 
-Three kinds matter to a caller. A `PermanentError` will fail the same way again: somebody must change
-something. A `RetryableError` may succeed later. Anything else is a defect and is not caught.
+A `PermanentError` fails the same way again until something is changed. A `RetryableError` may succeed later. Any other
+exception is a defect and is not caught.
 """
 
 
@@ -10,7 +10,7 @@ class StockPipelineError(Exception):
 
 
 class PermanentError(StockPipelineError):
-    """Trying again without a change gives the same result."""
+    """The same call fails again until something is changed."""
 
 
 class RetryableError(StockPipelineError):
@@ -18,11 +18,15 @@ class RetryableError(StockPipelineError):
 
 
 class SettingsError(PermanentError):
-    """A setting is missing or has a value that can't be used; the message names it."""
+    """A setting is missing or can't be used; the message names it."""
 
 
 class InvalidTradeError(PermanentError):
-    """A trade breaks the contract. `reason` is a `domain.rejection.Reason`, `detail` says which field and why."""
+    """A trade breaks the contract.
+
+    reason: a `domain.rejection.Reason`.
+    detail: the field and the cause.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -31,28 +35,28 @@ class InvalidTradeError(PermanentError):
 
 
 class InputFileError(PermanentError):
-    """A file given by the user can't be read as trades; the message names the file and what it lacks."""
+    """A user's file can't be read as trades; the message names the file and the fault."""
 
 
 class StateConflictError(RetryableError):
-    """Somebody else wrote the symbol's state between our read and our write."""
+    """Another writer changed the symbol's state between read and write."""
 
 
 class PublishConflictError(RetryableError):
-    """Another run published the partition between our plan and our publish: plan again."""
+    """Another run published the partition between plan and publication: plan again."""
 
 
 class ProofError(PermanentError):
-    """A compacted file does not hold the trades of its inputs. Nothing was published; readers keep the old version."""
+    """A written version has other trades than its inputs. It is not published; readers keep the old one."""
 
 
 class UnreadableInputError(PermanentError):
-    """Raw files that can't be read as trades; the message names them. Nothing was published."""
+    """Raw files can't be read as trades; the message names them. Nothing was published."""
 
 
 class HeadLostError(PermanentError):
-    """A partition was published before, but its head is gone: publishing anew would lose what only its version has."""
+    """A published partition lost its head: publishing anew would lose trades that only its version has."""
 
 
 class IncompatibleSchemaError(PermanentError):
-    """A table's columns would change in a way that files which are there already do not follow."""
+    """A table's columns would change in a way that existing files do not follow."""

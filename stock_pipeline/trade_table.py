@@ -1,9 +1,7 @@
-"""Trades as an Arrow table: the schema that `streaming` fills, and `lake` rewrites, and the ways from rows to columns
-and back.
+"""Trades as an Arrow table: the schema, and conversions between rows and columns.
 
-It stands below both because neither may import the other. Nothing here reads or writes anything. Columns become numpy
-arrays, and values columns, by way of buffers: Arrow's own `to_numpy` and `array` import pandas wherever it is
-installed, which takes a second.
+`streaming` and `lake` share it here, because neither may import the other. Nothing is read or written. Conversions go
+by buffers: Arrow's own `to_numpy` and `array` import pandas wherever it is installed, which takes a second.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
-from stock_pipeline.domain.trade import COLUMNS, FIELDS, PRICE_SCALE, Trade
+from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, Trade
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -36,26 +34,29 @@ _DAY_NS = 86_400 * 10**9
 
 @lru_cache(maxsize=1)
 def trade_schema() -> pa.Schema:
-    """The columns of raw and curated files, in the catalog's order. Only `volume` may be null."""
+    """Return the columns of raw and curated files, in the catalog's order. Only `NULLABLE_COLUMN` may be null."""
     return pa.schema(
-        [pa.field(column.name, _ARROW_TYPES[column.sql_type], nullable=column.name == "volume") for column in COLUMNS]
+        [
+            pa.field(column.name, _ARROW_TYPES[column.sql_type], nullable=column.name == NULLABLE_COLUMN)
+            for column in COLUMNS
+        ]
     )
 
 
 @lru_cache(maxsize=1)
 def record_schema() -> pa.Schema:
-    """The fields of a trade as it travels in the stream (`domain.trade.Trade`), typed as in the lake."""
+    """Return the fields of a trade in the stream (`domain.trade.Trade`), typed as in the lake."""
     lake = trade_schema()
     return pa.schema([lake.field(name) if name in lake.names else pa.field(name, pa.int64()) for name in FIELDS])
 
 
 def table_of_trades(trades: Iterable[Trade]) -> pa.Table:
-    """Trades as a table of `trade_schema`, in their order."""
+    """Return trades as a table of `trade_schema`, in their order."""
     return table_of_rows([fields_of(trade) for trade in trades])
 
 
 def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Rows with a trade's values in the order of `FIELDS` as a table of `trade_schema`."""
+    """Return rows of values in the order of `FIELDS` as a table of `trade_schema`."""
     schema = record_schema()
     values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
     columns = [column_of(column, kind) for column, kind in zip(values, schema.types, strict=True)]
@@ -63,11 +64,11 @@ def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
 
 
 fields_of: Any = attrgetter(*FIELDS)
-"""A trade's values in the order of `FIELDS`."""
+"""Returns a trade's values in the order of `FIELDS`."""
 
 
 def with_derived_columns(records: pa.Table) -> pa.Table:
-    """A table of `record_schema` with event_time, ingest_time and session_date computed: `trade_schema`."""
+    """Compute event_time, ingest_time and session_date of a table of `record_schema`: `trade_schema`."""
     event_time_ns = int64_values(records["event_time_ns"])
     ingest_time_ns = int64_values(records["ingest_time_ns"])
     derived: dict[str, Any] = {
@@ -80,37 +81,37 @@ def with_derived_columns(records: pa.Table) -> pa.Table:
 
 
 def trades_of_table(table: pa.Table) -> list[Trade]:
-    """The rows of a table of `trade_schema` as trades; ingest times come back cut to microseconds."""
+    """Return the rows of a table of `trade_schema` as trades, ingest times cut to microseconds."""
     ingest_time_ns = (int64_values(table["ingest_time"]) * 1000).tolist()
     columns = [ingest_time_ns if name == "ingest_time_ns" else _values(table[name]) for name in FIELDS]
     return [Trade(*row) for row in zip(*columns, strict=True)]
 
 
 def int64_values(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """The values of a 64-bit column without nulls."""
+    """Return the values of a 64-bit column without nulls."""
     return _fixed_width(column, np.dtype(np.int64))
 
 
 def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """A number for each value, equal for equal values, from 0 on in the order of their first appearance."""
+    """Number the values from 0 on in the order of their first appearance."""
     indices = pc.dictionary_encode(column.combine_chunks()).indices
     return _fixed_width(pa.chunked_array([indices]), np.dtype(np.int32)).astype(np.int64)
 
 
 def array_of(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Values without nulls as an Arrow array of a type of the same width."""
+    """Return values without nulls as an Arrow array of a type of the same width."""
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Python values as an Arrow array of one of the lake's types; None is null."""
+    """Return Python values as an Arrow array of one of the lake's types; None is null."""
     present = np.array([value is not None for value in values], bool)
     validity = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
     return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
 
 
 def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Session dates as days since 1970-01-01, the vectorised twin of `domain.session.session_date_of`."""
+    """Return session dates as days since 1970-01-01; vectorised `domain.session.session_date_of`."""
     if not len(event_time_ns):
         return np.empty(0, np.int32)
     sessions: set[date] = set()
@@ -150,7 +151,7 @@ def _units(price: Decimal) -> int:
 
 
 def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 1) -> npt.NDArray[Any]:
-    """A column without nulls as numpy reads its buffer, `per_value` numbers for each of its values."""
+    """View a column without nulls as numpy, with `per_value` numbers for each value."""
     parts = [
         np.frombuffer(chunk.buffers()[1], kind)[chunk.offset * per_value : (chunk.offset + len(chunk)) * per_value]
         for chunk in column.chunks
@@ -162,7 +163,7 @@ def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 
 
 
 def _values(column: pa.ChunkedArray) -> Sequence[Any]:
-    """Python values of a column. Arrow's `to_pylist` makes a scalar of every cell, which takes ten times as long."""
+    """Return Python values. Arrow's `to_pylist` takes ten times as long, because it makes a scalar of every cell."""
     if column.null_count:
         return list(column.to_pylist())
     if pa.types.is_int64(column.type):
@@ -179,7 +180,7 @@ def _values(column: pa.ChunkedArray) -> Sequence[Any]:
 
 
 def _texts(column: pa.StringArray) -> list[str]:
-    """Text values, most of them ASCII: cut from one decoded string, whose places are then those of its bytes."""
+    """Return texts, cut from one decoded string if it is ASCII, because its places are then those of its bytes."""
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1].tolist()
     encoded = bytes(column.buffers()[2] or b"")[: offsets[-1]]
     if not encoded.isascii():
@@ -189,6 +190,6 @@ def _texts(column: pa.StringArray) -> list[str]:
 
 
 def _decimals(column: pa.ChunkedArray) -> list[Decimal]:
-    """decimal(18, 6) fits the lower half of Arrow's 128 bits, of which the upper only repeats the sign."""
+    """Return prices. decimal(18, 6) fits the lower half of Arrow's 128 bits; the upper repeats the sign."""
     lower = _fixed_width(column, np.dtype(np.int64), per_value=2)[::2]
     return [Decimal(units).scaleb(-PRICE_SCALE) for units in lower.tolist()]

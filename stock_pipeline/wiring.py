@@ -34,9 +34,9 @@ from stock_pipeline.streaming.publisher import FailedZone, Publisher
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Athena
-    from stock_pipeline.aws.athena_compaction import AthenaUnloader
-    from stock_pipeline.lake.collection import Collector
+    from stock_pipeline.aws.athena_compaction import AthenaEngine
     from stock_pipeline.lake.compaction import Compactor
+    from stock_pipeline.lake.garbage_collection import GarbageCollector
 
 
 def utc_now() -> datetime:
@@ -149,25 +149,27 @@ class Wiring:
         )
 
     @cached_property
-    def sql_engine(self) -> "AthenaUnloader | None":
+    def sql_engine(self) -> "AthenaEngine | None":
         """The engine of large sessions; None on a laptop."""
-        from stock_pipeline.aws.athena_compaction import AthenaUnloader
+        from stock_pipeline.aws.athena_compaction import AthenaEngine
 
         if self.settings.dbt_target != "athena":
             return None
-        return AthenaUnloader(self.athena, self.catalog, utc_now)
+        return AthenaEngine(self.athena, self.catalog, utc_now)
 
     def compactor(self) -> "Compactor":
         from stock_pipeline.lake.compaction import Compactor
 
-        unload_bytes = self.settings.athena_compaction_megabytes * 10**6
-        return Compactor(self.objects, self.catalog, utc_now, unloader=self.sql_engine, unload_bytes=unload_bytes)
+        sql_engine_bytes = self.settings.athena_compaction_megabytes * 10**6
+        return Compactor(
+            self.objects, self.catalog, utc_now, sql_engine=self.sql_engine, sql_engine_bytes=sql_engine_bytes
+        )
 
-    def garbage_collector(self, grace: timedelta, keep_raw: bool) -> "Collector":
+    def garbage_collector(self, grace: timedelta, keep_raw: bool) -> "GarbageCollector":
         """Return the collector of what was superseded for longer than `grace`.
 
         keep_raw: delete no raw files.
         """
-        from stock_pipeline.lake.collection import Collector
+        from stock_pipeline.lake.garbage_collection import GarbageCollector
 
-        return Collector(self.objects, self.catalog, utc_now, grace, keep_raw)
+        return GarbageCollector(self.objects, self.catalog, utc_now, grace, keep_raw)

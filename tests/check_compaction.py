@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 import boto3
 
 from stock_pipeline.aws.athena import Athena
-from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.aws.athena_compaction import AthenaEngine
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import head_key, raw_key
@@ -26,7 +26,7 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.support.lake import standing_trades
+from tests.support.lake import winning_trades
 from tests.support.random_trades import random_trades
 from tests.support.trades import trade
 
@@ -52,8 +52,8 @@ class Check:
         )
 
     def compactor(self, by_athena: bool) -> Compactor:
-        unloader = AthenaUnloader(self.athena, self.catalog, lambda: datetime.now(UTC)) if by_athena else None
-        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), unloader=unloader)
+        sql_engine = AthenaEngine(self.athena, self.catalog, lambda: datetime.now(UTC)) if by_athena else None
+        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), sql_engine=sql_engine)
 
     def arrive(self, rows: Sequence[Trade], belongs: bool = True) -> str:
         self.files += 1
@@ -66,7 +66,6 @@ class Check:
 
     def compact(self, by_athena: bool, allow_missing: bool = False) -> None:
         report = self.compactor(by_athena).compact(SESSION, allow_missing)
-        assert report is not None
         assert report.published
         assert report.rows_in == report.rows_out + report.duplicates
         self.compare(f"{report.rows_in:,} rows in, {report.rows_out:,} out")
@@ -76,11 +75,11 @@ class Check:
         names = ", ".join(COMPARED)
         sql = f"SELECT {names} FROM trades WHERE year = 2018 AND month = 1 AND day = 3"
         found = sorted(self.athena.query(sql).rows, key=str)
-        wanted = sorted((tuple(getattr(one, name) for name in COMPARED) for one in standing_trades(self.rows)), key=str)
+        wanted = sorted((tuple(getattr(one, name) for name in COMPARED) for one in winning_trades(self.rows)), key=str)
         if found != wanted:
             different = [pair for pair in zip(found, wanted, strict=False) if pair[0] != pair[1]][:3]
             sys.exit(f"{what}: {len(found)} rows, {len(wanted)} wanted; for example {different}")
-        print(f"  ✓ {what}: the rows that stand")
+        print(f"  ✓ {what}: the winning rows")
 
     def scratch_tables(self) -> list[str]:
         tables = self.glue.get_tables(DatabaseName=self.settings.database_name)["TableList"]
@@ -110,7 +109,6 @@ def check(work: Check) -> None:
         work.arrive(of_session(random_trades(500, seed)))
         work.compact(by_athena)
     report = work.compactor(by_athena=True).compact(SESSION)
-    assert report is not None
     assert not report.published, "compacting twice published twice"
     print("The head is lost: the catalog is rebuilt from the manifests")
     work.store.delete([head_key(SESSION)])

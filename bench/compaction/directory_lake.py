@@ -7,14 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-
-class FileInfo(NamedTuple):
-    key: str
-    size: int
-    etag: str
-    modified: datetime
+from stock_pipeline.domain.listed_object import ListedObject
 
 
 class DirectoryLake:
@@ -23,12 +17,12 @@ class DirectoryLake:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def list(self, prefix: str) -> Iterator[FileInfo]:
+    def list(self, prefix: str) -> Iterator[ListedObject]:
         root = f"{self._folder}{os.sep}"
         for entry in sorted(_files(self._path(prefix)), key=lambda entry: entry.path):
             status = entry.stat()
             modified = datetime.fromtimestamp(status.st_mtime, UTC)
-            yield FileInfo(entry.path.removeprefix(root), status.st_size, str(status.st_mtime_ns), modified)
+            yield ListedObject(entry.path.removeprefix(root), status.st_size, str(status.st_mtime_ns), modified)
 
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()

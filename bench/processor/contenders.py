@@ -27,7 +27,7 @@ from bench.processor.row_by_row import RowByRowState
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import (
     CAPTURE_MODES,
     CODES,
@@ -61,7 +61,7 @@ class Pipeline:
         self.files: list[bytes] = []
         self.documents: list[bytes] = []
         self.shown: dict[SymbolKey, tuple[SymbolState, Trade, list[MovingAverage]]] = {}
-        self._stored = {key: HeldState(SymbolState(key, window), "") for key, window in batch.windows.items()}
+        self._stored = {key: StoredState(SymbolState(key, window), "") for key, window in batch.windows.items()}
         self._processor = Processor(self, self, self, AVERAGE_WINDOWS, wait=_never)
 
     def __call__(self) -> None:
@@ -88,7 +88,7 @@ class Pipeline:
             self.files.append(body)
         return True
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         return {key: self._stored[key] for key in keys if key in self._stored}
 
     def write(self, state: SymbolState, replaces: str | None) -> None:

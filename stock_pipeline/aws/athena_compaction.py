@@ -1,8 +1,7 @@
-"""Compaction by Athena: the trades that stand are unloaded into a version's place, and counted there by another query.
+"""Compaction by Athena: it unloads the winning rows to a version's prefix, and counts them there by another query.
 
-What `UNLOAD` does and does not (Athena User Guide, "UNLOAD"): it writes several files at once under names of its own,
-each sorted as the query says but not among each other; its target must be empty; what a failed one wrote stays.
-When, where and whether a version is published belongs to `lake`.
+`UNLOAD` writes several files at once under its own names, each sorted, but not among each other. Its target must be
+empty; objects of a failed one stay (Athena User Guide, "UNLOAD"). Planning and publishing belong to `lake`.
 """
 
 import re
@@ -14,14 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stock_pipeline.aws.athena import Athena
-from stock_pipeline.aws.athena_ddl import PRECEDENCE
+from stock_pipeline.aws.athena_ddl import BEST_ROW_FIRST
 from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.session import session_bounds_ns
-from stock_pipeline.domain.trade import COLUMNS
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
+from stock_pipeline.domain.trade import COLUMNS, LAKE_ORDER, NULLABLE_COLUMN
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
 from stock_pipeline.errors import PermanentError
 
 MOST_SQL_BYTES = 262_144
@@ -35,14 +34,13 @@ _KEY_END = "-0123456789abcdef.parquet"
 _HASH_AT = len("0123456789abcdef.parquet")
 
 _NAMES = ", ".join(column.name for column in COLUMNS)
-_ORDER = "symbol, event_time_ns, sequence, event_id"
-_NULLABLE = "volume"
+_ORDER = ", ".join(LAKE_ORDER)
 _NOT_HASHED = ("event_time", "ingest_time", "session_date")
-"""When the pipeline saw a trade, and what follows from other columns; as in `lake.row_hash`."""
+"""Ingest time, and columns that follow from others; as in `lake.row_hash`."""
 
 
 @dataclass(frozen=True)
-class AthenaUnloader:
+class AthenaEngine:
     athena: Athena
     catalog: GlueCatalog
     now: Callable[[], datetime]
@@ -50,37 +48,37 @@ class AthenaUnloader:
     def new_attempt(self) -> str:
         return uuid.uuid4().hex
 
-    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
-        """Files with rows that are none of the session, and a file that ended the query."""
-        by_uri = {self._uri(file.key): file for file in order.files}
-        with self._scratch(order) as table:
+    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
+        """Return files with rows of other sessions, or the file that ended the query."""
+        by_uri = {self._uri(file.key): file for file in work.files}
+        with self._scratch(work) as table:
             try:
-                answer = self.athena.query(checked(strangers(table, self._uris(order.without), order)))
+                answer = self.athena.query(checked(strangers(table, self._uris(work.unreadable), work)))
             except PermanentError as error:
-                # Athena names the file that it stumbled over, and no other
+                # Athena names only the file that it could not read
                 named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
                 if not named:
                     raise
                 return named
-        reasons = {uri: f"{count} rows are no trades of session {order.session_date}" for uri, count in answer.rows}
+        reasons = {uri: f"{count} rows are not trades of session {work.session_date}" for uri, count in answer.rows}
         return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
 
-    def unload(self, order: UnloadOrder) -> Unloaded:
-        with self._scratch(order) as table:
-            source = inputs(table, order, self._uris(order.without))
+    def write(self, work: SqlCompaction) -> SqlResult:
+        with self._scratch(work) as table:
+            source = inputs(table, work, self._uris(work.unreadable))
             rows_in, expected, _ = _read(self.athena.query(checked(expected_figures(source))).rows[0])
-            self.athena.run(checked(unload_statement(source, self._uri(order.target.prefix))))
+            self.athena.run(checked(unload_statement(source, self._uri(work.target.prefix))))
             _, found, distinct_ids = _read(self.athena.query(found_figures(table)).rows[0])
-        return Unloaded(rows_in, expected, found, distinct_ids)
+        return SqlResult(rows_in, expected, found, distinct_ids)
 
     @contextmanager
-    def _scratch(self, order: UnloadOrder) -> Iterator[str]:
-        """A table over base, raw files and what is written, in a place of its own."""
+    def _scratch(self, work: SqlCompaction) -> Iterator[str]:
+        """Create a table over base, raw files and target, for as long as the context lasts."""
         self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
-        name = f"{SCRATCH_PREFIX}{order.target.version}"
-        places = {RAW: raw_partition_prefix(order.session_date), WRITTEN: order.target.prefix}
-        if order.base is not None:
-            places[BASE] = order.base.prefix
+        name = f"{SCRATCH_PREFIX}{work.target.version}"
+        places = {RAW: raw_partition_prefix(work.session_date), WRITTEN: work.target.prefix}
+        if work.base is not None:
+            places[BASE] = work.base.prefix
         self.catalog.create_scratch(name, {place: self._uri(prefix) for place, prefix in places.items()})
         try:
             yield f"{self.catalog.database}.{name}"
@@ -103,23 +101,24 @@ def checked(sql: str) -> str:
     return sql
 
 
-def inputs(table: str, order: UnloadOrder, without: Iterable[str]) -> str:
-    """A query of all rows that the version is made of: the base, and exactly the raw files of the plan."""
-    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(order, without)}"
-    if order.base is None:
+def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
+    """Return a query of all input rows: the base, and exactly the raw files of the plan."""
+    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(work, unreadable)}"
+    if work.base is None:
         return raw
     return f"SELECT {_NAMES} FROM {table} WHERE place = '{BASE}' UNION ALL {raw}"
 
 
-def strangers(table: str, without: Iterable[str], order: UnloadOrder) -> str:
-    """Raw files with rows that can't be trades of the session, and how many. What Athena can't read at all ends the
-    query, so every column is read."""
-    start_ns, end_ns = session_bounds_ns(order.session_date)
-    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != _NULLABLE)
+def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str:
+    """Return a query that counts rows that can't be of the session, by file. It reads every column, because
+    a file that Athena can't read must end it.
+    """
+    start_ns, end_ns = session_bounds_ns(work.session_date)
+    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != NULLABLE_COLUMN)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
     return (
-        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(order, without)} AND ({nulls} '
-        f"OR volume < 0 OR session_date <> date '{order.session_date}' "
+        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(work, unreadable)} AND ({nulls} '
+        f"OR volume < 0 OR session_date <> date '{work.session_date}' "
         f"OR event_time_ns < {start_ns} OR event_time_ns >= {end_ns} "
         f"OR abs({milliseconds} - event_time_ns / 1000000) > 1) "  # Athena rounds times to milliseconds
         'GROUP BY "$path"'
@@ -128,16 +127,18 @@ def strangers(table: str, without: Iterable[str], order: UnloadOrder) -> str:
 
 def unload_statement(source: str, target: str) -> str:
     return (
-        f"UNLOAD ({_standing(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
+        f"UNLOAD ({_winning_rows(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
         f"TO '{target}' WITH (format = 'PARQUET', compression = 'ZSTD')"
     )
 
 
 def expected_figures(source: str) -> str:
-    """Rows read, and the figures that the written rows must have. Ids are counted and hashed from the inputs as they
-    are; only which row of an id stands is decided by the same rule."""
+    """Return a query of the rows read, and of the figures that the written rows must have.
+
+    Ids are counted and hashed from the inputs as they are. Only the choice of winning rows is the same rule.
+    """
     return (
-        f"{_standing(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
+        f"{_winning_rows(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
         f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
         f"of_rows AS (SELECT {_figures()} FROM standing) "
         "SELECT (SELECT count(*) FROM source) AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
@@ -160,21 +161,25 @@ def _figures() -> str:
     )
 
 
-def _standing(source: str) -> str:
-    ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(PRECEDENCE)})"
+def _winning_rows(source: str) -> str:
+    ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(BEST_ROW_FIRST)})"
     return (
         f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source), "
         f"standing AS (SELECT {_NAMES} FROM ranked WHERE rank_of_id = 1)"
     )
 
 
-def _of_plan(order: UnloadOrder, without: Iterable[str]) -> str:
-    """Raw files of the plan, by the hashes at the ends of their keys: whole keys of a large session do not fit into a
-    statement. Eight digits do, and a file that comes meanwhile and shares them by chance brings trades a bit early."""
-    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in order.files)
+def _of_plan(work: SqlCompaction, unreadable: Iterable[str]) -> str:
+    """Return the condition for raw files of the plan, by the hashes at the ends of their keys.
+
+    Whole keys of a large session do not fit into a statement; eight digits do. A file that comes meanwhile and shares
+    them
+    by chance only brings its trades early.
+    """
+    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in work.files)
     conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
-    # by the whole path, so that they are not even opened
-    excluded = ", ".join(f"'{uri}'" for uri in without)
+    # by the whole path, so that Athena does not open them
+    excluded = ", ".join(f"'{uri}'" for uri in unreadable)
     return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
 
 
@@ -186,7 +191,9 @@ def _hash_of(key: str) -> str:
 
 
 def _content() -> str:
-    """Every column that two rows of one trade may differ in, as one text. Absent volumes are told from 0."""
+    """Return an expression with every column in which two rows of one trade may differ, as one text. A missing
+    volume differs from 0.
+    """
     values = [
         f"coalesce(cast({column.name} AS varchar), 'null')" for column in COLUMNS if column.name not in _NOT_HASHED
     ]
@@ -194,7 +201,7 @@ def _content() -> str:
 
 
 def _hash(text: str) -> str:
-    """18 digits of MD5, its letters turned into digits, as a number whose sum overflows nothing."""
+    """Return 18 digits of MD5, letters turned into digits, as a number whose sum can't overflow."""
     return f"cast(translate(substr(to_hex(md5(to_utf8({text}))), 1, 18), 'ABCDEF', '012345') AS decimal(38, 0))"
 
 

@@ -1,6 +1,6 @@
-"""The lake's tables and the public view as Athena's DDL, for people who query without dbt.
+"""The lake's tables and the public view as Athena's DDL, for queries without dbt.
 
-The same table definitions as `catalog`, and the same view as the dbt model `stock_market_data`, which tests hold it to.
+Tables are `catalog`'s, the view is the dbt model `stock_market_data`; tests compare them.
 """
 
 from collections.abc import Mapping
@@ -8,29 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, GlueCatalog
 from stock_pipeline.domain.conditions import SALE_CONDITIONS
-from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS
+from stock_pipeline.domain.trade import (
+    ABSENT_VOLUME,
+    COLUMNS,
+    EFFECTIVE_STATUSES,
+    NULLABLE_COLUMN,
+    PARTITION_COLUMNS,
+    PRECEDENCE,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.type_defs import TableInputTypeDef
 
 VIEW = "stock_market_data"
 
-PRECEDENCE = (
-    "event_time_ns desc",
-    "sequence desc",
-    "version desc",
-    "status desc",
-    "price desc",
-    "coalesce(volume, -1) desc",
-    "exchange desc",
-    "conditions desc",
-    "tape desc",
-    "capture_mode desc",
-    "feed desc",
-    "symbol desc",
-    "ingest_time asc",
+BEST_ROW_FIRST = tuple(
+    f"{f'coalesce({each.column}, {ABSENT_VOLUME})' if each.column == NULLABLE_COLUMN else each.column} "
+    f"{'desc' if each.greater_wins else 'asc'}"
+    for each in PRECEDENCE
 )
-"""`precedence` of `domain.trade` as SQL, best row first."""
+"""`PRECEDENCE` of `domain.trade` as terms of an ORDER BY."""
 
 VIEW_COLUMNS = (
     "symbol",
@@ -43,7 +40,7 @@ VIEW_COLUMNS = (
 
 
 def athena_ddl(catalog: GlueCatalog) -> str:
-    """Statements for Athena's editor, which takes them one at a time."""
+    """Return statements for Athena's editor, which takes them one at a time."""
     database = catalog.database
     statements = (
         f"CREATE DATABASE IF NOT EXISTS {database}",
@@ -82,7 +79,7 @@ def create_table(database: str, table: "TableInputTypeDef") -> str:
 
 
 def view_query(database: str) -> str:
-    """The public view without dbt: published partitions, and raw trades of those that are not published yet."""
+    """Return the public view: published partitions, and raw trades of the other ones."""
     columns = ", ".join(column.name for column in (*COLUMNS, *PARTITION_COLUMNS))
     raw_columns = ", ".join(f"raw.{column.name}" for column in (*COLUMNS, *PARTITION_COLUMNS))
     keys = ", ".join(column.name for column in PARTITION_COLUMNS)
@@ -103,7 +100,7 @@ ranked AS (
   SELECT {columns},
     row_number() OVER (
       PARTITION BY {keys}, event_id
-      ORDER BY {", ".join(PRECEDENCE)}
+      ORDER BY {", ".join(BEST_ROW_FIRST)}
     ) AS place
   FROM unpublished
 ),

@@ -3,13 +3,13 @@
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import RetryableError
 
 if TYPE_CHECKING:
@@ -21,15 +21,6 @@ _PIECE_BYTES = 64 * 1024 * 1024
 """A larger object is sent in parts: at most 10,000, which is 640 GB."""
 
 _KEYS_A_CALL = 1000
-
-
-class ObjectInfo(NamedTuple):
-    """One listed object. `etag` changes with the content."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -118,11 +109,11 @@ class ObjectStore:
             for failed in answer.get("Errors", ()):
                 raise RetryableError(f"{failed.get('Key')} could not be deleted ({failed.get('Code')}); try again")
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects under a prefix, in key order."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
-                yield ObjectInfo(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
+                yield ListedObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 
     def folders(self, prefix: str, depth: int) -> Iterator[str]:
         """Yield the prefixes that end `depth` slashes below this one, without their objects."""

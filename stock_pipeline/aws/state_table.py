@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError, StateConflictError
 
@@ -65,12 +65,12 @@ class StateTable:
     time_to_live_days: int | None = None
     wait: Callable[[int], None] = lambda _attempt: None
 
-    def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, StoredState]:
         """Return the stored states, read consistently, without keys that have no item.
 
         Raises `RetryableError` if DynamoDB throttles or does not answer.
         """
-        states: dict[SymbolKey, HeldState] = {}
+        states: dict[SymbolKey, StoredState] = {}
         for start in range(0, len(keys), KEYS_PER_READ):
             states.update(self._read_some(keys[start : start + KEYS_PER_READ]))
         return states
@@ -128,7 +128,7 @@ class StateTable:
             item["expires_at"] = {"N": str(newest + self.time_to_live_days * 86_400)}
         return item
 
-    def _read_some(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, HeldState]:
+    def _read_some(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, StoredState]:
         pending: dict[str, Any] = {
             self.name: {
                 "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}} for key in keys],
@@ -136,7 +136,7 @@ class StateTable:
                 "ConsistentRead": True,
             }
         }
-        states: dict[SymbolKey, HeldState] = {}
+        states: dict[SymbolKey, StoredState] = {}
         for earlier_attempts in range(READ_ATTEMPTS):
             if earlier_attempts:
                 self.wait(earlier_attempts)
@@ -165,7 +165,7 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
         raise RetryableError(f"DynamoDB did not answer when asked to {doing}; try again") from error
 
 
-def _stored_state(item: Mapping[str, Any]) -> HeldState:
+def _stored_state(item: Mapping[str, Any]) -> StoredState:
     key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
     rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
     window = []
@@ -173,7 +173,7 @@ def _stored_state(item: Mapping[str, Any]) -> HeldState:
         fields = dict(zip(_WINDOW_FIELDS, row, strict=True))
         fields["price"] = Decimal(fields["price"])
         window.append(Trade(symbol=key.symbol, feed=key.feed, ingest_time_ns=0, **fields))
-    return HeldState(SymbolState(key, tuple(window)), item["revision"]["S"])
+    return StoredState(SymbolState(key, tuple(window)), item["revision"]["S"])
 
 
 def _pack_window(window: Sequence[Trade]) -> bytes:

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         session_date: date = options.session
         if options.dry_run:
             plan = compactor.plan(session_date)
-            if plan is None:
+            if plan.is_empty:
                 print(f"session {session_date}: nothing to do")
                 return 0
             size = sum(file.size for file in plan.new_files)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             )
             return 0
         report = compactor.compact(session_date, allow_missing=options.allow_missing)
-        if report is None:
+        if not report.version:
             print(f"session {session_date}: there are no raw files")
         elif not report.published:
             print(f"session {session_date}: version {report.version} has everything, {report.rows_out:,} rows")

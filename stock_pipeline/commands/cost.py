@@ -40,21 +40,21 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from stock_pipeline.domain.cost import Load, monthly_bill, traffic
+    from stock_pipeline.domain.cost import Workload, flow_of, monthly_bill
 
-    load = Load(options.trades_per_second, options.symbols, options.hours_per_day)
-    if load.trades_per_second <= 0 or load.symbols <= 0 or not 0 < load.hours_per_day <= 24:
+    workload = Workload(options.trades_per_second, options.symbols, options.hours_per_day)
+    if workload.trades_per_second <= 0 or workload.symbols <= 0 or not 0 < workload.hours_per_day <= 24:
         raise InputFileError("--trades-per-second and --symbols take numbers above 0, and --hours-per-day up to 24")
     settings = deployment(INFRA, options.env)
     prices = json.loads(PRICES.read_text())
-    bill = monthly_bill(load, settings, prices)
+    bill = monthly_bill(workload, settings, prices)
     row = "| {} | {} | {:,.2f} |" if options.markdown else "{:<16} {:<36} {:>10,.2f}"
     if options.markdown:
         print("| service | what | USD a month |\n|---|---|---:|")
     for line in bill:
         print(row.format(line.service, line.what, line.usd))
     print(row.format("total", f"{options.env}, prices of {prices['as_of']}", sum(line.usd for line in bill)))
-    needed = traffic(load, settings).shards_needed
+    needed = flow_of(workload, settings).shards_needed
     if settings.stream_mode == "PROVISIONED" and needed > settings.shard_count:
         print(f"This load needs {needed} shards, and {options.env} has {settings.shard_count}: raise shard_count.")
     return 0

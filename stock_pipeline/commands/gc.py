@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
                 f"session {done.session_date}: {would} {len(done.versions):,} versions and "
                 f"{done.raw_files:,} raw files, {done.size:,} bytes"
             )
-            for key in done.set_aside:
+            for key in done.unreadable:
                 print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
         print(f"{would} {total:,} bytes in all")
         return 0

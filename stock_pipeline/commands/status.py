@@ -99,7 +99,7 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
     head = PartitionHeads(wiring.objects).read(expected).head
     lag = judge_stream(newest_ns, now)
     judged = {
-        "trades": judge_session(expected, head.settled_at if head.version else None),
+        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None),
         "daily_bars": _judge_bars(wiring.settings, expected),
         "realtime_state": lag,
     }
@@ -155,7 +155,7 @@ def _backlog(wiring: "Wiring") -> Iterator[Backlog]:
     sessions = sorted(session_date_of_key(folder) for folder in wiring.objects.folders(RAW_PREFIX, depth=3))
     for session_date in sessions[-SESSIONS_LOOKED_AT:]:
         plan = compactor.plan(session_date)
-        if plan is not None:
+        if not plan.is_empty:
             yield Backlog(session_date, len(plan.new_files), sum(file.size for file in plan.new_files))
 
 

@@ -1,5 +1,5 @@
-"""The science: trades, sessions, moving averages, bars, and the plans of compaction.
+"""The science: trades, sessions, moving averages, bars, and plans.
 
-Pure functions and frozen values, standard library only. No clients, no files, no environment, no clock:
-whatever depends on those takes the result as an argument.
+Pure functions and frozen values, standard library only. Clients, files, environment and clock do not belong here:
+their results come in as arguments.
 """

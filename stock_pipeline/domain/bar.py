@@ -1,7 +1,6 @@
-"""The daily bar of one symbol and feed, computed the slow and plain way.
+"""Computes the daily bar of one symbol and feed, the slow and plain way: tests compare the SQL models with it.
 
-It is the reference that the SQL models are held against on every engine; nothing in production aggregates here.
-Which codes count is `conditions`; how the rows of one `event_id` are reduced to one is `trade.precedence`.
+Condition codes belong to `conditions`, winning rows to `trade`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,8 +20,9 @@ _EXACT = Context(prec=80)
 class Bar:
     """One session of one symbol and feed.
 
-    `volume` and `trade_count` cover every effective trade of the session date, extended hours and odd lots included,
-    that no official print repeats. The prices come from fewer trades, and are None if none of them is eligible.
+    `volume` and `trade_count` cover every effective trade of the session date that no official print repeats, with
+    extended
+    hours and odd lots. Prices come from fewer trades, and are None if none of them is eligible.
     """
 
     symbol: str
@@ -34,16 +34,18 @@ class Bar:
     close: Decimal | None
     volume: int
     vwap: Decimal | None
-    """Of the trades that may be high or low, and therefore between the two; None if they have no shares. Rounded half
-    up at 6 places, because that is what a decimal division on Athena does."""
+    """Of the trades that may be high or low, so it lies between the two; None if they have no shares. Rounded half up
+    at
+    6 places, because a decimal division on Athena is.
+    """
     trade_count: int
 
 
 def daily_bar(trades: Iterable[Trade], hours: SessionHours | None) -> Bar | None:
-    """The bar of one session, or None if nothing in it counts.
+    """Return the bar of one session, or None if nothing in it counts.
 
-    `trades` are of one symbol, feed and session date, at most one row for each `event_id`, in any order. `hours` are
-    that session's; None, on a day the exchange was closed, leaves the prices empty.
+    trades: of one symbol, feed and session date, at most one row an `event_id`, in any order.
+    hours: of that session; None, if the exchange was closed, leaves the prices empty.
     """
     trades = sorted(trades, key=order_key)
     counted = [trade for trade in trades if counts_in_volume(trade)]
@@ -57,10 +59,11 @@ def daily_bar(trades: Iterable[Trade], hours: SessionHours | None) -> Bar | None
 
 
 def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade | None:
-    """The print whose price is the session's close, or None if the last eligible price is.
+    """Return the print whose price is the close, or None if the last eligible price is.
 
-    The corrected consolidated close stands before a closing auction. Several markets hold a closing auction: the
-    listing market's is the largest. Of equal ones, the last. A market's official close (`M`) is not the tape's.
+    The corrected consolidated close comes first, then the largest closing auction, the listing market's. Of equal ones,
+    the
+    last. A market's official close (`M`) is not the tape's.
     """
     if hours is None:
         return None
@@ -92,7 +95,7 @@ class _PriceMakers(NamedTuple):
 
 
 def _price_makers(trades: Sequence[Trade], hours: SessionHours | None) -> _PriceMakers:
-    """The eligible trades in order. A corrected close makes a price as well, although it has no size of its own."""
+    """Return the eligible trades in order. A corrected close makes a price without a size."""
     closing = closing_print(trades, hours)
     return _PriceMakers(
         [trade for trade in trades if trade is closing or counts_in_high_low(trade, hours)],
@@ -129,7 +132,7 @@ def _is_traded(trade: Trade) -> bool:
 
 
 def _in_price_hours(trade: Trade, hours: SessionHours | None) -> bool:
-    """Regular hours; a closing auction counts too, although it comes after them."""
+    """Tell if the trade lies in regular hours; a later closing auction counts too."""
     if hours is None:
         return False
     return _rule(trade).is_closing or hours.open_ns <= trade.event_time_ns < hours.close_ns
@@ -146,7 +149,7 @@ def _vwap(trades: list[Trade]) -> Decimal | None:
 
 
 def _only_key(trades: list[Trade]) -> tuple[str, str, date]:
-    # One date for each distinct hour is enough: a New York date changes on the hour.
+    # one date for each distinct hour, because a New York date changes on the hour
     hours = {trade.event_time_ns // 3_600_000_000_000: trade.event_time_ns for trade in trades}
     keys = {(trade.symbol, trade.feed) for trade in trades}
     dates = {session_date_of(event_time_ns) for event_time_ns in hours.values()}

@@ -1,4 +1,4 @@
-"""What a provider hands over: trades, what it could not read, and how far it came."""
+"""What a provider hands over: trades, unreadable payloads, and its checkpoint."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from stock_pipeline.domain.trade import Trade
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePayload:
-    """A piece of a provider's answer that is no trade. `payload` is that piece as it came."""
+    """A piece of a provider's answer that is not a trade; `payload` is its bytes."""
 
     reason: Reason
     detail: str
@@ -19,8 +19,7 @@ class UnreadablePayload:
 class Capture:
     """One page of a provider.
 
-    `checkpoint` says where to go on once these trades are in the stream; None leaves it as it is. It is opaque to
-    everybody but its provider.
+    checkpoint: where to go on once these trades are in the stream, readable by the provider only; None changes nothing.
     """
 
     trades: tuple[Trade, ...]

@@ -1,7 +1,6 @@
-"""What compaction would do, decided from a listing, the partition's head and the published manifest alone.
+"""Plans compaction from a listing, the partition's head and the published manifest.
 
-A version is named by the hash of all raw files that ever went into it, so the same files always name the same version:
-planning again after a success plans nothing, and planning again after a crash plans the same.
+The hash of its raw files names a version. So planning after a success plans nothing, and after a crash the same.
 """
 
 import hashlib
@@ -12,11 +11,12 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trades_digest import TradesDigest
 
 LAYOUT = "trades-2"
-"""Part of every version's name: change it when the rows of a version would change for the same inputs."""
+"""Part of every version's name. Change it when the same inputs would give other rows."""
 
 
 LOCAL, ATHENA = "local", "athena"
@@ -24,30 +24,39 @@ LOCAL, ATHENA = "local", "athena"
 
 
 class InputFile(NamedTuple):
-    """A raw file as it was listed. Key and content together are its identity."""
+    """A raw file as it was listed. Key and content together identify it."""
 
     key: str
     etag: str
     size: int
 
+    @classmethod
+    def of(cls, listed: ListedObject) -> "InputFile":
+        return cls(listed.key, listed.etag, listed.size)
+
+
+_JSON_KEYS = {"unreadable": "set_aside"}
+"""Fields with another name in the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a curated version is made of; it lies beside the version's data.
+    """The content of a version, written beside its data.
 
-    inputs: every raw file whose trades are in the version, those of earlier versions included.
-    set_aside: raw files that could not be read, and that an operator allowed to be missing.
-    replaces: the version that it was built on, or None for the first.
+    inputs: every raw file whose trades are in the version.
+    unreadable: raw files that an operator allowed to be missing.
+    replaces: the base version, or None for the first.
     digest: of the version's data, after its proof.
-    data_bytes: the size of the version's data. data_files: the names of its objects.
-    engine: who wrote it and made the digest; each engine has a hash of its own.
+    data_bytes: size of the version's data.
+    data_files: names of its objects.
+    engine: the writer; each engine has its own hash for the digest.
     """
 
     session_date: date
     version: str
     replaces: str | None
     inputs: tuple[InputFile, ...]
-    set_aside: tuple[InputFile, ...]
+    unreadable: tuple[InputFile, ...]
     digest: TradesDigest
     data_bytes: int
     data_files: tuple[str, ...] = (CURATED_FILE,)
@@ -59,15 +68,15 @@ class Manifest:
         return [prefix + name for name in self.data_files]
 
     @property
-    def settled_files(self) -> frozenset[InputFile]:
-        """The raw files that are dealt with."""
-        return frozenset(self.inputs + self.set_aside)
+    def known_files(self) -> frozenset[InputFile]:
+        """Raw files that the version covers."""
+        return frozenset(self.inputs + self.unreadable)
 
     def to_json(self) -> bytes:
-        document = {field.name: getattr(self, field.name) for field in fields(self)} | {
+        document = {_JSON_KEYS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)} | {
             "session_date": self.session_date.isoformat(),
             "inputs": [file._asdict() for file in self.inputs],
-            "set_aside": [file._asdict() for file in self.set_aside],
+            "set_aside": [file._asdict() for file in self.unreadable],
             "digest": self.digest.to_document(),
         }
         return json.dumps(document).encode()
@@ -77,60 +86,67 @@ class Manifest:
         values: dict[str, Any] = json.loads(document)
         values["session_date"] = date.fromisoformat(values["session_date"])
         values["digest"] = TradesDigest.from_document(values["digest"])
-        for name in ("inputs", "set_aside"):
-            values[name] = tuple(InputFile(**entry) for entry in values[name])
-        if "data_files" in values:  # there since Athena writes versions, too
+        values["inputs"] = _input_files(values["inputs"])
+        values["unreadable"] = _input_files(values.pop("set_aside"))
+        if "data_files" in values:  # missing in manifests from before Athena wrote versions
             values["data_files"] = tuple(values["data_files"])
         return cls(**values)
 
 
+def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
+    return tuple(InputFile(**entry) for entry in entries)
+
+
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
-    """One partition's next version.
+    """The next version of one partition.
 
-    base: the published version whose rows it starts from. new_files: raw files that are not in it yet.
-    held, held_aside: the raw files that the base has, and those that it does without.
+    base: the published version that it starts from.
+    new_files: raw files that the base does not know.
+    base_inputs, base_unreadable: raw files of the base.
     """
 
     session_date: date
     generation: int
     base: VersionPrefix | None
     new_files: tuple[InputFile, ...]
-    held: tuple[InputFile, ...] = ()
-    held_aside: tuple[InputFile, ...] = ()
+    base_inputs: tuple[InputFile, ...] = ()
+    base_unreadable: tuple[InputFile, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.new_files
 
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
-        """All raw files that will be in the new version."""
-        return tuple(sorted({*self.held, *self.new_files} - unreadable))
+        """Return all raw files whose trades will be in the new version."""
+        return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
 
-    def set_aside(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
-        return tuple(sorted({*self.held_aside, *unreadable}))
+    def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
+        return tuple(sorted({*self.base_unreadable, *unreadable}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
-        """Where the new version goes, if these of the new files turn out to be unreadable.
+        """Return the new version's prefix, if these of the new files are unreadable.
 
-        attempt: for writers that can't write on condition, and need a place that nobody else writes to.
+        attempt: for engines that need a prefix of their own, because they can't write on condition.
         """
-        inputs, aside = self.inputs(unreadable), self.set_aside(unreadable)
-        version = version_of(self.session_date, self.generation, inputs, aside, attempt)
+        inputs, every_unreadable = self.inputs(unreadable), self.all_unreadable(unreadable)
+        version = version_of(self.session_date, self.generation, inputs, every_unreadable, attempt)
         return VersionPrefix(self.session_date, version)
 
 
 def plan_compaction(
     session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
-) -> CompactionPlan | None:
-    """The next version of a partition, or None if the published one has everything that is listed."""
-    held = published.settled_files if published else frozenset()
-    new_files = tuple(sorted(set(listing) - held))
-    if not new_files:
-        return None
+) -> CompactionPlan:
+    """Plan the next version; the plan is empty if the published one knows all files."""
+    known = published.known_files if published else frozenset()
+    new_files = tuple(sorted(set(listing) - known))
     return CompactionPlan(
         session_date=session_date,
         generation=head.generation,
         base=VersionPrefix(session_date, published.version) if published else None,
         new_files=new_files,
-        held=published.inputs if published else (),
-        held_aside=published.set_aside if published else (),
+        base_inputs=published.inputs if published else (),
+        base_unreadable=published.unreadable if published else (),
     )
 
 
@@ -138,12 +154,12 @@ def version_of(
     session_date: date,
     generation: int,
     inputs: Iterable[InputFile],
-    set_aside: Iterable[InputFile] = (),
+    unreadable: Iterable[InputFile] = (),
     attempt: str = "",
 ) -> str:
-    """16 hexadecimal digits that stand for this set of raw files of this session."""
+    """Return 16 hexadecimal digits that name this set of raw files."""
     digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
-    for kind, files in (("in", inputs), ("aside", set_aside)):
+    for kind, files in (("in", inputs), ("aside", unreadable)):
         for file in sorted(files):
             digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())
     return digest.hexdigest()[:16]

@@ -1,13 +1,11 @@
 """Sale conditions of the US consolidated tape: which figures of a bar a print may change.
 
-The table is the rule; dbt gets the same table as a seed (`local.seeds`). Which hours are regular belongs to `session`,
-what is made of the eligible prints to `bar`.
+The table is the rule; dbt gets it as a seed (`local.seeds`). Regular hours belong to `session`, bars to `bar`.
 
-`B` is an average price on the CTA tapes (A and B) and a bunched trade on UTP's (C), so a row may hold for one tape
-only; where a source does not say the tape, the stricter meaning stands. Alpaca hands the same letters through, beside
-their tape. The table is stricter than the tapes for `4`, `G`, `P`, `R` and `Z`, which they let make a high or a low:
-those prices were fixed earlier or elsewhere, and no order book stood there. The bar published for the recorded session
-agrees with either reading.
+`B` is an average price on the CTA tapes (A and B) and a bunched trade on UTP's (C), so a row may be for one tape only.
+Without a tape, the stricter meaning counts. Alpaca hands the same letters through. The table is stricter than the tapes
+for `4`, `G`, `P`, `R` and `Z`: they let these make a high or a low, but the prices were fixed earlier or elsewhere. The
+bar published for the recorded session agrees with either reading.
 """
 
 from dataclasses import dataclass
@@ -16,25 +14,25 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class SaleCondition:
-    """One code of the tape. Where a flag is false, a print with this code does not change that figure."""
+    """One code of the tape. A false flag: a print with this code does not change that figure."""
 
     code: str
     name: str
     tape: str = ""
-    """A, B or C where the code means this on that tape only; it then stands in place of the code's general row."""
+    """A, B or C where the code means this on that tape only, in place of its general row."""
     updates_volume: bool = True
     updates_high_low: bool = True
     updates_open_close: bool = True
     """Whether it may be the first or the last price of a session ("updates last" in the tapes' words)."""
     is_auction: bool = False
-    """A price made in an auction counts, whatever other code stands beside this one."""
+    """A price made in an auction counts beside any other code."""
     is_official_print: bool = False
-    """Names a price and repeats a size that the tape has already reported: no execution of its own."""
+    """Names a price and repeats a size that the tape has already reported; not an execution."""
     is_opening: bool = False
     is_closing: bool = False
-    """A closing auction. It comes seconds after the close, and still makes a price."""
+    """A closing auction, which makes a price seconds after the close."""
     is_corrected_close: bool = False
-    """The listing market's correction of the consolidated close: it is the close, and no execution."""
+    """The listing market's correction of the consolidated close; not an execution."""
 
 
 def _regular(code: str, name: str) -> SaleCondition:
@@ -100,7 +98,7 @@ TAPES = ("", "A", "B", "C")
 
 
 def table_of_tape(tape: str) -> dict[str, SaleCondition]:
-    """What each code means on one tape."""
+    """Return the meaning of each code on one tape."""
     general = {condition.code: condition for condition in SALE_CONDITIONS if not condition.tape}
     return general | {condition.code: condition for condition in SALE_CONDITIONS if condition.tape == tape and tape}
 
@@ -110,7 +108,7 @@ _BY_TAPE = {tape: table_of_tape(tape) for tape in TAPES}
 
 @dataclass(frozen=True, slots=True)
 class PrintRule:
-    """What one print, with all its codes, may change. Hours are not looked at here."""
+    """What one print, with all its codes, may change, whatever the hour."""
 
     updates_volume: bool
     updates_high_low: bool
@@ -120,17 +118,17 @@ class PrintRule:
     is_closing: bool
     is_corrected_close: bool
     unknown_codes: str
-    """The codes that the table does not have, in the print's order."""
+    """Codes that the table does not have, in the print's order."""
 
 
-# A session has some thirty combinations, and asks for one of them forty thousand times.
+# a session has some thirty combinations, and tens of thousands of look-ups
 @lru_cache(maxsize=4096)
 def print_rule(conditions: str, tape: str = "") -> PrintRule:
-    """The rule for the codes of one print, in any order; none at all is a regular sale.
+    """Return the rule for one print's codes, in any order; without codes it is a regular sale.
 
-    Each code must allow a figure, with two exceptions: an auction print makes prices whatever stands beside it, and
-    an official print changes nothing at all. A code that the table does not know forbids nothing, because the tape's
-    rules are lists of exceptions: an ordinary print may carry any other code.
+    Each code must allow a figure, except that an auction print makes prices beside any code, and an official print
+    changes
+    nothing. An unknown code forbids nothing, because the tape's rules are lists of exceptions.
     """
     table = _BY_TAPE.get(tape, _BY_TAPE[""])
     known = [table[code] for code in conditions if code in table]

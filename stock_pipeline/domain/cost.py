@@ -1,8 +1,6 @@
-"""What a month of the pipeline costs: the load and the deployment's settings in, lines of a bill out.
+"""Computes a month's bill from a workload and the deployment's settings. Prices and settings come as values.
 
-Arithmetic only. Prices and settings come as values; where they are read does not belong here. What the code itself
-needs (bytes a trade, time a batch) stands below as constants: LINE_BYTES was counted, the others are estimates to be
-replaced by what your dashboard shows.
+LINE_BYTES was counted; replace the other estimates below by your dashboard's figures.
 """
 
 import math
@@ -37,8 +35,11 @@ RUN_GB_HOURS_A_DAY = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """trades_per_second: during the hours in which there is trading."""
+class Workload:
+    """What comes in.
+
+    trades_per_second: during trading hours.
+    """
 
     trades_per_second: float
     symbols: int
@@ -55,7 +56,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The settings of an environment that decide on its price, under Terraform's names."""
+    """The settings of an environment that decide its price, under Terraform's names."""
 
     stream_mode: str
     shard_count: int
@@ -81,8 +82,8 @@ class Line(NamedTuple):
     usd: float
 
 
-class Traffic(NamedTuple):
-    """What the load comes to behind the producer's packing and Lambda's batching."""
+class Flow(NamedTuple):
+    """The workload behind the producer's packing and Lambda's batching."""
 
     records_per_second: float
     bytes_per_second: float
@@ -94,48 +95,48 @@ class Traffic(NamedTuple):
         return max(1, math.ceil(self.bytes_per_second / 2**20), math.ceil(self.records_per_second / 1000))
 
 
-def traffic(load: Load, deployment: Deployment) -> Traffic:
-    """Each poll packs its trades by bucket: quiet buckets make small records, busy ones fill several."""
-    trades_a_poll = load.trades_per_second * deployment.poll_interval_seconds
-    buckets = _touched(deployment.partition_buckets, min(load.symbols, trades_a_poll))
+def flow_of(workload: Workload, deployment: Deployment) -> Flow:
+    """Return the flow. Each poll packs by bucket: quiet buckets make small records, busy ones fill several."""
+    trades_a_poll = workload.trades_per_second * deployment.poll_interval_seconds
+    buckets = _touched(deployment.partition_buckets, min(workload.symbols, trades_a_poll))
     records_a_poll = max(buckets, trades_a_poll * LINE_BYTES / RECORD_BYTES)
     records = records_a_poll / deployment.poll_interval_seconds
     by_window = deployment.shard_count / max(1, deployment.batching_window_seconds)
     batches = max(min(by_window, records), records / deployment.batch_size)
-    trades_a_batch = load.trades_per_second / batches if batches else 0.0
-    return Traffic(
+    trades_a_batch = workload.trades_per_second / batches if batches else 0.0
+    return Flow(
         records_per_second=records,
-        bytes_per_second=load.trades_per_second * LINE_BYTES,
+        bytes_per_second=workload.trades_per_second * LINE_BYTES,
         batches_per_second=batches,
-        symbols_a_batch=_touched(load.symbols, trades_a_batch),
+        symbols_a_batch=_touched(workload.symbols, trades_a_batch),
     )
 
 
 def _touched(places: float, throws: float) -> float:
-    """How many of so many places are hit by so many throws at random."""
+    """Return how many of `places` so many random throws hit."""
     return places * (1 - (1 - 1 / places) ** throws) if places > 1 else float(min(places, throws))
 
 
-def monthly_bill(load: Load, deployment: Deployment, prices: Mapping[str, float]) -> list[Line]:
-    """Every line of a month, without free tiers."""
-    flow = traffic(load, deployment)
+def monthly_bill(workload: Workload, deployment: Deployment, prices: Mapping[str, float]) -> list[Line]:
+    """Return every line of a month, without free tiers."""
+    flow = flow_of(workload, deployment)
     lines = [
-        *_stream(load, deployment, flow, prices),
-        *_functions(load, deployment, flow, prices),
-        *_storage(load, deployment, flow, prices),
-        *_watching(load, deployment, flow, prices),
+        *_stream(workload, deployment, flow, prices),
+        *_functions(workload, deployment, flow, prices),
+        *_storage(workload, deployment, flow, prices),
+        *_watching(workload, deployment, flow, prices),
     ]
     return lines + (_dagster(deployment, prices) if deployment.dagster_enabled else [])
 
 
-def _stream(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
-    gigabytes = flow.bytes_per_second * load.seconds_a_month / 1e9
+def _stream(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
+    gigabytes = flow.bytes_per_second * workload.seconds_a_month / 1e9
     if deployment.stream_mode == "ON_DEMAND":
         moved = gigabytes * (prices["kinesis_on_demand_in_gb"] + prices["kinesis_on_demand_out_gb"])
         hours = HOURS_A_MONTH * prices["kinesis_on_demand_stream_hour"]
         return [Line("Kinesis", "stream hours, on demand", hours), Line("Kinesis", f"{gigabytes:,.0f} GB", moved)]
     shard_hours = deployment.shard_count * HOURS_A_MONTH
-    units = flow.records_per_second * load.seconds_a_month / 1e6
+    units = flow.records_per_second * workload.seconds_a_month / 1e6
     lines = [
         Line("Kinesis", f"{deployment.shard_count} shards", shard_hours * prices["kinesis_shard_hour"]),
         Line("Kinesis", f"{units:,.1f} million records", units * prices["kinesis_put_unit_million"]),
@@ -150,10 +151,10 @@ def _stream(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[s
     return lines
 
 
-def _functions(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
-    batches = flow.batches_per_second * load.seconds_a_month
+def _functions(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
+    batches = flow.batches_per_second * workload.seconds_a_month
     seconds = (
-        batches * (BATCH_SECONDS + flow.symbols_a_batch * STATE_WRITE_SECONDS) + load.trades_a_month * TRADE_SECONDS
+        batches * (BATCH_SECONDS + flow.symbols_a_batch * STATE_WRITE_SECONDS) + workload.trades_a_month * TRADE_SECONDS
     )
     ticks = 16 * 60 * TRADING_DAYS_A_MONTH
     processed = seconds * deployment.processor_memory_mb / 1024 * prices["lambda_arm64_gb_second"]
@@ -172,12 +173,12 @@ def _functions(load: Load, deployment: Deployment, flow: Traffic, prices: Mappin
     ]
 
 
-def _storage(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
-    batches = flow.batches_per_second * load.seconds_a_month
+def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
+    batches = flow.batches_per_second * workload.seconds_a_month
     states = batches * flow.symbols_a_batch / 1e6
-    raw = load.trades_a_month * RAW_BYTES_A_TRADE / 1e9
+    raw = workload.trades_a_month * RAW_BYTES_A_TRADE / 1e9
     raw_months = 12.0 if deployment.raw_expire_days is None else min(12.0, deployment.raw_expire_days / 30)
-    curated = load.trades_a_month * CURATED_BYTES_A_TRADE / 1e9
+    curated = workload.trades_a_month * CURATED_BYTES_A_TRADE / 1e9
     return [
         Line(
             "DynamoDB",
@@ -196,8 +197,8 @@ def _storage(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[
     ]
 
 
-def _watching(load: Load, deployment: Deployment, flow: Traffic, prices: Mapping[str, float]) -> list[Line]:
-    logged = flow.batches_per_second * load.seconds_a_month * LOG_BYTES_AN_INVOCATION / 1e9
+def _watching(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
+    logged = flow.batches_per_second * workload.seconds_a_month * LOG_BYTES_AN_INVOCATION / 1e9
     lines = [
         Line("CloudWatch", f"{logged:,.1f} GB of logs", logged * prices["logs_gb"]),
         Line("CloudWatch", "metrics of the functions", CUSTOM_METRICS * prices["custom_metric_month"]),

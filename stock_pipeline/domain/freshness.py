@@ -1,7 +1,6 @@
-"""What must be there by when, on the exchange's calendar: nights, weekends and holidays make nothing stale.
+"""Judges what must be there by when, on the exchange's calendar. The clock and the findings come in.
 
-Pure: the clock and what was found come in. A session is judged by itself, so that an old one that is made again says
-nothing about the latest.
+Each session is judged by itself, so that remaking an old one says nothing about the latest.
 """
 
 from collections.abc import Iterable
@@ -14,22 +13,22 @@ PUBLICATION_DEADLINE = time(22, 0)
 """New York time of the session's own day. Compaction starts at 20:30, and may be tried again."""
 
 LAG_LIMIT_SECONDS = 300
-"""Of the newest trade while the market is open, and how long after the opening bell there may be none."""
+"""Age of the newest trade in an open market, and the wait for the first one."""
 
 CLOCK_SKEW_SECONDS = 60
-"""A trade that comes from further ahead has a wrong time, and must not hide that others stopped."""
+"""A trade from further ahead is wrong, and must not hide that others stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether it is fresh, and one sentence that says what was found."""
+    """A verdict, and one sentence with the reason."""
 
     fresh: bool
     why: str
 
 
 def expected_session(now: datetime) -> date:
-    """The latest session whose deadline has passed."""
+    """Return the latest session whose deadline has passed."""
     local = now.astimezone(exchange_time_zone())
     day = local.date() if local.time() >= PUBLICATION_DEADLINE else local.date() - timedelta(days=1)
     while not is_trading_day(day):
@@ -38,9 +37,9 @@ def expected_session(now: datetime) -> date:
 
 
 def judge_session(session_date: date, made_at: datetime | None) -> Finding:
-    """Whether a session's partition was made with the whole session in it: after its close.
+    """Judge if a session's partition was made after its close.
 
-    made_at: when it was made last, or None if it never was.
+    made_at: the last time it was made, if ever.
     """
     hours = session_hours(session_date)
     if hours is None:
@@ -53,20 +52,20 @@ def judge_session(session_date: date, made_at: datetime | None) -> Finding:
 
 
 def judge_bars(session_date: date, bars: int) -> Finding:
-    """Whether a session that was due has bars. For those who can't know when they were made."""
+    """Judge if a due session has bars, where the time they were made is unknown."""
     if bars == 0:
         return Finding(False, f"bars of {session_date} were due by {PUBLICATION_DEADLINE:%H:%M} and are not there")
     return Finding(True, f"session {session_date} has {bars} bars")
 
 
 def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
-    """The newest of these times that can be right."""
+    """Return the newest time that can be right."""
     latest_ns = now_ns + CLOCK_SKEW_SECONDS * NANOSECONDS
     return max((time_ns for time_ns in event_times_ns if time_ns <= latest_ns), default=None)
 
 
 def judge_stream(newest_event_ns: int | None, now: datetime) -> Finding:
-    """Whether trades come in as they happen. While the market is closed there is nothing to come."""
+    """Judge if trades come in as they happen. While the market is closed, they need not."""
     now_ns = int(now.timestamp()) * NANOSECONDS
     hours = session_hours(now.astimezone(exchange_time_zone()).date())
     if hours is None or not hours.open_ns <= now_ns < hours.close_ns:

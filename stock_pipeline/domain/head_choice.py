@@ -1,4 +1,4 @@
-"""Which version of a partition to publish when only its manifests are left."""
+"""Chooses the version to publish when only a partition's manifests are left."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,8 +6,9 @@ from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 
 
 def version_to_publish(manifests: Sequence[Manifest], raw: Collection[InputFile]) -> Manifest | None:
-    """The version with the most inputs, among those that lack no trade which is nowhere else: every raw file that any
-    manifest names is in the version, or still there to be compacted. None if there is no such version.
+    """Return the version with the most inputs that loses no trade, or None.
+
+    Every raw file that any manifest names must be in it, or among the raw files still there.
     """
     every = {file for manifest in manifests for file in manifest.inputs}
     whole = [manifest for manifest in manifests if every <= {*manifest.inputs, *raw}]

@@ -1,12 +1,11 @@
-"""The realtime state of a symbol: its newest trades, and what follows from them.
+"""The realtime state of a symbol: its newest trades, and the figures that follow from them.
 
-State is a join (a semilattice): `merge` is associative, commutative and idempotent, so retries, reordered,
-late, repeated and redriven trades all converge to the same window. Everything shown (latest trade, moving averages)
-is computed from the window and never updated in place.
+State is a join (a semilattice): `merge` is associative, commutative and idempotent. So retried, reordered, late,
+repeated and redriven trades converge to the same window. Figures are computed from it, never updated.
 
-Why a bounded window may forget rows and still converge: a row leaves only when `capacity` rows of other ids
-have a greater (event_time_ns, sequence, event_id), and the row kept for an id only ever moves up in that order
-(`trade.precedence` compares time and sequence before anything else). So a forgotten row could never come back.
+A bounded window may forget rows and still converge. A row leaves only when `capacity` rows of other ids have a greater
+(event_time_ns, sequence, event_id), and the row of an id only moves up in that order (`trade.PRECEDENCE` compares time
+and sequence first).
 """
 
 from collections.abc import Iterable
@@ -18,10 +17,10 @@ from operator import attrgetter
 from stock_pipeline.domain.trade import EFFECTIVE_STATUSES, PRICE_UNIT, OrderKey, Trade, precedence
 
 CANCELLATION_RESERVE = 10
-"""Rows kept beyond the longest average, so that this many cancelled trades don't shorten it."""
+"""Rows beyond the longest average, so that this many cancelled trades don't shorten it."""
 
 _in_order = attrgetter(*OrderKey._fields)
-"""`trade.order_key` as a plain tuple. A batch of many symbols is spent in sorting windows, and this takes a quarter."""
+"""`trade.order_key` as a plain tuple, which sorts windows in a quarter of the time."""
 
 
 def window_capacity(average_windows: tuple[int, ...]) -> int:
@@ -32,7 +31,7 @@ def window_capacity(average_windows: tuple[int, ...]) -> int:
 class MovingAverage:
     """Simple moving average (SMA) of the prices of the newest `window` trades.
 
-    `trade_count` is less than `window` while the symbol has fewer trades.
+    trade_count: less than `window` while the symbol has fewer trades.
     """
 
     window: int
@@ -40,27 +39,27 @@ class MovingAverage:
     trade_count: int
 
 
-def merge(held: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> tuple[Trade, ...]:
-    """The newest `capacity` trades of both, oldest first, one row per `event_id`.
+def merge(window: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> tuple[Trade, ...]:
+    """Return the newest `capacity` trades of both, oldest first, the winning row of each `event_id`.
 
-    All trades are of one symbol and feed. Cancelled rows keep their place: they say that the trade is void, should
-    the original arrive again.
+    All trades are of one symbol and feed. Cancelled rows keep their place, in case the original arrives again.
     """
-    standing: dict[str, Trade] = {}
-    for trade in chain(held, arrived):
-        other = standing.setdefault(trade.event_id, trade)
-        if other is not trade and precedence(trade) > precedence(other):
-            standing[trade.event_id] = trade
-    return tuple(sorted(standing.values(), key=_in_order)[-capacity:])
+    winning: dict[str, Trade] = {}
+    for trade in chain(window, arrived):
+        other = winning.setdefault(trade.event_id, trade)
+        # most repeats are redeliveries, which a comparison of equals tells sooner than two keys
+        if other is not trade and other != trade and precedence(trade) > precedence(other):
+            winning[trade.event_id] = trade
+    return tuple(sorted(winning.values(), key=_in_order)[-capacity:])
 
 
 def effective_trades(window: Iterable[Trade]) -> list[Trade]:
-    """The rows that stand for executions, in the window's order."""
+    """Return the effective trades in the window's order."""
     return [trade for trade in window if trade.status in EFFECTIVE_STATUSES]
 
 
 def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -> list[MovingAverage]:
-    """One average per length, rounded half to even at 6 decimal places; none if no trade stands."""
+    """Return one average per length, rounded half to even at 6 places; empty without effective trades."""
     prices = [trade.price for trade in effective_trades(window)]
     averages = []
     for length in average_windows:

@@ -1,7 +1,7 @@
-"""The head of a curated partition: which version is the published one. It is changed on condition only.
+"""The head of a curated partition: it names the published version, and is changed on condition only.
 
-The catalog can't be changed on condition, so it does not decide: it follows the head. Two runs that both want to
-publish race for the head, one wins, and the other plans again.
+The catalog follows the head, because it can't be changed on condition. Of two runs that want to publish, one changes
+the head, and the other plans again.
 """
 
 import json
@@ -12,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A version that was published once. since: when readers had been sent elsewhere, or None if not all are yet."""
+    """A version that was published once.
+
+    since: when readers had been pointed elsewhere; None if the catalog is not confirmed yet.
+    """
 
     version: str
     since: datetime | None
@@ -20,38 +23,41 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class PartitionHead:
-    """generation: how often versions were collected here; part of the name of every version planned after that, so that
-    no run writes into a place that is being emptied.
+    """The state of a partition.
+
+    generation: how often versions were deleted here. Part of every later version's name, so that no run writes to a
+    prefix
+    that is being emptied.
     version: the published one, or None before the first.
-    settled_at: when the catalog was seen to send readers there, or None while that is still to be done.
+    catalog_confirmed_at: when the catalog was seen to point at it; None until then.
     """
 
     generation: int = 0
     version: str | None = None
-    settled_at: datetime | None = None
+    catalog_confirmed_at: datetime | None = None
     superseded: tuple[Superseded, ...] = ()
 
     def publishing(self, version: str) -> "PartitionHead":
-        """With another version published. Readers are still to be sent to it."""
+        """Publish another version, which the catalog does not point at yet."""
         others = tuple(old for old in self.superseded if old.version != version)
         if self.version not in (None, version):
             others += (Superseded(str(self.version), None),)
-        return replace(self, version=version, settled_at=None, superseded=others)
+        return replace(self, version=version, catalog_confirmed_at=None, superseded=others)
 
-    def settled(self, now: datetime) -> "PartitionHead":
-        """After the catalog was seen to send readers to the version."""
+    def confirmed(self, now: datetime) -> "PartitionHead":
+        """Note that the catalog was seen to point at the version."""
         superseded = tuple(Superseded(old.version, old.since or now) for old in self.superseded)
-        return replace(self, settled_at=now, superseded=superseded)
+        return replace(self, catalog_confirmed_at=now, superseded=superseded)
 
-    def unsettled(self, location_version: str | None) -> "PartitionHead":
-        """After the catalog was seen to send readers to another version, whose time as superseded starts anew."""
+    def unconfirmed(self, location_version: str | None) -> "PartitionHead":
+        """Note that the catalog points at another version, whose time as superseded starts anew."""
         superseded = tuple(
             Superseded(old.version, None if old.version == location_version else old.since) for old in self.superseded
         )
-        return replace(self, settled_at=None, superseded=superseded)
+        return replace(self, catalog_confirmed_at=None, superseded=superseded)
 
-    def collecting(self, versions: frozenset[str]) -> "PartitionHead":
-        """Before these versions are deleted."""
+    def deleting(self, versions: frozenset[str]) -> "PartitionHead":
+        """Raise the generation, before these versions are deleted."""
         kept = tuple(old for old in self.superseded if old.version not in versions)
         return replace(self, generation=self.generation + 1, superseded=kept)
 
@@ -59,7 +65,7 @@ class PartitionHead:
         document = {
             "generation": self.generation,
             "version": self.version,
-            "settled_at": _text(self.settled_at),
+            "settled_at": _text(self.catalog_confirmed_at),
             "superseded": [{"version": old.version, "since": _text(old.since)} for old in self.superseded],
         }
         return json.dumps(document, indent=1).encode()
@@ -70,7 +76,7 @@ class PartitionHead:
         return cls(
             generation=fields["generation"],
             version=fields["version"],
-            settled_at=_time(fields["settled_at"]),
+            catalog_confirmed_at=_time(fields["settled_at"]),
             superseded=tuple(Superseded(old["version"], _time(old["since"])) for old in fields["superseded"]),
         )
 

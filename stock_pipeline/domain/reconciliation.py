@@ -1,6 +1,6 @@
-"""Whether stream, raw files, published rows and the realtime state tell the same story of a session, symbol by symbol.
+"""Compares stream, raw files, published rows and realtime state of a session, symbol by symbol.
 
-A comparison of figures that others have counted; reading them belongs to `lake` and `aws`.
+Reading the figures belongs to `lake` and `aws`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,14 @@ from stock_pipeline.domain.trade import Trade, order_key
 
 @dataclass(frozen=True, slots=True)
 class RawCounts:
-    """One symbol's share of the raw files. delivered: rows, as often as the stream delivered them. trades: event ids.
-    trades_of_stream: event ids in the files whose records no other file holds; a batch that was tried again in parts
-    has files of the whole and of the parts, which must have the same trades."""
+    """One symbol's share of the raw files.
+
+    delivered: rows, as often as the stream delivered them.
+    trades: event ids.
+    trades_of_stream: event ids in files whose records no other file has. If a batch was tried again in parts, the whole
+    and
+    the parts must have the same trades.
+    """
 
     delivered: int = 0
     trades: int = 0
@@ -26,7 +31,10 @@ class RawCounts:
 
 @dataclass(frozen=True, slots=True)
 class CuratedCounts:
-    """One symbol's share of the published version. newest: its newest rows, oldest first."""
+    """One symbol's share of the published version.
+
+    newest: its newest rows, oldest first.
+    """
 
     rows: int = 0
     newest: tuple[Trade, ...] = ()
@@ -34,11 +42,11 @@ class CuratedCounts:
 
 @dataclass(frozen=True)
 class SessionBooks:
-    """What each place holds of one session.
+    """What each place has of one session.
 
-    raw: None once garbage collection has deleted raw files that the published version was made of.
-    windows: the realtime window of each symbol that the table knows, of `capacity` trades at most. expired: whether
-    the table may have forgotten the session's symbols, because their time to live is over.
+    raw: None once garbage collection has deleted raw files of the published version.
+    windows: each symbol's realtime window, of `capacity` trades at most.
+    expired: whether symbols may be missing in the table, because their time to live is over.
     """
 
     session_date: date
@@ -50,7 +58,7 @@ class SessionBooks:
 
     @property
     def symbols(self) -> list[SymbolKey]:
-        """Every symbol that one of the places has in this session."""
+        """Every symbol that a place has in this session."""
         of_session = {key for key, window in self.windows.items() if _of_session(window, self.session_date)}
         return sorted({*(self.raw or ()), *self.curated, *of_session})
 
@@ -61,7 +69,7 @@ class Disagreement(NamedTuple):
 
 
 def disagreements(books: SessionBooks) -> list[Disagreement]:
-    """Every symbol of which two places say different things, and what; none if the session adds up."""
+    """Return every symbol on which two places differ, with the reason."""
     return [Disagreement(key, reason) for key in books.symbols for reason in _reasons(books, key)]
 
 
@@ -78,18 +86,18 @@ def _reasons(books: SessionBooks, key: SymbolKey) -> Iterator[str]:
 
 def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) -> Iterator[str]:
     window = books.windows.get(key, ())
-    held = _of_session(window, books.session_date)
+    in_state = _of_session(window, books.session_date)
     later = sum(session_date_of(trade.event_time_ns) > books.session_date for trade in window)
     published = curated.newest[-(books.capacity - later) :] if later < books.capacity else ()
-    if published and not held:
+    if published and not in_state:
         if not books.expired:
             yield f"{published[-1].event_id} is published, and nothing of the session is in the realtime table"
         return
-    # a window that grew a short while ago is still filling up, so it may hold less, but nothing else
-    compared = published[len(published) - min(len(held), len(published)) :]
-    if list(map(_plain, held)) != list(map(_plain, compared)):
+    # a window that was enlarged is still filling up: it may have fewer trades, but no others
+    compared = published[len(published) - min(len(in_state), len(published)) :]
+    if list(map(_plain, in_state)) != list(map(_plain, compared)):
         latest = published[-1].event_id if published else "nothing"
-        yield f"the newest trades differ: {held[-1].event_id} in the realtime table, {latest} published"
+        yield f"the newest trades differ: {in_state[-1].event_id} in the realtime table, {latest} published"
 
 
 def _of_session(window: Sequence[Trade], session_date: date) -> tuple[Trade, ...]:
@@ -99,5 +107,5 @@ def _of_session(window: Sequence[Trade], session_date: date) -> tuple[Trade, ...
 
 
 def _plain(trade: Trade) -> Trade:
-    # when it was seen differs between redeliveries
+    # ingest time differs between redeliveries
     return replace(trade, ingest_time_ns=0)

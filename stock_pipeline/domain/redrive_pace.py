@@ -1,20 +1,24 @@
-"""When the next redrive is due, from the queue's depth and what was asked for before. Pure: the clock comes in.
+"""Decides when the next redrive is due, from the queue's depth and earlier requests. The clock comes in.
 
-A message that can never succeed must not start one run after the other, and must not keep new ones waiting: while
-nothing changes the pause doubles, and any change of the depth ends that.
+While nothing changes the pause doubles, because a message that can never succeed must not start run after run. Any
+change of the depth ends that.
 """
 
 from dataclasses import dataclass, replace
 
 SHORTEST_PAUSE_SECONDS = 300
-"""Longer than a run lasts, so that one sees what the one before it left."""
+"""Longer than a run lasts, so that each run sees the result of the one before."""
 
 LONGEST_PAUSE_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Messages as SQS counts them: those that can be received, and those that somebody has in hand or that rest."""
+    """Messages as SQS counts them.
+
+    waiting: can be received.
+    hidden: received already, or delayed.
+    """
 
     waiting: int
     hidden: int
@@ -26,8 +30,12 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """attempt: how many runs were asked for. depth, asked_at: at the last of them (seconds since 1970 UTC).
-    unchanged: how many runs in a row found the queue as deep as the one before."""
+    """The requests so far.
+
+    attempt: number of runs asked for.
+    depth, asked_at: at the last of them (seconds since 1970 UTC).
+    unchanged: runs in a row that found the depth of the one before.
+    """
 
     attempt: int = 0
     depth: int = 0
@@ -36,7 +44,7 @@ class Pace:
 
 
 def due_at(pace: Pace, depth: QueueDepth) -> int:
-    """The earliest second for the next run of a queue that is this deep."""
+    """Return the earliest second for the next run at this depth."""
     doublings = min(pace.unchanged, 10) if depth.total == pace.depth else 0
     return pace.asked_at + min(SHORTEST_PAUSE_SECONDS << doublings, LONGEST_PAUSE_SECONDS)
 
@@ -47,5 +55,5 @@ def after_asking(pace: Pace, depth: QueueDepth, now: int) -> Pace:
 
 
 def after_emptying(pace: Pace) -> Pace:
-    """What comes next is new, and has to wait no longer than the shortest pause."""
+    """Forget the depth, so that new messages wait for the shortest pause only."""
     return replace(pace, depth=0, unchanged=0)

@@ -1,19 +1,21 @@
-"""What redrive does with a message of the dead-letter queue, decided without touching anything.
+"""Decides what redrive does with a message of the dead-letter queue.
 
-Reading the forms of messages belongs to `streaming.dead_letter_forms`; fetching what they point to, publishing and
-deleting to `streaming.redrive`.
+Forms of messages belong to `redrive.message_forms`; fetching, publishing and deleting to `redrive.redrive`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MAX_TRIES = 5
-"""After so many tries of a message that could not be redriven it is parked with its history."""
+"""A message that failed so often is parked."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueMessage:
-    """One received message. `deliveries` counts this one, and every look that was no try."""
+    """One received message.
+
+    deliveries: this one included, and looks that were not tries.
+    """
 
     message_id: str
     body: str
@@ -22,7 +24,7 @@ class QueueMessage:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """The message holds its lines itself."""
+    """The message has its lines itself."""
 
     lines: tuple[bytes, ...]
 
@@ -48,7 +50,7 @@ class StreamRange:
 
 @dataclass(frozen=True, slots=True)
 class Unredrivable:
-    """There is nothing that could be published again, now or later."""
+    """Nothing can be published again, now or later."""
 
     why: str
 
@@ -58,7 +60,7 @@ Origin = Inline | StoredObject | StreamRange | Unredrivable
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Put these lines into the stream again, keep those that are no trades as rejected, then delete the message."""
+    """Publish these lines again, keep the rejected ones, then delete the message."""
 
     lines: tuple[bytes, ...]
     rejected: tuple[bytes, ...]
@@ -66,7 +68,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Keep the message with its history in the quarantine, then delete it: another try would not change anything."""
+    """Keep the message with its history in the quarantine, then delete it: another try changes nothing."""
 
     why: str
 
@@ -80,9 +82,9 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Leave the message in the queue however often it was tried: its lines are gone, and only it says which they were.
+    """Leave the message in the queue after any number of tries, because only it names the lost lines.
 
-    Somebody has to get them from the price API again, and then parks it.
+    An operator gets them from the price API again, then parks it.
     """
 
     why: str
@@ -94,10 +96,10 @@ Action = Publish | Park | Leave | Expired
 def plan(
     tries: int, found: Sequence[bytes] | Unredrivable | Leave | Expired, is_trade: Callable[[bytes], bool]
 ) -> Action:
-    """What to do with a message whose lines were looked for.
+    """Decide on a message.
 
-    tries: of this message, this one counted. found: its lines; or why there are none and never will be; or why they
-    could not be fetched this time.
+    tries: of this message, this one included.
+    found: its lines; or why there will never be any; or why they could not be fetched this time.
     """
     if isinstance(found, Unredrivable):
         return Park(found.why)

@@ -1,4 +1,4 @@
-"""What happens to a line that is no trade: it is kept with its reason, and nothing else stops for it."""
+"""A rejected line: it is kept with its reason, and other lines go on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,12 +7,12 @@ from stock_pipeline.domain.columns import Column
 
 
 class Reason(StrEnum):
-    """Why a line was rejected; the dimension of the `RejectedRecords` metric and of `redrive --reason`."""
+    """Why a line was rejected; dimension of the `RejectedRecords` metric and of `redrive --reason`."""
 
     NOT_JSON = "not_json"
     """Not UTF-8, not JSON, or not one JSON object."""
     SCHEMA = "schema"
-    """JSON, but not of the contract: a field is missing, unknown, twice there, or of the wrong type."""
+    """JSON against the contract: a field is missing, unknown, repeated, or of the wrong type."""
     VALUE = "value"
     """Right types, but a value out of its limits."""
 
@@ -21,8 +21,8 @@ class Reason(StrEnum):
 class Rejection:
     """One rejected line of one Kinesis record.
 
-    `payload` is the line as it came, byte for byte. `shard_id`, `sequence_number` and `line` (from 0) say where
-    it stood; together they identify it, so that reading it twice is recognised.
+    payload: the line's bytes.
+    shard_id, sequence_number, line (from 0): its identity.
     """
 
     reason: Reason

@@ -1,7 +1,7 @@
 """The exchange's calendar: session dates, trading days and hours of US equities, New York time.
 
-Rules are NYSE's published holidays and early closings (nyse.com, Holidays & Trading Hours), valid from 2007
-on; a test holds them against the package exchange_calendars for every day of 2007 to 2027.
+Rules are NYSE's published holidays and early closings (nyse.com, Holidays & Trading Hours), valid from 2007 on. A test
+compares them with the package exchange_calendars for every day of 2007 to 2027.
 """
 
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ def exchange_time_zone() -> ZoneInfo:
 
 
 def session_date_of(event_time_ns: int) -> date:
-    """The New York calendar date of an instant: trades after midnight UTC stay in their evening's session."""
-    # Whole seconds: a float of nanoseconds would round across midnight.
+    """Return the New York date of an instant: trades after midnight UTC stay in their evening's session."""
+    # whole seconds, because a float of nanoseconds would round across midnight
     return datetime.fromtimestamp(event_time_ns // NANOSECONDS, exchange_time_zone()).date()
 
 
 def session_bounds_ns(session_date: date) -> tuple[int, int]:
-    """First instant of the session date and of the next one, in nanoseconds UTC: `start <= t < end`."""
+    """Return the first instants of this date and of the next, in nanoseconds UTC: `start <= t < end`."""
     return _new_york_ns(session_date, time(0)), _new_york_ns(session_date + timedelta(days=1), time(0))
 
 
@@ -53,7 +53,7 @@ class SessionHours:
 
 
 def session_hours(session_date: date) -> SessionHours | None:
-    """Regular hours, or None if the exchange is closed that day."""
+    """Return regular hours, or None if the exchange is closed."""
     if not is_trading_day(session_date):
         return None
     half_day = is_half_day(session_date)
@@ -70,7 +70,7 @@ def is_trading_day(day: date) -> bool:
 
 
 def trading_days(first: date, last: date) -> Iterator[date]:
-    """Every trading day from `first` to `last`, both included."""
+    """Yield every trading day from `first` to `last`, both included."""
     day = first
     while day <= last:
         if is_trading_day(day):
@@ -79,7 +79,7 @@ def trading_days(first: date, last: date) -> Iterator[date]:
 
 
 def is_half_day(day: date) -> bool:
-    """Trading ends at 13:00: the day after Thanksgiving, Christmas Eve, and the eve of Independence Day."""
+    """Tell if trading ends at 13:00: day after Thanksgiving, Christmas Eve, eve of Independence Day."""
     if not is_trading_day(day):
         return False
     if day == _nth_weekday(day.year, 11, THURSDAY, 4) + timedelta(days=1):
@@ -94,7 +94,7 @@ def is_half_day(day: date) -> bool:
 
 @lru_cache(maxsize=64)
 def holidays(year: int) -> frozenset[date]:
-    """Full-day closings of one year, special closings apart."""
+    """Return one year's full-day closings, without special ones."""
     days = {
         _nth_weekday(year, 1, MONDAY, 3),  # Martin Luther King Jr. Day
         _nth_weekday(year, 2, MONDAY, 3),  # Washington's Birthday
@@ -127,7 +127,7 @@ def _observed(day: date) -> date:
 
 
 def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
-    """The n-th such weekday of a month; -1 is the last."""
+    """Return the n-th such weekday of a month; -1 is the last."""
     if n > 0:
         first = date(year, month, 1)
         return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
@@ -136,7 +136,7 @@ def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
 
 
 def _easter_sunday(year: int) -> date:
-    """Gregorian Easter by the anonymous (Meeus/Jones/Butcher) computus."""
+    """Return Gregorian Easter, by the anonymous (Meeus/Jones/Butcher) computus."""
     a = year % 19
     b, c = divmod(year, 100)
     d, e = divmod(b, 4)

@@ -1,8 +1,8 @@
-"""`SymbolState`: what the realtime table holds of one symbol and feed."""
+"""`SymbolState`: the realtime table's item of one symbol and feed."""
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from stock_pipeline.domain.trade import Trade, order_key
 
 
 class SymbolKey(NamedTuple):
-    """Feeds never share a row: a number that mixes them means nothing."""
+    """Feeds never share an item, because a number that mixes them means nothing."""
 
     symbol: str
     feed: str
@@ -26,16 +26,16 @@ class SymbolKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SymbolState:
-    """The newest trades of a symbol, oldest first; all else follows from them."""
+    """The newest trades of a symbol, oldest first. All else follows from them."""
 
     key: SymbolKey
     window: tuple[Trade, ...]
 
     @property
     def latest(self) -> Trade | None:
-        """The newest trade that stands, or None if every one was cancelled."""
-        standing = effective_trades(self.window)
-        return standing[-1] if standing else None
+        """The newest effective trade, or None if every one was cancelled."""
+        effective = effective_trades(self.window)
+        return effective[-1] if effective else None
 
     @property
     def session_date(self) -> date | None:
@@ -43,8 +43,9 @@ class SymbolState:
 
     @property
     def revision(self) -> str:
-        """A hash of the window. Writes are conditional on the revision that was read: equal content is equal state,
-        so unlike a counter it does not depend on how many writes it took to get there."""
+        """A hash of the window. Writes are conditional on it, because equal content is equal state after any number of
+        writes.
+        """
         rows = [
             (
                 *order_key(trade),
@@ -65,22 +66,19 @@ class SymbolState:
         return moving_averages(self.window, average_windows)
 
     def merged_with(self, arrived: Iterable[Trade], average_windows: tuple[int, ...]) -> "SymbolState":
-        """The state after these trades, in whatever order and however often they arrive."""
-        trades = [_without_ingest_time(trade) for trade in arrived]
-        return SymbolState(self.key, merge(self.window, trades, window_capacity(average_windows)))
+        """Return the state after these trades, in any order and however often they arrive.
+
+        Their ingest time must be 0, because redeliveries differ in it and equal sets of trades must be equal states.
+        """
+        return SymbolState(self.key, merge(self.window, arrived, window_capacity(average_windows)))
 
 
 @dataclass(frozen=True, slots=True)
-class HeldState:
-    """A state as it was read, with the revision that it was stored under.
+class StoredState:
+    """A state with the revision that it was stored under.
 
-    The stored revision counts for the next write, not a computed one: it may have been written by another release.
+    The next write names the stored revision, because another release may have computed it.
     """
 
     state: SymbolState
     revision: str
-
-
-def _without_ingest_time(trade: Trade) -> Trade:
-    # When we saw a trade differs between redeliveries and must not make two states of one set of trades.
-    return replace(trade, ingest_time_ns=0) if trade.ingest_time_ns else trade

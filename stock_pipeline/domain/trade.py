@@ -1,14 +1,14 @@
-"""`Trade`, the one event of the pipeline, its fields and its identity.
+"""`Trade`, the one event of the pipeline: fields, limits, identity, order and precedence.
 
-The order of trades, the rule that decides between two rows of one trade, and the limits of every field are
-defined here and nowhere else. How a trade is written as JSON or Parquet belongs to `streaming` and `lake`.
+JSON and Parquet belong to `streaming`, `trade_table` and `lake`.
 """
 
 import re
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.rejection import Reason
@@ -26,7 +26,7 @@ MAX_INT64 = 2**63 - 1
 
 EARLIEST_EVENT_TIME_NS = 0
 LATEST_EVENT_TIME_NS = 4_102_444_800 * 10**9
-"""2100-01-01 UTC. Beyond these two a time is a unit mistake (seconds, milliseconds), not a trade."""
+"""2100-01-01 UTC. A time beyond the two is a mistake of unit (seconds, milliseconds)."""
 
 SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}")
 FEED = re.compile(r"[a-z][a-z0-9_]{0,15}")
@@ -35,21 +35,28 @@ CODES = re.compile(r"[\x21-\x7e]{0,16}")
 """Exchange and condition codes: printable ASCII without blanks. Empty where the source gives none."""
 
 CAPTURE_MODES = ("trade", "quote")
-"""`quote`: a polled last price (Finnhub's free API). It has no volume and no provider id, and counts in no bar."""
+"""`quote`: a polled last price (Finnhub's free API), without volume and provider id; it counts in no bar."""
 
 STATUSES = ("good", "corrected", "cancelled", "notice")
-"""`corrected` carries the corrected values and counts; `cancelled` was broken later; `notice` is the tape's
-message about another trade and no execution itself."""
+"""`corrected` has the corrected values and counts; `cancelled` was broken later; `notice` is the tape's message about
+another trade, not an execution.
+"""
 
 EFFECTIVE_STATUSES = frozenset({"good", "corrected"})
+
+NULLABLE_COLUMN = "volume"
+"""The only column that may be null."""
+
+ABSENT_VOLUME = -1
+"""Compared in place of a missing volume; it is below every volume."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One execution as a venue reported it, or one version of it after a correction or cancellation.
+    """One execution as a venue reported it, or one version of it.
 
-    A correction or cancellation of a known trade is a row with the same `event_id`, `event_time_ns` and
-    `sequence`, and a higher `version`.
+    A correction or cancellation is a row with the same `event_id`, `event_time_ns` and `sequence`, and a higher
+    `version`.
     """
 
     event_id: str
@@ -98,51 +105,79 @@ PARTITION_COLUMNS: tuple[Column, ...] = (
 
 
 class OrderKey(NamedTuple):
-    """The total order of trades of one symbol and feed; never the order of arrival."""
+    """The total order of trades of one symbol and feed, which does not depend on arrival."""
 
     event_time_ns: int
     sequence: int
     event_id: str
 
 
+LAKE_ORDER: tuple[str, ...] = ("symbol", *OrderKey._fields)
+"""The columns that sort curated files, ascending."""
+
+
+class Comparison(NamedTuple):
+    """A step of the choice between rows of one `event_id`."""
+
+    field: str
+    greater_wins: bool = True
+
+    @property
+    def column(self) -> str:
+        """The field's name in the lake, where ingest time is a timestamp only."""
+        return "ingest_time" if self.field == "ingest_time_ns" else self.field
+
+
+PRECEDENCE: tuple[Comparison, ...] = (
+    Comparison("event_time_ns"),
+    Comparison("sequence"),
+    Comparison("version"),
+    Comparison("status"),
+    Comparison("price"),
+    Comparison("volume"),
+    Comparison("exchange"),
+    Comparison("conditions"),
+    Comparison("tape"),
+    Comparison("capture_mode"),
+    Comparison("feed"),
+    Comparison("symbol"),
+    Comparison("ingest_time_ns", greater_wins=False),
+)
+"""Chooses the winning row of an `event_id`: the first comparison in which two rows differ decides.
+
+Time and sequence come first, so that a bounded window converges (see `moving_average`). Fields after `version` decide
+only between rows that a correct source never sends. The earlier ingest time wins: the later one is a redelivery.
+"""
+
+_compared = attrgetter(*(each.field for each in PRECEDENCE))
+_NULLABLE_PLACES = tuple(place for place, each in enumerate(PRECEDENCE) if each.field == NULLABLE_COLUMN)
+_LESSER_WINS_PLACES = tuple(place for place, each in enumerate(PRECEDENCE) if not each.greater_wins)
+
+
 def order_key(trade: Trade) -> OrderKey:
     return OrderKey(trade.event_time_ns, trade.sequence, trade.event_id)
 
 
-def precedence(trade: Trade) -> tuple[object, ...]:
-    """Which of two rows with one `event_id` stands: the one with the greater precedence.
-
-    Time and sequence come first, so that a bounded window of the newest trades converges whatever the order of
-    arrival (see `moving_average`); then the version. Everything after `version` only makes the choice
-    total: it decides between rows that a correct source never sends. The earlier ingest time wins, because
-    the later one is a redelivery.
-    """
-    return (
-        trade.event_time_ns,
-        trade.sequence,
-        trade.version,
-        trade.status,
-        trade.price,
-        -1 if trade.volume is None else trade.volume,
-        trade.exchange,
-        trade.conditions,
-        trade.tape,
-        trade.capture_mode,
-        trade.feed,
-        trade.symbol,
-        -trade.ingest_time_ns,
-    )
+def precedence(trade: Trade) -> tuple[Any, ...]:
+    """Return the row's sort key by `PRECEDENCE`; the winning row of an `event_id` has the greatest."""
+    values = list(_compared(trade))
+    for place in _NULLABLE_PLACES:
+        if values[place] is None:
+            values[place] = ABSENT_VOLUME
+    for place in _LESSER_WINS_PLACES:
+        values[place] = -values[place]
+    return tuple(values)
 
 
 def is_effective(trade: Trade) -> bool:
-    """Whether the row stands for an execution: neither cancelled nor a notice about another row."""
+    """Tell if the row is an execution that counts: neither cancelled nor a notice."""
     return trade.status in EFFECTIVE_STATUSES
 
 
 def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str, trade_id: str | int) -> str:
-    """Identity from the provider's own id, which is unique only per symbol, exchange and session.
+    """Return the identity from the provider's own id, which is unique per symbol, exchange and session only.
 
-    Readable instead of hashed: no collisions, an operator can search for it, and sorted ids compress well.
+    Not hashed, because readable ids can't collide, can be searched for, and compress well when sorted.
     """
     return f"{feed}:{symbol}:{session_date:%Y%m%d}:{exchange}:{trade_id}"
 
@@ -150,18 +185,18 @@ def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str,
 def derived_event_id(
     feed: str, symbol: str, event_time_ns: int, price: Decimal, volume: int | None, ordinal: int
 ) -> str:
-    """Identity where the provider gives no id. `ordinal` tells equal trades of one instant apart, counted in
-    the source's order: content alone is no identity, since a quarter of real trades share every field with another.
+    """Return an identity where the provider gives no id.
+
+    ordinal: counts equal trades of one instant in the source's order, because a quarter of real trades share every
+    field
+    with another.
     """
     size = "" if volume is None else volume
     return f"{feed}:{symbol}:{event_time_ns}:{price.normalize():f}:{size}:{ordinal}"
 
 
 def check_trade(trade: Trade) -> None:
-    """Raise `InvalidTradeError`, naming the field, unless every field keeps its limits.
-
-    Types are the decoder's business; this is about values.
-    """
+    """Raise `InvalidTradeError`, naming the field, unless every value keeps its limits. Decoders check types."""
     _match("event_id", EVENT_ID, trade.event_id)
     _match("feed", FEED, trade.feed)
     _one_of("capture_mode", CAPTURE_MODES, trade.capture_mode)
@@ -192,7 +227,7 @@ def _check_price(price: Decimal) -> None:
 
 
 def _decimal_places(price: Decimal) -> int:
-    """Without zeros at the end. Not by `normalize`, which rounds to 28 digits: one far behind would go unnoticed."""
+    """Count decimal places without trailing zeros. `normalize` would not do, because it rounds to 28 digits."""
     _, digits, exponent = price.as_tuple()
     places = -int(exponent)
     if places <= PRICE_SCALE:
@@ -209,7 +244,7 @@ def _match(name: str, pattern: re.Pattern[str], value: str) -> None:
 
 def _one_of(name: str, allowed: tuple[str, ...], value: str) -> None:
     if value not in allowed:
-        raise InvalidTradeError(Reason.VALUE, f"{name} {value[:40]!r} is none of {', '.join(allowed)}")
+        raise InvalidTradeError(Reason.VALUE, f"{name} {value[:40]!r} is not one of {', '.join(allowed)}")
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

@@ -1,4 +1,4 @@
-"""What a set of trades comes to, in any order: the figures that a proof compares and a manifest keeps."""
+"""Order-free figures of a set of trades, which a proof compares and a manifest keeps."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,9 +8,9 @@ _MASK = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class TradesDigest:
-    """The figures of some rows; `plus` those of others they are the figures of all.
+    """The figures of some rows; `plus` adds those of other rows.
 
-    ids_hash, rows_hash: the wrapping sum of a 64-bit hash of each row's event id, and of each row's content.
+    ids_hash, rows_hash: the wrapping sum of a 64-bit hash of each row's event id, and of its content.
     """
 
     rows: int = 0
@@ -33,7 +33,7 @@ class TradesDigest:
         )
 
     def to_document(self) -> dict[str, Any]:
-        """For JSON, whose readers cut integers beyond 53 bits: hashes as hexadecimal digits."""
+        """Return JSON values, hashes as hexadecimal digits, because readers cut integers beyond 53 bits."""
         return asdict(self) | {"ids_hash": f"{self.ids_hash:016x}", "rows_hash": f"{self.rows_hash:016x}"}
 
     @classmethod

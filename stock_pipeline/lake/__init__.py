@@ -1,3 +1,4 @@
-"""Files of the lake: reading raw trades, compacting, proving. Parquet in, Parquet out; where objects lie is
-`domain.lake_layout`, and what is to be done is planned by `domain.compaction_plan`.
+"""The lake's files: compaction, its proof, garbage collection, the catalog's rebuild.
+
+Object keys belong to `domain.lake_layout`; plans to `domain`.
 """

@@ -1,4 +1,4 @@
-"""The catalog made anew from what lies in the lake: heads where there are some, and manifests alone where not."""
+"""Rebuilds the catalog from heads, or from manifests where a head is lost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from stock_pipeline.lake.publication import Publication
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild came to. heads: those that had to be made anew."""
+    """Counts of one rebuild.
+
+    heads: how many were written again.
+    """
 
     sessions: int
     registered: int
@@ -32,15 +35,15 @@ class CatalogRebuild:
     publication: Publication
 
     def run(self) -> Rebuilt:
-        """Register every session that has a published version, and send its readers there.
+        """Register every session that has a published version, and point its readers there.
 
-        `HeadLostError`, after all others are done, for sessions of which no version is whole.
+        Raises `HeadLostError`, at the end, for sessions without a version to publish.
         """
         locations: dict[date, str] = {}
-        made, lost = 0, []
+        restored, lost = 0, []
         for session_date, keys in self._sessions():
-            held = self.publication.heads.read(session_date)
-            version = held.head.version
+            stored = self.publication.heads.read(session_date)
+            version = stored.head.version
             if version is None:
                 manifest = self._choose(session_date, keys)
                 if manifest is None:
@@ -48,18 +51,18 @@ class CatalogRebuild:
                         lost.append(session_date)
                     continue
                 version = manifest.version
-                self.publication.heads.change(held, held.head.publishing(version))
-                made += 1
+                self.publication.heads.change(stored, stored.head.publishing(version))
+                restored += 1
             locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
         registered = self.publication.catalog.register(locations)
         for session_date in locations:
-            self.publication.settle(session_date)
+            self.publication.point_catalog_at_head(session_date)
         if lost:
             raise HeadLostError(
                 f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "
                 "deleted objects (bucket versioning keeps them), then run again"
             )
-        return Rebuilt(len(locations), registered, made)
+        return Rebuilt(len(locations), registered, restored)
 
     def _sessions(self) -> Iterator[tuple[date, list[str]]]:
         keys = (listed.key for listed in self.publication.lake.list(CURATED_PREFIX))
@@ -70,7 +73,7 @@ class CatalogRebuild:
         lake = self.publication.lake
         manifests = [Manifest.from_json(lake.get(key)) for key in _manifest_keys(keys)]
         whole = [each for each in manifests if set(each.data_keys) <= set(keys)]
-        raw = [InputFile(each.key, each.etag, each.size) for each in lake.list(raw_partition_prefix(session_date))]
+        raw = [InputFile.of(each) for each in lake.list(raw_partition_prefix(session_date))]
         chosen = version_to_publish(manifests, raw)
         return chosen if chosen in whole else version_to_publish(whole, raw)
 

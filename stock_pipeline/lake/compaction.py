@@ -1,7 +1,7 @@
-"""Compaction of one partition: plan, act, prove, publish.
+"""Compaction of one partition: plan, write, prove, publish.
 
-Readers follow the catalog's pointer, so nothing that happens here is visible before it moves, which is one call. A
-crash at any point leaves a whole version published; the next run plans the same version and goes on.
+Nothing is visible before the catalog's location moves, by one call. A crash leaves a whole version published; the next
+run plans the same version and goes on.
 """
 
 import tempfile
@@ -21,25 +21,27 @@ from stock_pipeline.domain.lake_layout import (
     curated_partition_prefix,
     raw_partition_prefix,
 )
+from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.local_engine import LocalEngine
-from stock_pipeline.lake.partition_heads import HeldHead
+from stock_pipeline.lake.partition_heads import StoredHead
 from stock_pipeline.lake.proof import prove
 from stock_pipeline.lake.publication import Publication
-from stock_pipeline.lake.unloading import Unloader, Version, find_unreadable, unload
+from stock_pipeline.lake.sql_engine import SqlEngine, WrittenVersion, find_unreadable, write_version
 
 ATTEMPTS = 5
-"""How often a run plans again because another one published meanwhile."""
+"""Runs plan again because another run published meanwhile."""
 
 
 class CompactionReport(NamedTuple):
-    """What one compaction came to. `rows_in == rows_out + duplicates`.
+    """Result of one compaction. `rows_in == rows_out + duplicates`.
 
-    unreadable: keys of the new files that the version does without.
-    published: False if the published version already had everything.
+    version: the published one, or "" if the session has no raw files and no version.
+    unreadable: keys of the new files that the version lacks.
+    published: False if there was nothing to do.
     """
 
     session_date: date
@@ -59,9 +61,9 @@ class CompactionReport(NamedTuple):
 class Compactor:
     """Compacts partitions of the lake's trades.
 
-    progress: told the number of raw files read so far and in all.
-    scratch: where spilled rows go; the system's place for temporary files if not given.
-    unloader: writes partitions of more than `unload_bytes` in place of this machine.
+    progress: told the number of raw files read so far, and of all.
+    scratch: folder for spilled rows; the system's temporary one by default.
+    sql_engine: writes partitions of more than `sql_engine_bytes`.
     """
 
     lake: Lake
@@ -70,18 +72,19 @@ class Compactor:
     progress: Callable[[int, int], None] = lambda _done, _all: None
     scratch: Path | None = None
     engine: Callable[[date, Path], LocalEngine] = field(default=LocalEngine)
-    unloader: Unloader | None = None
-    unload_bytes: int = 0
+    sql_engine: SqlEngine | None = None
+    sql_engine_bytes: int = 0
 
     @property
     def publication(self) -> Publication:
         return Publication(self.lake, self.catalog, self.now)
 
-    def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport | None:
+    def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport:
         """Bring the published version up to the raw files that are there now.
 
-        None if the session has no raw file at all. `UnreadableInputError` names files that can't be read, unless
-        `allow_missing`; `ProofError` if what was written is not what was read. Readers keep the old version then.
+        Readers keep the old version on every error: `UnreadableInputError` if files can't be read, unless
+        `allow_missing`;
+        `ProofError` if the written rows are not those of the inputs.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -91,27 +94,27 @@ class Compactor:
                     raise
         raise AssertionError("unreachable")
 
-    def plan(self, session_date: date) -> CompactionPlan | None:
-        """What `compact` would do now."""
+    def plan(self, session_date: date) -> CompactionPlan:
+        """Return the plan that `compact` would follow now."""
         return self._planned(self.publication.heads.read(session_date))[0]
 
     def raw_listing(self, session_date: date) -> Sequence[InputFile]:
         return [
-            InputFile(listed.key, listed.etag, listed.size)
+            InputFile.of(listed)
             for listed in self.lake.list(raw_partition_prefix(session_date))
             if listed.key.endswith(".parquet")
         ]
 
     def published_manifest(self, session_date: date) -> Manifest | None:
-        """The manifest of the published version, or None if there is none yet."""
+        """Return the manifest of the published version, if there is one."""
         return self._manifest(self.publication.heads.read(session_date))
 
-    def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport | None:
-        self.publication.settle(session_date)
-        held = self.publication.heads.read(session_date)
-        plan, published = self._planned(held)
-        if plan is None:
-            return _nothing_to_do(published) if published else None
+    def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport:
+        self.publication.point_catalog_at_head(session_date)
+        stored = self.publication.heads.read(session_date)
+        plan, published = self._planned(stored)
+        if plan.is_empty:
+            return _nothing_to_do(session_date, published)
         with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
             written = self._written(plan, published, Path(folder), allow_missing)
         manifest = Manifest(
@@ -119,30 +122,30 @@ class Compactor:
             version=written.target.version,
             replaces=plan.base.version if plan.base else None,
             inputs=plan.inputs(written.unreadable),
-            set_aside=plan.set_aside(written.unreadable),
+            unreadable=plan.all_unreadable(written.unreadable),
             digest=written.digest,
             data_bytes=written.data_bytes,
             data_files=written.data_files,
             engine=written.engine,
         )
         self.lake.put(written.target.manifest_key, manifest.to_json())
-        self.publication.publish(held, written.target.version)
+        self.publication.publish(stored, written.target.version)
         return _report(plan, written)
 
-    def _planned(self, held: HeldHead) -> tuple[CompactionPlan | None, Manifest | None]:
-        published = self._manifest(held)
-        listing = self.raw_listing(held.session_date)
+    def _planned(self, stored: StoredHead) -> tuple[CompactionPlan, Manifest | None]:
+        published = self._manifest(stored)
+        listing = self.raw_listing(stored.session_date)
         if published is None:
-            self._check_head_was_not_lost(held.session_date, listing)
-        return plan_compaction(held.session_date, listing, held.head, published), published
+            self._check_head_was_not_lost(stored.session_date, listing)
+        return plan_compaction(stored.session_date, listing, stored.head, published), published
 
-    def _manifest(self, held: HeldHead) -> Manifest | None:
-        if held.head.version is None:
+    def _manifest(self, stored: StoredHead) -> Manifest | None:
+        if stored.head.version is None:
             return None
-        return Manifest.from_json(self.lake.get(VersionPrefix(held.session_date, held.head.version).manifest_key))
+        return Manifest.from_json(self.lake.get(VersionPrefix(stored.session_date, stored.head.version).manifest_key))
 
     def _check_head_was_not_lost(self, session_date: date, listing: Sequence[InputFile]) -> None:
-        """A first version is built on raw files alone, so none that an earlier version read may be gone."""
+        """Raise `HeadLostError` if a manifest names raw files that are gone."""
         for listed in self.lake.list(curated_partition_prefix(session_date)):
             if listed.key.endswith("/" + MANIFEST_FILE):
                 manifest = Manifest.from_json(self.lake.get(listed.key))
@@ -152,23 +155,27 @@ class Compactor:
                         "head: run `stock-pipeline catalog rebuild` first"
                     )
 
-    def _written(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
+    def _written(
+        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
+    ) -> WrittenVersion:
         size = sum(file.size for file in plan.new_files) + (published.data_bytes if published else 0)
-        if self.unloader is not None and size > self.unload_bytes:
-            return self._unload(self.unloader, plan, allow_missing)
+        if self.sql_engine is not None and size > self.sql_engine_bytes:
+            return self._write_by_sql(self.sql_engine, plan, allow_missing)
         return self._write(plan, published, folder, allow_missing)
 
-    def _unload(self, unloader: Unloader, plan: CompactionPlan, allow_missing: bool) -> Version:
-        attempt = unloader.new_attempt()
-        reasons = find_unreadable(unloader, plan, attempt)
+    def _write_by_sql(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> WrittenVersion:
+        attempt = sql_engine.new_attempt()
+        reasons = find_unreadable(sql_engine, plan, attempt)
         _check_unreadable(plan, reasons, allow_missing)
         unreadable = frozenset(reasons)
-        done, names, size = unload(self.lake, unloader, plan, unreadable, attempt)
+        done, names, size = write_version(self.lake, sql_engine, plan, unreadable, attempt)
         target = plan.target(unreadable, attempt)
-        return Version(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
+        return WrittenVersion(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
 
-    def _write(self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool) -> Version:
-        """Read the inputs, write the version unless it lies there already, and prove what lies there."""
+    def _write(
+        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
+    ) -> WrittenVersion:
+        """Read the inputs, write the version unless it is there, and prove the stored object."""
         engine = self.engine(plan.session_date, folder / "engine")
         unreadable: dict[InputFile, str] = {}
         engine.read(self._base_rows(plan, published, folder))
@@ -183,7 +190,7 @@ class Compactor:
         self.lake.download(target.data_key, stored)
         digest = prove(expected, stored, plan.session_date, folder / "proof")
         size = stored.stat().st_size
-        return Version(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
+        return WrittenVersion(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
 
     def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
         if plan.base is None or published is None:
@@ -203,7 +210,7 @@ class Compactor:
             )
 
     def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
-        """The rows of the new files; those that can't be read are put into `unreadable` with the reason."""
+        """Yield the rows of the new files; put unreadable files into `unreadable`, with the reason."""
         done = 0
         for files, paths in downloaded(self.lake, plan.new_files, folder / "inputs"):
             try:
@@ -237,7 +244,7 @@ def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], al
     )
 
 
-def _report(plan: CompactionPlan, written: Version) -> CompactionReport:
+def _report(plan: CompactionPlan, written: WrittenVersion) -> CompactionReport:
     return CompactionReport(
         session_date=plan.session_date,
         version=written.target.version,
@@ -253,17 +260,18 @@ def _report(plan: CompactionPlan, written: Version) -> CompactionReport:
     )
 
 
-def _nothing_to_do(published: Manifest) -> CompactionReport:
+def _nothing_to_do(session_date: date, published: Manifest | None) -> CompactionReport:
+    digest = published.digest if published else TradesDigest()
     return CompactionReport(
-        session_date=published.session_date,
-        version=published.version,
+        session_date=session_date,
+        version=published.version if published else "",
         files_in=0,
         bytes_in=0,
         bytes_out=0,
-        rows_in=published.digest.rows,
-        rows_out=published.digest.rows,
+        rows_in=digest.rows,
+        rows_out=digest.rows,
         duplicates=0,
-        volume=published.digest.volume,
+        volume=digest.volume,
         unreadable=(),
         published=False,
     )

@@ -1,4 +1,4 @@
-"""How a curated data file is written: row groups, encodings, compression. Every choice is one that Athena reads."""
+"""Writes curated data files, so that Athena can read every encoding."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,22 +16,22 @@ _DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "volume", "exc
 _DELTA_COLUMNS = ("event_time", "event_time_ns")
 
 _STATISTICS_COLUMNS = ["event_id", "symbol", "event_time", "event_time_ns", "sequence", "price", "session_date"]
-"""Values of the others lie in all row groups alike, so their bounds would exclude none. A session's date excludes its
-file from a query that names no partition."""
+"""Other columns have the same values in all row groups, so their bounds exclude none. A session's date excludes its
+file from a query that names no partition.
+"""
 
 
 def row_group_rows(rows: int) -> int:
-    """How many rows a row group has where `rows` rows were read, repeats included.
+    """Return the rows of a row group where `rows` rows were read, repeats included.
 
-    Whoever asks for one symbol reads its row groups whole, so they are a small part of the session. They stay large
-    enough to compress, and small enough to be held in memory.
+    Small, because a query for one symbol reads its row groups whole; large enough to compress, and bounded by memory.
     """
     return max(_FEWEST_ROWS, min(_MOST_ROWS, rows // _ROW_GROUPS))
 
 
 @contextmanager
 def curated_writer(path: Path) -> Iterator[pq.ParquetWriter]:
-    """A writer of `Packing.tables`: zstd, a dictionary where values repeat, differences for times."""
+    """Open a writer for `Packing.tables`."""
     with pq.ParquetWriter(
         path,
         packed_schema(),

@@ -1,4 +1,4 @@
-"""Raw files fetched to disk, group by group, while the group before is in use."""
+"""Downloads raw files, group by group, while the group before is in use."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ _TASKS_A_GROUP = 4 * _THREADS
 
 
 def downloaded(lake: Lake, files: Sequence[InputFile], folder: Path) -> Iterator[tuple[list[InputFile], list[Path]]]:
-    """Groups of the files with where they lie on disk. Whoever takes a group deletes its files."""
+    """Yield groups of files with their paths on disk. The caller deletes the paths."""
     folder.mkdir()
 
     def fetch(some: Sequence[InputFile], paths: Sequence[Path]) -> None:
@@ -24,7 +24,7 @@ def downloaded(lake: Lake, files: Sequence[InputFile], folder: Path) -> Iterator
         fetched: tuple[list[InputFile], list[Path], list[Future[None]]] | None = None
         for number, group in enumerate(groups(files)):
             paths = [folder / f"{number}-{index}.parquet" for index in range(len(group))]
-            # a few files a task: handing over thousands of them one by one costs more than many a download
+            # a few files a task, because handing over thousands one by one costs more than many a download
             tasks = min(len(group), _TASKS_A_GROUP)
             coming = [pool.submit(fetch, group[start::tasks], paths[start::tasks]) for start in range(tasks)]
             if fetched:

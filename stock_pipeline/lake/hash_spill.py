@@ -1,6 +1,6 @@
-"""Hashes of more rows than memory should hold: spilled to disk by their leading bits, and read back part by part.
+"""Spills hashes of more rows than memory should hold to disk, in parts by their leading bits.
 
-Rows with equal hashes lie in one part, so whatever compares equal hashes looks at one part at a time.
+Equal hashes lie in one part.
 """
 
 from collections.abc import Iterator
@@ -11,41 +11,41 @@ import numpy as np
 from stock_pipeline.lake.row_hash import Hashes
 
 PARTS = 64
-"""Of 100 million rows, each part then holds 1.6 million."""
+"""Of 100 million rows, each part has 1.6 million."""
 
-_HELD_ROWS = 524_288
-"""Written together: opening the files for a few rows each costs more than writing them."""
+_BUFFER_ROWS = 524_288
+"""Written together, because opening files costs more than writing a few rows."""
 
 _SHIFT = np.uint64(64 - PARTS.bit_length() + 1)
 
 
 class HashSpill:
-    """`columns` hashes a row, of which the first decides its part."""
+    """`columns` hashes a row; the first one decides the row's part."""
 
     def __init__(self, folder: Path, columns: int) -> None:
         self._paths = [[folder / f"{part:02}-{column}" for column in range(columns)] for part in range(PARTS)]
-        self._held: list[tuple[Hashes, ...]] = []
-        self._held_rows = 0
+        self._buffer: list[tuple[Hashes, ...]] = []
+        self._buffered_rows = 0
         folder.mkdir(parents=True)
 
     def add(self, *columns: Hashes) -> None:
-        self._held.append(columns)
-        self._held_rows += len(columns[0])
-        if self._held_rows >= _HELD_ROWS:
+        self._buffer.append(columns)
+        self._buffered_rows += len(columns[0])
+        if self._buffered_rows >= _BUFFER_ROWS:
             self._write()
 
     def parts(self) -> Iterator[list[Hashes]]:
-        """The columns of each part, in no particular order."""
+        """Yield the columns of each part, unordered."""
         self._write()
         for paths in self._paths:
             if paths[0].exists():
                 yield [np.fromfile(path, np.uint64) for path in paths]
 
     def _write(self) -> None:
-        if not self._held:
+        if not self._buffer:
             return
-        columns = [np.concatenate(column) for column in zip(*self._held, strict=True)]
-        self._held, self._held_rows = [], 0
+        columns = [np.concatenate(column) for column in zip(*self._buffer, strict=True)]
+        self._buffer, self._buffered_rows = [], 0
         parts = (columns[0] >> _SHIFT).astype(np.uint8)
         order = np.argsort(parts, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(parts, minlength=PARTS))])

@@ -1,4 +1,4 @@
-"""Reading the lake's files as trades, a bounded number of rows at a time, and naming those that can't be read."""
+"""Reads the lake's files as trades, a bounded number of rows at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_bounds_ns
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.domain.trade import NULLABLE_COLUMN
+from stock_pipeline.lake.parquet_pieces import trade_pieces, with_catalog_types
 from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
@@ -19,7 +20,7 @@ _BYTES_AT_ONCE = 12_000_000
 
 
 class UnreadableFile(Exception):
-    """A file does not hold trades of its session; the message says why. Never leaves this package."""
+    """A file has no trades of its session. Never leaves this package."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(reason)
@@ -28,9 +29,9 @@ class UnreadableFile(Exception):
 
 
 def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
-    """The files in groups that are read together: many small ones, or a large one by itself.
+    """Yield groups of files to read together: many small ones, or one large one.
 
-    Many small files are read by one call, since opening them one by one costs as much as compacting them.
+    Opening small files one by one costs as much as compacting them.
     """
     group: list[InputFile] = []
     size = 0
@@ -45,7 +46,7 @@ def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
 
 
 def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFrame]:
-    """The rows of a group; `UnreadableFile` before the first row if one is no file of the session's trades."""
+    """Yield the rows of a group; `UnreadableFile`, before the first row, for a file without trades of the session."""
     if len(paths) > 1:
         yield _read_small(paths, session_date)
     else:
@@ -55,12 +56,12 @@ def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFra
 
 
 def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
-    for batch in parquet_pieces(path, BATCH_ROWS, trade_schema().names):
-        yield _frame(pa.Table.from_batches([batch]))
+    for piece in trade_pieces(path, BATCH_ROWS):
+        yield pl.DataFrame(piece)
 
 
 def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[UnreadableFile]:
-    """Those of the files that are no files of trades of the session."""
+    """Yield an error for each unreadable file."""
     for path in paths:
         try:
             _check_whole(path, session_date)
@@ -71,8 +72,8 @@ def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[Unre
 def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
     try:
         rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).select(trade_schema().names).collect()
-        rows = rows.rechunk()  # or all that follows is done for each file
-        rows = _frame(rows.to_arrow()) if rows.schema != _schema() else rows
+        rows = rows.rechunk()  # because polars would do all that follows once a file
+        rows = pl.DataFrame(with_catalog_types(rows.to_arrow())) if rows.schema != _schema() else rows
         reason = _wrong_rows(rows, session_date)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         reason = _one_line(error)
@@ -84,7 +85,7 @@ def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
 
 
 def _check_whole(path: Path, session_date: date) -> None:
-    """Read every page of the file, as a compaction would."""
+    """Read every page; `UnreadableFile` if that fails."""
     try:
         for rows in read_in_pieces(path):
             reason = _wrong_rows(rows, session_date)
@@ -95,9 +96,9 @@ def _check_whole(path: Path, session_date: date) -> None:
 
 
 def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
-    """Why the rows can't be trades of the session, or None."""
+    """Return why the rows can't be trades of the session, or None."""
     start_ns, end_ns = session_bounds_ns(session_date)
-    required = [name for name in rows.columns if name != "volume"]
+    required = [name for name in rows.columns if name != NULLABLE_COLUMN]
     of_session = (pl.col("session_date") == session_date) & pl.col("event_time_ns").is_between(
         start_ns, end_ns, closed="left"
     )
@@ -114,11 +115,6 @@ def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
     if torn:
         return f"{torn} rows have an event_time that is not their event_time_ns"
     return None
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    """As polars reads the lake's files; a file with other types than the catalog's is refused here."""
-    return pl.DataFrame(table.cast(pa.schema([field.with_nullable(True) for field in trade_schema()])))
 
 
 def _schema() -> pl.Schema:

@@ -1,26 +1,17 @@
-"""What compaction and collection need of the object store and the catalog."""
+"""Interfaces of the object store and the catalog."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-
-class Listed(Protocol):
-    @property
-    def key(self) -> str: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def modified(self) -> datetime: ...
+from stock_pipeline.domain.listed_object import ListedObject
 
 
 class Lake(Protocol):
-    """`put_if_absent`, `replace`, `upload_if_absent`: whether it was written."""
+    """`put_if_absent`, `replace` and `upload_if_absent` return whether they wrote the object."""
 
-    def list(self, prefix: str) -> Iterable[Listed]: ...
+    def list(self, prefix: str) -> Iterable[ListedObject]: ...
     def get(self, key: str) -> bytes: ...
     def read(self, key: str) -> tuple[bytes, str] | None: ...
     def put(self, key: str, body: bytes) -> None: ...
@@ -35,10 +26,10 @@ class Lake(Protocol):
 
 class Catalog(Protocol):
     def published_location(self, session_date: date) -> str | None:
-        """The URI that the partition's readers are sent to, or None if it is not registered."""
+        """Return the URI that readers are sent to, or None if the partition is not registered."""
 
     def publish(self, session_date: date, location: str) -> None:
-        """Send readers of the partition there, in one step."""
+        """Point readers at the location, in one step."""
 
     def register(self, locations: Mapping[date, str]) -> int:
-        """Register the partitions that are not registered yet; how many were."""
+        """Register partitions that are not registered yet, and return their number."""

@@ -1,7 +1,6 @@
-"""The engine `local`: compacts a session on this machine, in memory that does not grow with the day.
+"""The engine `local`: compacts a session on this machine, in memory that does not grow with the session.
 
-Rows are packed, written to disk as sorted runs, and read back range by range, each range as large as memory should
-hold; the number of ranges follows the number of rows.
+Rows are packed, written to disk as sorted runs, and read back in ranges of bounded size.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
 from stock_pipeline.lake.row_hash import Hashes, hash_strings
 from stock_pipeline.lake.sorted_runs import SortedRuns, copied
-from stock_pipeline.lake.standing_rows import losing_rows, standing_rows, without_rows
+from stock_pipeline.lake.winning_rows import drop_rows, losing_rows, winning_rows
 from stock_pipeline.trade_table import trades_of_table
 
 RUN_ROWS = 524_288
@@ -28,9 +27,10 @@ CONTESTED_IDS = 50_000
 
 
 class LocalEngine:
-    """One session's compaction: `read` all rows, then `write` those that stand.
+    """Compaction of one session: `read` all rows, then `write` the winning ones.
 
-    folder: an empty one, for spilled rows. run_rows, range_rows, contested_ids: how much is in memory at once.
+    folder: an empty one, for spilled rows.
+    run_rows, range_rows, contested_ids: how many are in memory at once.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class LocalEngine:
 
     def read(self, frames: Iterable[pl.DataFrame]) -> None:
         """Take in rows with the columns of `trade_schema`."""
-        held: list[pl.DataFrame] = []
+        buffer: list[pl.DataFrame] = []
         for frame in frames:
             for start in range(0, frame.height, self._run_rows):
                 packed = self._packed(frame.slice(start, self._run_rows))
-                if held and sum(piece.height for piece in held) + packed.height > self._run_rows:
-                    self._runs.add(pl.concat(held))
-                    held = []
-                held.append(packed)
-        if held:
-            self._runs.add(pl.concat(held))
+                if buffer and sum(piece.height for piece in buffer) + packed.height > self._run_rows:
+                    self._runs.add(pl.concat(buffer))
+                    buffer = []
+                buffer.append(packed)
+        if buffer:
+            self._runs.add(pl.concat(buffer))
 
     def write(self, path: Path) -> TradesDigest:
-        """Write the rows that stand as a curated file; the rows and hashes that the file must have."""
+        """Write the winning rows as a curated file; return the row count and hashes it must have."""
         contested = self._expected.contested()
         losing = [losing_rows(candidates, self._packing) for candidates in self._candidates(contested)]
         with curated_writer(path) as writer:
@@ -73,7 +73,7 @@ class LocalEngine:
         return self._expected.digest(contested, map(self._trades, self._candidates(contested)))
 
     def _candidates(self, contested: Hashes) -> Iterator[pl.DataFrame]:
-        """Every row of the contested ids, all rows of an id at once, but not all ids."""
+        """Yield every row of the contested ids, in groups of whole ids."""
         for start in range(0, len(contested), self._contested_ids):
             yield self._runs.rows_with(contested[start : start + self._contested_ids])
 
@@ -84,14 +84,14 @@ class LocalEngine:
         return packed
 
     def _row_groups(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
-        """The standing rows in the lake's order, cut into whole row groups across the ranges."""
+        """Yield the winning rows in the lake's order, in whole row groups."""
         group_rows = row_group_rows(self._runs.rows)
         carried: pl.DataFrame | None = None
         for key_range in self._runs.ranges(self._range_rows):
             packed = self._runs.read(key_range)
             if losing is not None and losing.height:
-                packed = without_rows(packed, losing, self._packing)
-            rows = standing_rows(packed, self._packing)
+                packed = drop_rows(packed, losing, self._packing)
+            rows = winning_rows(packed, self._packing)
             rows = rows if carried is None else pl.concat([carried, rows])
             whole = rows.height // group_rows * group_rows
             yield from self._packing.tables(rows.head(whole), group_rows)

@@ -1,5 +1,7 @@
-"""Trades packed for sorting: columns of few different strings as codes, the price as an integer, and nothing that
-follows from another column. A packed row is half as wide, and moving rows is most of what a compaction does.
+"""Packs trades for sorting: repeated strings as codes, the price as an integer.
+
+`event_time` and `session_date` are dropped and computed again from `event_time_ns` and the session, because moving rows
+is most of a compaction's work and a packed row is half as wide.
 """
 
 from collections.abc import Iterator
@@ -27,17 +29,18 @@ from stock_pipeline.lake.row_hash import (
 from stock_pipeline.trade_table import trade_schema
 
 _TIME_BITS = 47
-"""A session lasts at most 25 hours, which is less than 2^47 nanoseconds."""
+"""A session has at most 25 hours, less than 2^47 nanoseconds."""
 
 _MOST_SYMBOLS = 2 ** (64 - _TIME_BITS)
-
-PRICE_UNITS = 10**PRICE_SCALE
 
 _Value = TypeVar("_Value", bound=np.generic)
 
 
 class CodedStrings(NamedTuple):
-    """A coded column's strings. ranks: for each code its string's place in `ordered`."""
+    """The strings of a coded column.
+
+    ranks: for each code, its string's place in `ordered`.
+    """
 
     by_code: list[str]
     ordered: pa.Array
@@ -50,7 +53,7 @@ class CodedStrings(NamedTuple):
         return cls(by_code, pa.array(ordered, pa.string()), np.array([places[string] for string in by_code], np.int32))
 
     def dictionary(self, codes: npt.NDArray[np.uint32]) -> pa.DictionaryArray:
-        """The strings that occur, in their own order: equal rows give equal files however their codes came about."""
+        """Encode with the strings that occur, sorted: equal rows give equal files whatever their codes."""
         used = np.flatnonzero(np.bincount(codes, minlength=len(self.ranks)))
         used = used[np.argsort(self.ranks[used])]
         places = np.zeros(len(self.ranks), np.int32)
@@ -59,7 +62,7 @@ class CodedStrings(NamedTuple):
 
 
 class Packing:
-    """How the trades of one session are packed: each coded column has a dictionary that grows as trades come."""
+    """Packing of one session's trades. Dictionaries of coded columns grow as trades come."""
 
     def __init__(self, session_date: date) -> None:
         self.session_date = session_date
@@ -84,7 +87,6 @@ class Packing:
         )
 
     def hash_rows(self, packed: pl.DataFrame) -> Hashes:
-        """`row_hash.hash_rows` of packed rows."""
         of_values = {name: hash_strings(pa.array(self.strings(name).by_code, pa.string())) for name in CODED}
         hashes = [np.empty(0, np.uint64)]
         for rows in packed.iter_slices(BLOCK_ROWS):
@@ -94,16 +96,15 @@ class Packing:
         return np.concatenate(hashes)
 
     def strings(self, name: str) -> CodedStrings:
-        """The strings of a coded column so far."""
+        """Return the strings of a coded column so far."""
         if name not in self._strings:
             self._strings[name] = CodedStrings.of(self._categories[name].to_series().to_list())
         return self._strings[name]
 
     def sort_keys(self, packed: pl.DataFrame) -> npt.NDArray[np.uint64]:
-        """(symbol, event time) of each row as one integer that sorts alike.
+        """Return (symbol, event time) of each row as one integer that sorts alike.
 
-        With more symbols than the key has room for, times lose their last digits: rows that then share a key are
-        told apart by whoever sorts.
+        With more symbols than fit, times lose their last digits, and the caller tells apart rows of one key.
         """
         ranks = self.strings("symbol").ranks
         dropped = np.uint64(max(0, (len(ranks) - 1).bit_length() - _MOST_SYMBOLS.bit_length() + 1))
@@ -112,12 +113,12 @@ class Packing:
         return (symbols << (np.uint64(_TIME_BITS) - dropped)) | (offsets >> dropped)
 
     def readable(self, packed: pl.DataFrame) -> pl.DataFrame:
-        """The same rows with strings in place of codes."""
+        """Return the rows with strings in place of codes."""
         strings = {name: pl.Series(self.strings(name).by_code, dtype=pl.String) for name in CODED}
         return packed.with_columns(strings[name].gather(packed[name]).alias(name) for name in CODED)
 
     def tables(self, packed: pl.DataFrame, rows: int) -> Iterator[pa.Table]:
-        """The rows as tables of `trade_schema`, `rows` each, with coded columns as dictionaries of what occurs."""
+        """Yield tables of `rows` rows, coded columns as dictionaries."""
         plain = self._plain_columns(packed)
         for start in range(0, packed.height, rows):
             piece = packed.slice(start, rows)
@@ -141,7 +142,7 @@ class Packing:
 
 
 def packed_schema() -> pa.Schema:
-    """`trade_schema` with dictionaries for the coded columns. Readers of a file see plain strings."""
+    """Return `trade_schema` with dictionaries for the coded columns; a file's readers see strings."""
     return pa.schema(
         [
             field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in CODED else field
@@ -151,7 +152,7 @@ def packed_schema() -> pa.Schema:
 
 
 def _looked_up(table: npt.NDArray[_Value], codes: npt.NDArray[np.uint32]) -> npt.NDArray[_Value]:
-    """`table[codes]`. Codes of this packing are in bounds, and numpy is twice as fast if it need not raise."""
+    """Return `table[codes]`, twice as fast without a check of bounds."""
     return table.take(codes, mode="clip")
 
 

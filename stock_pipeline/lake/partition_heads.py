@@ -1,23 +1,17 @@
-"""Reading and changing the heads of curated partitions: each is written only if it still is what was read."""
+"""Reads the heads of curated partitions, and changes them on condition."""
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import head_key
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.errors import PublishConflictError
-
-
-class HeadObjects(Protocol):
-    def read(self, key: str) -> tuple[bytes, str] | None: ...
-    def put_if_absent(self, key: str, body: bytes) -> bool: ...
-    def replace(self, key: str, body: bytes, etag: str) -> bool: ...
+from stock_pipeline.lake.lake_access import Lake
 
 
 @dataclass(frozen=True, slots=True)
-class HeldHead:
-    """A head as it was read; `etag` None if there was none."""
+class StoredHead:
+    """A head with the etag it was read with; None if there was no head."""
 
     session_date: date
     head: PartitionHead
@@ -26,20 +20,20 @@ class HeldHead:
 
 @dataclass(frozen=True)
 class PartitionHeads:
-    objects: HeadObjects
+    lake: Lake
 
-    def read(self, session_date: date) -> HeldHead:
-        found = self.objects.read(head_key(session_date))
+    def read(self, session_date: date) -> StoredHead:
+        found = self.lake.read(head_key(session_date))
         if found is None:
-            return HeldHead(session_date, PartitionHead(), None)
-        return HeldHead(session_date, PartitionHead.from_json(found[0]), found[1])
+            return StoredHead(session_date, PartitionHead(), None)
+        return StoredHead(session_date, PartitionHead.from_json(found[0]), found[1])
 
-    def change(self, held: HeldHead, head: PartitionHead) -> None:
-        """Put `head` in the place of the one that was read; `PublishConflictError` if another run was faster."""
-        key, body = head_key(held.session_date), head.to_json()
-        if held.etag is None:
-            changed = self.objects.put_if_absent(key, body)
+    def change(self, stored: StoredHead, head: PartitionHead) -> None:
+        """Replace the head that was read; `PublishConflictError` if another run changed it first."""
+        key, body = head_key(stored.session_date), head.to_json()
+        if stored.etag is None:
+            changed = self.lake.put_if_absent(key, body)
         else:
-            changed = self.objects.replace(key, body, held.etag)
+            changed = self.lake.replace(key, body, stored.etag)
         if not changed:
-            raise PublishConflictError(f"session {held.session_date} was changed by another run meanwhile; run again")
+            raise PublishConflictError(f"session {stored.session_date} was changed by another run meanwhile; run again")

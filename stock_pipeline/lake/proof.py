@@ -1,8 +1,8 @@
-"""The proof that a written version holds exactly the trades of its inputs.
+"""Proves that a written version has exactly the trades of its inputs.
 
-What is expected comes from the inputs as they were read, by the hashes of their event ids and of their content, and by
-the domain's own rule where rows of one event id differ; sorting has no part in it. What is found comes from the
-written file alone. Equal hashes of content prove price, volume, time and every other column of every row.
+Expected: hashes of the inputs as they were read, and the domain's rule where rows of one event id differ; sorting has
+no
+part in it. Found: the written file alone. Equal content hashes prove every column of every row.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trade import LAKE_ORDER, Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
@@ -24,13 +24,11 @@ from stock_pipeline.trade_table import table_of_trades
 _BATCH_ROWS = 262_144
 
 _CODES = tuple(name for name in CODED if name != "symbol")
-"""What is hashed by its few values. Symbols are compared, too."""
-
-_ORDER_COLUMNS = ("symbol", "event_time_ns", "sequence", "event_id")
+"""Hashed by their few values. Symbols are compared, too, and stay strings."""
 
 
 class ExpectedRows:
-    """Hashes of all input rows, repeats included, kept on disk until all have been read."""
+    """Hashes of all input rows, repeats included, on disk."""
 
     def __init__(self, folder: Path) -> None:
         self._spill = HashSpill(folder, columns=2)
@@ -41,12 +39,14 @@ class ExpectedRows:
         self.rows_in += len(id_hashes)
 
     def contested(self) -> Hashes:
-        """The hashes (sorted) of event ids whose rows are not all alike: corrections, or a source's mistakes."""
+        """Return the sorted hashes of event ids with rows that differ."""
         return np.concatenate([np.empty(0, np.uint64), *(_contested(*part) for part in self._spill.parts())])
 
     def digest(self, contested: Hashes, candidates: Iterable[Iterable[Trade]]) -> TradesDigest:
-        """Rows and hashes that the standing rows must have. candidates: every row of the contested event ids, in groups
-        of some ids each."""
+        """Return the row count and hashes that the winning rows must have.
+
+        candidates: every row of the contested ids, in groups of whole ids.
+        """
         total = TradesDigest()
         for ids, rows in self._spill.parts():
             if len(contested):
@@ -54,23 +54,26 @@ class ExpectedRows:
                 ids, rows = ids[alike], rows[alike]
             total = total.plus(_hashes_digest(_distinct(ids), _distinct(rows)))
         for group in candidates:
-            table = table_of_trades(_standing(group))
+            table = table_of_trades(_winning_trades(group))
             id_hashes = hash_strings(column_array(table["event_id"]))
             total = total.plus(_hashes_digest(id_hashes, hash_table(table, id_hashes)))
         return total
 
 
-def _standing(candidates: Iterable[Trade]) -> list[Trade]:
-    standing: dict[str, Trade] = {}
+def _winning_trades(candidates: Iterable[Trade]) -> list[Trade]:
+    winning: dict[str, Trade] = {}
     for trade in candidates:
-        held = standing.get(trade.event_id)
-        if held is None or precedence(trade) > precedence(held):
-            standing[trade.event_id] = trade
-    return list(standing.values())
+        best = winning.get(trade.event_id)
+        if best is None or precedence(trade) > precedence(best):
+            winning[trade.event_id] = trade
+    return list(winning.values())
 
 
 def prove(expected: TradesDigest, written: Path, session_date: date, folder: Path) -> TradesDigest:
-    """The digest of the written file, or `ProofError` naming what is wrong. folder: for what memory should not hold."""
+    """Return the written file's digest; `ProofError` names what is wrong.
+
+    folder: for spilled hashes.
+    """
     found = digest_of_file(written, session_date, folder)
     for name in ("rows", "ids_hash", "rows_hash"):
         if getattr(found, name) != getattr(expected, name):
@@ -82,8 +85,10 @@ def prove(expected: TradesDigest, written: Path, session_date: date, folder: Pat
 
 
 def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest:
-    """The file's digest, read a piece at a time; `ProofError` if it is out of order, repeats an event id, or has
-    trades of another session."""
+    """Return the file's digest, read in pieces.
+
+    Raises `ProofError` if it is unsorted, repeats an event id, or has trades of another session.
+    """
     ids = HashSpill(folder, columns=1)
     total = TradesDigest()
     last: pa.Table | None = None
@@ -96,7 +101,7 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
         days = pc.unique(rows["session_date"]).to_pylist()
         if days not in ([session_date], []):
             raise ProofError(f"session {session_date}: the written file has trades of {days}; nothing was published")
-        order = rows.select(_ORDER_COLUMNS)
+        order = rows.select(LAKE_ORDER)
         if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
             raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
         last = order.slice(max(0, rows.num_rows - 1))
@@ -120,7 +125,7 @@ def _hashes_digest(id_hashes: Hashes, row_hashes: Hashes) -> TradesDigest:
 
 
 def _contested(ids: Hashes, rows: Hashes) -> Hashes:
-    # a row's hash has its id's in it, so as many distinct ones mean that equal ids have equal rows
+    # a row's hash includes its id's, so equal counts mean that equal ids have equal rows
     if len(_distinct(ids)) == len(_distinct(rows)):
         return np.empty(0, np.uint64)
     order = np.argsort(ids)
@@ -137,10 +142,10 @@ def _distinct(hashes: Hashes) -> Hashes:
 
 
 def _is_ordered(rows: pa.Table) -> bool:
-    """Whether each row comes after the one before it; a comparison of neighbours, no sorting."""
+    """Tell if each row comes after the one before it."""
     earlier, later = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
     after: pa.ChunkedArray | None = None
-    for name in reversed(_ORDER_COLUMNS):
+    for name in reversed(LAKE_ORDER):
         greater = pc.greater(later[name], earlier[name])
         after = greater if after is None else pc.or_(greater, pc.and_(pc.equal(later[name], earlier[name]), after))
     return bool(pc.all(after).as_py()) if rows.num_rows > 1 else True

@@ -1,8 +1,8 @@
-"""Publishing a version: first the head, on condition, then the catalog, until it says what the head says.
+"""Publishes a version: first the head, on condition, then the catalog.
 
-The catalog's partition can't be changed on condition. A run that was overtaken may therefore write an old location over
-a new one; but whoever writes the catalog reads the head again afterwards and corrects what differs, so the last one to
-write leaves it right. Should that one die in between, readers have an old version, whole, until the next run.
+The catalog can't be changed on condition, so an overtaken run may write an old location over a new one. But each run
+that writes the catalog reads the head again afterwards, and corrects what differs. If the last writer dies in between,
+readers have an old version, whole, until the next run.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from datetime import date, datetime
 from stock_pipeline.domain.lake_layout import VersionPrefix, version_of_key
 from stock_pipeline.errors import PublishConflictError, RetryableError
 from stock_pipeline.lake.lake_access import Catalog, Lake
-from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 _ROUNDS = 20
 
@@ -27,31 +27,31 @@ class Publication:
     def heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def publish(self, held: HeldHead, version: str) -> None:
-        """Make the version the published one, unless the head changed since it was read (`PublishConflictError`)."""
-        self.heads.change(held, held.head.publishing(version))
-        self.settle(held.session_date)
+    def publish(self, stored: StoredHead, version: str) -> None:
+        """Publish the version; `PublishConflictError` if the head changed since it was read."""
+        self.heads.change(stored, stored.head.publishing(version))
+        self.point_catalog_at_head(stored.session_date)
 
-    def settle(self, session_date: date) -> None:
-        """Send readers where the head says, if they are not sent there already."""
+    def point_catalog_at_head(self, session_date: date) -> None:
+        """Point readers where the head points."""
         for _ in range(_ROUNDS):
-            held = self.heads.read(session_date)
-            if held.head.version is None or self._is_settled(held):
+            stored = self.heads.read(session_date)
+            if stored.head.version is None or self._is_confirmed(stored):
                 return
         raise RetryableError(f"session {session_date} is being published by other runs all the time; try again")
 
-    def _is_settled(self, held: HeldHead) -> bool:
-        """One round: bring head and catalog one step nearer to each other; whether they agree."""
-        head, session_date = held.head, held.session_date
+    def _is_confirmed(self, stored: StoredHead) -> bool:
+        """Bring head and catalog one step nearer; return whether they agree."""
+        head, session_date = stored.head, stored.session_date
         wanted = self.lake.uri(VersionPrefix(session_date, str(head.version)).prefix)
         location = self.catalog.published_location(session_date)
         try:
             if location == wanted:
-                if head.settled_at is None:
-                    self.heads.change(held, head.settled(self.now()))
+                if head.catalog_confirmed_at is None:
+                    self.heads.change(stored, head.confirmed(self.now()))
                 return True
-            if head.settled_at is not None:
-                self.heads.change(held, head.unsettled(_version(location)))
+            if head.catalog_confirmed_at is not None:
+                self.heads.change(stored, head.unconfirmed(_version(location)))
             else:
                 self.catalog.publish(session_date, wanted)
         except PublishConflictError:

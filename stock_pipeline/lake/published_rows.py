@@ -1,7 +1,6 @@
-"""Looking at a published partition's rows once more, before anything is built on them.
+"""Checks if a published partition's rows can be true, before anything is built on them.
 
-That rows are complete, sorted and there once is the business of compaction's proof, which compares with what came in.
-Whether what came in can be true is looked at here.
+That they are the inputs' rows is compaction's proof.
 """
 
 import tempfile
@@ -21,7 +20,10 @@ from stock_pipeline.lake.partition_heads import PartitionHeads
 
 @dataclass(frozen=True, slots=True)
 class RowFindings:
-    """bad: for each rule that is broken, by how many rows."""
+    """Findings of one check.
+
+    bad: broken rules with the number of rows.
+    """
 
     session_date: date
     version: str
@@ -30,7 +32,7 @@ class RowFindings:
 
 
 def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
-    """What is wrong with the rows of the session's published version; None if there is none."""
+    """Return findings about the published version; None if there is none."""
     version = PartitionHeads(lake).read(session_date).head.version
     if version is None:
         return None
@@ -46,7 +48,7 @@ def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
 
 
 def _rules(session_date: date) -> dict[str, pl.Expr]:
-    """How many rows break each rule, by what it says of them."""
+    """Return, for each rule, the count of rows that break it."""
     start_ns, end_ns = session_bounds_ns(session_date)
     broken = {
         "price is missing or not above zero": ~(pl.col("price") > 0),
@@ -58,7 +60,7 @@ def _rules(session_date: date) -> dict[str, pl.Expr]:
             pl.col("status").is_in(STATUSES) & pl.col("capture_mode").is_in(CAPTURE_MODES)
         ),
     }
-    # what can't be compared, because it is missing, is as bad
+    # a missing value, which can't be compared, breaks the rule as well
     return {
         rule: (expression if rule.startswith("volume is below") else expression.fill_null(True)).fill_null(False).sum()
         for rule, expression in broken.items()

@@ -1,7 +1,7 @@
-"""Hashes of trades that stay the same for ever: they stand in manifests, and proofs compare them.
+"""Hashes of trades that stay the same for ever, because manifests keep them.
 
-polars and numpy hash faster, but promise nothing from one version to the next. The functions here are defined by this
-file alone, and a test holds them to recorded values.
+polars and numpy hash faster, but promise nothing between releases. This file alone defines the hashes; a test compares
+them with recorded values.
 """
 
 from collections.abc import Iterable
@@ -20,22 +20,22 @@ _SECOND = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
 BLOCK_ROWS = 32_768
-"""Hashed together: so many stay in the processor's cache, column by column."""
+"""Hashed together, column by column, in the processor's cache."""
 
 _PADDED_BYTES = 512 * BLOCK_ROWS
-"""At most, of strings hashed together: one that is much longer than any trade's makes all others as long."""
+"""Limit of strings hashed together: one long string makes all others as long."""
 
 CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
 NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
 
 HASHED_COLUMNS = ("event_id", *CODED, *NUMBERS)
-"""All of a trade but when the pipeline saw it, and what follows from other columns."""
+"""All columns but ingest time, and those that follow from other columns."""
 
 NO_VOLUME = -1
 
 
 def hash_strings(strings: pa.Array) -> Hashes:
-    """A 64-bit hash of each string: its bytes, eight at a time, folded into its length."""
+    """Return a 64-bit hash of each string: its bytes, eight at a time, folded into its length."""
     strings = strings.cast(pa.large_string())
     offsets = np.frombuffer(strings.buffers()[1], np.int64)[strings.offset : strings.offset + len(strings) + 1]
     lengths = np.diff(offsets)
@@ -47,7 +47,7 @@ def hash_strings(strings: pa.Array) -> Hashes:
 
 
 def _fold_strings(hashes: Hashes, strings: pa.Array, lengths: npt.NDArray[np.int64]) -> None:
-    """In place; all strings are filled up to the longest with zeros."""
+    """Fold in place, with strings filled up with zeros to the longest."""
     words = -(-int(lengths.max()) // 8)
     if not words:
         return
@@ -70,8 +70,11 @@ def _fold_strings(hashes: Hashes, strings: pa.Array, lengths: npt.NDArray[np.int
 
 
 def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
-    """A 64-bit hash of each trade: of its event id's hash, and of 64 bits for each of its `CODED` columns (the hash of
-    the string) and `NUMBERS` (the price unscaled, a missing volume as `NO_VOLUME`), in this order."""
+    """Return a 64-bit hash of each trade.
+
+    columns: 64 bits of each of `CODED` (the string's hash), then of `NUMBERS` (price unscaled, missing volume
+    `NO_VOLUME`).
+    """
     hashes = id_hashes.copy()
     for column in columns:
         _fold(hashes, column)
@@ -79,13 +82,13 @@ def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
 
 
 def hash_table(rows: pa.Table, id_hashes: Hashes) -> Hashes:
-    """`hash_rows` of a table of `trade_schema`, or of one with dictionaries for strings."""
+    """Return `hash_rows` of a table of `trade_schema`, or of one with dictionaries for strings."""
     coded = (_hash_repeated_strings(rows[name]) for name in CODED)
     return hash_rows(id_hashes, chain(coded, (integers(column_array(rows[name])) for name in NUMBERS)))
 
 
 def column_array(column: pa.ChunkedArray) -> pa.Array:
-    """The column in one piece."""
+    """Return the column in one piece."""
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -103,7 +106,7 @@ def _hash_repeated_strings(column: pa.ChunkedArray) -> Hashes:
 
 
 def integers(array: pa.Array) -> Hashes:
-    """Numbers as 64 bits; a decimal as its unscaled value, null as a value that no field allows."""
+    """Return numbers as 64 bits: a decimal unscaled, null as `NO_VOLUME`."""
     if pa.types.is_decimal(array.type):
         return decimal_units(array).view(np.uint64)
     if array.null_count:
@@ -113,13 +116,13 @@ def integers(array: pa.Array) -> Hashes:
 
 
 def decimal_units(prices: pa.Array) -> npt.NDArray[np.int64]:
-    """Prices in millionths of a dollar. decimal(18, 6) fits 64 bits, so the upper half of each value says nothing."""
+    """Return prices in millionths of a dollar: the lower half of each 128-bit value."""
     halves = np.frombuffer(prices.buffers()[1], np.int64).reshape(-1, 2)
     return np.ascontiguousarray(halves[prices.offset : prices.offset + len(prices), 0])
 
 
 def _fold(hashes: Hashes, words: Hashes) -> None:
-    """In place: of columns this long, new memory costs more than the arithmetic."""
+    """Fold in place, because new memory costs more than the arithmetic."""
     hashes ^= words
     hashes *= _SECOND
     hashes ^= hashes >> _HALF

@@ -1,4 +1,4 @@
-"""What raw files and published versions hold of one session, symbol by symbol; counted from the files themselves."""
+"""Counts, symbol by symbol, what raw files and published versions have of one session."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import sequence_range_of_key
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.domain.trade import order_key
+from stock_pipeline.domain.trade import OrderKey, order_key
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.lake.parquet_pieces import trade_pieces
 from stock_pipeline.lake.row_hash import column_array, hash_strings
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
@@ -30,14 +30,17 @@ _COUNTED = ["event_id", "feed", "symbol"]
 
 @dataclass(frozen=True)
 class RawSession:
-    """counts: of the files that could be read. unreadable: keys of those that could not."""
+    """Counts of a session's raw files.
+
+    unreadable: keys of files that are not counted.
+    """
 
     counts: dict[SymbolKey, RawCounts]
     unreadable: tuple[str, ...]
 
 
 def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSession:
-    """Rows and distinct event ids of each symbol. Memory holds one group of files; ids are spilled as hashes."""
+    """Count rows and distinct event ids of each symbol, in memory for one group of files."""
     outermost = frozenset(_outermost(files))
     books = _Ids(folder / "ids")
     delivered: Counter[SymbolKey] = Counter()
@@ -57,7 +60,7 @@ def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSessio
 
 
 def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, CuratedCounts]:
-    """Rows of each symbol, and its newest `capacity`. Files are read piece by piece."""
+    """Count the rows of each symbol, and keep its newest `capacity`."""
     rows: Counter[SymbolKey] = Counter()
     newest: dict[SymbolKey, pa.Table] = {}
     for piece in _pieces(paths):
@@ -72,21 +75,20 @@ def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, Curat
 
 
 def data_files(lake: Lake, location: str) -> list[str]:
-    """The keys that a reader who is sent there reads: names that begin with an underscore are hidden from it."""
+    """Return the keys that a reader of the location reads: names without a leading underscore."""
     prefix = location.removeprefix(lake.uri("")).rstrip("/") + "/"
     return [listed.key for listed in lake.list(prefix) if not listed.key.rpartition("/")[2].startswith("_")]
 
 
 class _Ids:
-    """Event ids of each symbol as hashes on disk: beside each, the symbol's number and whether its file counts for the
-    stream."""
+    """Event ids as hashes on disk, each with its symbol's number and whether its file counts for the stream."""
 
     def __init__(self, folder: Path) -> None:
         self._spill = HashSpill(folder, columns=2)
         self._numbers: dict[SymbolKey, int] = {}
 
     def add(self, rows: pa.Table, of_stream: bool) -> Counter[SymbolKey]:
-        """Take the rows in; how many there are of each symbol."""
+        """Take rows in, and return their number of each symbol."""
         codes = _codes(rows)
         counts: Counter[SymbolKey] = Counter()
         numbers = np.zeros(rows.num_rows, np.uint64)
@@ -99,7 +101,7 @@ class _Ids:
         return counts
 
     def distinct(self) -> tuple[Counter[SymbolKey], Counter[SymbolKey]]:
-        """Distinct event ids of each symbol: in all files, and in those that count for the stream."""
+        """Count distinct event ids of each symbol: in all files, and in files that count for the stream."""
         keys = list(self._numbers)
         every, of_stream = Counter[SymbolKey](), Counter[SymbolKey]()
         for ids, marks in self._spill.parts():
@@ -112,7 +114,7 @@ class _Ids:
 
 
 def _codes(rows: pa.Table) -> dict[SymbolKey, Any]:
-    """The places of each symbol's rows."""
+    """Return the places of each symbol's rows."""
     names = pc.binary_join_element_wise(rows["symbol"].cast(pa.string()), rows["feed"].cast(pa.string()), "\n")
     encoded = column_array(names).dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
@@ -130,20 +132,17 @@ def _by_symbol(rows: pa.Table) -> Iterator[tuple[SymbolKey, pa.Table]]:
 
 
 def _newest(rows: pa.Table, capacity: int) -> pa.Table:
-    order = [("event_time_ns", "ascending"), ("sequence", "ascending"), ("event_id", "ascending")]
+    order = [(name, "ascending") for name in OrderKey._fields]
     return rows.take(pc.sort_indices(rows, order)[-capacity:]).combine_chunks()
 
 
 def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        for batch in parquet_pieces(path, _BATCH_ROWS, trade_schema().names):
-            yield pa.Table.from_batches([batch]).cast(
-                pa.schema([field.with_nullable(True) for field in trade_schema()])
-            )
+        yield from trade_pieces(path, _BATCH_ROWS)
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:
-    """The files whose records no other single file holds. A key that says no range stands for itself."""
+    """Yield files whose records no other single file has, and files whose key says no range."""
     ranges = []
     for file in files:
         try:

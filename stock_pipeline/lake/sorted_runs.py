@@ -1,8 +1,7 @@
-"""Packed trades on disk as sorted runs, and the ranges in which they are read back.
+"""Keeps packed trades on disk as sorted runs, and reads them back in ranges.
 
-A run is what was in memory at once, sorted by (symbol, event time). Any range of that order is then one slice of each
-run, and ranges can be chosen when all rows have been counted: as many as the rows need, each small enough for memory.
-A symbol with more trades than a range should hold is cut by time.
+A run has the rows that were in memory at once, sorted by (symbol, event time). A range is one slice of each run, small
+enough for memory; it is chosen when all rows are counted. A symbol with too many trades is cut by time.
 """
 
 import itertools
@@ -20,7 +19,7 @@ from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.row_hash import Hashes
 
 _PIECES_AT_ONCE = 64
-"""Whoever touches a few kilobytes of a mapped file may get a megabyte or two of it into memory."""
+"""Reading kilobytes of a mapped file may bring megabytes of it into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +32,13 @@ class KeyRange:
 
 
 class SortedRuns:
-    """Rows are added first, then read; none is added any more once one was read.
-
-    All runs lie in one file, which is mapped into memory as a whole; what was read is copied, and let go of.
-    """
+    """Runs in one mapped file. Adding ends with the first read; rows are copied out, and their pages let go."""
 
     def __init__(self, path: Path, packing: Packing) -> None:
         self._path, self._packing = path, packing
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self._mapped: _MappedRuns | None = None
-        # of each run: for each symbol's code where its trades begin and end
+        # for each run: where the trades of each symbol's code begin and end
         self._slices: list[dict[int, tuple[int, int]]] = []
         self._counts: dict[int, int] = {}
 
@@ -68,35 +64,35 @@ class SortedRuns:
         self._slices.append(slices)
 
     def ranges(self, rows: int) -> Iterator[KeyRange]:
-        """The whole order cut into ranges of about `rows` rows."""
+        """Yield ranges of about `rows` rows that cover the whole order."""
         ranks = self._packing.strings("symbol").ranks
         together: list[int] = []
-        held = 0
+        rows_together = 0
         for symbol in sorted(self._counts, key=lambda code: int(ranks[code])):
             count = self._counts[symbol]
-            if together and held + count > rows:
+            if together and rows_together + count > rows:
                 yield KeyRange(tuple(together))
-                together, held = [], 0
+                together, rows_together = [], 0
             if count > rows:
                 yield from self._cut_by_time(symbol, pieces=-(-count // rows))
                 continue
             together.append(symbol)
-            held += count
+            rows_together += count
         if together:
             yield KeyRange(tuple(together))
 
     def read(self, key_range: KeyRange) -> pl.DataFrame:
-        """All rows of the range, in no particular order."""
+        """Return all rows of the range, unordered."""
         pieces: list[pa.RecordBatch] = []
         for run, slices in zip(self._runs.batches, self._slices, strict=True):
-            held = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
-            if held:
-                piece = run.slice(held[0][0], held[-1][1] - held[0][0])
+            of_range = [slices[symbol] for symbol in key_range.symbols if symbol in slices]
+            if of_range:
+                piece = run.slice(of_range[0][0], of_range[-1][1] - of_range[0][0])
                 pieces.append(self._cut(piece, key_range) if len(key_range.symbols) == 1 else piece)
         return self._runs.copied(pieces)
 
     def rows_with(self, id_hashes: Hashes) -> pl.DataFrame:
-        """Every row whose event id has one of these hashes (sorted)."""
+        """Return every row whose event id has one of these sorted hashes."""
         pieces: list[pa.RecordBatch] = []
         for run in self._runs.batches:
             hashes = run["id_hash"].to_numpy()
@@ -126,7 +122,7 @@ class SortedRuns:
             yield KeyRange((symbol,), first, end)
 
     def _cut(self, piece: pa.RecordBatch, key_range: KeyRange) -> pa.RecordBatch:
-        """Of a symbol's trades, in order of time: those of the range."""
+        """Cut a symbol's trades, sorted by time, to those of the range."""
         times = piece["event_time_ns"].to_numpy()
         start = 0 if key_range.first_ns is None else int(np.searchsorted(times, key_range.first_ns))
         end = len(times) if key_range.end_ns is None else int(np.searchsorted(times, key_range.end_ns))
@@ -135,7 +131,7 @@ class SortedRuns:
 
 
 class _MappedRuns:
-    """The file of runs. Pages that were touched count as this process's memory until `let_go`."""
+    """The file of runs. Touched pages count as this process's memory until `let_go`."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -144,7 +140,7 @@ class _MappedRuns:
         self.batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
     def copied(self, pieces: list[pa.RecordBatch]) -> pl.DataFrame:
-        """The pieces' rows, column by column and some pieces at a time, so that little is mapped at once."""
+        """Copy the pieces' rows, column by column and some pieces at a time."""
         columns: dict[str, pa.Array] = {}
         for field in self.batches[0].schema:
             parts = [pa.array([], field.type)]
@@ -160,6 +156,6 @@ class _MappedRuns:
 
 
 def copied(table: pa.Table) -> pl.DataFrame:
-    """The rows without what they are a part of, which a slice would keep in memory."""
-    # one chunk alone would be given back as it is
+    """Copy the rows, because a slice keeps its table in memory."""
+    # concatenated with an empty table, because a single chunk would not be copied
     return pl.DataFrame(pa.concat_tables([table.schema.empty_table(), table]).combine_chunks())

@@ -101,7 +101,7 @@ def stream_is_current() -> dg.AssetChecksDefinition:
 
 def published_finding(lake: LakeResource, session_date: date) -> Finding:
     head = PartitionHeads(lake.objects).read(session_date).head
-    return judge_session(session_date, head.settled_at if head.version else None)
+    return judge_session(session_date, head.catalog_confirmed_at if head.version else None)
 
 
 def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:

@@ -88,7 +88,7 @@ def compact_session(
         report = lake.compactor().compact(session_date, allow_missing)
     except PermanentError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    if report is None:
+    if not report.version:
         context.log.warning("session %s has no raw trades; nothing is published", session_date)
         return {"dagster/partition_row_count": dg.MetadataValue.int(0)}
     for key in report.unreadable:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.lake.collection import DEFAULT_GRACE
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.settings import Settings
@@ -80,7 +80,7 @@ def garbage_collection() -> dg.JobDefinition:
                 "sessions": len(done),
                 "versions": sum(len(session.versions) for session in done),
                 "raw_files": sum(session.raw_files for session in done),
-                "set_aside": [key for session in done for key in session.set_aside],
+                "set_aside": [key for session in done for key in session.unreadable],
                 "bytes": sum(session.size for session in done),
                 "dry_run": config.dry_run,
             }
@@ -113,9 +113,8 @@ def closed_day() -> dg.JobDefinition:
             report = lake.compactor().compact(date.fromisoformat(config.day))
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        rows = report.rows_out if report else 0
-        context.log.warning("%s is not a trading day, but has %s trades", config.day, rows)
-        context.add_output_metadata({"rows": rows, "version": report.version if report else ""})
+        context.log.warning("%s is not a trading day, but has %s trades", config.day, report.rows_out)
+        context.add_output_metadata({"rows": report.rows_out, "version": report.version})
 
     @dg.job(name=CLOSED_DAY_JOB)
     def job() -> None:

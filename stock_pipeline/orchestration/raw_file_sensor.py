@@ -103,7 +103,7 @@ def look(lake: LakeResource, position: Position, today: date, closed: bool = Fal
     asked = {key: last for key, last in position.asked.items() if key in due}
     for folder in coming:
         plan = lake.compactor().plan(session_date_of_key(folder))
-        if plan is None:
+        if plan.is_empty:
             continue
         key = _key(folder)
         now = _ask(asked.get(key), files_hash(plan.new_files), today)

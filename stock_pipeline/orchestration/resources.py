@@ -14,8 +14,8 @@ from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
-from stock_pipeline.lake.collection import DEFAULT_GRACE, Collector
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, GarbageCollector
 from stock_pipeline.redrive.redrive import Redrive
 from stock_pipeline.redrive.wiring import wired_redrive
 from stock_pipeline.settings import Settings
@@ -53,7 +53,7 @@ class LakeResource(WiredResource):
     def compactor(self) -> Compactor:
         return self.wiring.compactor()
 
-    def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> Collector:
+    def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account Dagster may not delete raw trades: the bucket's lifecycle does
         return self.wiring.garbage_collector(grace, keep_raw=self.settings.dbt_target == "athena")
 

@@ -9,18 +9,14 @@ from itertools import islice
 from typing import Protocol
 
 from stock_pipeline.domain.lake_layout import PARKED_PREFIX
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.message_forms import reason_of
 from stock_pipeline.streaming.ports import DeadLetterQueue
 
 
-class Listed(Protocol):
-    @property
-    def key(self) -> str: ...
-
-
 class ParkedObjects(Protocol):
-    def list(self, prefix: str) -> Iterable[Listed]: ...
+    def list(self, prefix: str) -> Iterable[ListedObject]: ...
 
     def get(self, key: str) -> bytes: ...
 

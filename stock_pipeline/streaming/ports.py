@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.streaming.record_packing import PackedRecord
 
 
@@ -53,7 +53,7 @@ class AddressedObjects(Objects, Protocol):
 
 
 class StateStore(Protocol):
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         """Return the stored states; keys without one are left out."""
 
     def write(self, state: SymbolState, replaces: str | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.batch_report import StateResult
 from stock_pipeline.streaming.newest_trades import NewestTrades
@@ -53,7 +53,7 @@ class StateWriter:
             failed_record=min((r.failed_record for r in results if r.failed_record is not None), default=None),
         )
 
-    def _read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def _read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         """Read again while the table throttles, because a batch must not spend its retries on that."""
         for earlier_attempts in range(CONFLICT_ATTEMPTS - 1):
             try:
@@ -62,7 +62,7 @@ class StateWriter:
                 self.wait(earlier_attempts + 1)
         return self.state_store.read(keys)
 
-    def _write_one(self, group: NewestTrades, stored: HeldState | None) -> StateResult:
+    def _write_one(self, group: NewestTrades, stored: StoredState | None) -> StateResult:
         """Merge and write; after a conflict, again from a fresh read."""
         conflicts = 0
         for earlier_attempts in range(CONFLICT_ATTEMPTS):

@@ -45,12 +45,12 @@ def state_table(request: pytest.FixtureRequest) -> Any:
 
 
 def state(*numbers: int) -> SymbolState:
-    return SymbolState(KEY, ()).merged_with([trade(n) for n in numbers], WINDOWS)
+    return SymbolState(KEY, ()).merged_with([trade(n, ingest_time_ns=0) for n in numbers], WINDOWS)
 
 
 def test_a_state_is_read_as_it_was_written(state_table: Any) -> None:
     written = state(1, 2).merged_with(
-        [trade(2, version=1, status="cancelled", volume=None, capture_mode="quote")], WINDOWS
+        [trade(2, version=1, status="cancelled", volume=None, capture_mode="quote", ingest_time_ns=0)], WINDOWS
     )
     assert state_table.read([KEY]) == {}
     state_table.write(written, None)
@@ -88,7 +88,7 @@ def test_a_write_that_is_repeated_conflicts_with_itself_and_changes_nothing(stat
 def test_states_of_one_symbol_in_two_feeds_are_two(state_table: Any) -> None:
     other = SymbolKey(KEY.symbol, "iex")
     state_table.write(state(1), None)
-    state_table.write(SymbolState(other, ()).merged_with([trade(2, feed="iex")], WINDOWS), None)
+    state_table.write(SymbolState(other, ()).merged_with([trade(2, feed="iex", ingest_time_ns=0)], WINDOWS), None)
     assert {key: len(each.state.window) for key, each in state_table.read([KEY, other]).items()} == {
         KEY: 1,
         other: 1,

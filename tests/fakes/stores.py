@@ -4,17 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import md5
 from pathlib import Path
-from typing import NamedTuple
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.listed_object import ListedObject
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-
-
-class Listed(NamedTuple):
-    key: str
-    size: int
-    etag: str
-    modified: datetime
 
 
 class FakeObjectStore:
@@ -67,11 +60,11 @@ class FakeObjectStore:
         for key in keys:
             self.objects.pop(key, None)
 
-    def list(self, prefix: str) -> Iterator[Listed]:
+    def list(self, prefix: str) -> Iterator[ListedObject]:
         for key in sorted(self.objects):
             if key.startswith(prefix):
                 body = self.objects[key]
-                yield Listed(key, len(body), _etag(body), self.modified[key])
+                yield ListedObject(key, len(body), _etag(body), self.modified[key])
 
     def uri(self, key: str) -> str:
         return f"s3://bucket/{key}"
@@ -93,13 +86,13 @@ class FakeStateTable:
     """`interfere`: called before each write; a test may write there first, as another Lambda would."""
 
     def __init__(self) -> None:
-        self.held: dict[SymbolKey, HeldState] = {}
+        self.held: dict[SymbolKey, StoredState] = {}
         self.writes = 0
 
     def interfere(self, state: SymbolState) -> None:
         pass
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         return {key: self.held[key] for key in keys if key in self.held}
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
@@ -107,7 +100,7 @@ class FakeStateTable:
         held = self.held.get(state.key)
         if (held.revision if held else None) != replaces:
             raise StateConflictError("written by somebody else")
-        self.held[state.key] = HeldState(state, state.revision)
+        self.held[state.key] = StoredState(state, state.revision)
         self.writes += 1
 
 

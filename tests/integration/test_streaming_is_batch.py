@@ -12,7 +12,7 @@ from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
 from tests.support.sample_session import sample_trades
-from tests.support.streaming_books import Line, standing_rows, windows
+from tests.support.streaming_books import Line, windows, winning_rows
 from tests.support.streaming_world import BUCKETS, MAPPING, WINDOWS, World
 
 SYMBOLS = 5
@@ -69,7 +69,7 @@ def test_any_arrival_order_under_faults_gives_the_state_and_the_lake_of_a_batch_
 
     expected = world.books.trades()
     assert len(expected) == TRADES
-    assert standing_rows(world.books.lake_rows()) == standing_rows(expected)
+    assert winning_rows(world.books.lake_rows()) == winning_rows(expected)
     states = [SymbolState(key, held) for key, held in windows(expected, window_capacity(WINDOWS)).items()]
     assert len(states) == SYMBOLS
     assert world.dynamodb.items == {(s.key.symbol, s.key.feed): world.table.item(s) for s in states}

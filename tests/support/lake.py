@@ -20,10 +20,10 @@ SESSION = date(2018, 1, 2)
 EVENING = datetime(2018, 1, 2, 22, tzinfo=UTC)
 
 
-def standing_trades(rows: Iterable[Trade]) -> list[Trade]:
+def winning_trades(rows: Iterable[Trade]) -> list[Trade]:
     """The oracle: one row per event id by the domain's rule, in the lake's order."""
-    standing = {row.event_id: row for row in sorted(rows, key=precedence)}
-    return sorted(standing.values(), key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
+    winning = {row.event_id: row for row in sorted(rows, key=precedence)}
+    return sorted(winning.values(), key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
 
 
 def small_engine(session_date: date, folder: Path) -> LocalEngine:

@@ -102,7 +102,7 @@ class Books:
         return self.rejections(kept)
 
 
-def standing_rows(rows: Iterable[Trade]) -> list[Trade]:
+def winning_rows(rows: Iterable[Trade]) -> list[Trade]:
     """One row per event id, in the lake's order."""
     standing = {row.event_id: row for row in sorted(rows, key=precedence)}
     return sorted(standing.values(), key=lambda row: (row.symbol, *order_key(row)))
@@ -111,7 +111,7 @@ def standing_rows(rows: Iterable[Trade]) -> list[Trade]:
 def sessions(rows: Iterable[Trade]) -> dict[date, list[Trade]]:
     """The standing rows of each session."""
     by_session: dict[date, list[Trade]] = {}
-    for row in standing_rows(rows):
+    for row in winning_rows(rows):
         by_session.setdefault(session_date_of(row.event_time_ns), []).append(row)
     return by_session
 
@@ -119,7 +119,7 @@ def sessions(rows: Iterable[Trade]) -> dict[date, list[Trade]]:
 def windows(rows: Iterable[Trade], capacity: int) -> dict[SymbolKey, tuple[Trade, ...]]:
     """The newest trades of each symbol, oldest first; when they were seen is not part of state."""
     by_symbol: dict[SymbolKey, list[Trade]] = {}
-    for row in standing_rows(rows):
+    for row in winning_rows(rows):
         by_symbol.setdefault(SymbolKey(row.symbol, row.feed), []).append(without_ingest_time(row))
     return {key: tuple(held[-capacity:]) for key, held in by_symbol.items()}
 

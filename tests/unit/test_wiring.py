@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.aws.athena_compaction import AthenaEngine
 from stock_pipeline.errors import SettingsError
 from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import Wiring
@@ -32,9 +32,9 @@ def test_without_a_queue_only_its_parts_fail_and_name_the_setting() -> None:
 def test_a_large_session_goes_to_athena_in_an_account_and_to_this_machine_on_a_laptop() -> None:
     account = {"DBT_TARGET": "athena", "ATHENA_WORKGROUP": "research", "ATHENA_COMPACTION_MEGABYTES": "7"}
     with Wiring.open(Settings.from_env(account)) as wiring:
-        assert isinstance(wiring.sql_engine, AthenaUnloader)
+        assert isinstance(wiring.sql_engine, AthenaEngine)
         assert wiring.sql_engine.athena.workgroup == "research"
-        assert wiring.compactor().unload_bytes == 7_000_000
+        assert wiring.compactor().sql_engine_bytes == 7_000_000
     with Wiring.open(Settings.from_env({})) as wiring:
         assert wiring.sql_engine is None
 

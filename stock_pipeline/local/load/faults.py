@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError, Handler
 from stock_pipeline.streaming.ports import DeadLetterQueue, Objects, StateStore, Stream
@@ -132,7 +132,7 @@ class FaultyStateStore:
     inner: StateStore
     faults: Faults
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         if self.faults.happens(Fault.STATE_READ_THROTTLED):
             raise RetryableError("injected: DynamoDB left keys unread; try again")
         return self.inner.read(keys)

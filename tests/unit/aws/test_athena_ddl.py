@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stock_pipeline.aws.athena_ddl import PRECEDENCE
+from stock_pipeline.aws.athena_ddl import BEST_ROW_FIRST
 from stock_pipeline.cli import main
-from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
+from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS, STATUSES, OrderKey
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "athena/stock_market_table.sql"
@@ -33,4 +33,24 @@ def test_the_view_ranks_the_rows_of_one_trade_as_the_models_do() -> None:
     macros = (ROOT / "dbt_project/macros/trades.sql").read_text()
     body = re.search(r"macro by_precedence\(\) -%}(.*?)\{%- endmacro", macros, re.DOTALL)
     assert body is not None
-    assert tuple(line.strip().rstrip(",") for line in body[1].strip().splitlines()) == PRECEDENCE
+    assert tuple(line.strip().rstrip(",") for line in body[1].strip().splitlines()) == BEST_ROW_FIRST
+
+
+def test_the_models_order_trades_as_the_domain_does() -> None:
+    macros = (ROOT / "dbt_project/macros/trades.sql").read_text()
+    body = re.search(r"macro trade_order\(\) -%}(.*?)\{%- endmacro", macros, re.DOTALL)
+    assert body is not None
+    assert body[1].strip() == f"row({', '.join(OrderKey._fields)})"
+
+
+def test_the_models_know_the_domains_statuses() -> None:
+    marked = (ROOT / "dbt_project/models/staging/stg_trades.sql").read_text()
+    bars = (ROOT / "dbt_project/models/marts/_marts.yml").read_text()
+    staged = (ROOT / "dbt_project/models/staging/_staging.yml").read_text()
+    assert statuses(marked) == statuses(bars) == [EFFECTIVE_STATUSES]
+    assert statuses(staged) == [frozenset(STATUSES)]
+
+
+def statuses(text: str) -> list[frozenset[str]]:
+    """Each list that a status is looked up in."""
+    return [frozenset(re.findall(r"'(\w+)'", listed)) for listed in re.findall(r"status in \((.*?)\)", text)]

@@ -26,7 +26,7 @@ def scene() -> Scene:
 
 
 def state(key: SymbolKey, *numbers: int) -> SymbolState:
-    return SymbolState(key, ()).merged_with([trade(n, symbol=key.symbol) for n in numbers], WINDOWS)
+    return SymbolState(key, ()).merged_with([trade(n, symbol=key.symbol, ingest_time_ns=0) for n in numbers], WINDOWS)
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST])

@@ -9,13 +9,13 @@ import pytest
 
 from stock_pipeline.cli import main
 from stock_pipeline.commands.cost import INFRA, PRICES, deployment
-from stock_pipeline.domain.cost import Deployment, Load, monthly_bill, traffic
+from stock_pipeline.domain.cost import Deployment, Workload, flow_of, monthly_bill
 
 PRICE_LIST = json.loads(PRICES.read_text())
-LOAD = Load(1000, 500, 6.5)
+LOAD = Workload(1000, 500, 6.5)
 
 
-def total(load: Load, settings: Deployment) -> float:
+def total(load: Workload, settings: Deployment) -> float:
     return sum(line.usd for line in monthly_bill(load, settings, PRICE_LIST))
 
 
@@ -43,10 +43,10 @@ def test_the_stream_is_billed_by_shards_and_records() -> None:
 
 
 def test_a_thousand_trades_a_second_fit_into_one_shard_because_they_are_packed() -> None:
-    flow = traffic(LOAD, deployment(INFRA, "dev"))
+    flow = flow_of(LOAD, deployment(INFRA, "dev"))
     assert flow.shards_needed == 1
     assert flow.records_per_second < LOAD.trades_per_second / 50
-    assert traffic(replace(LOAD, trades_per_second=10_000), deployment(INFRA, "dev")).shards_needed == 3
+    assert flow_of(replace(LOAD, trades_per_second=10_000), deployment(INFRA, "dev")).shards_needed == 3
 
 
 @pytest.mark.parametrize("more", [{"trades_per_second": 2000.0}, {"symbols": 1000}, {"hours_per_day": 16.0}])

@@ -18,7 +18,7 @@ from stock_pipeline.lake.session_counts import count_curated, count_raw
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore
-from tests.support.lake import SESSION, standing_trades
+from tests.support.lake import SESSION, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -109,7 +109,7 @@ def raw_file(store: FakeObjectStore, rows: list[Trade], first: int, last: int) -
     key = raw_key(SESSION, "shardId-000000000000", str(first), str(last), f"{len(store.objects):016x}")
     store.put(key, parquet_bytes(table_of_trades(rows)))
     (listed,) = store.list(key)
-    return InputFile(listed.key, listed.etag, listed.size)
+    return InputFile.of(listed)
 
 
 @settings(max_examples=25)
@@ -125,7 +125,7 @@ def test_files_are_counted_as_they_were_written_and_agree_with_what_follows_from
     counted = count_raw(store, files, folder)
     assert counted.unreadable == ()
     path = folder / "curated.parquet"
-    pq.write_table(table_of_trades(standing_trades(everything)), path)
+    pq.write_table(table_of_trades(winning_trades(everything)), path)
     curated = count_curated([path], CAPACITY)
     windows: dict[SymbolKey, tuple[Trade, ...]] = {}
     for one in everything:

@@ -18,10 +18,10 @@ rows = st.lists(trades(), max_size=30)
 
 def newest_by_definition(all_rows: list[Trade], capacity: int) -> tuple[Trade, ...]:
     """The oracle: the whole history at once."""
-    standing = {}
+    winning = {}
     for row in sorted(all_rows, key=precedence):
-        standing[row.event_id] = row
-    return tuple(sorted(standing.values(), key=order_key)[-capacity:])
+        winning[row.event_id] = row
+    return tuple(sorted(winning.values(), key=order_key)[-capacity:])
 
 
 @given(rows, rows, rows, st.integers(1, 6))

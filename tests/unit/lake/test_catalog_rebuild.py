@@ -7,7 +7,7 @@ import pytest
 from stock_pipeline.domain.lake_layout import HEAD_FILE
 from stock_pipeline.errors import HeadLostError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild, Rebuilt
-from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.garbage_collection import GarbageCollector
 from tests.support.lake import SESSION, Lake
 from tests.support.trades import trade
 
@@ -34,7 +34,7 @@ def test_a_lost_catalog_comes_back_as_it_was(heads_lost: bool, collected: bool) 
     lake = compacted_twice()
     if collected:
         lake.now += timedelta(days=4)
-        list(Collector(lake.store, lake.catalog, now=lambda: lake.now).collect())
+        list(GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now).collect())
     before = dict(lake.catalog.locations)
     lake.catalog.locations.clear()
     if heads_lost:
@@ -49,7 +49,7 @@ def test_a_version_that_lacks_trades_which_are_nowhere_else_is_not_chosen() -> N
     lake = compacted_twice()
     newest = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
     lake.now += timedelta(days=4)
-    list(Collector(lake.store, lake.catalog, now=lambda: lake.now).collect())
+    list(GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now).collect())
     lake.catalog.locations.clear()
     lose_heads(lake)
     lake.store.delete([newest + "trades.parquet"])

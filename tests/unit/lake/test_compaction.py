@@ -13,7 +13,7 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, UnreadableInputError
-from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.lake import SESSION, Lake, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -31,8 +31,7 @@ def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_
         if data.draw(st.booleans()):
             lake.compactor.compact(SESSION)
     report = lake.compactor.compact(SESSION)
-    assert lake.read() == standing_trades(row for rows in split for row in rows)
-    assert report is not None
+    assert lake.read() == winning_trades(row for rows in split for row in rows)
     assert report.rows_in == report.rows_out + report.duplicates
     manifest = lake.compactor.published_manifest(SESSION)
     assert manifest is not None
@@ -44,11 +43,9 @@ def test_compacting_twice_is_a_no_op() -> None:
     lake = Lake()
     lake.add([trade(1), trade(2)], 1)
     first = lake.compactor.compact(SESSION)
-    assert first is not None
     assert first.published
     objects = dict(lake.store.objects)
     second = lake.compactor.compact(SESSION)
-    assert second is not None
     assert not second.published
     assert second.version == first.version
     assert (lake.store.objects, lake.catalog.publications) == (objects, 1)
@@ -61,14 +58,13 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
     old = lake.catalog.locations[SESSION]
     lake.add([trade(0), trade(1)], 2)
     report = lake.compactor.compact(SESSION)
-    assert report is not None
     assert (report.rows_in, report.rows_out, report.duplicates) == (3, 2, 1)
     assert lake.catalog.locations[SESSION] != old
     assert any(key.startswith(old.removeprefix("s3://bucket/")) for key in lake.store.objects)
 
 
 @pytest.mark.parametrize(
-    ("late", "stands"),
+    ("late", "winner"),
     [
         (trade(1, version=1, status="cancelled"), "late"),
         (trade(1, price=trade(1).price - 1), "first"),
@@ -81,7 +77,7 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
     ],
 )
 def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
-    late: Trade, stands: str
+    late: Trade, winner: str
 ) -> None:
     lake = Lake()
     lake.add([trade(0), trade(1), trade(2)], 1)
@@ -89,13 +85,15 @@ def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one
     lake.add([late], 2)
     lake.compactor.compact(SESSION)
     chosen = [row for row in lake.read() if row.event_id == late.event_id]
-    assert chosen == [late if stands == "late" else trade(1)]
-    assert lake.read() == standing_trades([trade(0), trade(1), trade(2), late])
+    assert chosen == [late if winner == "late" else trade(1)]
+    assert lake.read() == winning_trades([trade(0), trade(1), trade(2), late])
 
 
 def test_a_session_without_raw_files_publishes_nothing() -> None:
     lake = Lake()
-    assert lake.compactor.compact(SESSION) is None
+    report = lake.compactor.compact(SESSION)
+    assert (report.version, report.rows_in, report.rows_out, report.published) == ("", 0, 0, False)
+    assert lake.store.objects == {}
     assert lake.catalog.locations == {}
 
 
@@ -147,11 +145,9 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator
     assert lake.read() == [trade(1)]
 
     report = lake.compactor.compact(SESSION, allow_missing=True)
-    assert report is not None
     assert report.unreadable == (bad,)
     assert lake.read() == [trade(1), trade(2)]
     again = lake.compactor.compact(SESSION)
-    assert again is not None
     assert not again.published
 
     # put right under the same key: it is another file
@@ -186,18 +182,15 @@ def test_a_version_is_named_by_the_set_of_its_inputs() -> None:
     head = PartitionHead()
     one, two = plan_compaction(SESSION, listing, head, None), plan_compaction(SESSION, shuffled, head, None)
     assert one == two
-    assert one is not None
     version = one.target().version
     rewritten = plan_compaction(SESSION, [*listing[:4], InputFile("raw/4", "other", 1)], head, None)
-    emptied = plan_compaction(SESSION, listing, head.collecting(frozenset()), None)
-    assert rewritten is not None
-    assert emptied is not None
+    emptied = plan_compaction(SESSION, listing, head.deleting(frozenset()), None)
     others = {rewritten.target().version, emptied.target().version, one.target(frozenset(listing[:1])).version}
     assert len(others | {version}) == 4
 
     digest = TradesDigest(1, 2, 2**64 - 1, 2**63, 5, 6)
     manifest = Manifest(SESSION, version, None, one.inputs(), (), digest, 7)
-    assert plan_compaction(SESSION, listing, head, manifest) is None
+    assert plan_compaction(SESSION, listing, head, manifest).is_empty
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 

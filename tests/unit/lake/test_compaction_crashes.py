@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
-from stock_pipeline.lake.collection import Collector
+from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.lake.session_counts import data_files
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
-from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.lake import SESSION, Lake, winning_trades
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
@@ -43,7 +43,7 @@ def compact(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
 
 
 def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
-    list(Collector(store, catalog, now=lambda: lake.now, grace=GRACE).collect())
+    list(GarbageCollector(store, catalog, now=lambda: lake.now, grace=GRACE).collect())
 
 
 def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
@@ -63,11 +63,11 @@ def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tu
                 break
 
 
-def assert_settles(lake: Lake, where: str) -> None:
-    """A rerun, and collections after the grace period, leave the right rows and nothing else."""
-    assert lake.read() in (standing_trades(FIRST), standing_trades(FIRST + LATE)), where
+def assert_recovers(lake: Lake, where: str) -> None:
+    """A rerun, and garbage collections after the grace period, leave the right rows and nothing else."""
+    assert lake.read() in (winning_trades(FIRST), winning_trades(FIRST + LATE)), where
     compact(lake, lake.store, lake.catalog)
-    assert lake.read() == standing_trades(FIRST + LATE), where
+    assert lake.read() == winning_trades(FIRST + LATE), where
     for _ in range(2):
         pass_time(lake, GRACE + timedelta(seconds=1))
         collect(lake, lake.store, lake.catalog)
@@ -78,16 +78,16 @@ def assert_settles(lake: Lake, where: str) -> None:
     )
     assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)], where
     assert [lake.store.objects[key] for key in lake.store.objects if key.startswith(QUARANTINE_PREFIX)] == [b"broken"]
-    assert lake.read() == standing_trades(FIRST + LATE), where
+    assert lake.read() == winning_trades(FIRST + LATE), where
     compact(lake, lake.store, lake.catalog)
-    assert lake.read() == standing_trades(FIRST + LATE), where
+    assert lake.read() == winning_trades(FIRST + LATE), where
 
 
 def test_compaction_dies_at_every_side_effect() -> None:
     seen = set()
     for lake, fuse in crashes(compact, lake_with_late_and_broken_files):
         seen.add(fuse.happened.rpartition("/")[2])
-        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+        assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
     assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
 
 
@@ -101,8 +101,8 @@ def test_collection_dies_at_every_side_effect() -> None:
     seen = set()
     for lake, fuse in crashes(collect, start):
         seen.add(fuse.happened.split(" ")[0])
-        assert lake.read() == standing_trades(FIRST + LATE), fuse.happened
-        assert_settles(lake, f"{fuse.happened}, after: {fuse.after}")
+        assert lake.read() == winning_trades(FIRST + LATE), fuse.happened
+        assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
     assert seen == {"put", "delete"}
 
 
@@ -166,10 +166,10 @@ class WatchedCatalog(FakeCatalog):
 
 
 def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
-    """Queries begin at every step and last for two thirds of the grace period; files come late and are collected."""
+    """Queries begin at every step and last for two thirds of the grace period; files come late and become garbage."""
     lake = lake_with_late_and_broken_files()
     running: list[tuple[datetime, LongQuery]] = []
-    known = [standing_trades(FIRST), standing_trades(FIRST + LATE)]
+    known = [winning_trades(FIRST), winning_trades(FIRST + LATE)]
 
     def look() -> None:
         assert lake.read() in known
@@ -188,7 +188,7 @@ def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collectio
         everything = [*everything, trade(number)]
         lake.add([trade(number), trade(number - 2)], number)
         everything = [*everything, trade(number - 2)]
-        known.append(standing_trades(everything))
+        known.append(winning_trades(everything))
     compact(lake, *watched)
-    assert lake.read() == standing_trades(everything)
+    assert lake.read() == winning_trades(everything)
     assert len(running) > 30

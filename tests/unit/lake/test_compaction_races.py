@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.lake.collection import Collector
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.garbage_collection import GarbageCollector
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
-from tests.support.lake import SESSION, Lake, standing_trades
+from tests.support.lake import SESSION, Lake, winning_trades
 from tests.support.trades import trade
 
 FILES = [[trade(1), trade(2)], [trade(2), trade(0)], [trade(1, version=1, status="cancelled"), trade(3)]]
@@ -20,7 +20,7 @@ schedules = st.lists(st.integers(0, 1), max_size=30)
 
 
 def contents(files: int) -> list[Trade]:
-    return standing_trades(row for rows in FILES[:files] for row in rows)
+    return winning_trades(row for rows in FILES[:files] for row in rows)
 
 
 def player(lake: Lake, turns: Turns, number: int) -> Compactor:
@@ -31,7 +31,7 @@ def player(lake: Lake, turns: Turns, number: int) -> Compactor:
 
 def published_version(lake: Lake) -> str:
     head = lake.compactor.publication.heads.read(SESSION).head
-    assert head.settled_at is not None
+    assert head.catalog_confirmed_at is not None
     return str(head.version)
 
 
@@ -76,7 +76,7 @@ def test_the_first_version_of_a_partition_is_published_by_one_of_two_runs(schedu
 @settings(max_examples=15)
 @given(schedules)
 def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[int]) -> None:
-    """A run died after writing its version, long ago. Another plans the same version while it is being collected."""
+    """A run died after writing its version, long ago. Another plans the version while garbage collection deletes it."""
     lake = Lake()
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
@@ -91,7 +91,7 @@ def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[
         assert lake.read() in (contents(1), contents(2))
 
     turns = Turns(2, schedule, look)
-    collector = Collector(
+    collector = GarbageCollector(
         TurnTakingObjectStore(lake.store, turns, 1), TurnTakingCatalog(lake.catalog, turns, 1), now=lambda: lake.now
     )
     turns.play(lambda: player(lake, turns, 0).compact(SESSION), lambda: list(collector.collect()))
@@ -109,11 +109,10 @@ def test_an_overtaken_run_that_dies_leaves_readers_a_whole_version_until_the_nex
     lake.catalog.locations[SESSION] = old  # written late, by a run that died before it looked again
     assert lake.read() == contents(1)
     lake.now += timedelta(days=30)
-    assert list(Collector(lake.store, lake.catalog, now=lambda: lake.now).collect()) == []
+    assert list(GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now).collect()) == []
     report = lake.compactor.compact(SESSION)
-    assert report is not None
     assert not report.published
     assert lake.read() == contents(2)
     # queries that began on the old version may be running: its time as superseded begins now
-    (collected,) = Collector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
-    assert (len(collected.versions), collected.raw_files) == (1, 2)
+    (garbage,) = GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
+    assert (len(garbage.versions), garbage.raw_files) == (1, 2)

@@ -1,4 +1,4 @@
-"""The local engine writes the rows that stand, however little it holds in memory; the proof finds what is wrong."""
+"""The local engine writes the winning rows in any bounded memory; the proof finds what is wrong."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.proof import digest_of_file, prove
 from stock_pipeline.lake.row_hash import hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
-from tests.support.lake import SESSION, standing_trades
+from tests.support.lake import SESSION, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -50,19 +50,19 @@ def test_the_rows_that_stand_do_not_depend_on_how_much_is_held_in_memory(
 ) -> None:
     folder = tmp_path_factory.mktemp("engine")
     path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
-    assert read(path) == standing_trades(rows)
+    assert read(path) == winning_trades(rows)
     found = prove(expected, path, SESSION, folder / "proof")
-    assert found.volume == sum(row.volume or 0 for row in standing_trades(rows))
+    assert found.volume == sum(row.volume or 0 for row in winning_trades(rows))
     whole, _ = compacted(tmp_path_factory.mktemp("engine"), rows, 1000, 1000)
     assert whole.read_bytes() == path.read_bytes()
 
     with pytest.MonkeyPatch.context() as small:
         small.setattr("stock_pipeline.lake.curated_file._FEWEST_ROWS", 4)
-        small.setattr("stock_pipeline.lake.hash_spill._HELD_ROWS", 3)
+        small.setattr("stock_pipeline.lake.hash_spill._BUFFER_ROWS", 3)
         small.setattr("stock_pipeline.lake.packed_rows.BLOCK_ROWS", 5)
         folder = tmp_path_factory.mktemp("engine")
         path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
-        assert read(path) == standing_trades(rows)
+        assert read(path) == winning_trades(rows)
         assert prove(expected, path, SESSION, folder / "proof") == found
 
 
@@ -75,7 +75,7 @@ def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -
     assert max(sizes) <= 60
     path = tmp_path / "written.parquet"
     engine.write(path)
-    assert read(path) == standing_trades(rows)
+    assert read(path) == winning_trades(rows)
 
 
 def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> 
     engine.write(tmp_path / "written.parquet")
     with pa.ipc.open_file(tmp_path / "engine" / "runs.arrow") as runs:
         assert [runs.get_batch(number).num_rows for number in range(runs.num_record_batches)] == [39, 39, 22]
-    assert read(tmp_path / "written.parquet") == standing_trades(rows)
+    assert read(tmp_path / "written.parquet") == winning_trades(rows)
 
 
 def test_a_range_is_put_together_from_more_runs_than_are_copied_at_once(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_range_is_put_together_from_more_runs_than_are_copied_at_once(tmp_path
     engine.read(pl.DataFrame(table_of_trades([row])) for row in reversed(rows))
     path = tmp_path / "written.parquet"
     prove(engine.write(path), path, SESSION, tmp_path / "proof")
-    assert read(path) == standing_trades(rows)
+    assert read(path) == winning_trades(rows)
 
 
 def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
@@ -106,13 +106,13 @@ def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(
     assert max(groups) == 7 * 3
     path = tmp_path / "written.parquet"
     prove(engine.write(path), path, SESSION, tmp_path / "proof")
-    assert read(path) == standing_trades(rows)
+    assert read(path) == winning_trades(rows)
 
 
 def test_trades_of_one_instant_are_ordered_by_sequence_and_id_though_their_keys_are_equal(tmp_path: Path) -> None:
     rows = [trade(n, event_time_ns=trade(0).event_time_ns, sequence=n % 7) for n in range(100)]
     path, _ = compacted(tmp_path, rows, run_rows=9, range_rows=10)
-    assert read(path) == standing_trades(rows)
+    assert read(path) == winning_trades(rows)
 
 
 def test_row_groups_are_whole_across_ranges_and_encoded_for_athena(

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from stock_pipeline.domain.symbol_state import HeldState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
@@ -205,7 +205,7 @@ def test_a_read_that_is_throttled_after_a_conflict_fails_its_symbol_only(world: 
 
     read = world.table.read
 
-    def read_many_only(keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, HeldState]:
+    def read_many_only(keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         if len(keys) == 1:
             raise RetryableError("throttled")
         return read(keys)

@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.domain.unload_order import Unloaded, UnloadOrder
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
 from tests.fakes.stores import FakeObjectStore
 
 
 @dataclass
-class FakeUnloader:
+class FakeSqlEngine:
     """spoil: what becomes of the rows on their way into the files."""
 
     store: FakeObjectStore
@@ -31,23 +31,23 @@ class FakeUnloader:
         self.attempts.append(f"{self.name}-{len(self.attempts)}")
         return self.attempts[-1]
 
-    def unreadable(self, order: UnloadOrder) -> dict[InputFile, str]:
-        return {file: reason for file in order.files if (reason := self._reason(file.key, order.session_date))}
+    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
+        return {file: reason for file in work.files if (reason := self._reason(file.key, work.session_date))}
 
-    def unload(self, order: UnloadOrder) -> Unloaded:
-        assert not list(self.store.list(order.target.prefix)), "UNLOAD refuses a place that is not empty"
-        keys = [listed.key for listed in self.store.list(order.base.prefix)] if order.base else []
-        keys = [key for key in keys if "/_" not in key] + [file.key for file in order.files]
+    def write(self, work: SqlCompaction) -> SqlResult:
+        assert not list(self.store.list(work.target.prefix)), "UNLOAD refuses a place that is not empty"
+        keys = [listed.key for listed in self.store.list(work.base.prefix)] if work.base else []
+        keys = [key for key in keys if "/_" not in key] + [file.key for file in work.files]
         rows = [row for key in keys for row in self._read(key)]
-        standing = list({row.event_id: row for row in sorted(rows, key=precedence)}.values())
-        written = self.spoil(standing)
+        winning = list({row.event_id: row for row in sorted(rows, key=precedence)}.values())
+        written = self.spoil(winning)
         for number in range(2):
             # the names are Athena's own, without an ending
             name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
-            self.store.put(order.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
-        listed = list(self.store.list(order.target.prefix))
+            self.store.put(work.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
+        listed = list(self.store.list(work.target.prefix))
         found = [row for each in listed for row in self._read(each.key)]
-        return Unloaded(len(rows), _digest(standing), _digest(found), len({row.event_id for row in found}))
+        return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
 
     def _read(self, key: str) -> list[Trade]:
         return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))

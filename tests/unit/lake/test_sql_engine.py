@@ -10,21 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.aws.athena import Answer
-from stock_pipeline.aws.athena_compaction import AthenaUnloader
+from stock_pipeline.aws.athena_compaction import AthenaEngine
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, raw_key
+from stock_pipeline.domain.sql_compaction import SqlCompaction
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.domain.unload_order import UnloadOrder
 from stock_pipeline.errors import PermanentError, ProofError, UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
-from stock_pipeline.lake.collection import Collector
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.garbage_collection import GarbageCollector
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.sql_engine import FakeSqlEngine
 from tests.fakes.stores import FakeObjectStore
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
-from tests.fakes.unloader import FakeUnloader
-from tests.support.lake import EVENING, SESSION, Lake, standing_trades
+from tests.support.lake import EVENING, SESSION, Lake, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -32,8 +32,8 @@ FIRST = [trade(1), trade(2), trade(3)]
 LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
 
 
-def by_sql(compactor: Compactor, store: FakeObjectStore, unload_bytes: int = 0, **options: Any) -> Compactor:
-    return replace(compactor, unloader=FakeUnloader(store, **options), unload_bytes=unload_bytes)
+def by_sql(compactor: Compactor, store: FakeObjectStore, sql_engine_bytes: int = 0, **options: Any) -> Compactor:
+    return replace(compactor, sql_engine=FakeSqlEngine(store, **options), sql_engine_bytes=sql_engine_bytes)
 
 
 def in_order(rows: list[Trade]) -> list[Trade]:
@@ -50,13 +50,13 @@ def test_only_partitions_beyond_the_size_go_to_the_sql_engine() -> None:
     lake = Lake()
     lake.add(FIRST, 1)
     size = sum(each.size for each in lake.store.list("raw/"))
-    by_sql(lake.compactor, lake.store, unload_bytes=size).compact(SESSION)
+    by_sql(lake.compactor, lake.store, sql_engine_bytes=size).compact(SESSION)
     assert engines_used(lake) == ["local", "trades.parquet"]
     lake.add(LATE, 2)
-    by_sql(lake.compactor, lake.store, unload_bytes=size).compact(SESSION)
+    by_sql(lake.compactor, lake.store, sql_engine_bytes=size).compact(SESSION)
     assert engines_used(lake)[0] == "athena"
     assert len(engines_used(lake)) == 3
-    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+    assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
 @settings(max_examples=25)
@@ -73,9 +73,8 @@ def test_the_engines_may_take_turns_on_one_partition(deliveries: list[tuple[list
         lake.add(rows, number)
         compactor = by_sql(lake.compactor, lake.store) if sql else lake.compactor
         report = compactor.compact(SESSION)
-        assert report is not None
         assert report.rows_in == report.rows_out + report.duplicates
-    assert in_order(lake.read()) == standing_trades(row for rows, _ in deliveries for row in rows)
+    assert in_order(lake.read()) == winning_trades(row for rows, _ in deliveries for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +98,9 @@ def test_what_the_engine_wrote_is_not_published_unless_it_is_its_inputs(
     lake.add(LATE, 2)
     with pytest.raises(ProofError, match="nothing was published"):
         by_sql(lake.compactor, lake.store, spoil=spoil).compact(SESSION)
-    assert lake.read() == standing_trades(FIRST)
+    assert lake.read() == winning_trades(FIRST)
     by_sql(lake.compactor, lake.store, name="two").compact(SESSION)
-    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+    assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
 def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be() -> None:
@@ -113,7 +112,6 @@ def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be() -> None:
     assert bad in str(refused.value)
     assert lake.catalog.locations == {}
     report = by_sql(lake.compactor, lake.store).compact(SESSION, allow_missing=True)
-    assert report is not None
     assert report.unreadable == (bad,)
     assert in_order(lake.read()) == FIRST
 
@@ -136,16 +134,16 @@ def test_a_run_that_dies_at_any_step_leaves_a_whole_version_and_nothing_for_ever
                 break
             at, after = 0, True
         at += 1
-        assert in_order(lake.read()) in (standing_trades(FIRST), standing_trades(FIRST + LATE))
+        assert in_order(lake.read()) in (winning_trades(FIRST), winning_trades(FIRST + LATE))
         by_sql(lake.compactor, lake.store, name="again").compact(SESSION)
-        assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+        assert in_order(lake.read()) == winning_trades(FIRST + LATE)
         for _ in range(2):
             lake.now += timedelta(days=4)
             lake.store.now = lake.now
-            list(Collector(lake.store, lake.catalog, now=lambda lake=lake: lake.now).collect())  # type: ignore[misc]
+            list(GarbageCollector(lake.store, lake.catalog, now=lambda lake=lake: lake.now).collect())  # type: ignore[misc]
         left = [key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
         assert len(left) == 4, left  # head, manifest, two files
-        assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+        assert in_order(lake.read()) == winning_trades(FIRST + LATE)
     assert {"20180102", ""} <= seen
 
 
@@ -164,7 +162,7 @@ def test_two_at_once_end_in_one_right_version(schedule: list[int]) -> None:
         by_sql(compactor, store, name=f"run {number}").compact(SESSION)
 
     turns.play(lambda: run(0), lambda: run(1))
-    assert in_order(lake.read()) == standing_trades(FIRST + LATE)
+    assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
 def test_a_version_of_several_files_is_found_again_from_its_manifest() -> None:
@@ -178,7 +176,7 @@ def test_a_version_of_several_files_is_found_again_from_its_manifest() -> None:
 
 
 class Glue:
-    """Scratch tables, as far as the unloader knows them."""
+    """Scratch tables, as far as the sql_engine knows them."""
 
     bucket, database = "bucket", "stock_market"
 
@@ -206,32 +204,32 @@ class Sql:
         return self.outcome
 
 
-def order_of(count: int) -> UnloadOrder:
+def work_of(count: int) -> SqlCompaction:
     keys = [
         raw_key(SESSION, "shardId-000000000000", str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)
     ]
     files = tuple(InputFile(key, "etag", 1) for key in keys)
-    return UnloadOrder(SESSION, None, files, (), VersionPrefix(SESSION, "0" * 16))
+    return SqlCompaction(SESSION, None, files, (), VersionPrefix(SESSION, "0" * 16))
 
 
 def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[InputFile, str]]:
     glue = Glue()
-    unloader = AthenaUnloader(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
+    sql_engine = AthenaEngine(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
     try:
-        return glue, unloader.unreadable(order_of(count))
+        return glue, sql_engine.find_unreadable(work_of(count))
     finally:
         assert glue.tables == [], "the scratch table is left"
 
 
 def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none_of_a_file() -> None:
-    bad = order_of(3).files[1]
+    bad = work_of(3).files[1]
     error = PermanentError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
     assert list(asked(error)[1]) == [bad]
     with pytest.raises(PermanentError, match="exhausted"):
         asked(PermanentError("Query exhausted resources"))
     rows = [(f"s3://bucket/{bad.key}", 7)]
     assert asked(Answer(("path", "strangers"), rows, 0))[1] == {
-        bad: f"7 rows are no trades of session {date(2018, 1, 2)}"
+        bad: f"7 rows are not trades of session {date(2018, 1, 2)}"
     }
 
 
@@ -242,10 +240,10 @@ def test_twenty_thousand_files_fit_into_a_statement_and_thirty_thousand_are_refu
 
 
 def test_a_key_that_is_no_raw_files_is_named() -> None:
-    order = replace(order_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
-    unloader = AthenaUnloader(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
+    work = replace(work_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
+    sql_engine = AthenaEngine(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match=r"mine\.parquet"):
-        unloader.unreadable(order)
+        sql_engine.find_unreadable(work)
 
 
 def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> None:

@@ -1,7 +1,7 @@
-"""Garbage collection: deletes what `domain.collection_plan` says, partition by partition.
+"""Garbage collection: deletes what `domain.garbage_plan` says, partition by partition.
 
-A crash at any point leaves less to do. Before a version goes, the head's generation is raised, so that a run that might
-be writing the same version can't publish it, and plans again under another name.
+A crash leaves work for the next run. Before a version is deleted, the head's generation is raised, so that a run that
+is writing the same version can't publish it and plans again under another name.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from stock_pipeline.domain.collection_plan import CollectionPlan, VersionObjects, plan_collection
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan_garbage_collection
 from stock_pipeline.domain.lake_layout import (
     CURATED_PREFIX,
     MANIFEST_FILE,
@@ -21,27 +21,31 @@ from stock_pipeline.domain.lake_layout import (
     unreadable_key,
     version_of_key,
 )
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import PublishConflictError
-from stock_pipeline.lake.lake_access import Catalog, Lake, Listed
-from stock_pipeline.lake.partition_heads import HeldHead, PartitionHeads
+from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
 
 DEFAULT_GRACE = timedelta(days=3)
-"""Athena stops a query after 30 minutes, and a Dagster run takes hours; days leave room to look into a mishap."""
+"""Athena stops a query after 30 minutes, a Dagster run takes hours; days leave room for a mishap."""
 
 
-class Collected(NamedTuple):
-    """What was deleted of one session, or would be."""
+class SessionGarbage(NamedTuple):
+    """Garbage of one session."""
 
     session_date: date
     versions: tuple[str, ...]
     raw_files: int
-    set_aside: tuple[str, ...]
+    unreadable: tuple[str, ...]
     size: int
 
 
 @dataclass(frozen=True)
-class Collector:
-    """keep_raw: delete no raw files; the bucket's lifecycle does, or nobody."""
+class GarbageCollector:
+    """Deletes the garbage of every session.
+
+    keep_raw: delete no raw files, because the bucket's lifecycle does.
+    """
 
     lake: Lake
     catalog: Catalog
@@ -49,30 +53,30 @@ class Collector:
     grace: timedelta = DEFAULT_GRACE
     keep_raw: bool = False
 
-    def collect(self, dry_run: bool = False) -> Iterator[Collected]:
-        """Each session that has something to delete, after it was deleted (or, with `dry_run`, instead)."""
+    def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
+        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing."""
         for session_date, listed in self._sessions():
-            held = self._heads.read(session_date)
-            plan = self._plan(held, listed)
+            stored = self._heads.read(session_date)
+            plan = self._plan(stored, listed)
             if self.keep_raw:
                 plan = plan.keeping_raw_files()
-            if plan.is_empty or not (dry_run or self._deleted(held, plan)):
+            if plan.is_empty or not (dry_run or self._deleted(stored, plan)):
                 continue
-            aside = tuple(file.key for file in plan.set_aside)
-            yield Collected(session_date, tuple(sorted(plan.versions)), len(plan.consumed), aside, plan.size)
+            unreadable = tuple(file.key for file in plan.unreadable)
+            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size)
 
     @property
     def _heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def _sessions(self) -> Iterator[tuple[date, list[Listed]]]:
-        """Sessions with curated objects. A key begins with its partition, so those of one lie together."""
+    def _sessions(self) -> Iterator[tuple[date, list[ListedObject]]]:
+        """Yield sessions with curated objects, which a listing sorts by session."""
         listing = self.lake.list(CURATED_PREFIX)
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
             yield session_date, list(listed)
 
-    def _plan(self, held: HeldHead, listed: Iterable[Listed]) -> CollectionPlan:
-        session_date, head = held.session_date, held.head
+    def _plan(self, stored: StoredHead, listed: Iterable[ListedObject]) -> GarbagePlan:
+        session_date, head = stored.session_date, stored.head
         published = None
         if head.version is not None:
             manifest_key = VersionPrefix(session_date, head.version).manifest_key
@@ -81,7 +85,7 @@ class Collector:
         raw, versions = self._raw(session_date), _versions(listed)
         if published is None:
             versions = {name: each for name, each in versions.items() if self._is_replaceable(each, frozenset(raw))}
-        return plan_collection(
+        return plan_garbage_collection(
             session_date=session_date,
             head=head,
             published=published,
@@ -93,38 +97,38 @@ class Collector:
         )
 
     def _is_replaceable(self, version: VersionObjects, raw: frozenset[InputFile]) -> bool:
-        """Whether all that a version was made of is still there. Where nothing is published, it may be all there is."""
+        """Tell if all raw files of an unpublished version are there; else it may be the only copy."""
         manifests = (key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
         return all(raw.issuperset(Manifest.from_json(self.lake.get(key)).inputs) for key in manifests)
 
     def _raw(self, session_date: date) -> list[InputFile]:
         listing = self.lake.list(raw_partition_prefix(session_date))
-        return [InputFile(listed.key, listed.etag, listed.size) for listed in listing]
+        return [InputFile.of(listed) for listed in listing]
 
-    def _deleted(self, held: HeldHead, plan: CollectionPlan) -> bool:
-        """Carry the plan out; False if another run changed the partition meanwhile, which is left for the next time."""
+    def _deleted(self, stored: StoredHead, plan: GarbagePlan) -> bool:
+        """Carry the plan out; return False if another run changed the partition meanwhile."""
         if plan.versions:
             try:
-                self._heads.change(held, held.head.collecting(frozenset(plan.versions)))
+                self._heads.change(stored, stored.head.deleting(frozenset(plan.versions)))
             except PublishConflictError:
                 return False
         for version in plan.versions.values():
-            # the manifest first: a version is never taken for whole when it is not
+            # the manifest first, so that a version in parts is never taken for a whole one
             self.lake.delete(key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
             self.lake.delete(version.keys)
-        for file in plan.set_aside:
+        for file in plan.unreadable:
             self.lake.copy(file.key, unreadable_key(file.key))
-        # A raw key is written only while it is free, so what was listed is what is deleted.
-        self.lake.delete(file.key for file in (*plan.set_aside, *plan.consumed))
+        # a raw key is written only while it is free, so the listed object is the deleted one
+        self.lake.delete(file.key for file in (*plan.unreadable, *plan.compacted))
         return True
 
 
-def _versions(listed: Iterable[Listed]) -> dict[str, VersionObjects]:
+def _versions(listed: Iterable[ListedObject]) -> dict[str, VersionObjects]:
     found: dict[str, VersionObjects] = {}
     for each in listed:
         version = version_of_key(each.key)
         if version is not None:
-            held = found.get(version, VersionObjects((), 0, each.modified))
-            newest = max(held.newest, each.modified)
-            found[version] = VersionObjects((*held.keys, each.key), held.size + each.size, newest)
+            so_far = found.get(version, VersionObjects((), 0, each.modified))
+            newest = max(so_far.newest, each.modified)
+            found[version] = VersionObjects((*so_far.keys, each.key), so_far.size + each.size, newest)
     return found

@@ -1,4 +1,4 @@
-"""What a SQL engine is asked to do for a compaction, and what it says of it."""
+"""A SQL engine's share of a compaction: what to write, and the result."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,21 +10,25 @@ from stock_pipeline.domain.trades_digest import TradesDigest
 
 
 @dataclass(frozen=True, slots=True)
-class UnloadOrder:
-    """Write the trades that stand, of `base` and `files`, to `target`, where nothing lies yet.
+class SqlCompaction:
+    """Write the winning rows of `base` and `files` to `target`, which is empty.
 
-    without: raw files of the session that can't be read.
+    unreadable: raw files of the session to leave out.
     """
 
     session_date: date
     base: VersionPrefix | None
     files: tuple[InputFile, ...]
-    without: tuple[InputFile, ...]
+    unreadable: tuple[InputFile, ...]
     target: VersionPrefix
 
 
-class Unloaded(NamedTuple):
-    """expected: from the inputs. found: from what was written. distinct_ids: of what was written."""
+class SqlResult(NamedTuple):
+    """Figures of the written version.
+
+    expected: from the inputs.
+    found, distinct_ids: from the written rows.
+    """
 
     rows_in: int
     expected: TradesDigest
