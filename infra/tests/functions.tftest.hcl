@@ -91,7 +91,7 @@ run "least_privilege" {
     error_message = "No function deletes objects."
   }
   assert {
-    condition     = length(distinct([module.producer.policy, module.processor.policy, module.redrive.policy])) == 3
+    condition     = length(distinct([for function in [module.producer, module.processor, module.redrive] : jsonencode(function.policy)])) == 3
     error_message = "Each function has a role of its own."
   }
   assert {

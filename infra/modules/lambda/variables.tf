@@ -85,16 +85,11 @@ variable "environment" {
 }
 
 variable "statements" {
-  description = "What the function may do beside writing its logs and traces."
-  type = list(object({
-    sid        = string
-    actions    = list(string)
-    resources  = list(string)
-    conditions = optional(map(map(list(string))))
-  }))
+  description = "What the function may do beside writing its logs, as statements of a policy."
+  type        = any
   validation {
-    condition     = alltrue([for statement in var.statements : !contains(statement.resources, "*")])
-    error_message = "Every statement names its resources."
+    condition     = alltrue([for statement in var.statements : can(statement.Action) && can(statement.Resource)])
+    error_message = "statements takes statements with Action and Resource."
   }
 }
 
