@@ -13,11 +13,6 @@ output "alarms" {
   value       = aws_cloudwatch_metric_alarm.this
 }
 
-output "budget" {
-  description = "The monthly budget."
-  value       = aws_budgets_budget.monthly
-}
-
 output "dashboard" {
   description = "The dashboard."
   value       = aws_cloudwatch_dashboard.this
