@@ -26,6 +26,7 @@ from tests.sample_session import SAMPLE_DATE, assert_is_the_published_bar, sampl
 from tests.trades import NOON, trade
 
 RAW_DATE = date(2018, 1, 3)
+LAKE_COLUMNS = (*COLUMNS, *PARTITION_COLUMNS)
 MARTS = (
     "stock_market_data",
     "minute_bars",
@@ -236,9 +237,14 @@ def test_the_documentation_site_describes_every_mart_and_its_columns(lake: Built
         assert built == {column for column, about in described[name]["columns"].items() if about["description"]}
 
 
+def test_the_text_of_a_trades_column_is_the_one_of_the_code() -> None:
+    texts = dict(re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", (PROJECT / "models/columns.md").read_text()))
+    assert {column.name: column.description for column in LAKE_COLUMNS}.items() <= texts.items()
+
+
 def test_sources_describe_the_columns_of_the_lake() -> None:
     source = yaml.safe_load((PROJECT / "models/sources/lake.yml").read_text())["sources"][0]
-    expected = [(column.name, column.description) for column in (*COLUMNS, *PARTITION_COLUMNS)]
+    expected = [(column.name, f"{{{{ doc('{column.name}') }}}}") for column in LAKE_COLUMNS]
     for table in source["tables"]:
         assert [(column["name"], column["description"]) for column in table["columns"]] == expected
         assert table["config"]["meta"]["dagster"]["asset_key"] == [table["name"]]
