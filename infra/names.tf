@@ -1,4 +1,4 @@
-# ARNs written from names, so that a plan shows every policy whole before anything exists, and tests can read it there.
+# ARNs written from names: a plan shows every policy whole before anything exists, and tests read it there.
 # Where one resource has to wait for another, it takes the ARN that the resource itself answers with.
 data "aws_caller_identity" "current" {}
 

@@ -266,7 +266,7 @@ variable "state_ttl_days" {
 }
 
 variable "athena_compaction_megabytes" {
-  description = "Size of a session from which Athena compacts it instead of Dagster's task, whose disk (20 GB) has to hold some three times the size."
+  description = "Size of a session from which Athena compacts it. Dagster's task needs three times the size on its disk of 20 GB."
   type        = number
   default     = 5000
   validation {

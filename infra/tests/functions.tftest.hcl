@@ -52,6 +52,10 @@ run "least_privilege" {
     ])
     error_message = "Only the producer reads secrets."
   }
+  assert {
+    condition     = toset(flatten(values(local.may))) == toset(keys(local.grants))
+    error_message = "No grant is left that nobody takes."
+  }
 }
 
 run "schedules" {

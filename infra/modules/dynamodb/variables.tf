@@ -20,7 +20,7 @@ variable "kms_key_arn" {
 }
 
 variable "max_request_units" {
-  description = "Cap of read and write request units a second, so that a mistake can't run up a bill; null is no cap."
+  description = "Cap of read and write request units a second: a mistake can't run up a bill. Null is no cap."
   type        = number
   default     = null
 }
