@@ -1,4 +1,4 @@
-# What has to be there before the pipeline's Terraform can run: the bucket of its state, and the roles of its CI.
+# What the pipeline's Terraform needs before it can run: the bucket of its state, and the roles of its CI.
 # Applied once an account by an administrator; its own state stays with who applied it.
 data "aws_caller_identity" "current" {}
 

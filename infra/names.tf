@@ -1,4 +1,4 @@
-# ARNs written from names, so that a plan shows every policy whole before anything exists, and tests can read it there.
+# ARNs written from names: a plan shows every policy whole before anything exists, and tests read it there.
 # Where one resource has to wait for another, it takes the ARN that the resource itself answers with.
 data "aws_caller_identity" "current" {}
 
@@ -19,6 +19,8 @@ locals {
     queue            = "arn:${local.partition}:sqs:${var.aws_region}:${local.account_id}:${local.queue_name}"
     topic            = "arn:${local.partition}:sns:${var.aws_region}:${local.account_id}:${local.name}-alarms"
     bucket           = "arn:${local.partition}:s3:::${var.bucket_name}"
+    glue             = "arn:${local.partition}:glue:${var.aws_region}:${local.account_id}"
+    workgroup        = "arn:${local.partition}:athena:${var.aws_region}:${local.account_id}:workgroup/${local.name}"
     keys             = "arn:${local.partition}:kms:${var.aws_region}:${local.account_id}:key/*"
     log_group_prefix = "arn:${local.partition}:logs:${var.aws_region}:${local.account_id}:log-group"
     function = { for key, name in local.function_names : key =>
@@ -27,6 +29,11 @@ locals {
     # Secrets Manager puts six characters of its own behind the name
     secret = "arn:${local.partition}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${local.secret_name}-??????"
   }
+
+  # What lies under a prefix of the lake.
+  objects = { for prefix in [
+    "athena-results", "aws/lambda", "checkpoints", "curated", "failed", "marts", "quarantine", "raw", "redrive",
+  ] : prefix => "${local.arn.bucket}/${prefix}/*" }
 
   # What every process of the pipeline finds in its environment: the settings of stock_pipeline/settings.py.
   # Lambda sets AWS_REGION by itself; DUCKDB_PATH belongs to a laptop. A test compares the names.

@@ -105,8 +105,8 @@ variable "shard_count" {
   type        = number
   default     = 1
   validation {
-    condition     = var.shard_count >= 1 && var.shard_count <= 500
-    error_message = "shard_count takes 1 to 500."
+    condition     = var.shard_count >= 1 && var.shard_count <= 500 && floor(var.shard_count) == var.shard_count
+    error_message = "shard_count takes a whole number from 1 to 500."
   }
 }
 
@@ -125,10 +125,6 @@ variable "shard_level_metrics" {
   type        = bool
   default     = false
   nullable    = false
-  validation {
-    condition     = can(tobool(var.shard_level_metrics))
-    error_message = "shard_level_metrics takes true or false."
-  }
 }
 
 variable "protected" {
@@ -136,10 +132,6 @@ variable "protected" {
   type        = bool
   default     = false
   nullable    = false
-  validation {
-    condition     = can(tobool(var.protected))
-    error_message = "protected takes true or false."
-  }
 }
 
 variable "table_max_request_units" {
@@ -195,6 +187,12 @@ variable "functions" {
     redrive   = { memory_mb = 512, timeout_seconds = 300 }
   }
   validation {
+    condition = alltrue([for function in values(var.functions) :
+      function.memory_mb >= 128 && function.memory_mb <= 10240 && function.timeout_seconds >= 1 && function.timeout_seconds <= 900
+    ])
+    error_message = "functions takes 128 to 10240 MB and 1 to 900 seconds."
+  }
+  validation {
     condition     = var.functions.producer.timeout_seconds <= 60
     error_message = "The producer starts every minute, one at a time: its timeout takes at most 60 seconds."
   }
@@ -205,10 +203,6 @@ variable "schedules_enabled" {
   type        = bool
   default     = true
   nullable    = false
-  validation {
-    condition     = can(tobool(var.schedules_enabled))
-    error_message = "schedules_enabled takes true or false."
-  }
 }
 
 variable "price_provider" {
@@ -272,10 +266,9 @@ variable "state_ttl_days" {
 }
 
 variable "athena_compaction_megabytes" {
+  description = "Size of a session from which Athena compacts it. Dagster's task needs three times the size on its disk of 20 GB."
   type        = number
-  description = "Size of a session from which Athena compacts it instead of Dagster's task, whose disk (20 GB) has to hold some three times the size."
   default     = 5000
-
   validation {
     condition     = var.athena_compaction_megabytes >= 0 && var.athena_compaction_megabytes <= 100000000
     error_message = "athena_compaction_megabytes takes a number from 0 to 100000000."
@@ -317,10 +310,6 @@ variable "dagster_enabled" {
   type        = bool
   default     = false
   nullable    = false
-  validation {
-    condition     = can(tobool(var.dagster_enabled))
-    error_message = "dagster_enabled takes true or false."
-  }
 }
 
 variable "dagster_image_tag" {

@@ -29,8 +29,8 @@
 {%- endmacro %}
 
 
-{# The minute in which a trade lies, from its nanoseconds: Athena rounds timestamps to milliseconds, so that the last half
-   millisecond of a minute, or of a session, would belong to the next. Dividing a multiple is exact on every engine. #}
+{# The minute in which a trade lies, from its nanoseconds. Athena rounds timestamps to milliseconds: the last half
+   millisecond of a minute would belong to the next. Dividing a multiple is exact on every engine. #}
 {% macro minute_of(time_ns) -%}
     {%- set minutes = '(' ~ time_ns ~ ' - mod(' ~ time_ns ~ ', 60000000000)) / 60000000000' -%}
     cast(

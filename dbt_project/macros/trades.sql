@@ -44,8 +44,8 @@
 {%- endmacro %}
 
 
-{# The partitions that `trades` has, from Athena's metadata table, which reads no data; the local catalog offers one of
-   the same name. A macro and not a source, because it is no table that dbt could describe. #}
+{# The partitions that `trades` has, from Athena's metadata table, which reads no data. The local catalog has one of the
+   same name. No source, because dbt could not describe it. #}
 {% macro published_partitions() -%}
     {%- set trades = source('lake', 'trades') -%}
     {{ api.Relation.create(

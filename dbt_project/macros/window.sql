@@ -15,8 +15,8 @@
 {% endmacro %}
 
 
-{# Session dates of the window by month: [{year, month, first_day, last_day}]. A month's partitions fit into one Athena
-   statement, which may write a hundred, and plain comparisons of year, month and day reach the files. #}
+{# Session dates of the window by month: [{year, month, first_day, last_day}]. One Athena statement
+   may write a hundred partitions, so a month fits. Plain comparisons of year, month and day reach the files. #}
 {% macro window_months() %}
     {% set months = [] %}
     {% set last = window_end('end') - modules.datetime.timedelta(days=1) %}

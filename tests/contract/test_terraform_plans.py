@@ -154,7 +154,7 @@ MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...]
     (
         rules.every_function_has_its_alarms,
         lambda resources: resources.remove(
-            next(r for r in resources if r["address"].endswith('metric["processor-errors"]'))
+            next(r for r in resources if r["address"].endswith('this["processor-errors"]'))
         ),
     ),
     (rules.every_function_has_bounded_retries, remove("aws_lambda_function_event_invoke_config")),

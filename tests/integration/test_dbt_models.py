@@ -26,6 +26,7 @@ from tests.support.sample_session import SAMPLE_DATE, assert_is_the_published_ba
 from tests.support.trades import NOON, trade
 
 RAW_DATE = date(2018, 1, 3)
+LAKE_COLUMNS = (*COLUMNS, *PARTITION_COLUMNS)
 MARTS = (
     "stock_market_data",
     "minute_bars",
@@ -50,7 +51,7 @@ def test_a_lake_that_was_never_set_up_builds_models_without_rows(endpoint: str, 
     lake = new_lake(endpoint, tmp_path, "empty_market")
     statuses = run_dbt(lake, "build")
     assert set(statuses.values()) <= {"success", "pass"}
-    for relation in ("trades", "raw_trades", "rejected_records", "stg_trades", *MARTS):
+    for relation in ("trades", "raw_trades", "rejected_records", "stg_trades", "int_marked_trades", *MARTS):
         assert lake.query(f"select count(*) from {relation}") == [(0,)]
 
 
@@ -236,9 +237,14 @@ def test_the_documentation_site_describes_every_mart_and_its_columns(lake: Built
         assert built == {column for column, about in described[name]["columns"].items() if about["description"]}
 
 
+def test_the_text_of_a_trades_column_is_the_one_of_the_code() -> None:
+    texts = dict(re.findall(r"{% docs (\w+) %}(.*?){% enddocs %}", (PROJECT / "models/columns.md").read_text()))
+    assert {column.name: column.description for column in LAKE_COLUMNS}.items() <= texts.items()
+
+
 def test_sources_describe_the_columns_of_the_lake() -> None:
     source = yaml.safe_load((PROJECT / "models/sources/lake.yml").read_text())["sources"][0]
-    expected = [(column.name, column.description) for column in (*COLUMNS, *PARTITION_COLUMNS)]
+    expected = [(column.name, f"{{{{ doc('{column.name}') }}}}") for column in LAKE_COLUMNS]
     for table in source["tables"]:
         assert [(column["name"], column["description"]) for column in table["columns"]] == expected
         assert table["config"]["meta"]["dagster"]["asset_key"] == [table["name"]]

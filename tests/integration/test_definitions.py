@@ -45,6 +45,7 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "stg_trading_sessions",
         "stg_splits",
         "stg_trades",
+        "int_marked_trades",
         "int_effective_trades",
         "stock_market_data",
         "unknown_conditions",
@@ -64,10 +65,11 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
     }
     assert parents["trades"] == {"raw_trades"}
     assert parents["reconciliation"] == {"trades"}
-    assert parents["stg_trades"] == {"trades", "raw_trades", "stg_print_rules", "stg_trading_sessions"}
-    assert parents["stock_market_data"] == parents["unknown_conditions"] == {"stg_trades"}
+    assert parents["stg_trades"] == {"trades", "raw_trades"}
+    assert parents["int_marked_trades"] == {"stg_trades", "stg_print_rules", "stg_trading_sessions"}
+    assert parents["stock_market_data"] == parents["unknown_conditions"] == {"int_marked_trades"}
     assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
-    assert parents["int_effective_trades"] == {"stg_trades"}
+    assert parents["int_effective_trades"] == {"int_marked_trades"}
     assert parents["daily_bars_adjusted"] == {"daily_bars", "stg_splits"}
     assert parents["daily_moving_averages"] == {"daily_bars_adjusted"}
     assert parents["top_volume"] == {"daily_bars"}

@@ -2,11 +2,13 @@
 
 import importlib.util
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ROOTS = (ROOT / "infra", ROOT / "bootstrap")
 SPEC = importlib.util.spec_from_file_location("module_readmes", ROOT / "infra" / "module_readmes.py")
 assert SPEC is not None
 assert SPEC.loader is not None
@@ -35,11 +37,23 @@ def test_there_is_a_module_for_each_part() -> None:
     }
 
 
-@pytest.mark.parametrize("folder", ["infra", "bootstrap"])
-def test_every_variable_is_typed_described_and_validated(folder: str) -> None:
-    for file in (ROOT / folder).rglob("variables.tf"):
-        blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', file.read_text(), re.MULTILINE | re.DOTALL)
-        assert blocks, file
-        for name, body in blocks:
-            for part in ("  description =", "  type ", "  validation {"):
-                assert part in re.sub(r" +=", " =", body) or part in body, f"{file}: {name} has no {part.strip()}"
+def variables(files: Iterable[Path]) -> dict[str, str]:
+    """The text of each variable's block, by file and name."""
+    return {
+        f"{file.relative_to(ROOT)}: {name}": body
+        for file in files
+        for name, body in re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', file.read_text(), re.MULTILINE | re.DOTALL)
+    }
+
+
+@pytest.mark.parametrize("part", ["type", "description"])
+def test_every_variable_is_typed_and_described(part: str) -> None:
+    declared = variables(file for root in ROOTS for file in root.rglob("variables.tf"))
+    assert declared
+    assert [name for name, body in declared.items() if not re.search(rf"^  {part} +=", body, re.MULTILINE)] == []
+
+
+def test_what_people_set_is_validated_and_a_switch_is_never_null() -> None:
+    declared = variables(root / "variables.tf" for root in ROOTS)
+    checked = re.compile(r"^  validation \{|^  type +=\s+bool\n(.*\n)*  nullable +=\s+false", re.MULTILINE)
+    assert [name for name, body in declared.items() if not checked.search(body)] == []

@@ -1,5 +1,5 @@
-{# Athena: see duckdb.sql for what a session_table is. On Hive each session is one partition that moves to a new place by
-   one change in the catalog, as the lake's own partitions do; on Iceberg a month is one MERGE. #}
+{# Athena: see duckdb.sql for what a session_table is. On Hive a session is one partition. One change in the catalog
+   moves it to a new place, as with the lake's own partitions. On Iceberg a month is one MERGE. #}
 {% materialization session_table, adapter='athena' %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}

@@ -24,7 +24,7 @@
 {% endmacro %}
 
 
-{# One month as one MERGE into an Iceberg table: rows that the query has no more come as rows to delete. #}
+{# One month as one MERGE into an Iceberg table. Rows that the query has no more come as rows to delete. #}
 {% macro merge_sql(relation, sql, month, columns, grain) %}
 merge into {{ relation }} as held
 using (

@@ -2,11 +2,11 @@ with
 
 trades as (
 
-    select * from {{ ref('stg_trades') }}
+    select * from {{ ref('int_marked_trades') }}
 
 ),
 
--- Corrected trades stand with their corrected values; cancelled ones, notices and quotes are gone.
+-- Corrected trades have their corrected values; cancelled ones, notices and quotes are gone.
 effective as (
 
     select * from trades

@@ -50,7 +50,7 @@ spans as (
 ),
 
 -- An exponential average needs its own last value. SQL without recursion has it as a sum of powers, which overflow over
--- long histories: so powers begin anew in each block of ten spans, and a block takes over the two before it. What came
+-- long histories. So powers begin anew in each block of ten spans, and a block takes over the two before it. What came
 -- earlier weighs less than a double can tell.
 placed as (
 

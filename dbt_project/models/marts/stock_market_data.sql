@@ -4,7 +4,7 @@ with
 
 trades as (
 
-    select * from {{ ref('stg_trades') }}
+    select * from {{ ref('int_marked_trades') }}
 
 ),
 

@@ -1,8 +1,3 @@
-output "database_name" {
-  description = "The database's name; waiting for it means waiting for the database."
-  value       = aws_glue_catalog_database.this.name
-}
-
 output "tables" {
   description = "The tables with all their settings, by name."
   value       = aws_glue_catalog_table.this

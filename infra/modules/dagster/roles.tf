@@ -1,5 +1,5 @@
-# Who may do what: `execution` starts containers, `control` (webserver, daemon) starts runs, `work` (code location, runs)
-# does the work on the lake, `produce` is the long-lived producer.
+# Who may do what. `execution` starts containers; `control` (webserver, daemon) starts runs. `work` (code location, runs)
+# does the work on the lake; `produce` is the long-lived producer.
 locals {
   assume = jsonencode({
     Version = "2012-10-17"

@@ -27,32 +27,12 @@ resource "aws_iam_role_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(
-      [
-        {
-          Sid      = "WriteLogs"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${var.log_group_arn_prefix}:/aws/lambda/${var.name}:*"
-        },
-        {
-          # X-Ray has no resources that a policy could name
-          Sid      = "WriteTraces"
-          Effect   = "Allow"
-          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-          Resource = "*"
-        },
-      ],
-      [for statement in var.statements : merge(
-        {
-          Sid      = statement.sid
-          Effect   = "Allow"
-          Action   = statement.actions
-          Resource = statement.resources
-        },
-        statement.conditions == null ? {} : { Condition = statement.conditions },
-      )],
-    )
+    Statement = concat([{
+      Sid      = "WriteLogs"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${var.log_group_arn_prefix}:/aws/lambda/${var.name}:*"
+    }], var.statements)
   })
 }
 

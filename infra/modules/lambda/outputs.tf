@@ -1,16 +1,6 @@
-output "arn" {
-  description = "The function's ARN; waiting for it means waiting for the function."
-  value       = aws_lambda_function.this.arn
-}
-
 output "function" {
   description = "The function with all its settings."
   value       = aws_lambda_function.this
-}
-
-output "log_group" {
-  description = "The function's log group."
-  value       = aws_cloudwatch_log_group.this
 }
 
 output "policy" {

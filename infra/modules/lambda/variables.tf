@@ -1,19 +1,11 @@
 variable "name" {
   description = "Name of the function, its role and its log group."
   type        = string
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.name))
-    error_message = "name takes 1 to 64 letters, digits, hyphens and underscores."
-  }
 }
 
 variable "description" {
   description = "What the function does, as the console shows it."
   type        = string
-  validation {
-    condition     = length(var.description) <= 256
-    error_message = "description takes at most 256 characters."
-  }
 }
 
 variable "package" {
@@ -23,10 +15,6 @@ variable "package" {
     key           = string
     sha256_base64 = string
   })
-  validation {
-    condition     = endswith(var.package.key, ".zip")
-    error_message = "package.key takes the key of a zip."
-  }
 }
 
 variable "runtime" {
@@ -50,29 +38,17 @@ variable "architecture" {
 variable "memory_mb" {
   description = "Memory, which also decides the share of a processor."
   type        = number
-  validation {
-    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
-    error_message = "memory_mb takes 128 to 10240."
-  }
 }
 
 variable "timeout_seconds" {
   description = "Seconds after which an invocation is stopped."
   type        = number
-  validation {
-    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
-    error_message = "timeout_seconds takes 1 to 900."
-  }
 }
 
 variable "reserved_concurrency" {
   description = "How many invocations may run at once; 1 means never two, -1 shares the account's."
   type        = number
   default     = -1
-  validation {
-    condition     = var.reserved_concurrency >= -1
-    error_message = "reserved_concurrency takes -1 or more."
-  }
 }
 
 variable "environment" {
@@ -85,45 +61,24 @@ variable "environment" {
 }
 
 variable "statements" {
-  description = "What the function may do beside writing its logs and traces."
-  type = list(object({
-    sid        = string
-    actions    = list(string)
-    resources  = list(string)
-    conditions = optional(map(map(list(string))))
-  }))
-  validation {
-    condition     = alltrue([for statement in var.statements : !contains(statement.resources, "*")])
-    error_message = "Every statement names its resources."
-  }
+  description = "What the function may do beside writing its logs, as statements of a policy."
+  type        = any
 }
 
 variable "log_group_arn_prefix" {
   description = "Beginning of log group ARNs, up to and with log-group."
   type        = string
-  validation {
-    condition     = endswith(var.log_group_arn_prefix, ":log-group")
-    error_message = "log_group_arn_prefix ends with :log-group."
-  }
 }
 
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.log_retention_days)
-    error_message = "log_retention_days takes one of CloudWatch's retention periods up to 365."
-  }
 }
 
 variable "kms_key_arn" {
   description = "Customer managed key of logs and environment; null uses the keys that AWS manages."
   type        = string
   default     = null
-  validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:", var.kms_key_arn))
-    error_message = "kms_key_arn takes the ARN of a key, or null."
-  }
 }
 
 variable "stream" {

@@ -1,41 +1,87 @@
 # What every alarm looks at. CloudWatch's clock is UTC: the hours below lie inside New York's, summer and winter.
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each            = { for name, alarm in local.alarms : name => merge(local.usual_alarm, alarm) }
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.percentile == null && each.value.metric != null ? each.value.statistic : null
+  extended_statistic  = each.value.percentile
+  period              = each.value.metric == null ? null : each.value.period
+  evaluation_periods  = each.value.periods
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  treat_missing_data  = each.value.missing
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+
+  dynamic "metric_query" {
+    for_each = each.value.expression == null ? [] : [each.value.expression]
+    content {
+      id          = "result"
+      expression  = metric_query.value
+      label       = each.key
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.metrics
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
 locals {
+  # What an alarm is where it says nothing else. It looks at one metric, or at an expression of several.
+  usual_alarm = {
+    namespace  = null
+    metric     = null
+    dimensions = null
+    statistic  = "Sum"
+    percentile = null
+    expression = null
+    metrics    = {}
+    period     = 300
+    periods    = 1
+    threshold  = 0
+    comparison = "GreaterThanThreshold"
+    missing    = "notBreaching"
+  }
+
   function_alarms = merge([
     for key, function in var.functions : {
-      "${key}-errors" = {
-        description = "The ${key} function failed."
-        namespace   = "AWS/Lambda"
-        metric      = "Errors"
-        dimensions  = { FunctionName = function.name }
-        statistic   = "Sum"
-        period      = 300
-        periods     = 1
-        threshold   = 0
-      }
-      "${key}-throttles" = {
-        description = "The ${key} function was not allowed to run as often as it was called."
-        namespace   = "AWS/Lambda"
-        metric      = "Throttles"
-        dimensions  = { FunctionName = function.name }
-        statistic   = "Sum"
-        period      = 300
-        periods     = 1
-        threshold   = 0
-      }
-      "${key}-duration" = {
-        description = "The ${key} function comes near its timeout of ${function.timeout_seconds} s."
-        namespace   = "AWS/Lambda"
-        metric      = "Duration"
-        dimensions  = { FunctionName = function.name }
-        statistic   = "p99"
-        period      = 300
-        periods     = 3
-        threshold   = function.timeout_seconds * 1000 * function.duration_alarm_share
-      }
+      for name, alarm in {
+        errors = {
+          description = "The ${key} function failed."
+          metric      = "Errors"
+        }
+        throttles = {
+          description = "The ${key} function was not allowed to run as often as it was called."
+          metric      = "Throttles"
+        }
+        duration = {
+          description = "The ${key} function comes near its timeout of ${function.timeout_seconds} s."
+          metric      = "Duration"
+          percentile  = "p99"
+          periods     = 3
+          threshold   = function.timeout_seconds * 1000 * function.duration_alarm_share
+        }
+      } : "${key}-${name}" => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = function.name } })
     }
   ]...)
 
-  service_alarms = {
+  alarms = merge(local.function_alarms, {
     iterator-age = {
       description = "The processor is more than a minute behind the stream."
       namespace   = "AWS/Lambda"
@@ -51,10 +97,7 @@ locals {
       namespace   = "AWS/Kinesis"
       metric      = "WriteProvisionedThroughputExceeded"
       dimensions  = { StreamName = var.stream_name }
-      statistic   = "Sum"
-      period      = 300
       periods     = 3
-      threshold   = 0
     }
     dead-letter-depth = {
       description = "Something is in the dead-letter queue."
@@ -62,9 +105,6 @@ locals {
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.queue_name }
       statistic   = "Maximum"
-      period      = 300
-      periods     = 1
-      threshold   = 0
     }
     dead-letter-age = {
       description = "Something has been in the dead-letter queue for a week; after two it is gone."
@@ -72,57 +112,34 @@ locals {
       metric      = "ApproximateAgeOfOldestMessage"
       dimensions  = { QueueName = var.queue_name }
       statistic   = "Maximum"
-      period      = 300
-      periods     = 1
       threshold   = 7 * 24 * 60 * 60
     }
-    # a day, which no redrive is further from the next than: or it would fire and end with every look at the message
+    # A day, because no redrive is further from the next. With less it would fire and end at every look at the message.
     expired-records = {
       description = "Records of a failed batch left the stream before they were redriven."
       namespace   = "StockPipeline"
       metric      = "RedrivenMessages"
       dimensions  = { Service = "redrive", Environment = var.environment, Outcome = "expired" }
-      statistic   = "Sum"
       period      = 24 * 60 * 60
-      periods     = 1
-      threshold   = 0
     }
     dropped-invocations = {
       description = "The scheduler gave up invoking a function."
       namespace   = "AWS/Scheduler"
       metric      = "InvocationDroppedCount"
       dimensions  = { ScheduleGroup = var.schedule_group }
-      statistic   = "Sum"
-      period      = 300
-      periods     = 1
-      threshold   = 0
     }
-  }
 
-  # what the functions report of themselves: METRICS of stock_pipeline/metrics.py; a test compares the names
-  processed = {
-    namespace  = "StockPipeline"
-    dimensions = { Service = "processor", Environment = var.environment }
-  }
-  rejection_reasons = ["not_json", "schema", "value"]
-  rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
-
-  incoming = {
-    namespace  = "AWS/Kinesis"
-    metric     = "IncomingRecords"
-    dimensions = { StreamName = var.stream_name }
-  }
-
-  expression_alarms = {
     # 15:00 to 20:00 UTC is inside the regular session all year; on holidays it fires, see docs/deploy.md
     freshness = {
       description = "No trades have come into the stream for 15 minutes of a session."
       expression  = "IF(DAY(records) <= 5 AND HOUR(records) >= 15 AND HOUR(records) < 20, FILL(records, 0), 1)"
-      metrics     = { records = local.incoming }
-      comparison  = "LessThanThreshold"
-      threshold   = 1
-      periods     = 3
-      missing     = "breaching"
+      metrics = {
+        records = { namespace = "AWS/Kinesis", metric = "IncomingRecords", dimensions = { StreamName = var.stream_name } }
+      }
+      comparison = "LessThanThreshold"
+      threshold  = 1
+      periods    = 3
+      missing    = "breaching"
     }
     # 09:00 to 24:00 UTC is inside the schedule's hours all year
     producer-missing = {
@@ -150,10 +167,7 @@ locals {
           dimensions = merge(local.processed.dimensions, { Reason = reason })
         }) },
       )
-      comparison = "GreaterThanThreshold"
-      threshold  = var.rejected_percent
-      periods    = 1
-      missing    = "notBreaching"
+      threshold = var.rejected_percent
     }
     table-throttles = {
       description = "DynamoDB refused reads or writes of the realtime state."
@@ -165,10 +179,39 @@ locals {
           dimensions              = { TableName = var.table_name }
         }
       }
-      comparison = "GreaterThanThreshold"
-      threshold  = 0
-      periods    = 1
-      missing    = "notBreaching"
     }
+  })
+
+  # What the functions report of themselves: METRICS of stock_pipeline/metrics.py. A test compares the names.
+  processed = {
+    namespace  = "StockPipeline"
+    dimensions = { Service = "processor", Environment = var.environment }
   }
+  rejection_reasons = ["not_json", "schema", "value"]
+  rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.metric
+  to   = aws_cloudwatch_metric_alarm.this
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.expression["freshness"]
+  to   = aws_cloudwatch_metric_alarm.this["freshness"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.expression["producer-missing"]
+  to   = aws_cloudwatch_metric_alarm.this["producer-missing"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.expression["rejected-ratio"]
+  to   = aws_cloudwatch_metric_alarm.this["rejected-ratio"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.expression["table-throttles"]
+  to   = aws_cloudwatch_metric_alarm.this["table-throttles"]
 }

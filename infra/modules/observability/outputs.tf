@@ -10,12 +10,7 @@ output "topic_policy" {
 
 output "alarms" {
   description = "Every alarm with its settings, by name."
-  value       = merge(aws_cloudwatch_metric_alarm.metric, aws_cloudwatch_metric_alarm.expression)
-}
-
-output "budget" {
-  description = "The monthly budget."
-  value       = aws_budgets_budget.monthly
+  value       = aws_cloudwatch_metric_alarm.this
 }
 
 output "dashboard" {

@@ -1,48 +1,28 @@
 variable "name" {
   description = "Name of the bucket, unique in the world."
   type        = string
-  validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.name))
-    error_message = "name takes 3 to 63 lower-case letters, digits, dots and hyphens."
-  }
 }
 
 variable "partition" {
   description = "AWS partition of the ARNs in the bucket's policy."
   type        = string
-  validation {
-    condition     = length(var.partition) > 0
-    error_message = "partition takes a name such as aws."
-  }
 }
 
 variable "kms_key_arn" {
   description = "Customer managed key; null encrypts with the key that AWS manages for S3."
   type        = string
   default     = null
-  validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:", var.kms_key_arn))
-    error_message = "kms_key_arn takes the ARN of a key, or null."
-  }
 }
 
 variable "force_destroy" {
   description = "Whether destroying the bucket may delete the objects in it."
   type        = bool
-  validation {
-    condition     = var.force_destroy != null
-    error_message = "force_destroy takes true or false."
-  }
 }
 
 variable "noncurrent_days" {
   description = "Days that overwritten and deleted objects can still be brought back."
   type        = number
   default     = 30
-  validation {
-    condition     = var.noncurrent_days >= 1
-    error_message = "noncurrent_days takes at least 1."
-  }
 }
 
 variable "lifecycle_rules" {
@@ -70,10 +50,6 @@ variable "notify_queue_arn" {
   description = "Queue that is told of new objects under notify_queue_prefixes."
   type        = string
   default     = null
-  validation {
-    condition     = var.notify_queue_arn == null || can(regex("^arn:", var.notify_queue_arn))
-    error_message = "notify_queue_arn takes the ARN of a queue, or null."
-  }
 }
 
 variable "notify_queue_prefixes" {

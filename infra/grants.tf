@@ -1,0 +1,127 @@
+# Who may do what: `may` names the grants of each role, `grants` says what each of them allows.
+locals {
+  # redrive runs in Dagster too
+  redriving = [
+    "write_traces", "take_dead_letters", "read_what_was_kept", "read_batches_again", "put_records", "park_and_keep_books",
+  ]
+
+  may = {
+    producer = [
+      "use_key", "write_traces", "list_bucket", "read_key_of_the_price_api", "put_records", "keep_checkpoints",
+      "keep_what_the_stream_refused", "send_dead_letters",
+    ]
+    processor = [
+      "use_key", "write_traces", "list_bucket", "read_stream", "write_trades", "write_failed_batches",
+      "read_and_write_state", "send_dead_letters",
+    ]
+    redrive = concat(["use_key", "list_bucket"], local.redriving)
+    dagster = concat([
+      "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "never_touch_raw_trades",
+      "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue_and_the_stream",
+      "look_at_the_realtime_table", "tell_of_failed_runs",
+    ], local.redriving)
+  }
+
+  # As a policy takes them: a Sid from the grant's name, and Allow unless it says otherwise.
+  statements = { for role, names in local.may : role => [
+    for name in names : merge(
+      { Sid = replace(title(replace(name, "_", " ")), " ", ""), Effect = "Allow" },
+      local.grants[name],
+    ) if name != "use_key" || length(local.key_aliases) > 0
+  ] }
+
+  grants = {
+    # The customer managed key, where there is one. It is named by its alias, which a plan knows.
+    use_key = {
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = [local.arn.keys]
+      Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
+    }
+
+    # X-Ray has no resources that a policy could name.
+    write_traces = { Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = "*" }
+
+    # Without it S3 answers a missing object with 403 instead of 404.
+    list_bucket = { Action = ["s3:ListBucket"], Resource = [local.arn.bucket] }
+    list_and_locate_bucket = {
+      Sid      = "ListBucket"
+      Action   = ["s3:ListBucket", "s3:GetBucketLocation"]
+      Resource = [local.arn.bucket]
+    }
+
+    read_key_of_the_price_api    = { Action = ["secretsmanager:GetSecretValue"], Resource = [local.arn.secret] }
+    put_records                  = { Action = ["kinesis:PutRecord", "kinesis:PutRecords"], Resource = [local.arn.stream] }
+    keep_checkpoints             = { Action = ["s3:GetObject", "s3:PutObject"], Resource = [local.objects.checkpoints] }
+    keep_what_the_stream_refused = { Action = ["s3:PutObject"], Resource = [local.objects.failed, local.objects.quarantine] }
+    send_dead_letters            = { Action = ["sqs:SendMessage"], Resource = [local.arn.queue] }
+
+    read_stream = {
+      Action = [
+        "kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator",
+        "kinesis:ListShards",
+      ]
+      Resource = [local.arn.stream]
+    }
+    write_trades = { Action = ["s3:PutObject"], Resource = [local.objects.raw, local.objects.quarantine] }
+    # Lambda writes the batches it gave up with the function's own role.
+    write_failed_batches = { Action = ["s3:PutObject"], Resource = [local.objects["aws/lambda"]] }
+    read_and_write_state = { Action = ["dynamodb:BatchGetItem", "dynamodb:PutItem"], Resource = [local.arn.table] }
+
+    take_dead_letters = {
+      Action = [
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes",
+        "sqs:SendMessage",
+      ]
+      Resource = [local.arn.queue]
+    }
+    read_what_was_kept = {
+      Action   = ["s3:GetObject"]
+      Resource = [local.objects.failed, local.objects["aws/lambda"], local.objects.quarantine, local.objects.redrive]
+    }
+    read_batches_again = {
+      Action = [
+        "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards",
+      ]
+      Resource = [local.arn.stream]
+    }
+    park_and_keep_books = { Action = ["s3:PutObject"], Resource = [local.objects.quarantine, local.objects.redrive] }
+
+    read_the_lake = { Action = ["s3:GetObject"], Resource = ["${local.arn.bucket}/*"] }
+    write_curated_trades_and_models = {
+      Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+      Resource = [local.objects.curated, local.objects.marts, local.objects["athena-results"]]
+    }
+    # Whatever else is allowed one day: raw trades are what everything can be made from again.
+    never_touch_raw_trades = {
+      Effect   = "Deny"
+      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+      Resource = [local.objects.raw]
+    }
+    publish_partitions_and_models = {
+      Action = [
+        "glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables", "glue:GetTableVersions",
+        "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition", "glue:CreatePartition",
+        "glue:UpdatePartition", "glue:BatchCreatePartition", "glue:DeletePartition", "glue:BatchDeletePartition",
+        "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable", "glue:DeleteTableVersion",
+        "glue:BatchDeleteTableVersion",
+      ]
+      Resource = [for part in ["catalog", "database/${var.database_name}", "table/${var.database_name}/*"] :
+        "${local.arn.glue}:${part}"
+      ]
+    }
+    query = {
+      Action = [
+        "athena:StartQueryExecution", "athena:StopQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults",
+        "athena:GetWorkGroup",
+      ]
+      Resource = [local.arn.workgroup]
+    }
+    compare_with_the_realtime_table = { Action = ["dynamodb:BatchGetItem", "dynamodb:Scan"], Resource = [local.arn.table] }
+    look_at_the_realtime_table      = { Action = ["dynamodb:Scan"], Resource = [local.arn.table] }
+    watch_the_queue_and_the_stream = {
+      Action   = ["sqs:GetQueueAttributes", "kinesis:DescribeStreamSummary"]
+      Resource = [local.arn.queue, local.arn.stream]
+    }
+    tell_of_failed_runs = { Action = ["sns:Publish"], Resource = [local.arn.topic] }
+  }
+}
