@@ -44,7 +44,7 @@ def test_the_models_order_trades_as_the_domain_does() -> None:
 
 
 def test_the_models_know_the_domains_statuses() -> None:
-    marked = (ROOT / "dbt_project/models/staging/stg_trades.sql").read_text()
+    marked = (ROOT / "dbt_project/models/intermediate/int_marked_trades.sql").read_text()
     bars = (ROOT / "dbt_project/models/marts/_marts.yml").read_text()
     staged = (ROOT / "dbt_project/models/staging/_staging.yml").read_text()
     assert statuses(marked) == statuses(bars) == [EFFECTIVE_STATUSES]
