@@ -110,8 +110,8 @@ def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
 
 
 def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str:
-    """Return a query that counts rows that can't be of the session, by file. It reads every column, because
-    a file that Athena can't read must end it.
+    """Return a query that counts rows that can't be of the session, by file. It reads every column, because a file that
+    Athena can't read must end it.
     """
     start_ns, end_ns = session_bounds_ns(work.session_date)
     nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != NULLABLE_COLUMN)
@@ -173,8 +173,7 @@ def _of_plan(work: SqlCompaction, unreadable: Iterable[str]) -> str:
     """Return the condition for raw files of the plan, by the hashes at the ends of their keys.
 
     Whole keys of a large session do not fit into a statement; eight digits do. A file that comes meanwhile and shares
-    them
-    by chance only brings its trades early.
+    them by chance only brings its trades early.
     """
     hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in work.files)
     conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
@@ -191,8 +190,8 @@ def _hash_of(key: str) -> str:
 
 
 def _content() -> str:
-    """Return an expression with every column in which two rows of one trade may differ, as one text. A missing
-    volume differs from 0.
+    """Return an expression with every column in which two rows of one trade may differ, as one text. A missing volume
+    differs from 0.
     """
     values = [
         f"coalesce(cast({column.name} AS varchar), 'null')" for column in COLUMNS if column.name not in _NOT_HASHED

@@ -21,8 +21,7 @@ class Bar:
     """One session of one symbol and feed.
 
     `volume` and `trade_count` cover every effective trade of the session date that no official print repeats, with
-    extended
-    hours and odd lots. Prices come from fewer trades, and are None if none of them is eligible.
+    extended hours and odd lots. Prices come from fewer trades, and are None if none of them is eligible.
     """
 
     symbol: str
@@ -35,8 +34,7 @@ class Bar:
     volume: int
     vwap: Decimal | None
     """Of the trades that may be high or low, so it lies between the two; None if they have no shares. Rounded half up
-    at
-    6 places, because a decimal division on Athena is.
+    at 6 places, because a decimal division on Athena is.
     """
     trade_count: int
 
@@ -62,8 +60,7 @@ def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade 
     """Return the print whose price is the close, or None if the last eligible price is.
 
     The corrected consolidated close comes first, then the largest closing auction, the listing market's. Of equal ones,
-    the
-    last. A market's official close (`M`) is not the tape's.
+    the last. A market's official close (`M`) is not the tape's.
     """
     if hours is None:
         return None

@@ -127,8 +127,7 @@ def print_rule(conditions: str, tape: str = "") -> PrintRule:
     """Return the rule for one print's codes, in any order; without codes it is a regular sale.
 
     Each code must allow a figure, except that an auction print makes prices beside any code, and an official print
-    changes
-    nothing. An unknown code forbids nothing, because the tape's rules are lists of exceptions.
+    changes nothing. An unknown code forbids nothing, because the tape's rules are lists of exceptions.
     """
     table = _BY_TAPE.get(tape, _BY_TAPE[""])
     known = [table[code] for code in conditions if code in table]

@@ -1,8 +1,7 @@
 """Plans the garbage collection of one partition from its head, its listings and the time.
 
 Whatever a pointer names stays, and for a grace period what an older query may read. Without a confirmed catalog
-location
-nothing goes.
+location nothing goes.
 """
 
 from collections.abc import Iterable, Mapping

@@ -26,8 +26,7 @@ class PartitionHead:
     """The state of a partition.
 
     generation: how often versions were deleted here. Part of every later version's name, so that no run writes to a
-    prefix
-    that is being emptied.
+    prefix that is being emptied.
     version: the published one, or None before the first.
     catalog_confirmed_at: when the catalog was seen to point at it; None until then.
     """

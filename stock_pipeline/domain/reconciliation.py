@@ -20,8 +20,7 @@ class RawCounts:
     delivered: rows, as often as the stream delivered them.
     trades: event ids.
     trades_of_stream: event ids in files whose records no other file has. If a batch was tried again in parts, the whole
-    and
-    the parts must have the same trades.
+    and the parts must have the same trades.
     """
 
     delivered: int = 0

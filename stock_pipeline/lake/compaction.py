@@ -33,7 +33,7 @@ from stock_pipeline.lake.publication import Publication
 from stock_pipeline.lake.sql_engine import SqlEngine, WrittenVersion, find_unreadable, write_version
 
 ATTEMPTS = 5
-"""Runs plan again because another run published meanwhile."""
+"""How often a run plans, because another run may publish meanwhile."""
 
 
 class CompactionReport(NamedTuple):
@@ -83,8 +83,7 @@ class Compactor:
         """Bring the published version up to the raw files that are there now.
 
         Readers keep the old version on every error: `UnreadableInputError` if files can't be read, unless
-        `allow_missing`;
-        `ProofError` if the written rows are not those of the inputs.
+        `allow_missing`; `ProofError` if the written rows are not those of the inputs.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -1,8 +1,7 @@
 """Proves that a written version has exactly the trades of its inputs.
 
 Expected: hashes of the inputs as they were read, and the domain's rule where rows of one event id differ; sorting has
-no
-part in it. Found: the written file alone. Equal content hashes prove every column of every row.
+no part in it. Found: the written file alone. Equal content hashes prove every column of every row.
 """
 
 from collections.abc import Iterable

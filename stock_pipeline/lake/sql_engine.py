@@ -1,8 +1,7 @@
 """The engine `athena`: a SQL engine compacts a partition too large for this machine.
 
 It writes objects under its own names, and not on condition. So each attempt has a version of its own, which nothing
-else
-writes to; one that died is garbage.
+else writes to; one that died is garbage.
 """
 
 from typing import NamedTuple, Protocol

@@ -67,7 +67,7 @@ def test_a_raw_key_says_what_it_covers() -> None:
         7,
         49590338271490256608,
     )
-    with pytest.raises(ValueError, match="no key of a raw object"):
+    with pytest.raises(ValueError, match="not the key of a raw object"):
         sequence_range_of_key("raw/trades/year=2018/month=1/day=2/something.parquet")
 
 
