@@ -216,7 +216,7 @@ def test_a_partition_that_lies_elsewhere_is_refused(lake: BuiltLake) -> None:
     stray = date(2018, 1, 9)
     lake.catalog.publish(stray, f"s3://{lake.bucket}/curated/trades/year=2018/month=1/day=8/v=00000000000000ad/")
     try:
-        with pytest.raises(PermanentError, match="is no path of that day"):
+        with pytest.raises(PermanentError, match="is not a path of that day"):
             lake.query("select 1")
     finally:
         lake.catalog.client.delete_partition(
