@@ -110,7 +110,8 @@ def build_daily_bars(stack: LocalStack) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_five_orders_and_batchings_with_repeats_give_identical_state_lake_and_bars(tmp_path: Path) -> None:
+def test_five_orders_of_arrival_give_the_same_bytes(tmp_path: Path) -> None:
+    """Orders, batches and repeats change no item, no byte of the lake's version and no bar."""
     outcomes = []
     for seed in range(ORDERS):
         database = tmp_path / "stock_market.duckdb"

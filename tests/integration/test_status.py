@@ -57,7 +57,7 @@ def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None
     assert "  last published  none" in screen("local", found)
 
 
-def test_what_is_published_waits_and_was_rejected_is_on_the_screen(environment: LocalStack) -> None:
+def test_status_shows_what_is_published_waiting_and_rejected(environment: LocalStack) -> None:
     settings, clients = environment.settings, environment.clients
     store = ObjectStore(clients.s3, settings.bucket_name)
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)

@@ -60,9 +60,11 @@ async def welcome_and_send(socket: ServerConnection, received: list[Any], handed
     await socket.wait_closed()
 
 
-def test_the_streams_trades_and_those_missed_since_the_last_process_reach_kinesis(
+def test_streamed_and_missed_trades_reach_kinesis(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What was missed since the last process is read too."""
+
     async def scenario(stack: LocalStack, settings: Settings) -> list[Any]:
         stop, sent = asyncio.Event(), asyncio.Event()
         received: list[Any] = []
