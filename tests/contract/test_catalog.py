@@ -1,4 +1,4 @@
-"""The catalog and its fake do the same: what a test believes of the fake is true of Glue."""
+"""The catalog and its fake do the same, so what a test sees of the fake is true of Glue."""
 
 import uuid
 from collections.abc import Iterator

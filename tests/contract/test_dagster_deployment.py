@@ -94,7 +94,7 @@ def test_a_laptops_instance_loads_with_one_step_at_a_time(tmp_path: Path, monkey
 
 
 def test_an_accounts_instance_loads_in_terraforms_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything but what would call the database or the cluster at once is made, too."""
+    """What would call database or cluster at once is left out; all else is made."""
     for name, value in {
         "DAGSTER_POSTGRES_HOST": "db.internal",
         "DAGSTER_POSTGRES_DB": "dagster",

@@ -1,4 +1,4 @@
-"""The dead-letter queue and its fakes do the same: what a test believes of a fake is true of SQS."""
+"""The dead-letter queue and its fakes do the same, so what a test sees of a fake is true of SQS."""
 
 import json
 import uuid
@@ -27,7 +27,7 @@ def clients(aws_endpoint: str) -> Iterator[Clients]:
 
 @dataclass
 class Mailbox:
-    """A queue to send to, and what it holds."""
+    """A queue to send to, and its messages."""
 
     queue: Any
     received: Callable[[], list[bytes]]

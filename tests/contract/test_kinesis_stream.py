@@ -1,4 +1,4 @@
-"""The stream and its fake do the same: what a test believes of the fake is true of Kinesis."""
+"""The stream and its fake do the same, so what a test sees of the fake is true of Kinesis."""
 
 import os
 import uuid

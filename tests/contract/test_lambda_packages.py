@@ -78,7 +78,7 @@ def test_the_processor_runs_from_its_zip_on_a_recorded_event(
     event["Records"].append(json.loads(json.dumps(event["Records"][-1])))
     event["Records"][-1]["kinesis"]["data"] = base64.b64encode(encode_trade(trade(1)) + b"\n").decode()
 
-    # -S as well: without it the packages of the test environment would stand in for those of the zip
+    # -S as well: else a package missing in the zip comes from the test environment
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", RUN, str(folder), str(runtime)],
         input=json.dumps(event),

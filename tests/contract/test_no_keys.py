@@ -1,4 +1,4 @@
-"""No account, key or secret stands in the repository, or in what Terraform plans."""
+"""No account, key or secret is in the repository, or in what Terraform plans."""
 
 import re
 import subprocess

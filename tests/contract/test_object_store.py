@@ -1,4 +1,4 @@
-"""The object store and its fakes do the same: what a test believes of a fake is true of S3."""
+"""The object store and its fakes do the same, so what a test sees of a fake is true of S3."""
 
 from collections.abc import Iterator
 from contextlib import closing

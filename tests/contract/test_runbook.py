@@ -1,4 +1,4 @@
-"""Whoever is woken by an alarm, or sees a red check, finds its section in the runbook."""
+"""Every alarm and every check has its section in the runbook, and every command there exists."""
 
 import json
 import re
@@ -15,7 +15,7 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
 
 def sections(part: str) -> set[str]:
-    """The names in the headings of one part."""
+    """Return the names in the headings of one part."""
     text = RUNBOOK.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
     return {
         name for heading in re.findall(r"^### (.+)$", text, re.MULTILINE) for name in re.findall("`(.+?)`", heading)

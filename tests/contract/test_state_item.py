@@ -16,7 +16,7 @@ ITEM_BYTES = 4 * 1024
 
 
 def item_size(item: dict[str, Any]) -> int:
-    """An item's size as DynamoDB counts it (Developer Guide, "Item sizes and formats"), numbers at their longest."""
+    """Count an item's size as DynamoDB does (Developer Guide, "Item sizes and formats"), numbers at their longest."""
     total = 0
     for name, typed in item.items():
         ((kind, value),) = typed.items()

@@ -1,4 +1,4 @@
-"""The state table and its fakes do the same: what a test believes of a fake is true of DynamoDB."""
+"""The state table and its fakes do the same, so what a test sees of a fake is true of DynamoDB."""
 
 import uuid
 from collections.abc import Iterator

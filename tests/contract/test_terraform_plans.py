@@ -1,6 +1,6 @@
-"""What Terraform plans for dev and prod, held against the rules and against the code that it deploys.
+"""What Terraform plans for dev and prod follows the rules, and fits the code that it deploys.
 
-The plans are files (`make plans`); the first test fails if they are older than the configuration.
+The plans are files (`make plans`). The first test fails if they are older than the configuration.
 """
 
 import copy
@@ -45,7 +45,7 @@ BOTO3_VARIABLES = frozenset(
 SET_BY_LAMBDA = "AWS_REGION"
 ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
 ON_REQUEST_ONLY = "PROVIDER_URL"
-"""Whoever goes through a proxy sets it; there is no value that means none."""
+"""Set where a proxy is needed; no value means that there is none."""
 
 IN_AN_ACCOUNT_ONLY = "ALERT_TOPIC_ARN"
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 def environment() -> dict[str, str]:
-    # the demo must not need, nor by mistake use, anybody's account, endpoint or proxy
+    # the demo must not use anybody's account, endpoint or proxy
     elsewhere = "http://127.0.0.1:9"
     strays = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL_S3": elsewhere, "HTTP_PROXY": elsewhere, "DO_NOT_TRACK": "1"}
     return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | strays

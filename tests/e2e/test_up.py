@@ -1,4 +1,4 @@
-"""The pipeline on this machine without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
+"""The pipeline without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("dagster dev")
 
 
 def environment() -> dict[str, str]:
-    # no AWS_…, no APCA_…: it must not need, nor by mistake use, anybody's account
+    # no AWS_…, no APCA_…: it must not use anybody's account
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "APCA_", "DAGSTER_"))}
     return kept | {"PYTHONUNBUFFERED": "1"}
 

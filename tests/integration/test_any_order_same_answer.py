@@ -37,7 +37,7 @@ pytestmark = pytest.mark.xdist_group("orders")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What readers see, whole: every item, the published file byte by byte, every bar."""
+    """All that readers see: every item, the published file byte by byte, every bar."""
 
     items: list[dict[str, Any]]
     curated_version_bytes: bytes
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def batches(trades: Sequence[Trade], seed: int) -> Iterator[list[bytes]]:
-    """The trades in a random order, packed at random into records and batches, 5 % of the records delivered twice."""
+    """Pack the trades in random order into random records and batches, and deliver 5 % of the records twice."""
     chance = random.Random(seed)
     lines = [encode_trade(trade) for trade in trades]
     chance.shuffle(lines)

@@ -87,7 +87,7 @@ def test_a_late_session_is_built_alone(lake: BuiltLake) -> None:
     ]
     before = lake.query(others)
     lake.publish(late, rows, "00000000000000ba")
-    # of the sample's session nothing is left in the lake either, which this run is not about
+    # the sample's session is gone from the lake too, but this run is not about it
     lake.publish(SAMPLE_DATE, [], "00000000000000bb")
     try:
         statuses = build_session(lake, late)

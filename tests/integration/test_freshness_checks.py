@@ -1,4 +1,4 @@
-"""Freshness as Dagster makes it, on AWS services on loopback: the session that is due decides, not the latest run."""
+"""Freshness checks in Dagster, on AWS services on loopback: the due session decides, not the latest run."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class World(NamedTuple):
         Compactor(self.lake.objects, self.lake.catalog, now=lambda: at).compact(session_date)
 
     def build(self, session_date: date) -> None:
-        """As a run of dbt does, now."""
+        """Report the session's models as built, as a run of dbt does."""
         event = dg.AssetMaterialization(BUILT.asset_key, partition=session_date.isoformat())
         self.instance.report_runless_asset_event(event)
 
@@ -174,7 +174,7 @@ def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: World) ->
 
 
 def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: World) -> None:
-    """Its file is written as nothing of the pipeline would: what is not foreseen is what the check is for."""
+    """No part of the pipeline writes such a file; the check is for what nobody foresaw."""
     add(world.lake.objects, OLD, 1)
     bad = replace(trade(7), price=Decimal("-1.5"))
     body = parquet_bytes(table_of_trades([bad]))

@@ -31,7 +31,7 @@ def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
 
 @pytest.fixture
 def run(lake: LocalStack, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A command's exit status, what it printed, and what it complained of."""
+    """Return a command's exit status, its output, and its errors."""
 
     def typed(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -103,7 +103,7 @@ def test_only_an_operator_may_leave_a_broken_file_out(lake: LocalStack, run: Run
     assert status == 0
     assert f"without {bad}, which can't be read" in said
     assert catalog(lake).published_location(SESSION) != published
-    # the file is kept where it can be looked into, and the rest is collected
+    # the file is kept for a look, and garbage collection deletes the rest
     _, said, _ = run("gc", "--grace-days", "0")
     assert f"moved {bad} to quarantine/" in said
     assert keys(lake, RAW_PREFIX) == []

@@ -43,7 +43,7 @@ class World:
     log: list[str]
 
     def run(self) -> dict[str, Any]:
-        # a new process, as after a cold start: nothing is remembered but what was stored
+        # a new process, as after a cold start: only what was stored is remembered
         return load_handler("producer", self.log.append)({}, Context())
 
     def stream_lines(self) -> list[bytes]:
@@ -63,7 +63,7 @@ class World:
         return [message["Body"] for message in received.get("Messages", [])]
 
     def everything_written(self) -> str:
-        """All that left the producer: log lines, queue messages, objects, records."""
+        """Return all that left the producer: log lines, queue messages, objects, records."""
         lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
         objects = [lake.get(listed.key).decode("utf-8", "replace") for listed in lake.list("")]
         records = [line.decode("utf-8", "replace") for line in self.stream_lines()]
@@ -82,7 +82,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             Name=SECRET_NAME, SecretString=json.dumps({"key": KEY, "secret": SECRET})
         )
         yield World(stack, api, [])
-        # a Lambda's process ends without closing anything: here, and not in whichever test runs next
+        # a Lambda's process ends without closing anything; close here, not in the next test
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()

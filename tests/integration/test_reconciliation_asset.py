@@ -45,7 +45,7 @@ class Stage:
         self._name = stack.settings.state_table_name
 
     def arrive(self, rows: Sequence[Trade], number: int) -> None:
-        """A batch as the processor leaves it: a raw file, and the state merged."""
+        """Leave a batch as the processor does: a raw file, and the state merged."""
         self.put_raw(rows, number)
         for symbol in {row.symbol for row in rows}:
             key = SymbolKey(symbol, "sim")
@@ -66,7 +66,7 @@ class Stage:
         return key
 
     def check(self) -> tuple[dg.AssetCheckEvaluation, dict[str, Any]]:
-        """Run the asset as Dagster does; the check, and the figures of the session."""
+        """Run the asset as Dagster does; return the check, and the session's figures."""
         result = dg.materialize(
             [asset for asset in self.definitions.assets or () if isinstance(asset, dg.AssetsDefinition)],
             selection="reconciliation",

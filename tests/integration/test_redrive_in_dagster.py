@@ -50,7 +50,7 @@ def send(stack: LocalStack, *bodies: bytes) -> None:
 
 
 def calls_of(redrive: RedriveResource) -> list[str]:
-    """The AWS calls that the resource makes from now on, by name."""
+    """Return a list that gets the names of the resource's AWS calls from now on."""
     made: list[str] = []
     clients = redrive.wiring.clients
     for client in (clients.sqs, clients.s3, clients.kinesis):
@@ -117,7 +117,7 @@ def test_a_hopeless_message_is_parked_by_its_fifth_run(stack: LocalStack, redriv
 
 
 def metrics_of(output: str) -> dict[str, int]:
-    """Messages by outcome, as CloudWatch reads them off a run's output."""
+    """Read messages by outcome from a run's output, as CloudWatch does."""
     lines = [json.loads(line) for line in output.splitlines() if "RedrivenMessages" in line]
     return {line["Outcome"]: line["RedrivenMessages"] for line in lines}
 

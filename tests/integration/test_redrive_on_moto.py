@@ -81,7 +81,7 @@ def test_a_batch_without_payload_is_read_from_the_stream_again(stack: LocalStack
 
 
 def send_expired(stack: LocalStack) -> None:
-    """The place of a failed batch that the stream has no records of."""
+    """Send the place of a failed batch whose records the stream keeps no longer."""
     summary = stack.clients.kinesis.describe_stream_summary(StreamName=stack.settings.stream_name)
     batch = {
         "shardId": "shardId-000000000099",

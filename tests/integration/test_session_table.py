@@ -1,4 +1,4 @@
-"""What a session_table does in Athena's catalog, and on Iceberg, which the stand-in for Athena does not have."""
+"""What a session_table does in Athena's catalog, and on Iceberg, which Athena's stand-in lacks."""
 
 from collections.abc import Callable
 from datetime import date
@@ -20,7 +20,7 @@ class Relation(str):
 
 
 def macro(name: str) -> Callable[..., Any]:
-    """A macro that needs nothing of dbt but `return`; its value is what it returns, or else its text."""
+    """Return a macro as a function of its value, or else its text. Of dbt it needs only `return`."""
     returned: list[Any] = []
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals["return"] = lambda value: returned.append(value) or ""

@@ -81,7 +81,7 @@ def test_status_shows_what_is_published_waiting_and_rejected(environment: LocalS
 
 
 def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a database with one bar, of that session."""
+    """Return settings of a database with one bar, of that session."""
     path = folder / "lake.duckdb"
     with duckdb.connect(str(path)) as connection:
         year, month, day = session_date.year, session_date.month, session_date.day

@@ -1,4 +1,4 @@
-"""The recorded session through the streaming path, disturbed: what comes out is what a batch job would make of it."""
+"""The recorded session streams through faults, and ends as a batch job would make it."""
 
 import random
 from dataclasses import replace
@@ -30,7 +30,7 @@ disturbances = st.lists(
 
 
 def lines_of_the_session(chance: random.Random) -> list[Line]:
-    """Part of the session, dealt out to several symbols, in a random order, a tenth of it twice."""
+    """Deal part of the session out to several symbols, in random order, a tenth of it twice."""
     lines = []
     for number, row in enumerate(sample_trades()[:TRADES]):
         symbol = f"{row.symbol}{number % SYMBOLS}"

@@ -52,5 +52,5 @@ def test_the_models_know_the_domains_statuses() -> None:
 
 
 def statuses(text: str) -> list[frozenset[str]]:
-    """Each list that a status is looked up in."""
+    """Return each list in which a status is looked up."""
     return [frozenset(re.findall(r"'(\w+)'", listed)) for listed in re.findall(r"status in \((.*?)\)", text)]

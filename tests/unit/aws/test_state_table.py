@@ -1,4 +1,4 @@
-"""What the state table makes of DynamoDB's errors: those that may pass are retryable, and nothing is half read."""
+"""What the state table makes of DynamoDB's errors: passing ones are retryable, and nothing is half read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every command's help fits a terminal and holds a line to copy."""
+"""Every command's help fits a terminal and has a line to copy."""
 
 import argparse
 import shlex

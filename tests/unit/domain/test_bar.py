@@ -20,7 +20,7 @@ HALF_DAY = date(2018, 7, 3)
 
 
 def at(clock: str, number: int = 0, day: date = DAY, **changes: Any) -> Trade:
-    """A trade at a New York time of `day`."""
+    """Return a trade at a New York time of `day`."""
     moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZoneInfo("America/New_York"))
     return trade(number, event_time_ns=int(moment.timestamp() * 1000) * 10**6, **changes)
 

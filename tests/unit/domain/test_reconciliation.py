@@ -1,4 +1,4 @@
-"""Reconciliation names the symbols of which two places say different things, and nobody else."""
+"""Reconciliation names exactly the symbols on which two places differ."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def rows_of(key: SymbolKey, count: int) -> tuple[Trade, ...]:
 
 
 def agreeing() -> SessionBooks:
-    """Two symbols, one with more trades than the window holds."""
+    """Return books of two symbols, one with more trades than its window has room for."""
     counts = {ABC: 3, XYZ: 9}
     return SessionBooks(
         session_date=SESSION,
@@ -119,7 +119,7 @@ def test_counts_of_files_agree_with_what_follows_from_them(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Trade]]
 ) -> None:
     folder, store = tmp_path_factory.mktemp("counts"), FakeObjectStore()
-    # an id of two symbols, which no correct source sends, stands for one of them only
+    # an id of two symbols, which no correct source sends, counts for one of them only
     batches = [[replace(one, event_id=f"{one.symbol}:{one.feed}:{one.event_id}") for one in rows] for rows in batches]
     files = [raw_file(store, rows, n * 10, n * 10 + 9) for n, rows in enumerate(batches)]
     everything = [one for rows in batches for one in rows]

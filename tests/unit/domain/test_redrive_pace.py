@@ -1,4 +1,4 @@
-"""When a redrive is due: at once for what is new, ever more rarely for what never changes."""
+"""When redrive is due: at once for what is new, ever more rarely while nothing changes."""
 
 from stock_pipeline.domain.redrive_pace import (
     LONGEST_PAUSE_SECONDS,
@@ -15,7 +15,7 @@ ONE = QueueDepth(1, 0)
 
 
 def asked_times(depth: QueueDepth, minutes: int, pace: Pace | None = None) -> list[int]:
-    """The minutes at which a tick every minute asks for a run."""
+    """Return the minutes at which a tick every minute asks for a run."""
     pace, asked = pace or Pace(), []
     for minute in range(minutes):
         now = NOON + 60 * minute

@@ -1,4 +1,4 @@
-"""The calendar against an independent one, and the days on which date arithmetic goes wrong."""
+"""The calendar against an independent one, and days on which date arithmetic goes wrong."""
 
 from datetime import UTC, date, datetime, timedelta
 

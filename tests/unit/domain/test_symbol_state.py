@@ -17,7 +17,7 @@ rows = st.lists(trades(), max_size=30)
 
 
 def newest_by_definition(all_rows: list[Trade], capacity: int) -> tuple[Trade, ...]:
-    """The oracle: the whole history at once."""
+    """Return the newest trades of the whole history at once: the oracle."""
     winning = {}
     for row in sorted(all_rows, key=precedence):
         winning[row.event_id] = row

@@ -1,4 +1,4 @@
-"""The catalog comes back from what lies in the lake, with heads or from manifests alone."""
+"""The catalog comes back from the lake, with heads or from manifests alone."""
 
 from datetime import timedelta
 

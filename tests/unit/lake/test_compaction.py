@@ -148,7 +148,7 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays(
     again = lake.compactor.compact(SESSION)
     assert not again.published
 
-    # put right under the same key: it is another file
+    # corrected under the same key it is another file
     lake.add([trade(3)], 2)
     lake.compactor.compact(SESSION)
     assert lake.read() == [trade(1), trade(2), trade(3)]

@@ -1,4 +1,4 @@
-"""Two runs on one partition, in any order of their steps, end in one right version; no reader sees a wrong one."""
+"""Two runs on one partition end in one right version, in any order of steps, and no reader sees another."""
 
 from datetime import timedelta
 

@@ -139,7 +139,6 @@ def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monke
     ("rows", "group"), [(0, 16_384), (1_000_000, 16_384), (5_150_000, 32_187), (20_600_000, 128_750), (10**9, 131_072)]
 )
 def test_a_row_group_is_small_but_worth_compressing(rows: int, group: int) -> None:
-    """It is a small part of a large session."""
     assert curated_file.row_group_rows(rows) == group
 
 

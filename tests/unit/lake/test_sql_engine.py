@@ -1,4 +1,4 @@
-"""Large partitions are compacted by SQL: the same rows, the same safety, whatever dies or comes at once."""
+"""SQL compacts large partitions to the same rows, with the same safety under crashes and races."""
 
 from collections.abc import Callable
 from dataclasses import replace

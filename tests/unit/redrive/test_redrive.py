@@ -1,4 +1,4 @@
-"""Redrive: every repairable line reaches the stream, what never can is parked, and nothing is deleted before that."""
+"""Every repairable line reaches the stream, a hopeless one is parked, and nothing is deleted before."""
 
 import json
 

@@ -27,7 +27,7 @@ def batch(*payloads: bytes) -> StreamBatch:
 
 
 def line(**changes: str) -> bytes:
-    """A valid line with some fields replaced by JSON text as given."""
+    """Return a valid line with some fields replaced by JSON text as given."""
     fields = {name: json.dumps(value, default=float) for name, value in asdict(trade()).items()}
     fields["price"] = "10.50"
     fields.update(changes)

@@ -1,4 +1,4 @@
-"""One batch in, three effects out, in their order; whatever fails is done again without harm."""
+"""One batch has three effects, in order, and what fails is done again without harm."""
 
 import base64
 import io

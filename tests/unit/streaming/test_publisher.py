@@ -45,7 +45,7 @@ def test_a_call_keeps_the_limits_of_put_records() -> None:
 
 
 def test_a_symbol_always_takes_the_same_bucket() -> None:
-    # fixed for ever: a change would let two versions of the producer send one symbol two ways
+    # fixed for ever: after a change two versions of the producer would send one symbol two ways
     assert partition_key("AAPL", 64) == "bucket-0028"
     assert partition_key("XXX", 64) == partition_key("XXX", 64)
 

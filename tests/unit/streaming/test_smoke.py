@@ -66,7 +66,7 @@ def test_the_time_is_for_the_whole_way_not_for_each_place() -> None:
 
 
 def test_a_place_is_asked_once_more_after_the_time() -> None:
-    """Zero seconds are so one look."""
+    """Zero seconds are one look."""
     assert Way(Clock()).smoke(0).run(MARK, timeout_seconds=0).passed
 
 

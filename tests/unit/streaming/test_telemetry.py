@@ -41,7 +41,7 @@ def lines_of(events: Iterable[LogEvent]) -> list[dict[str, Any]]:
 
 
 def metrics_in(line: dict[str, Any]) -> dict[str, Any]:
-    """What CloudWatch would take from a line, by the rules of the embedded metric format."""
+    """Return what CloudWatch takes from a line, by the rules of the embedded metric format."""
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == NAMESPACE
     (dimensions,) = directive["Dimensions"]

@@ -1,4 +1,4 @@
-"""Session files as users have them: read as they are meant, or refused in one sentence before anything starts."""
+"""Users' session files are read as meant, or refused in one sentence before anything starts."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -138,7 +138,7 @@ def test_the_notification_has_the_form_that_s3_sends() -> None:
 
 @dataclass
 class FakeServices:
-    """S3 and SQS in one. So many of the next calls fail as it is told."""
+    """S3 and SQS in one. The next `failing_sends` messages fail."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)

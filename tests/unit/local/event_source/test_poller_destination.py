@@ -1,4 +1,4 @@
-"""Records that are too large or too old go to the destination, and a destination that fails is asked again."""
+"""Records too large or too old go to the destination, and a failing destination is asked again."""
 
 import pytest
 

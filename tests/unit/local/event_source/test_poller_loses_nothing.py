@@ -37,7 +37,6 @@ def schedules(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(schedules(), st.data())
 def test_every_record_is_handled_in_order_or_in_the_destination(schedule: dict[str, Any], data: st.DataObject) -> None:
-    """The order is that of its key."""
     ended: list[str] = []
     log: list[str] = []
 

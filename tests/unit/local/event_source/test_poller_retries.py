@@ -40,7 +40,6 @@ def test_retries_wait_twice_as_long_each_time() -> None:
 
 
 def test_a_partial_response_moves_the_checkpoint() -> None:
-    """What is done stays done."""
     scene = Scene()
     scene.put(*"abcd")
     scene.answer = lambda texts: scene.failing("d", "c") if "a" in texts else None

@@ -1,4 +1,4 @@
-"""Checkpoints of the capture from Alpaca, against a model of the API: nothing is lost, whatever interrupts it."""
+"""Checkpoints of Alpaca's capture, against a model of the API: no interruption loses anything."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Messages of Alpaca's stream, as recorded in public: rows that agree with what REST says of the same trades."""
+"""Publicly recorded messages of Alpaca's stream give the rows that REST gives."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Retries, budgets and errors of calls, against a real server on loopback; time is the clock's, not the wall's."""
+"""Retries, budgets and errors of calls, against a real server on loopback, in a fake clock's time."""
 
 import logging
 import random

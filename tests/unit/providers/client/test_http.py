@@ -1,4 +1,4 @@
-"""One GET against a real server on loopback that misbehaves in every way that servers do."""
+"""One GET against a real server on loopback that misbehaves as servers do."""
 
 import socket
 import time

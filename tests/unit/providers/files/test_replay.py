@@ -147,13 +147,13 @@ def test_a_csv_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def timed_session(folder: Path, *seconds: float | None) -> Path:
-    """A row for each number of seconds after 14:30; None: a row without a time."""
+    """Write a row for each number of seconds after 14:30; None is a row without a time."""
     times = ["" if at is None else f"2018-01-02T14:{30 + int(at) // 60}:{at % 60:09.6f}Z" for at in seconds]
     return csv_file(folder, *(f"{time},XXX,10,100,P,,0,{n}" for n, time in enumerate(times)))
 
 
 def sent_at(path: Path, speed: float, checkpoint: str | None = None, deadline: float = 1e9) -> dict[float, list[int]]:
-    """Which rows went out how many seconds after the start."""
+    """Return which rows went out how many seconds after the start."""
     clock = Clock()
     replay = ReplayFile(path, clock, speed=speed, wait=clock.wait)
     sent: dict[float, list[int]] = {}

@@ -76,7 +76,7 @@ def trades_of(delivered: Iterable[Arrival]) -> list[Trade]:
 
 
 def fingerprint() -> str:
-    """Run in other processes too; what it prints must not depend on the process."""
+    """Hash the arrivals. Other processes call it too: it must not depend on the process."""
     delivered, ledger = simulate(MISBEHAVING)
     text = repr([astuple(arrival) for arrival in delivered]) + repr(ledger.lake)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -140,7 +140,7 @@ def test_the_expected_state_is_of_the_newest_last_versions(simulation: Simulatio
 
 @given(simulations)
 def test_the_pipelines_own_state_agrees_with_the_ledger(simulation: Simulation) -> None:
-    """Merged row by row in the order of arrival, by the code that the processor runs."""
+    """The processor's code merges row by row in the order of arrival."""
     delivered, ledger = simulate(simulation)
     for symbol in simulation.symbols:
         state = SymbolState(SymbolKey(symbol, FEED), ())
@@ -204,7 +204,7 @@ def test_nothing_comes_before_its_turn_and_late_trades_come() -> None:
 
 
 def test_arrivals_are_made_as_they_are_taken() -> None:
-    """Ten thousand million trades could not be made ahead; the first ones come at once."""
+    """Ten thousand million trades can't be made ahead: the first ones come at once."""
     endless = arrivals(Simulation(("AAA", "BBB"), DAY, trades=10**10, seed=1, late=0.1), NOON, Ledger())
     assert isinstance(endless, GeneratorType)
     assert len(list(islice(endless, 1_000))) == 1_000
