@@ -284,7 +284,7 @@ def test_a_bad_trade_in_a_message_is_unreadable(piece: str) -> None:
     assert (len(capture.unreadable), len(capture.trades)) == (1, 1)
 
 
-def test_a_ping_and_what_else_may_come_hold_no_trades() -> None:
+def test_a_ping_and_what_else_may_come_have_no_trades() -> None:
     assert parse(recorded("finnhub/ws_ping")) == Capture(())
     assert parse({"type": "news", "data": [1]}) == Capture(())
 

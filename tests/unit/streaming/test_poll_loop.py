@@ -66,7 +66,7 @@ def run(
     return loop.run(60 * SECOND), memory
 
 
-def test_polls_stand_on_an_absolute_grid() -> None:
+def test_polls_keep_to_an_absolute_grid() -> None:
     provider = ScriptedProvider(Clock(), seconds=0.7)
     report, _ = run(provider)
     assert [at for at, _ in provider.asked] == [slot * SECOND for slot in range(0, 60, 5)]
