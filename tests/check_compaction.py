@@ -71,7 +71,7 @@ class Check:
         self.compare(f"{report.rows_in:,} rows in, {report.rows_out:,} out")
 
     def compare(self, what: str) -> None:
-        """What Athena's readers see, against the rule applied row by row."""
+        """Compare what Athena's readers see with the rule applied row by row."""
         names = ", ".join(COMPARED)
         sql = f"SELECT {names} FROM trades WHERE year = 2018 AND month = 1 AND day = 3"
         found = sorted(self.athena.query(sql).rows, key=str)

@@ -44,7 +44,7 @@ MARTS = (
 )
 
 SOME_ROWS = {"stock_market_data": "where symbol <> 'XXX' or mod(sequence, 20) = 0"}
-"""Forty thousand rows come a thousand at a time: of the recorded session every twentieth is enough."""
+"""Rows come a thousand at a time, so every twentieth of the recorded session is enough."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Engines:
     folder: Path
 
     def dbt(self, target: str, *arguments: str) -> dict[str, str]:
-        """Run dbt; each node's status by its short name."""
+        """Run dbt, and return each node's status by its short name."""
         places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         folder = self.folder / target
         command = [Path(sys.executable).with_name("dbt"), *arguments, "--target", target]
@@ -94,7 +94,7 @@ def columns_of(engines: Engines, mart: str) -> list[str]:
 
 
 def expression(column: str) -> str:
-    # Athena rounds instants to milliseconds, DuckDB keeps microseconds: compared is what rounding hardly changes.
+    # Athena rounds to milliseconds, DuckDB keeps microseconds: compare what rounding hardly changes
     if column == "event_time":
         milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
         return f"abs({milliseconds} - event_time_ns / 1000000) <= 1 as event_time"
@@ -104,7 +104,7 @@ def expression(column: str) -> str:
 
 
 def differences(engines: Engines, mart: str) -> list[str]:
-    """What is not the same in one mart; a line for each kind of difference."""
+    """Return a line for each kind of difference in one mart."""
     columns = columns_of(engines, mart)
     sql = f"select {', '.join(map(expression, columns))} from {mart} {SOME_ROWS.get(mart, '')}"
     athena, local = Counter(engines.on_athena(sql)), Counter(engines.on_duckdb(sql))
@@ -161,7 +161,7 @@ def check(engines: Engines) -> None:
 
 
 def example_queries(engines: Engines) -> None:
-    """The published example queries, compiled by each target, answer alike."""
+    """Compare the answers of the example queries, compiled by each target."""
     print("Ask the example queries")
     of_day = json.dumps({"symbol": "XXX", "year": 2018, "month": 1, "day": 2})
     for target in ("athena", "local"):
@@ -175,7 +175,7 @@ def example_queries(engines: Engines) -> None:
 
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As far as both engines have a value: whole seconds, and five places of an average, which Athena rounds to six."""
+    """Round to what both engines have: whole seconds, and five places of an average, which Athena rounds to six."""
 
     def common(value: Any) -> Any:
         if isinstance(value, datetime):
@@ -186,7 +186,7 @@ def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def one_session(engines: Engines, lake: Lake) -> None:
-    """A late session, a session that changes, and one whose trades vanish: each alone."""
+    """Build a late session, a session that changes, and one whose trades vanish: each alone."""
     print("Build single sessions: one late, one changed, one without trades any more")
     late, changed = date(2018, 7, 3), SAMPLE_DATE
     shifted = [moved(one, SAMPLE_DATE, late) for one in sample_trades()[5_000:6_000]]
@@ -214,7 +214,7 @@ def one_session(engines: Engines, lake: Lake) -> None:
 
 
 def backfill(engines: Engines, lake: Lake) -> None:
-    """Three hundred sessions in one run: Athena writes a hundred partitions in one statement at most."""
+    """Build three hundred sessions in one run: a statement of Athena writes a hundred partitions at most."""
     sessions = list(islice(trading_days(date(2019, 1, 1), date(2020, 12, 31)), 300))
     print(f"Build {len(sessions)} sessions at once, {sessions[0]} to {sessions[-1]}")
     # from the morning: half days have no prices in the afternoon
@@ -235,14 +235,14 @@ def build_session(engines: Engines, day: date) -> None:
 
 
 def build_sessions(engines: Engines, first: date, last: date) -> None:
-    """The session tables and what is made of them; the data tests have run with the full builds."""
+    """Build the session tables and what is made of them. The data tests ran with the full builds."""
     window = ["--event-time-start", first.isoformat(), "--event-time-end", (last + timedelta(days=1)).isoformat()]
     for target in ("athena", "local"):
         engines.dbt(target, "run", "--select", "config.materialized:session_table+", *window)
 
 
 def moved(trade: Trade, old: date, new: date) -> Trade:
-    """The same trade on another date, with an identity of its own. Both are standard time or this is an hour off."""
+    """Return the trade on another date, with a new id. Both dates are standard time, or this is an hour off."""
     days = new.toordinal() - old.toordinal()
     return replace(
         trade, event_time_ns=trade.event_time_ns + days * 86_400 * 10**9, event_id=f"{trade.event_id}:{new:%Y%m%d}"

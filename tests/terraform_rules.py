@@ -1,4 +1,4 @@
-"""The rules that a plan keeps to. Each takes the planned resources and answers with one sentence for each breach."""
+"""The rules of a plan. Each takes the planned resources and returns one sentence for each breach."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def module_of(resource: Resource) -> str:
 
 
 def beside(resources: Resources, resource: Resource, kind: str) -> list[Resource]:
-    """Resources of a type in the same module."""
+    """Return resources of a type in the same module."""
     return [other for other in of_type(resources, kind) if module_of(other) == module_of(resource)]
 
 
@@ -46,7 +46,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def statements(resources: Resources) -> Iterator[tuple[Resource, dict[str, Any]]]:
-    """Every statement of every policy that the plan shows."""
+    """Yield every statement of every policy that the plan shows."""
     for resource in resources:
         for name in ("policy", "assume_role_policy"):
             if name in resource["values"] and isinstance(resource["values"][name], str):
@@ -74,7 +74,7 @@ def no_wildcard_actions(resources: Resources) -> list[str]:
 
 
 def _is_key_administration(resource: Resource, statement: dict[str, Any]) -> bool:
-    """The statement that every key needs: without it nobody could ever change the key again."""
+    """Say whether it is the statement that every key needs: without it nobody could change the key again."""
     principal = statement.get("Principal", {})
     return resource["type"] == "aws_kms_key" and str(principal.get("AWS", "")).endswith(":root")
 

@@ -1,4 +1,4 @@
-"""The dead-letter queue and its fakes do the same: what a test believes of a fake is true of SQS."""
+"""The dead-letter queue and its fakes do the same, so what a test sees of a fake is true of SQS."""
 
 import json
 import uuid
@@ -27,7 +27,7 @@ def clients(aws_endpoint: str) -> Iterator[Clients]:
 
 @dataclass
 class Mailbox:
-    """A queue to send to, and what it holds."""
+    """A queue to send to, and its messages."""
 
     queue: Any
     received: Callable[[], list[bytes]]
@@ -57,7 +57,8 @@ def all_messages(sqs: Any, url: str) -> list[bytes]:
     return bodies
 
 
-def test_documents_of_every_size_reach_the_queue_or_the_bucket_with_a_pointer(clients: Clients) -> None:
+def test_documents_of_every_size_reach_the_queue(clients: Clients) -> None:
+    """One that is too large for a message lies in the bucket, and a pointer in the queue."""
     bucket = new_bucket(clients)
     url = clients.sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}")["QueueUrl"]
     queue = SqsQueue(clients.sqs, url, ObjectStore(clients.s3, bucket))

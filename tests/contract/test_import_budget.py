@@ -1,8 +1,7 @@
 """What a cold start of the processor costs, in processes of its own.
 
-boto3 is on neither side of the comparison: the Lambda runtime brings it, and both processes import it first. How long
-that takes tells how busy the machine is: CPU time of the same work doubles where two processes share a core, and the
-budget grows with it.
+Both processes import boto3 first, because the Lambda runtime brings it. How long that takes tells how busy the machine
+is: CPU time of the same work doubles where two processes share a core. The budget grows with it.
 """
 
 import json
@@ -57,7 +56,7 @@ print(json.dumps([after_import, after_batch]))
 
 
 def run(program: str, *arguments: str, bytecode: Path | None = None) -> str:
-    """bytecode: a folder where the process finds compiled modules, and leaves those that it had to compile."""
+    """Run the program. Compiled modules are read from the folder `bytecode`, and written there."""
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     if bytecode:
         environ["PYTHONPYCACHEPREFIX"] = str(bytecode)
@@ -77,7 +76,7 @@ def test_importing_the_processor_stays_within_its_budget(tmp_path: Path) -> None
     program = CPU_OF_IMPORT.format(statement=IMPORT_HANDLER)
     run(program, bytecode=tmp_path)  # leaves the bytecode that a deployed package brings
     rounds = [json.loads(run(program, bytecode=tmp_path)) for _ in range(ROUNDS)]
-    # the least of each: other work on the machine only ever adds to a CPU time
+    # the least of each: other work on the machine only adds to CPU time
     boto3, handler = (min(times) for times in zip(*rounds, strict=True))
     assert handler / max(1.0, boto3 / BOTO3_SECONDS) <= BUDGET_SECONDS, rounds
 

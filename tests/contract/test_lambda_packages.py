@@ -78,7 +78,7 @@ def test_the_processor_runs_from_its_zip_on_a_recorded_event(
     event["Records"].append(json.loads(json.dumps(event["Records"][-1])))
     event["Records"][-1]["kinesis"]["data"] = base64.b64encode(encode_trade(trade(1)) + b"\n").decode()
 
-    # -S as well: without it the packages of the test environment would stand in for those of the zip
+    # -S as well: else a package missing in the zip comes from the test environment
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", RUN, str(folder), str(runtime)],
         input=json.dumps(event),
@@ -145,7 +145,7 @@ def test_a_package_that_lambda_would_refuse_stops_the_build(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("python", build.PYTHONS)
-def test_the_lock_has_one_version_of_each_package_for_every_python(python: str) -> None:
+def test_the_lock_pins_each_package_once_for_every_python(python: str) -> None:
     for lock in sorted((ROOT / "lambdas").glob("requirements-*.txt")):
         for architecture in build.ARCHITECTURES:
             versions = build.pinned_versions(lock, build.Target(python, architecture))

@@ -1,4 +1,4 @@
-"""The committed contract is the one that the code keeps."""
+"""The committed contract is the code's."""
 
 import json
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""A backfill over ten sessions as a user of the UI launches it, by GraphQL, through a real daemon."""
+"""A backfill over ten sessions, launched as by the UI: by GraphQL, through a real daemon."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def backfill(address: str, stack: LocalStack) -> dict[str, Any]:
         state: dict[str, Any] = ask(address, STATUS, id=launched["backfillId"])["partitionBackfillOrError"]
         if state["status"] not in ("REQUESTED", "COMPLETING"):
             return state
-        time.sleep(1)  # the daemon is another process, which tells nobody when it is done
+        time.sleep(1)  # the daemon, another process, does not say when it is done
     raise AssertionError(f"not done after {PATIENCE_SECONDS} s: {state}")
 
 

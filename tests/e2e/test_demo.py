@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 def environment() -> dict[str, str]:
-    # the demo must not need, nor by mistake use, anybody's account, endpoint or proxy
+    # the demo must not use anybody's account, endpoint or proxy
     elsewhere = "http://127.0.0.1:9"
     strays = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL_S3": elsewhere, "HTTP_PROXY": elsewhere, "DO_NOT_TRACK": "1"}
     return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | strays
@@ -38,7 +38,7 @@ def without_measures(output: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def test_the_demo_agrees_with_the_published_bar_and_prints_what_the_readme_shows(tmp_path: Path) -> None:
+def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -> None:
     done = demo(tmp_path, "--json", tmp_path / "out.json")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("load")
 
 
 def environment() -> dict[str, str]:
-    # no AWS_…: the load must not need, nor by mistake use, anybody's account
+    # no AWS_…: the load must not use anybody's account
     return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
 
 

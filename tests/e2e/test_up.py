@@ -1,4 +1,4 @@
-"""The pipeline on this machine without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
+"""The pipeline without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("dagster dev")
 
 
 def environment() -> dict[str, str]:
-    # no AWS_…, no APCA_…: it must not need, nor by mistake use, anybody's account
+    # no AWS_…, no APCA_…: it must not use anybody's account
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "APCA_", "DAGSTER_"))}
     return kept | {"PYTHONUNBUFFERED": "1"}
 
@@ -51,7 +51,7 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:
     raise AssertionError("".join(lines))
 
 
-def test_up_serves_dagster_processes_trades_and_ends_without_a_trace(tmp_path: Path) -> None:
+def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         addresses = "".join(read_until(process, "Ctrl-C ends it"))
         assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]

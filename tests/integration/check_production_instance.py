@@ -1,4 +1,4 @@
-"""Dagster's instance of an account, as its file says, on a real Postgres: storage, logs in S3, runs started by ECS."""
+"""An account's Dagster instance on a real Postgres: storage, logs in S3, runs started by ECS."""
 
 import json
 import tempfile
@@ -42,7 +42,7 @@ def postgres() -> Iterator[Path]:
 
 @pytest.fixture
 def home(postgres: Path, stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """DAGSTER_HOME as of the image, but for the network between Dagster and its database."""
+    """The image's DAGSTER_HOME, without a network between Dagster and its database."""
     instance = yaml.safe_load((ROOT / "infra/dagster/dagster.yaml").read_text())
     instance["storage"]["postgres"]["postgres_db"]["params"] = {"host": str(postgres)}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(instance))
@@ -70,9 +70,7 @@ def test_a_run_is_kept_in_postgres_and_its_output_in_s3(home: Path, stack: Local
     assert any(done.run_id in entry["Key"] for entry in listed["Contents"])
 
 
-def test_a_run_is_a_task_of_the_run_task_definition_on_the_starters_cluster(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_a_task_of_its_own_on_the_starters_cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ecs_task(monkeypatch) as started, dg.DagsterInstance.from_config(str(home)) as instance:
         target = ModuleTarget("stock_pipeline.definitions", None, str(ROOT), "stock_pipeline")
         with WorkspaceProcessContext(instance, target) as process:
@@ -91,7 +89,7 @@ def test_a_run_is_a_task_of_the_run_task_definition_on_the_starters_cluster(
 
 
 def launch(instance: dg.DagsterInstance, process: Any) -> str:
-    """Start a compaction as the daemon does; the run's id."""
+    """Start a compaction as the daemon does, and return the run's id."""
     workspace = process.create_request_context()
     location = workspace.get_code_location("stock_pipeline")
     repository = location.get_repository("__repository__")
@@ -123,7 +121,7 @@ def launch(instance: dg.DagsterInstance, process: Any) -> str:
 
 @contextmanager
 def ecs_task(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """This process as a task of ECS: the daemon's, on a cluster with the run task definition. Gives the task's ARN."""
+    """Make this process the daemon's ECS task, on a cluster with the run task definition, and yield its ARN."""
     ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})

@@ -31,7 +31,7 @@ from stock_pipeline.settings import Settings
 
 @pytest.fixture
 def inbox(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, str]]]:
-    """What arrived at a queue that listens to the topic; `ALERT_TOPIC_ARN` names it."""
+    """Return what arrived at a queue that listens to the topic; `ALERT_TOPIC_ARN` names it."""
     for name, value in stack.environ.items():
         monkeypatch.setenv(name, value)
     arn = stack.clients.sns.create_topic(Name="alarms")["TopicArn"]
@@ -79,7 +79,7 @@ def fail_and_tell(settings: Settings) -> None:
             sensor(context)
 
 
-def test_a_failed_run_is_a_message_that_names_the_job_and_the_session(
+def test_the_message_of_a_failed_run_names_job_and_session(
     stack: LocalStack, inbox: Callable[[], list[dict[str, str]]]
 ) -> None:
     fail_and_tell(settings_with_topic(stack))
@@ -146,7 +146,8 @@ def test_failed_ticks_of_any_sensor_are_told_once_and_others_not(
         assert len(inbox()) == 1
 
 
-def test_everything_runs_by_itself_on_a_laptop_and_waits_to_be_switched_on_in_an_account() -> None:
+def test_schedules_and_sensors_run_unasked_on_a_laptop_only() -> None:
+    """In an account they wait until somebody switches them on."""
     for target, running in (("local", True), ("athena", False)):
         definitions = build_definitions(Settings.from_env({"DBT_TARGET": target}))
         repository = definitions.get_repository_def()

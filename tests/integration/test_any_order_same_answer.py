@@ -37,7 +37,7 @@ pytestmark = pytest.mark.xdist_group("orders")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What readers see, whole: every item, the published file byte by byte, every bar."""
+    """All that readers see: every item, the published file byte by byte, every bar."""
 
     items: list[dict[str, Any]]
     curated_version_bytes: bytes
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def batches(trades: Sequence[Trade], seed: int) -> Iterator[list[bytes]]:
-    """The trades in a random order, packed at random into records and batches, 5 % of the records delivered twice."""
+    """Pack the trades in random order into random records and batches, and deliver 5 % of the records twice."""
     chance = random.Random(seed)
     lines = [encode_trade(trade) for trade in trades]
     chance.shuffle(lines)
@@ -110,7 +110,8 @@ def build_daily_bars(stack: LocalStack) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_five_orders_and_batchings_with_repeats_give_identical_state_lake_and_bars(tmp_path: Path) -> None:
+def test_five_orders_of_arrival_give_the_same_bytes(tmp_path: Path) -> None:
+    """Orders, batches and repeats change no item, no byte of the lake's version and no bar."""
     outcomes = []
     for seed in range(ORDERS):
         database = tmp_path / "stock_market.duckdb"

@@ -1,4 +1,4 @@
-"""Random trades, through the SQL that dbt built and through the reference in Python: laws of bars, and agreement."""
+"""Random trades through dbt's SQL and through the reference in Python: both agree, and keep the laws of bars."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ PRICES = st.decimals(Decimal("0.0001"), Decimal(10_000), places=4)
 
 @st.composite
 def trades_of_some_sessions(draw: st.DrawFn) -> list[Trade]:
-    """Trades of a few symbols, feeds and sessions, each with its own event_id; late ones cross midnight UTC."""
+    """Draw trades of a few symbols, feeds and sessions, each with its own id. Late ones cross midnight UTC."""
     trades = []
     for number in range(draw(st.integers(1, 25))):
         day, minute = draw(st.sampled_from(DATES)), draw(MINUTES_OF_DAY)
@@ -67,7 +67,7 @@ def trades_of_some_sessions(draw: st.DrawFn) -> list[Trade]:
 
 @contextmanager
 def lake_of(lake: BuiltLake, trades: list[Trade]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The built database with these trades in place of the lake's, for as long as the block lasts."""
+    """Yield the built database with these trades in place of the lake's."""
     with duckdb.connect(str(lake.duckdb_path)) as connection:
         connection.register("given_trades", table_of_trades(trades))
         parts = "year(session_date)::int as year, month(session_date)::int as month, day(session_date)::int as day"
@@ -87,7 +87,7 @@ def lake_of(lake: BuiltLake, trades: list[Trade]) -> Iterator[duckdb.DuckDBPyCon
 
 
 def rows(connection: duckdb.DuckDBPyConnection, lake: BuiltLake, model: str) -> list[dict[str, Any]]:
-    """The model's own query, as dbt compiled it."""
+    """Return the rows of the model's query, as dbt compiled it."""
     compiled = lake.duckdb_path.parent / "target/compiled/stock_pipeline/models/marts" / f"{model}.sql"
     cursor = connection.execute(compiled.read_text())
     names = [column[0] for column in cursor.description or ()]
@@ -99,7 +99,7 @@ def key_of(one: Trade) -> tuple[str, str, date]:
 
 
 def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
-    """One bar of a session's minute bars, as the description of the model says."""
+    """Merge a session's minute bars into one, as the model's description says."""
     minutes = sorted(minutes, key=lambda minute: minute["minute_start"])
     priced = [minute for minute in minutes if minute["open"] is not None]
     closing = [minute["closing_price"] for minute in minutes if minute["closing_price"] is not None]
@@ -118,7 +118,7 @@ def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trades=trades_of_some_sessions())
-def test_sql_and_python_agree_and_minute_bars_merge_into_daily_bars(lake: BuiltLake, trades: list[Trade]) -> None:
+def test_sql_and_python_agree_and_minutes_merge_into_days(lake: BuiltLake, trades: list[Trade]) -> None:
     expected = [
         bar
         for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of)
@@ -156,8 +156,8 @@ def sessions_from(first: date, count: int) -> list[date]:
     return [first + timedelta(days=3 * number) for number in range(count)]
 
 
-def test_exponential_averages_are_those_of_the_plain_recursion_over_long_histories(lake: BuiltLake) -> None:
-    """Longer than two blocks of every span but the greatest, which has one block's end in it."""
+def test_exponential_averages_equal_the_plain_recursion(lake: BuiltLake) -> None:
+    """The history is longer than two blocks of every span but the greatest, which ends one block."""
     days = sessions_from(date(2010, 1, 4), 2_100)
     closes = [Decimal(100 + (number * 37) % 83) for number in range(len(days))]
     with duckdb.connect(str(lake.duckdb_path)) as connection:

@@ -1,4 +1,4 @@
-"""Freshness as Dagster makes it, on AWS services on loopback: the session that is due decides, not the latest run."""
+"""Freshness checks in Dagster, on AWS services on loopback: the due session decides, not the latest run."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class World(NamedTuple):
         Compactor(self.lake.objects, self.lake.catalog, now=lambda: at).compact(session_date)
 
     def build(self, session_date: date) -> None:
-        """As a run of dbt does, now."""
+        """Report the session's models as built, as a run of dbt does."""
         event = dg.AssetMaterialization(BUILT.asset_key, partition=session_date.isoformat())
         self.instance.report_runless_asset_event(event)
 
@@ -86,7 +86,7 @@ def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
     }
 
 
-def test_the_session_that_is_due_is_judged_and_a_backfill_ten_months_old_makes_nothing_fresh(world: World) -> None:
+def test_an_old_backfill_does_not_make_the_due_session_fresh(world: World) -> None:
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
     world.publish(OLD, MONDAY_MORNING)
     world.build(OLD)
@@ -96,7 +96,7 @@ def test_the_session_that_is_due_is_judged_and_a_backfill_ten_months_old_makes_n
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
 
 
-def test_a_session_that_was_compacted_while_it_was_on_is_not_published_whole(world: World) -> None:
+def test_a_session_compacted_while_open_is_not_published_whole(world: World) -> None:
     world.publish(EXPECTED, datetime(2018, 11, 2, 15, tzinfo=UTC))
     assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
     world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
@@ -116,7 +116,7 @@ def test_people_hear_of_what_becomes_stale_once(world: World) -> None:
     assert world.told[2:] == ["latest_session_is_published"]
 
 
-def test_the_stream_is_judged_while_the_market_is_open_by_its_newest_trade(world: World) -> None:
+def test_the_newest_trade_judges_the_stream_of_an_open_market(world: World) -> None:
     noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
     world.trade_at(noon - timedelta(minutes=20), "OLD")
     world.trade_at(noon, "SMOKE", feed="smoke")
@@ -174,7 +174,7 @@ def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: World) ->
 
 
 def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: World) -> None:
-    """Its file is written as nothing of the pipeline would: what is not foreseen is what the check is for."""
+    """No part of the pipeline writes such a file; the check is for what nobody foresaw."""
     add(world.lake.objects, OLD, 1)
     bad = replace(trade(7), price=Decimal("-1.5"))
     body = parquet_bytes(table_of_trades([bad]))

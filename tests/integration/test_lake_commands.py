@@ -31,7 +31,7 @@ def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
 
 @pytest.fixture
 def run(lake: LocalStack, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A command's exit status, what it printed, and what it complained of."""
+    """Return a command's exit status, its output, and its errors."""
 
     def typed(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -59,7 +59,7 @@ def keys(lake: LocalStack, prefix: str) -> list[str]:
     return [listed.key for listed in store(lake).list(prefix)]
 
 
-def test_a_dry_run_says_what_compaction_would_do_and_does_nothing(lake: LocalStack, run: Run) -> None:
+def test_a_dry_run_says_what_compaction_would_do(lake: LocalStack, run: Run) -> None:
     assert run(*COMPACT, "--dry-run")[1] == "session 2018-01-02: nothing to do\n"
     add(lake, 1)
     add(lake, 2)
@@ -86,7 +86,7 @@ def test_compact_publishes_and_a_second_time_finds_nothing_to_do(lake: LocalStac
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no Parquet"])
-def test_a_broken_file_is_named_and_only_an_operator_may_leave_it_out(lake: LocalStack, run: Run, damage: str) -> None:
+def test_only_an_operator_may_leave_a_broken_file_out(lake: LocalStack, run: Run, damage: str) -> None:
     add(lake, 1)
     run(*COMPACT)
     good = parquet_bytes(table_of_trades([trade(n) for n in range(1_000)]))
@@ -103,14 +103,14 @@ def test_a_broken_file_is_named_and_only_an_operator_may_leave_it_out(lake: Loca
     assert status == 0
     assert f"without {bad}, which can't be read" in said
     assert catalog(lake).published_location(SESSION) != published
-    # the file is kept where it can be looked into, and the rest is collected
+    # the file is kept for a look, and garbage collection deletes the rest
     _, said, _ = run("gc", "--grace-days", "0")
     assert f"moved {bad} to quarantine/" in said
     assert keys(lake, RAW_PREFIX) == []
     assert len(keys(lake, QUARANTINE_PREFIX)) == 1
 
 
-def test_gc_says_what_it_would_delete_and_deletes_it_when_it_is_meant(lake: LocalStack, run: Run) -> None:
+def test_gc_deletes_what_its_dry_run_said(lake: LocalStack, run: Run) -> None:
     add(lake, 1)
     run(*COMPACT)
     add(lake, 2)

@@ -63,7 +63,7 @@ def test_compaction_reports_what_it_read_wrote_and_took(lake: LakeResource) -> N
     assert figures["peak_memory_bytes"] > 10_000_000
 
 
-def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(lake: LakeResource) -> None:
+def test_a_backfill_is_one_run_with_figures_for_each_session(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, date(2018, 1, 4)))
     for number, day in enumerate(days):
         for file in range(number + 1):
@@ -81,7 +81,8 @@ def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(l
     assert set(lake.catalog.published_locations()) == set(days)
 
 
-def test_a_broken_file_fails_the_run_without_retries_unless_it_may_be_missing(lake: LakeResource) -> None:
+def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None:
+    """With `allow_missing` the run succeeds and names the file."""
     add(lake.objects, FIRST, 1)
     lake.objects.put(raw_key(FIRST, "shardId-000000000000", "9", "9", "0" * 16), b"broken")
     failed = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat(), raise_on_error=False)
@@ -103,7 +104,7 @@ def requests(result: dg.SensorResult) -> list[tuple[str | None, str]]:
     return [(request.partition_key, request.tags["reason"]) for request in result.run_requests or []]
 
 
-def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: LakeResource) -> None:
+def test_new_and_late_files_ask_once_for_their_session(lake: LakeResource) -> None:
     for day in (FIRST, date(2018, 1, 3), date(2018, 1, 6), TODAY):  # the 6th is a Saturday
         add(lake.objects, day, 1)
     first = tick(lake)
@@ -126,7 +127,7 @@ def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: La
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
 
 
-def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeResource) -> None:
+def test_thousands_of_files_are_one_run_and_a_short_cursor(lake: LakeResource) -> None:
     for number in range(2_500):
         key = raw_key(FIRST, "shardId-000000000000", str(number), str(number), f"{number:016x}")
         lake.objects.put(key, b"a tick opens no file")
@@ -145,7 +146,7 @@ def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeR
     assert more.run_key != request.run_key
 
 
-def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_for_ever(lake: LakeResource) -> None:
+def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResource) -> None:
     add(lake.objects, FIRST, 1)
     cursor, keys = None, []
     for days in (0, 0, 1, 1, 2, 3, 4):
@@ -159,7 +160,7 @@ def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_fo
     assert len(result.run_requests or []) == 1
 
 
-def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_their_own(lake: LakeResource) -> None:
+def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResource) -> None:
     saturday = date(2018, 1, 6)
     for day in (FIRST, saturday):
         add(lake.objects, day, 1)
@@ -175,7 +176,7 @@ def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_the
     assert look(lake, Position.from_json(result.cursor), TODAY, closed=True).run_requests == []
 
 
-def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: LakeResource) -> None:
+def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY - timedelta(days=1)))[: SESSIONS_A_TICK * 2 + 3]
     for day in days:
         add(lake.objects, day, 1)
@@ -211,9 +212,7 @@ def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
         ("hourly_compaction", "2018-07-04T10:05:00-04:00", None),
     ],
 )
-def test_schedules_ask_for_the_session_that_is_on_and_for_none_on_holidays(
-    name: str, at: str, expected: str | None
-) -> None:
+def test_schedules_ask_for_todays_session_and_rest_on_holidays(name: str, at: str, expected: str | None) -> None:
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(Settings.from_env({})), session)
     schedule = definitions.resolve_schedule_def(name)

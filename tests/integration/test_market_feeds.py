@@ -1,4 +1,4 @@
-"""What feeds `stock-pipeline up`: Alpaca's stream where there is a key for it, between servers on loopback."""
+"""What feeds `stock-pipeline up`: with a key Alpaca's stream, between servers on loopback."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def run_against(
     answer: Callable[[ServerConnection], Awaitable[None]],
     until: Callable[[AlpacaFeed], bool],
 ) -> AlpacaFeed:
-    """The feed after it ran against a websocket server until something held."""
+    """Run the feed against a websocket server until a condition is true, and return it."""
 
     async def scenario() -> AlpacaFeed:
         async with asyncio.timeout(60), serve(answer, "127.0.0.1", 0) as server:
@@ -89,7 +89,7 @@ def test_a_key_in_the_environment_chooses_alpaca(
     assert isinstance(simulated, LiveFeed)
     assert simulated.source == "simulated, 7 a second"
     monkeypatch.setenv("APCA_API_KEY_ID", KEY)
-    assert isinstance(market_feed(stack, 7, tmp_path), LiveFeed)  # half a key is none
+    assert isinstance(market_feed(stack, 7, tmp_path), LiveFeed)  # half a key is no key
     monkeypatch.setenv("APCA_API_SECRET_KEY", SECRET)
     alpaca = market_feed(stack, 7, tmp_path)
     assert alpaca.source == "Alpaca, feed iex: AAPL; none while the market is closed"

@@ -43,7 +43,7 @@ class World:
     log: list[str]
 
     def run(self) -> dict[str, Any]:
-        # a new process, as after a cold start: nothing is remembered but what was stored
+        # a new process, as after a cold start: only what was stored is remembered
         return load_handler("producer", self.log.append)({}, Context())
 
     def stream_lines(self) -> list[bytes]:
@@ -63,7 +63,7 @@ class World:
         return [message["Body"] for message in received.get("Messages", [])]
 
     def everything_written(self) -> str:
-        """All that left the producer: log lines, queue messages, objects, records."""
+        """Return all that left the producer: log lines, queue messages, objects, records."""
         lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
         objects = [lake.get(listed.key).decode("utf-8", "replace") for listed in lake.list("")]
         records = [line.decode("utf-8", "replace") for line in self.stream_lines()]
@@ -82,13 +82,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             Name=SECRET_NAME, SecretString=json.dumps({"key": KEY, "secret": SECRET})
         )
         yield World(stack, api, [])
-        # a Lambda's process ends without closing anything: here, and not in whichever test runs next
+        # a Lambda's process ends without closing anything; close here, not in the next test
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
 
 
-def test_one_run_puts_the_apis_trades_into_the_stream_and_keeps_its_checkpoint(world: World) -> None:
+def test_a_run_streams_the_apis_trades_and_keeps_its_checkpoint(world: World) -> None:
     world.api.play(Answer(recorded("alpaca/TestGetMultiTrades.1")), *[EMPTY] * 5)
     answer = world.run()
     trades = [decode_trade(line) for line in world.stream_lines()]
@@ -117,9 +117,8 @@ def test_the_next_run_goes_on_from_the_checkpoint(world: World) -> None:
         (403, f'{{"message":"forbidden for {KEY} {SECRET}"}}'.encode()),
     ],
 )
-def test_a_refused_key_is_one_clear_error_without_a_retry_storm_and_without_the_key(
-    world: World, status: int, body: bytes
-) -> None:
+def test_a_refused_key_is_one_error_that_hides_the_key(world: World, status: int, body: bytes) -> None:
+    """It is asked once, without retries."""
     world.api.play(*[Answer(body, status)] * 20)
     answer = world.run()
     assert SECRET_NAME in answer["failure"]
@@ -131,7 +130,7 @@ def test_a_refused_key_is_one_clear_error_without_a_retry_storm_and_without_the_
     assert SECRET not in world.everything_written()
 
 
-def test_a_trade_that_can_not_be_read_goes_to_the_queue_and_the_others_to_the_stream(world: World) -> None:
+def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: World) -> None:
     page = json.loads(recorded("alpaca/TestGetMultiTrades.1"))
     symbol = next(iter(page["trades"]))
     page["trades"][symbol][0]["p"] = -1

@@ -57,7 +57,7 @@ def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None
     assert "  last published  none" in screen("local", found)
 
 
-def test_what_is_published_waits_and_was_rejected_is_on_the_screen(environment: LocalStack) -> None:
+def test_status_shows_what_is_published_waiting_and_rejected(environment: LocalStack) -> None:
     settings, clients = environment.settings, environment.clients
     store = ObjectStore(clients.s3, settings.bucket_name)
     catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
@@ -81,7 +81,7 @@ def test_what_is_published_waits_and_was_rejected_is_on_the_screen(environment: 
 
 
 def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a database with one bar, of that session."""
+    """Return settings of a database with one bar, of that session."""
     path = folder / "lake.duckdb"
     with duckdb.connect(str(path)) as connection:
         year, month, day = session_date.year, session_date.month, session_date.day

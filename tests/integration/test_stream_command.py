@@ -21,7 +21,7 @@ from tests.support.stream_harness import frame
 
 STREAM_TRADE, GAP_TRADE = 7, 3
 STOOD_AT = 1767279600000000000
-"""Where the process before this one stood: 2026-01-01T15:00:00Z."""
+"""The position of the process before this one: 2026-01-01T15:00:00Z."""
 
 
 def stream_lines(stack: LocalStack) -> list[bytes]:
@@ -44,7 +44,7 @@ def position(stack: LocalStack) -> int:
 
 
 def rest_page() -> Answer:
-    """What the API answers for the gap: one trade that the stream never showed."""
+    """Return the API's answer for the gap: one trade that the stream never showed."""
     trade = {name: value for name, value in frame(GAP_TRADE).items() if name not in ("T", "S")}
     return Answer(json.dumps({"trades": {"AAPL": [trade]}, "next_page_token": None}).encode())
 
@@ -60,9 +60,11 @@ async def welcome_and_send(socket: ServerConnection, received: list[Any], handed
     await socket.wait_closed()
 
 
-def test_the_streams_trades_and_those_missed_since_the_last_process_reach_kinesis(
+def test_streamed_and_missed_trades_reach_kinesis(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What was missed since the last process is read too."""
+
     async def scenario(stack: LocalStack, settings: Settings) -> list[Any]:
         stop, sent = asyncio.Event(), asyncio.Event()
         received: list[Any] = []

@@ -1,4 +1,4 @@
-"""The recorded session through the streaming path, disturbed: what comes out is what a batch job would make of it."""
+"""The recorded session streams through faults, and ends as a batch job would make it."""
 
 import random
 from dataclasses import replace
@@ -30,7 +30,7 @@ disturbances = st.lists(
 
 
 def lines_of_the_session(chance: random.Random) -> list[Line]:
-    """Part of the session, dealt out to several symbols, in a random order, a tenth of it twice."""
+    """Deal part of the session out to several symbols, in random order, a tenth of it twice."""
     lines = []
     for number, row in enumerate(sample_trades()[:TRADES]):
         symbol = f"{row.symbol}{number % SYMBOLS}"
@@ -48,9 +48,8 @@ def drain(world: World) -> None:
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), faults=disturbances, shards=st.integers(1, 3))
-def test_any_arrival_order_under_faults_gives_the_state_and_the_lake_of_a_batch_job(
-    seed: int, faults: list[tuple[str, Fault]], shards: int
-) -> None:
+def test_streaming_in_any_order_equals_a_batch_job(seed: int, faults: list[tuple[str, Fault]], shards: int) -> None:
+    """State and lake are equal whatever the order of arrival and the faults."""
     chance = random.Random(seed)
     world = World(MAPPING_OF_SMALL_BATCHES, shards)
     lines = lines_of_the_session(chance)

@@ -1,8 +1,8 @@
-"""The streaming path holds: under any schedule of faults nothing is lost, and the same trades give the same answer.
+"""Under any schedule of faults the streaming path loses nothing, and the same trades give the same answer.
 
 Hypothesis chooses what is published, what fails, who crashes, when shards split and merge, and how time passes. After
-each step the books must balance; at the end the faults stop, everything must drain in bounded time, what was given up
-is redriven, and state, lake and queue must be those that the lines alone determine.
+each step the books must balance. At the end the faults stop, everything must drain in bounded time, and what was given
+up is redriven. State, lake and queue must then follow from the lines alone.
 """
 
 from dataclasses import replace
@@ -91,7 +91,7 @@ mappings = st.builds(
 
 
 def trade_of(symbol: str, number: int, version: int, seen: int) -> Trade:
-    """One version of the `number`-th trade of a symbol, as seen for the first, second, … time."""
+    """Return one version of a symbol's `number`-th trade, as seen for the first, second, … time."""
     later = DAY_NS if number > LAST_OF_THE_DAY else 0
     return trade(
         number,
@@ -139,7 +139,7 @@ class Streaming(RuleBasedStateMachine):
 
     @rule(symbols=st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=2), first=st.integers(0, 16))
     def publish_a_burst(self, symbols: list[str], first: int) -> None:
-        """Trades that are each a record of their own; with others, more of a symbol than its state keeps."""
+        """Publish each trade as a record. With others they are more of a symbol than its state keeps."""
         for number in range(first, first + 5):
             row = trade_of(symbols[number % len(symbols)], number, 0, 0)
             self.world.publish([(partition_key(row.symbol, BUCKETS), encode_trade(row))])
@@ -161,7 +161,7 @@ class Streaming(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from([Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST]), symbols=st.integers(1, 4))
     def exhaust_the_patience_of_the_next_writes(self, fault: Fault, symbols: int) -> None:
-        """So many symbols' states can't be written: the answer names the first record that touches one of them."""
+        """Let the states of so many symbols fail: the answer names the first record that touches one of them."""
         self.world.faults.expect("put_item", *[fault] * CONFLICT_ATTEMPTS * symbols)
         self.world.poll()
         self.world.poll()
@@ -178,7 +178,7 @@ class Streaming(RuleBasedStateMachine):
 
     @rule(mapping=st.none() | mappings, polls_back=st.integers(0, 3))
     def restart(self, mapping: EventSourceMapping | None, polls_back: int) -> None:
-        """Start the poller again, with other settings or the same, from where it stands or stood some polls ago."""
+        """Start the poller again, with other settings or the same, from its checkpoint or that of some polls ago."""
         checkpoints = [*self.old_checkpoints, self.world.checkpoints]
         self.world.restart(mapping, checkpoints[max(0, len(checkpoints) - 1 - polls_back)])
 
@@ -232,7 +232,7 @@ class Streaming(RuleBasedStateMachine):
         self.world.restart(replace(self.world.mapping, maximum_record_age_in_seconds=-1))
 
     def _drain(self) -> None:
-        """No shard is blocked for ever: everything is done in bounded time and a bounded number of rounds."""
+        """Poll until everything is done, in bounded time and rounds: no shard is blocked for ever."""
         began_at = self.world.time.now()
         for _ in range(ROUNDS_TO_DRAIN):
             if self.world.poll():

@@ -1,4 +1,4 @@
-"""What the state table makes of DynamoDB's errors: those that may pass are retryable, and nothing is half read."""
+"""What the state table makes of DynamoDB's errors: passing ones are retryable, and nothing is half read."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_keys_that_were_left_unread_are_asked_for_again(scene: Scene) -> None:
     assert {key: stored.state for key, stored in scene.table.read(KEYS).items()} == {key: state(key, 1) for key in KEYS}
 
 
-def test_keys_that_are_left_unread_again_and_again_are_no_missing_states(scene: Scene) -> None:
+def test_keys_left_unread_are_no_missing_states(scene: Scene) -> None:
     for key in KEYS:
         scene.table.write(state(key, 1), None)
     scene.faults.expect("batch_get_item", *[Fault.PARTIAL] * 2, *[Fault.REFUSED] * READ_ATTEMPTS)

@@ -1,4 +1,4 @@
-"""When a redrive is due: at once for what is new, ever more rarely for what never changes."""
+"""When redrive is due: at once for what is new, ever more rarely while nothing changes."""
 
 from stock_pipeline.domain.redrive_pace import (
     LONGEST_PAUSE_SECONDS,
@@ -15,7 +15,7 @@ ONE = QueueDepth(1, 0)
 
 
 def asked_times(depth: QueueDepth, minutes: int, pace: Pace | None = None) -> list[int]:
-    """The minutes at which a tick every minute asks for a run."""
+    """Return the minutes at which a tick every minute asks for a run."""
     pace, asked = pace or Pace(), []
     for minute in range(minutes):
         now = NOON + 60 * minute
@@ -29,7 +29,7 @@ def test_the_first_message_is_asked_for_at_once() -> None:
     assert asked_times(ONE, 1) == [0]
 
 
-def test_a_queue_that_never_changes_is_asked_for_ever_more_rarely() -> None:
+def test_an_unchanging_queue_is_asked_for_ever_more_rarely() -> None:
     day = asked_times(ONE, 24 * 60)
     assert day[:6] == [0, 5, 15, 35, 75, 135]
     assert len(day) < 30

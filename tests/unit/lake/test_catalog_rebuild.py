@@ -1,4 +1,4 @@
-"""The catalog comes back from what lies in the lake, with heads or from manifests alone."""
+"""The catalog comes back from the lake, with heads or from manifests alone."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def test_a_lost_catalog_comes_back_as_it_was(heads_lost: bool, collected: bool) 
     assert rebuild(lake) == Rebuilt(sessions=1, registered=0, heads=0)
 
 
-def test_a_version_that_lacks_trades_which_are_nowhere_else_is_not_chosen() -> None:
+def test_a_version_without_trades_found_nowhere_else_is_refused() -> None:
     lake = compacted_twice()
     newest = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
     lake.now += timedelta(days=4)

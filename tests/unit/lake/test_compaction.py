@@ -22,9 +22,8 @@ files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=1
 
 @settings(max_examples=50, deadline=None)
 @given(files, st.data())
-def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_they_came(
-    split: list[list[Trade]], data: st.DataObject
-) -> None:
+def test_published_rows_do_not_depend_on_the_raw_files(split: list[list[Trade]], data: st.DataObject) -> None:
+    """However trades are split and whenever they come, the version has the winning rows."""
     lake = Lake()
     for number, rows in enumerate(split):
         lake.add(rows, number)
@@ -51,7 +50,7 @@ def test_compacting_twice_is_a_no_op() -> None:
     assert (lake.store.objects, lake.catalog.publications) == (objects, 1)
 
 
-def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
+def test_late_files_make_a_new_version_beside_the_whole_old_one() -> None:
     lake = Lake()
     lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
@@ -76,9 +75,7 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole() -> None:
         (trade(1, ingest_time_ns=trade(1).ingest_time_ns - 1000), "late"),
     ],
 )
-def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
-    late: Trade, winner: str
-) -> None:
+def test_the_rule_chooses_the_winning_row_also_among_late_ones(late: Trade, winner: str) -> None:
     lake = Lake()
     lake.add([trade(0), trade(1), trade(2)], 1)
     lake.compactor.compact(SESSION)
@@ -131,9 +128,10 @@ def broken_file(kind: str, lake: Lake) -> bytes:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator_allows_it_to_be_missing(
+def test_an_unreadable_file_is_named_and_the_old_version_stays(
     kind: str,
 ) -> None:
+    """An operator may publish the rest."""
     lake = Lake()
     lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
@@ -150,13 +148,13 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator
     again = lake.compactor.compact(SESSION)
     assert not again.published
 
-    # put right under the same key: it is another file
+    # corrected under the same key it is another file
     lake.add([trade(3)], 2)
     lake.compactor.compact(SESSION)
     assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-def test_a_session_of_unreadable_files_alone_is_not_published_even_if_they_may_be_missing() -> None:
+def test_unreadable_files_alone_are_never_published() -> None:
     lake = Lake()
     lake.add_bytes(b"nothing", 1)
     with pytest.raises(UnreadableInputError, match="nothing else to publish"):
@@ -164,7 +162,7 @@ def test_a_session_of_unreadable_files_alone_is_not_published_even_if_they_may_b
     assert lake.catalog.locations == {}
 
 
-def test_a_lost_head_is_no_reason_to_publish_less_than_was_published_before() -> None:
+def test_a_lost_head_is_no_reason_to_publish_less() -> None:
     lake = Lake()
     first = lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)

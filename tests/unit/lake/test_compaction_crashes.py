@@ -1,4 +1,4 @@
-"""The process dies at every side effect in turn: readers keep whole rows, a rerun finishes, nothing is left over."""
+"""The process dies at every side effect: readers see whole rows, a rerun finishes, nothing is left over."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
 
 
 def lake_with_late_and_broken_files() -> Lake:
-    """One version published long ago; since then late trades and a file that can't be read."""
+    """Return a lake with an old published version, late trades, and an unreadable file."""
     lake = Lake()
     lake.add(FIRST, 1)
     lake.compactor.compact(SESSION)
@@ -47,7 +47,7 @@ def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
 
 
 def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
-    """A lake for every side effect of the work, in which the process died before or after it."""
+    """Yield a lake for every side effect of the work, in which the process died before or after it."""
     for after in (False, True):
         at = 1
         while True:
@@ -64,7 +64,7 @@ def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tu
 
 
 def assert_recovers(lake: Lake, where: str) -> None:
-    """A rerun, and garbage collections after the grace period, leave the right rows and nothing else."""
+    """Assert that a rerun and garbage collection after the grace period leave the right rows and nothing else."""
     assert lake.read() in (winning_trades(FIRST), winning_trades(FIRST + LATE)), where
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
@@ -91,7 +91,7 @@ def test_compaction_dies_at_every_side_effect() -> None:
     assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
 
 
-def test_collection_dies_at_every_side_effect() -> None:
+def test_garbage_collection_dies_at_every_side_effect() -> None:
     def start() -> Lake:
         lake = lake_with_late_and_broken_files()
         compact(lake, lake.store, lake.catalog)
@@ -107,7 +107,7 @@ def test_collection_dies_at_every_side_effect() -> None:
 
 
 @pytest.mark.parametrize("first", ["compaction", "collection"])
-def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(first: str) -> None:
+def test_a_run_that_died_before_any_version_leaves_nothing(first: str) -> None:
     def start() -> Lake:
         lake = Lake()
         lake.add(FIRST, 1)
@@ -126,8 +126,10 @@ def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(
 
 
 class LongQuery:
-    """A reader that has been told where to read and reads bit by bit, as a query does: it began before all that
-    follows, and must find each object whenever it comes to it."""
+    """A reader that knows where to read and reads bit by bit, as a query does.
+
+    It began before all that follows, and must find each object when it comes to it.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self._lake, self.rows = lake, lake.read()
@@ -139,7 +141,7 @@ class LongQuery:
 
 
 class WatchedObjectStore(FakeObjectStore):
-    """Somebody looks after every write and every deletion."""
+    """An object store that calls a reader after every write and deletion."""
 
     def __init__(self, lake: FakeObjectStore, look: Callable[[], None]) -> None:
         self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
@@ -165,8 +167,8 @@ class WatchedCatalog(FakeCatalog):
         self._look()
 
 
-def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
-    """Queries begin at every step and last for two thirds of the grace period; files come late and become garbage."""
+def test_readers_old_and_new_always_see_whole_rows() -> None:
+    """Queries begin at every step and last two thirds of the grace period. Files come late and become garbage."""
     lake = lake_with_late_and_broken_files()
     running: list[tuple[datetime, LongQuery]] = []
     known = [winning_trades(FIRST), winning_trades(FIRST + LATE)]

@@ -33,7 +33,7 @@ def test_nothing_goes_before_the_grace_period_has_passed() -> None:
     assert lake.store.objects == objects
 
 
-def test_superseded_versions_and_compacted_raw_files_go_and_the_published_version_stays() -> None:
+def test_only_superseded_versions_and_compacted_raw_files_go() -> None:
     lake = compacted_twice()
     lake.now += GRACE
     (garbage,) = garbage_collector(lake).collect()
@@ -47,7 +47,7 @@ def test_superseded_versions_and_compacted_raw_files_go_and_the_published_versio
     assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-def test_where_raw_files_are_kept_superseded_versions_go_and_nothing_else() -> None:
+def test_with_raw_files_kept_only_superseded_versions_go() -> None:
     lake = compacted_twice()
     lake.now += GRACE
     raw = {key for key in lake.store.objects if key.startswith(RAW_PREFIX)}
@@ -76,7 +76,8 @@ def test_raw_files_that_are_not_in_the_published_version_stay() -> None:
     assert [key for key in lake.store.objects if key.startswith(RAW_PREFIX)] == [late]
 
 
-def test_a_raw_file_delivered_again_after_its_deletion_changes_nothing_and_is_deleted_again() -> None:
+def test_a_raw_file_that_comes_back_is_deleted_again() -> None:
+    """The published version does not change."""
     lake = compacted_twice()
     lake.now += GRACE
     list(garbage_collector(lake).collect())
@@ -88,7 +89,7 @@ def test_a_raw_file_delivered_again_after_its_deletion_changes_nothing_and_is_de
     assert lake.read() == [trade(1), trade(2)]
 
 
-def test_without_head_and_catalog_nothing_goes_that_may_be_all_there_is() -> None:
+def test_without_head_and_catalog_nothing_is_deleted() -> None:
     lake = compacted_twice()
     lake.now += GRACE
     list(garbage_collector(lake).collect())

@@ -1,4 +1,4 @@
-"""Nothing that a developer has set up for an account, or for a proxy, leads the local stack away from loopback."""
+"""No setting for an account or a proxy leads the local stack away from loopback."""
 
 import os
 

@@ -1,5 +1,7 @@
-"""Every recorded answer and every recorded error body, put before every provider: no trade is invented, nothing passes
-for success, and no error is anything but one of the providers' own."""
+"""Every provider meets every recorded answer and error body.
+
+No trade is invented, no failure passes for success, and every error is one of the providers' own.
+"""
 
 import random
 from collections.abc import Callable
@@ -46,7 +48,7 @@ def finnhub_over(http: HttpClient, clock: FakeClock) -> FinnhubProvider:
 
 
 def poll(make: Callable[[HttpClient, FakeClock], Any], answer: Answer) -> tuple[list[Any], Exception | None]:
-    """The captures of one poll against a server that gives this answer for ever, and how it ended."""
+    """Return the captures of one poll against a server that always answers this, and how it ended."""
     clock = FakeClock()
     with scripted_server() as server:
         server.play(*[answer] * 50)

@@ -84,7 +84,8 @@ def test_the_message_to_sqs_is_the_documented_one() -> None:
     assert list(message) == list(expected)
 
 
-def test_the_object_in_s3_is_the_documented_one_with_the_whole_event_as_a_string() -> None:
+def test_the_object_in_s3_is_the_documented_one() -> None:
+    """Its payload is the whole event as a string."""
     failed = documented_failure()
     expected = recorded("docs_kinesis_on_failure_s3.json")
     expected["KinesisBatchInfo"]["batchSize"] = 2
@@ -106,7 +107,7 @@ def test_a_failure_by_age_has_no_response_context() -> None:
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"
 
 
-def test_the_function_error_is_null_when_partial_responses_used_up_the_retries() -> None:
+def test_the_function_error_is_null_after_partial_responses() -> None:
     failed = documented_failure()
     partial = replace(failed, batch=replace(failed.batch, last_invocation=Invocation("id", {"batchItemFailures": []})))
     assert failure_metadata(partial)["responseContext"] == {
@@ -137,7 +138,7 @@ def test_the_notification_has_the_form_that_s3_sends() -> None:
 
 @dataclass
 class FakeServices:
-    """S3 and SQS in one. So many of the next calls fail as it is told."""
+    """S3 and SQS in one. The next `failing_sends` messages fail."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -155,13 +156,13 @@ class FakeServices:
         return {}
 
 
-def test_the_sqs_destination_sends_the_metadata_without_the_payload() -> None:
+def test_the_sqs_destination_sends_metadata_without_payload() -> None:
     services = FakeServices()
     SqsFailureDestination(services, "http://queue").deliver(documented_failure())
     assert services.messages == [failure_metadata(documented_failure())]
 
 
-def test_the_s3_destination_keeps_the_payload_and_notifies_the_queue() -> None:
+def test_the_s3_destination_stores_the_payload_and_notifies() -> None:
     services = FakeServices()
     S3FailureDestination(services, "lake", services, "http://queue").deliver(documented_failure())
     ((key, body),) = services.objects.items()
@@ -173,7 +174,7 @@ def test_the_s3_destination_keeps_the_payload_and_notifies_the_queue() -> None:
     assert message["Records"][0]["s3"]["object"]["eTag"] == "0123"
 
 
-def test_delivering_again_after_a_failed_notification_writes_the_same_object() -> None:
+def test_delivering_again_writes_the_same_object() -> None:
     services = FakeServices(failing_sends=1)
     destination = S3FailureDestination(services, "lake", services, "http://queue")
     with pytest.raises(ConnectionError):

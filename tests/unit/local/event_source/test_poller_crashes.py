@@ -5,7 +5,7 @@ import pytest
 from tests.support.poller_scene import Scene, SimulatedCrash, with_mapping
 
 
-def test_a_crash_in_the_handler_leaves_the_checkpoint_where_it_was() -> None:
+def test_a_crash_in_the_handler_does_not_move_the_checkpoint() -> None:
     scene = Scene(mapping=with_mapping(batch_size=2))
     scene.put(*"abcd")
 

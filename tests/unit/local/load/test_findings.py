@@ -1,4 +1,4 @@
-"""Counting what is there: rows once although retries wrote them again, lines given up only if they are nowhere else."""
+"""Retries' rows count once, and lines are given up only if they are nowhere else."""
 
 import base64
 import json
@@ -71,8 +71,8 @@ def test_a_raw_key_says_what_it_covers() -> None:
         sequence_range_of_key("raw/trades/year=2018/month=1/day=2/something.parquet")
 
 
-def test_rows_written_again_by_a_retry_are_rows_of_the_stream_once() -> None:
-    """Records 1 to 2 hold five rows, one of them twice; the second half was tried again, and written again."""
+def test_rows_written_again_by_a_retry_count_once() -> None:
+    """Records 1 to 2 have five rows, one of them twice. The second half was written again."""
     store = FakeObjectStore()
     rows = [trade(number) for number in (1, 2, 3, 3, 4)]
     store.put(raw_key(SAMPLE_DATE, SHARD, "1", "2", HASH), parquet_bytes(table_of_trades(rows)))

@@ -18,7 +18,7 @@ WINDOWS = (5, 20)
 
 
 def right_report() -> LoadReport:
-    """Return the report of a load after which all is well."""
+    """Return the report of a load without a fault."""
     ledger = Ledger()
     simulation = Simulation(("AAA", "BBB"), date(2018, 1, 2), 300, seed=1, repeated=0.1, corrected=0.1, broken=0.1)
     for _ in arrivals(simulation, NOON, ledger):
