@@ -69,6 +69,8 @@ check-engines: $(STAMP) ## Compact and build the models on Athena's stand-in and
 	@test -x ../shared/athena-check/run || { echo "check-engines needs ../shared/athena-check; docs/models.md says how to run it in an account" >&2; exit 1; }
 	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_compaction
 	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_engines
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    ../shared/athena-trino/run --keep-dir "$$folder" -- $(BIN)/python -u -m tests.check_scale "$$folder/aws.log"
 
 check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (as root it makes a user `pgserver` for it)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py

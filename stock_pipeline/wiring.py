@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.athena_compaction import AthenaEngine
     from stock_pipeline.lake.compaction import Compactor
     from stock_pipeline.lake.garbage_collection import GarbageCollector
+    from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 
 
 def utc_now() -> datetime:
@@ -173,3 +174,8 @@ class Wiring:
         from stock_pipeline.lake.garbage_collection import GarbageCollector
 
         return GarbageCollector(self.objects, self.catalog, utc_now, grace, keep_raw)
+
+    def unpublished_sessions(self) -> "UnpublishedSessions":
+        from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
+
+        return UnpublishedSessions(self.objects, self.catalog, utc_now)

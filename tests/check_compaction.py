@@ -23,6 +23,7 @@ from stock_pipeline.domain.trade import FIELDS, Trade
 from stock_pipeline.errors import UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
@@ -112,7 +113,8 @@ def check(work: Check) -> None:
     assert not report.published, "compacting twice published twice"
     print("The head is lost: the catalog is rebuilt from the manifests")
     work.store.delete([head_key(SESSION)])
-    rebuilt = CatalogRebuild(work.compactor(by_athena=True).publication).run()
+    unpublished = UnpublishedSessions(work.store, work.catalog, lambda: datetime.now(UTC))
+    rebuilt = CatalogRebuild(work.compactor(by_athena=True).publication, unpublished).run()
     assert (rebuilt.sessions, rebuilt.heads) == (1, 1), rebuilt
     work.compare("rebuilt")
     if work.scratch_tables():

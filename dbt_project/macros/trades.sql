@@ -44,11 +44,16 @@
 {%- endmacro %}
 
 
-{# The partitions that `trades` has, from Athena's metadata table, which reads no data. The local catalog has one of the
-   same name. No source, because dbt could not describe it. #}
+{# The partitions that `trades` has. The local catalog has a table of the same name. #}
 {% macro published_partitions() -%}
-    {%- set trades = source('lake', 'trades') -%}
+    {{ partitions_of(source('lake', 'trades')) }}
+{%- endmacro %}
+
+
+{# The registered partitions of a table, from Athena's metadata table, which reads no data. No source, because dbt could not
+   describe it. #}
+{% macro partitions_of(relation) -%}
     {{ api.Relation.create(
-        database=trades.database, schema=trades.schema, identifier=trades.identifier ~ '$partitions'
+        database=relation.database, schema=relation.schema, identifier=relation.identifier ~ '$partitions'
     ) }}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 """Glue catalog: the lake's tables, and the location of each curated partition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,18 +15,29 @@ from stock_pipeline.errors import IncompatibleSchemaError, RetryableError
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
-    from mypy_boto3_glue.type_defs import PartitionInputTypeDef, StorageDescriptorTypeDef, TableInputTypeDef
+    from mypy_boto3_glue.type_defs import (
+        PartitionErrorTypeDef,
+        PartitionInputTypeDef,
+        PartitionTypeDef,
+        StorageDescriptorTypeDef,
+        TableInputTypeDef,
+    )
 
 RAW_TABLE = "raw_trades"
+UNPUBLISHED_TABLE = "unpublished_trades"
 CURATED_TABLE = "trades"
 REJECTED_TABLE = "rejected_records"
 
 SCRATCH_PREFIX = "compaction_"
 
 _PARTITIONS_A_CALL = 100
+_DELETIONS_A_CALL = 25
+_EXISTS = "AlreadyExistsException"
 
-_PROJECTED_YEARS = "2007,2035"
-"""Only years that can have trades, because Athena walks them all for a query without a year."""
+_PROJECTED_YEARS = "2026,2035"
+"""A new table's years. Few, because Athena lists every day of them for a query without a year; `widen_years` adds."""
+
+_YEARS = "projection.year.range"
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,29 @@ class GlueCatalog:
     def create(self) -> None:
         """Create the database and its tables for the local stack; in an account Terraform does it."""
         self._ignoring("AlreadyExistsException", self.client.create_database, DatabaseInput={"Name": self.database})
-        for table in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
+        for table in self.table_inputs():
             self._ignoring(
                 "AlreadyExistsException", self.client.create_table, DatabaseName=self.database, TableInput=table
             )
 
+    def table_inputs(self) -> "tuple[TableInputTypeDef, ...]":
+        """Describe every table of the lake."""
+        return (
+            self.raw_table_input(),
+            self.unpublished_table_input(),
+            self.curated_table_input(),
+            self.rejected_table_input(),
+        )
+
     def raw_table_input(self) -> "TableInputTypeDef":
         """Describe `raw_trades`, whose partitions follow from their path (projection)."""
         return self._projected(RAW_TABLE, "Trades as they arrived, with repeats.", RAW_PREFIX, COLUMNS)
+
+    def unpublished_table_input(self) -> "TableInputTypeDef":
+        """Describe `unpublished_trades`, whose partitions are registered one by one: queries list only those."""
+        location = f"s3://{self.bucket}/{RAW_PREFIX}"
+        description = "Trades as they arrived, of sessions without a published version."
+        return self._table_input(UNPUBLISHED_TABLE, description, location, COLUMNS, {})
 
     def rejected_table_input(self) -> "TableInputTypeDef":
         """Describe `rejected_records`, the quarantine by date of arrival."""
@@ -77,14 +103,47 @@ class GlueCatalog:
         return partition["StorageDescriptor"]["Location"]
 
     def published_locations(self) -> dict[date, str]:
-        pages = self.client.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=CURATED_TABLE
-        )
         return {
-            date(*(int(value) for value in partition["Values"])): partition["StorageDescriptor"]["Location"]
-            for page in pages
-            for partition in page["Partitions"]
+            _session_date(partition): partition["StorageDescriptor"]["Location"]
+            for partition in self._partitions(CURATED_TABLE)
         }
+
+    def published_since(self) -> dict[date, datetime]:
+        return {_session_date(partition): partition["CreationTime"] for partition in self._partitions(CURATED_TABLE)}
+
+    def unpublished_sessions(self) -> frozenset[date]:
+        return frozenset(_session_date(partition) for partition in self._partitions(UNPUBLISHED_TABLE))
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        errors = self._create_partitions(UNPUBLISHED_TABLE, locations)
+        return [_text(error) for error in errors if _code(error) != _EXISTS]
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        failed: list[str] = []
+        for batch in _batches(sorted(sessions), _DELETIONS_A_CALL):
+            errors = self.client.batch_delete_partition(
+                DatabaseName=self.database,
+                TableName=UNPUBLISHED_TABLE,
+                PartitionsToDelete=[{"Values": _values(session_date)} for session_date in batch],
+            ).get("Errors", [])
+            failed += [_text(error) for error in errors if _code(error) != "EntityNotFoundException"]
+        return failed
+
+    def widen_years(self, first: int, last: int) -> None:
+        """Let both projected tables have these years, besides those that they have.
+
+        Terraform leaves the range alone, so that it never hides a year again.
+        """
+        shape: Any = self.client.meta.service_model.shape_for("TableInput")
+        for name in (RAW_TABLE, REJECTED_TABLE):
+            table: dict[str, Any] = dict(self.client.get_table(DatabaseName=self.database, Name=name)["Table"])
+            low, high = map(int, table["Parameters"][_YEARS].split(","))
+            if low <= first and last <= high:
+                continue
+            table["Parameters"] |= {_YEARS: f"{min(low, first)},{max(high, last)}"}
+            # the table as it is, which may have columns of a newer release
+            changed: Any = {key: value for key, value in table.items() if key in shape.members}
+            self.client.update_table(DatabaseName=self.database, TableInput=changed)
 
     def publish(self, session_date: date, location: str) -> None:
         """Point the partition at `location`, by the one call that shows readers the new version."""
@@ -114,25 +173,11 @@ class GlueCatalog:
 
         Others keep their location.
         """
-        created = 0
-        sessions = sorted(locations)
-        for start in range(0, len(sessions), _PARTITIONS_A_CALL):
-            batch = sessions[start : start + _PARTITIONS_A_CALL]
-            errors = self.client.batch_create_partition(
-                DatabaseName=self.database,
-                TableName=CURATED_TABLE,
-                PartitionInputList=[
-                    {"Values": _values(session_date), "StorageDescriptor": _storage(locations[session_date], COLUMNS)}
-                    for session_date in batch
-                ],
-            ).get("Errors", [])
-            for error in errors:
-                detail = error.get("ErrorDetail", {})
-                if detail.get("ErrorCode") != "AlreadyExistsException":
-                    values = "-".join(error.get("PartitionValues", ()))
-                    raise RetryableError(f"partition {values} could not be registered ({detail}); run again")
-            created += len(batch) - len(errors)
-        return created
+        errors = self._create_partitions(CURATED_TABLE, locations)
+        failed = [_text(error) for error in errors if _code(error) != _EXISTS]
+        if failed:
+            raise RetryableError(f"partitions could not be registered ({'; '.join(failed)}); run again")
+        return len(locations) - len(errors)
 
     def create_scratch(self, name: str, places: Mapping[str, str]) -> None:
         """Create a table for one query over these prefixes, each a partition (`place`)."""
@@ -173,7 +218,7 @@ class GlueCatalog:
 
         Raises `IncompatibleSchemaError` unless columns are only added at the end, so that existing files stay readable.
         """
-        for wanted in (self.raw_table_input(), self.curated_table_input(), self.rejected_table_input()):
+        for wanted in self.table_inputs():
             table = self.client.get_table(DatabaseName=self.database, Name=wanted["Name"])["Table"]
             present = [(column["Name"], column.get("Type")) for column in table["StorageDescriptor"]["Columns"]]
             columns = [(column["Name"], column.get("Type")) for column in wanted["StorageDescriptor"]["Columns"]]
@@ -186,12 +231,33 @@ class GlueCatalog:
                 )
             self.client.update_table(DatabaseName=self.database, TableInput=wanted)
 
+    def _partitions(self, table: str) -> "Iterator[PartitionTypeDef]":
+        pages = self.client.get_paginator("get_partitions").paginate(
+            DatabaseName=self.database, TableName=table, ExcludeColumnSchema=True
+        )
+        for page in pages:
+            yield from page["Partitions"]
+
+    def _create_partitions(self, table: str, locations: Mapping[date, str]) -> "list[PartitionErrorTypeDef]":
+        """Create partitions, 100 a call, and return the errors of those that were not created."""
+        errors: list[PartitionErrorTypeDef] = []
+        for batch in _batches(sorted(locations), _PARTITIONS_A_CALL):
+            errors += self.client.batch_create_partition(
+                DatabaseName=self.database,
+                TableName=table,
+                PartitionInputList=[
+                    {"Values": _values(session_date), "StorageDescriptor": _storage(locations[session_date], COLUMNS)}
+                    for session_date in batch
+                ],
+            ).get("Errors", [])
+        return errors
+
     def _projected(self, name: str, description: str, prefix: str, columns: Sequence[Column]) -> "TableInputTypeDef":
         location = f"s3://{self.bucket}/{prefix}"
         projection = {
             "projection.enabled": "true",
             "projection.year.type": "integer",
-            "projection.year.range": _PROJECTED_YEARS,
+            _YEARS: _PROJECTED_YEARS,
             "projection.month.type": "integer",
             "projection.month.range": "1,12",
             "projection.day.type": "integer",
@@ -233,6 +299,23 @@ class GlueCatalog:
 
 def _values(session_date: date) -> list[str]:
     return [str(session_date.year), str(session_date.month), str(session_date.day)]
+
+
+def _session_date(partition: "PartitionTypeDef") -> date:
+    return date(*(int(value) for value in partition["Values"]))
+
+
+def _batches(sessions: Sequence[date], size: int) -> Iterator[Sequence[date]]:
+    for start in range(0, len(sessions), size):
+        yield sessions[start : start + size]
+
+
+def _code(error: "PartitionErrorTypeDef") -> str:
+    return error.get("ErrorDetail", {}).get("ErrorCode", "")
+
+
+def _text(error: "PartitionErrorTypeDef") -> str:
+    return f"{'-'.join(error.get('PartitionValues', ()))}: {_code(error)}"
 
 
 def _storage(location: str, columns: Sequence[Column]) -> "StorageDescriptorTypeDef":

@@ -21,7 +21,7 @@ def add_to(commands: Commands) -> None:
         "rebuild",
         summary="make the catalog anew from the objects in the lake",
         description="Creates missing databases and tables, adds new columns, and registers every session by its head, "
-        "or by its manifests alone where the head is lost.",
+        "or by its manifests alone where the head is lost, and the raw files of unpublished sessions.",
         example=example,
     )
     rebuild.set_defaults(run=run)
@@ -36,9 +36,13 @@ def run(_options: argparse.Namespace) -> int:
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         wiring.catalog.create()
         wiring.catalog.evolve()
-        rebuilt = CatalogRebuild(Publication(wiring.objects, wiring.catalog, utc_now)).run()
+        rebuilt = CatalogRebuild(
+            Publication(wiring.objects, wiring.catalog, utc_now), wiring.unpublished_sessions()
+        ).run()
         print(
             f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
             f"{rebuilt.heads:,} heads were made anew"
         )
+        if rebuilt.unpublished:
+            print(f"{rebuilt.unpublished:,} unpublished sessions were registered")
         return 0

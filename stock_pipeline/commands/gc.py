@@ -14,7 +14,7 @@ def add_to(commands: Commands) -> None:
         "gc",
         summary="delete superseded versions and compacted raw files after a grace period",
         description="Deletes superseded versions, versions that a run left unpublished, and raw files whose trades are "
-        "in the published version, each after the grace period.",
+        "in the published version, each after the grace period. Then brings the table unpublished_trades up to date.",
         example="stock-pipeline gc --grace-days 7 --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
@@ -36,6 +36,7 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from datetime import timedelta
 
+    from stock_pipeline.lake.unpublished_sessions import raw_folders
     from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
@@ -58,4 +59,6 @@ def run(options: argparse.Namespace) -> int:
             for key in done.unreadable:
                 print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
         print(f"{would} {total:,} bytes in all")
+        if not options.dry_run:
+            wiring.unpublished_sessions().refresh(raw_folders(wiring.objects))
         return 0

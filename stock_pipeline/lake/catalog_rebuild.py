@@ -17,25 +17,29 @@ from stock_pipeline.domain.lake_layout import (
 )
 from stock_pipeline.errors import HeadLostError
 from stock_pipeline.lake.publication import Publication
+from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions, raw_folders
 
 
 class Rebuilt(NamedTuple):
     """Counts of one rebuild.
 
     heads: how many were written again.
+    unpublished: how many unpublished sessions were registered.
     """
 
     sessions: int
     registered: int
     heads: int
+    unpublished: int
 
 
 @dataclass(frozen=True)
 class CatalogRebuild:
     publication: Publication
+    unpublished: UnpublishedSessions
 
     def run(self) -> Rebuilt:
-        """Register every session that has a published version, and point its readers there.
+        """Register every session that has a published version and point its readers there, then every unpublished one.
 
         Raises `HeadLostError`, at the end, for sessions without a version to publish.
         """
@@ -57,12 +61,13 @@ class CatalogRebuild:
         registered = self.publication.catalog.register(locations)
         for session_date in locations:
             self.publication.point_catalog_at_head(session_date)
+        refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
         if lost:
             raise HeadLostError(
                 f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "
                 "deleted objects (bucket versioning keeps them), then run again"
             )
-        return Rebuilt(len(locations), registered, restored)
+        return Rebuilt(len(locations), registered, restored, refreshed.registered)
 
     def _sessions(self) -> Iterator[tuple[date, list[str]]]:
         keys = (listed.key for listed in self.publication.lake.list(CURATED_PREFIX))

@@ -1,7 +1,7 @@
 """Interfaces of the object store and the catalog."""
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -33,3 +33,29 @@ class Catalog(Protocol):
 
     def register(self, locations: Mapping[date, str]) -> int:
         """Register partitions that are not registered yet, and return their number."""
+
+
+class Folders(Protocol):
+    """The part of an object store that tells which folders there are."""
+
+    def folders(self, prefix: str, depth: int) -> Iterable[str]: ...
+    def uri(self, key: str) -> str: ...
+
+
+class SessionTables(Protocol):
+    """The part of a catalog that tells readers which sessions are published, and which are not."""
+
+    def published_since(self) -> Mapping[date, datetime]:
+        """Return when each published session was first registered."""
+
+    def unpublished_sessions(self) -> Collection[date]:
+        """Return the sessions that are registered as unpublished."""
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        """Show readers the raw files at these locations; return what failed, a text for each session."""
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        """Show readers the raw files of these sessions no more; return what failed, a text for each session."""
+
+    def widen_years(self, first: int, last: int) -> None:
+        """Let readers of all raw files and of the quarantine see these years."""

@@ -8,6 +8,7 @@ import dagster as dg
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE
+from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.settings import Settings
@@ -85,6 +86,8 @@ def garbage_collection() -> dg.JobDefinition:
                 "dry_run": config.dry_run,
             }
         )
+        if not config.dry_run:
+            lake.unpublished_sessions().refresh(raw_folders(lake.objects))
 
     @dg.job(name=GARBAGE_COLLECTION_JOB)
     def job() -> None:

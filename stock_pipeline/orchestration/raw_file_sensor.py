@@ -1,7 +1,8 @@
 """Sensors that request a run for each past date with raw files that its published version lacks.
 
 Such files are late, or a failed run left them; the current session has schedules. A date without trading has no
-partition, so a job of its own compacts its trades. Both sensors observe `raw_trades`.
+partition, so a job of its own compacts its trades. Both sensors observe `raw_trades`. The first one also registers
+unpublished sessions, because it lists the folders anyway.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ from typing import NamedTuple
 import dagster as dg
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
-from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
+from stock_pipeline.domain.lake_layout import session_date_of_key
 from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.errors import RetryableError
+from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, SESSION_JOB, closed_day_config
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
@@ -68,10 +71,17 @@ def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
         job_name=SESSION_JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Requests a run of each past session with raw files that its published version lacks.",
+        description="Requests a run of each past session with raw files that its published version lacks. "
+        "Registers unpublished sessions.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        return look(lake, Position.from_json(context.cursor), _today())
+        folders = raw_folders(lake.objects)
+        try:
+            lake.unpublished_sessions().refresh(folders)
+        except RetryableError as error:
+            # compaction goes on; garbage collection, which refreshes too, fails and so alarms
+            context.log.error("%s", error)
+        return look(lake, folders, Position.from_json(context.cursor), _today())
 
     return sensor
 
@@ -85,17 +95,20 @@ def closed_day_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Requests a compaction of each date without trading that has trades all the same.",
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        return look(lake, Position.from_json(context.cursor), _today(), closed=True)
+        return look(lake, raw_folders(lake.objects), Position.from_json(context.cursor), _today(), closed=True)
 
     return sensor
 
 
-def look(lake: LakeResource, position: Position, today: date, closed: bool = False) -> dg.SensorResult:
+def look(
+    lake: LakeResource, every_folder: Iterable[str], position: Position, today: date, closed: bool = False
+) -> dg.SensorResult:
     """Make one tick over the next few dates with raw files; after the last date the first follows.
 
+    every_folder: those with raw files, in order.
     closed: look at dates without trading instead of sessions.
     """
-    folders = [folder for folder in sorted(lake.objects.folders(RAW_PREFIX, depth=3)) if _is_due(folder, today, closed)]
+    folders = [folder for folder in every_folder if _is_due(folder, today, closed)]
     coming = [folder for folder in folders if folder > position.after][:SESSIONS_A_TICK]
     requests: list[dg.RunRequest] = []
     observations: list[dg.AssetObservation] = []
@@ -124,7 +137,11 @@ def _key(folder: str) -> str:
 
 
 def _is_due(folder: str, today: date, closed: bool) -> bool:
-    return session_date_of_key(folder) < today and session_partitions().has_partition_key(_key(folder)) != closed
+    try:
+        session_date = session_date_of_key(folder)
+    except ValueError:
+        return False  # the refresh of unpublished sessions names it
+    return session_date < today and session_partitions().has_partition_key(_key(folder)) != closed
 
 
 def _ask(last: Asked | None, hashed: str, today: date) -> Asked | None:

@@ -16,6 +16,7 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, GarbageCollector
+from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.redrive.redrive import Redrive
 from stock_pipeline.redrive.wiring import wired_redrive
 from stock_pipeline.settings import Settings
@@ -56,6 +57,9 @@ class LakeResource(WiredResource):
     def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account Dagster may not delete raw trades: the bucket's lifecycle does
         return self.wiring.garbage_collector(grace, keep_raw=self.settings.dbt_target == "athena")
+
+    def unpublished_sessions(self) -> UnpublishedSessions:
+        return self.wiring.unpublished_sessions()
 
     @property
     def objects(self) -> ObjectStore:

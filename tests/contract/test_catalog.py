@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +48,46 @@ def test_a_partition_is_published_and_moved(catalog: Any) -> None:
         catalog.publish(session, version)
         assert catalog.published_location(session) == version
     assert catalog.published_location(date(2018, 1, 3)) is None
+
+
+def test_unpublished_sessions_are_registered_and_dropped_in_batches(catalog: Any) -> None:
+    days = list(trading_days(date(2018, 1, 2), date(2018, 12, 31)))
+    locations = {day: f"s3://bucket/raw/{day}/" for day in days}
+    assert catalog.register_unpublished(locations) == []
+    assert catalog.register_unpublished(locations) == []
+    assert set(catalog.unpublished_sessions()) == set(days)
+    assert catalog.drop_unpublished(days[1:]) == []
+    assert catalog.drop_unpublished([*days[1:], date(2017, 1, 3)]) == []
+    assert set(catalog.unpublished_sessions()) == {days[0]}
+    assert catalog.published_since() == {}
+
+
+def test_the_catalog_says_since_when_a_session_is_published(catalog: Any) -> None:
+    before = catalog.now() if isinstance(catalog, FakeCatalog) else datetime.now(UTC) - timedelta(seconds=2)
+    catalog.register({date(2018, 1, 2): "s3://bucket/a/"})
+    catalog.publish(date(2018, 1, 3), "s3://bucket/b/")
+    since = catalog.published_since()
+    assert set(since) == {date(2018, 1, 2), date(2018, 1, 3)}
+    assert all(before <= time <= before + timedelta(minutes=5) for time in since.values())
+
+
+def test_the_years_of_projected_tables_only_grow_and_nothing_else_of_them_changes(clients: Clients) -> None:
+    glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+
+    def table(name: str) -> dict[str, Any]:
+        found: Any = clients.glue.get_table(DatabaseName=glue.database, Name=name)["Table"]
+        return {
+            key: found[key] for key in ("Description", "Parameters", "PartitionKeys", "StorageDescriptor", "TableType")
+        }
+
+    names = ("raw_trades", "rejected_records")
+    before = [table(name) for name in names]
+    for years, expected in (((2026, 2030), "2026,2035"), ((2018, 2030), "2018,2035"), ((2026, 2041), "2018,2041")):
+        glue.widen_years(*years)
+        for name, was in zip(names, before, strict=True):
+            was["Parameters"]["projection.year.range"] = expected
+            assert table(name) == was
 
 
 def test_creating_the_catalog_twice_keeps_it(clients: Clients) -> None:

@@ -296,7 +296,7 @@ def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, 
                 yield name, dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
-@pytest.mark.parametrize("table", ["raw_trades", "trades", "rejected_records"])
+@pytest.mark.parametrize("table", ["raw_trades", "unpublished_trades", "trades", "rejected_records"])
 def test_terraform_and_the_code_have_the_same_tables(table: str, resources: list[rules.Resource]) -> None:
     planned = values_of(resources, f'module.catalog.aws_glue_catalog_table.this["{table}"]')
     settings = Settings.from_env(variables_of(resources, "processor"))
@@ -305,8 +305,7 @@ def test_terraform_and_the_code_have_the_same_tables(table: str, resources: list
         settings.database_name,
         settings.bucket_name,
     )
-    inputs = (catalog.raw_table_input(), catalog.curated_table_input(), catalog.rejected_table_input())
-    expected = {table_input["Name"]: table_input for table_input in inputs}[table]
+    expected = {table_input["Name"]: table_input for table_input in catalog.table_inputs()}[table]
     storage, planned_storage = expected["StorageDescriptor"], planned["storage_descriptor"][0]
     assert planned["name"] == expected["Name"]
     assert planned["description"] == expected["Description"]

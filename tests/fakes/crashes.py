@@ -1,6 +1,6 @@
 """An object store and a catalog that lose their process at a chosen side effect, before or after it took place."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -51,11 +51,26 @@ class CrashingObjectStore(FakeObjectStore):
 
 class CrashingCatalog(FakeCatalog):
     def __init__(self, catalog: FakeCatalog, fuse: Fuse) -> None:
-        super().__init__()
-        self.locations = catalog.locations
+        super().__init__(of=catalog)
         self._fuse = fuse
 
     def publish(self, session_date: date, location: str) -> None:
         self._fuse.before(f"publish {location}")
         super().publish(session_date, location)
         self._fuse.done()
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        return [text for day in sorted(locations) for text in self._one(day, locations[day])]
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        return [text for day in sorted(sessions) for text in self._one(day, None)]
+
+    def _one(self, session_date: date, location: str | None) -> list[str]:
+        """Each partition is an effect of its own, since one call for many may get as far as it will."""
+        self._fuse.before(f"{'drop' if location is None else 'register'} {session_date}")
+        if location is None:
+            failed = super().drop_unpublished([session_date])
+        else:
+            failed = super().register_unpublished({session_date: location})
+        self._fuse.done()
+        return failed

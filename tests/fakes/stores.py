@@ -1,6 +1,6 @@
 """In-memory twins of the AWS adapters, with failures on demand. The contract tests hold them to the real ones."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import md5
 from pathlib import Path
@@ -66,6 +66,10 @@ class FakeObjectStore:
                 body = self.objects[key]
                 yield ListedObject(key, len(body), _etag(body), self.modified[key])
 
+    def folders(self, prefix: str, depth: int) -> Iterator[str]:
+        below = [key.removeprefix(prefix).split("/") for key in self.objects if key.startswith(prefix)]
+        yield from sorted({prefix + "/".join(parts[:depth]) + "/" for parts in below if len(parts) > depth})
+
     def uri(self, key: str) -> str:
         return f"s3://bucket/{key}"
 
@@ -105,18 +109,54 @@ class FakeStateTable:
 
 
 class FakeCatalog:
-    def __init__(self) -> None:
-        self.locations: dict[date, str] = {}
+    """Partitions of `trades` (`locations`, `since`) and of `unpublished_trades` (`unpublished`).
+
+    of: another catalog, to be one with.
+    broken: sessions of which no unpublished partition can be changed.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime(2018, 1, 2, 22, tzinfo=UTC),
+        of: "FakeCatalog | None" = None,
+    ) -> None:
+        self.now = of.now if of else now
+        self.locations: dict[date, str] = of.locations if of else {}
+        self.since: dict[date, datetime] = of.since if of else {}
+        self.unpublished: dict[date, str] = of.unpublished if of else {}
+        self.years: list[int] = of.years if of else [2026, 2035]
+        self.broken: set[date] = of.broken if of else set()
         self.publications = 0
 
     def published_location(self, session_date: date) -> str | None:
         return self.locations.get(session_date)
 
     def publish(self, session_date: date, location: str) -> None:
+        self.since.setdefault(session_date, self.now())
         self.locations[session_date] = location
         self.publications += 1
 
     def register(self, locations: Mapping[date, str]) -> int:
-        before = len(self.locations)
-        self.locations = {**locations, **self.locations}
-        return len(self.locations) - before
+        missing = {day: location for day, location in locations.items() if day not in self.locations}
+        self.locations.update(missing)
+        self.since.update(dict.fromkeys(missing, self.now()))
+        return len(missing)
+
+    def published_since(self) -> dict[date, datetime]:
+        return {day: self.since.get(day, self.now()) for day in self.locations}
+
+    def unpublished_sessions(self) -> frozenset[date]:
+        return frozenset(self.unpublished)
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        for day in sorted(locations.keys() - self.broken):
+            self.unpublished.setdefault(day, locations[day])
+        return [f"{day}: InternalServiceException" for day in sorted(locations.keys() & self.broken)]
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        for day in (every := set(sessions)) - self.broken:
+            self.unpublished.pop(day, None)
+        return [f"{day}: InternalServiceException" for day in sorted(every & self.broken)]
+
+    def widen_years(self, first: int, last: int) -> None:
+        self.years[:] = min(first, self.years[0]), max(last, self.years[1])

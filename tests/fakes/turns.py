@@ -1,8 +1,8 @@
 """Runs that take turns: what they do to the object store and the catalog happens in an order that the test chooses."""
 
 import threading
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
 
@@ -79,8 +79,7 @@ class TurnTakingObjectStore(FakeObjectStore):
 
 class TurnTakingCatalog(FakeCatalog):
     def __init__(self, catalog: FakeCatalog, turns: Turns, player: int) -> None:
-        super().__init__()
-        self.locations = catalog.locations
+        super().__init__(of=catalog)
         self._turns, self._player = turns, player
 
     def published_location(self, session_date: date) -> str | None:
@@ -88,3 +87,12 @@ class TurnTakingCatalog(FakeCatalog):
 
     def publish(self, session_date: date, location: str) -> None:
         self._turns.step(self._player, lambda: FakeCatalog.publish(self, session_date, location))
+
+    def published_since(self) -> dict[date, datetime]:
+        return self._turns.step(self._player, lambda: FakeCatalog.published_since(self))  # type: ignore[return-value]
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        return self._turns.step(self._player, lambda: FakeCatalog.register_unpublished(self, locations))  # type: ignore[return-value]
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        return self._turns.step(self._player, lambda: FakeCatalog.drop_unpublished(self, sessions))  # type: ignore[return-value]

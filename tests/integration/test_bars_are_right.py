@@ -78,8 +78,8 @@ def lake_of(lake: BuiltLake, trades: list[Trade]) -> Iterator[duckdb.DuckDBPyCon
             f"create table main.trades as select * exclude (year, month, day) replace ({utc}), {parts} "
             "from (select *, 0 as year, 0 as month, 0 as day from given_trades)"
         )
-        connection.execute("drop view main.raw_trades")
-        connection.execute("create table main.raw_trades as select * from main.trades where false")
+        connection.execute("drop view main.unpublished_trades")
+        connection.execute("create table main.unpublished_trades as select * from main.trades where false")
         try:
             yield connection
         finally:

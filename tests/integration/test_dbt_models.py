@@ -51,7 +51,15 @@ def test_a_lake_that_was_never_set_up_builds_models_without_rows(endpoint: str, 
     lake = new_lake(endpoint, tmp_path, "empty_market")
     statuses = run_dbt(lake, "build")
     assert set(statuses.values()) <= {"success", "pass"}
-    for relation in ("trades", "raw_trades", "rejected_records", "stg_trades", "int_marked_trades", *MARTS):
+    for relation in (
+        "trades",
+        "unpublished_trades",
+        "raw_trades",
+        "rejected_records",
+        "stg_trades",
+        "int_marked_trades",
+        *MARTS,
+    ):
         assert lake.query(f"select count(*) from {relation}") == [(0,)]
 
 

@@ -155,3 +155,15 @@ def test_a_rebuild_that_would_lose_trades_says_so(lake: LocalStack, run: Run) ->
     status, _, complaint = run("catalog", "rebuild")
     assert status == 1
     assert "2018-01-02" in complaint
+
+
+def test_gc_and_rebuild_register_unpublished_sessions_and_a_dry_run_does_not(lake: LocalStack, run: Run) -> None:
+    add(lake, 1)
+    run("gc", "--dry-run")
+    assert catalog(lake).unpublished_sessions() == set()
+    run("gc")
+    assert catalog(lake).unpublished_sessions() == {SESSION}
+    lake.clients.glue.delete_database(Name=lake.settings.database_name)
+    _, said, _ = run("catalog", "rebuild")
+    assert said.endswith("\n1 unpublished sessions were registered\n")
+    assert catalog(lake).unpublished_sessions() == {SESSION}

@@ -10,6 +10,7 @@ import pytest
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
 from stock_pipeline.domain.session import trading_days
+from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COMPACTION_JOB, GARBAGE_COLLECTION_JOB
@@ -97,7 +98,7 @@ def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None
 
 
 def tick(lake: LakeResource, cursor: str | None = None) -> dg.SensorResult:
-    return look(lake, Position.from_json(cursor), TODAY)
+    return look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY)
 
 
 def requests(result: dg.SensorResult) -> list[tuple[str | None, str]]:
@@ -150,13 +151,13 @@ def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResourc
     add(lake.objects, FIRST, 1)
     cursor, keys = None, []
     for days in (0, 0, 1, 1, 2, 3, 4):
-        result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=days))
+        result = look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY + timedelta(days=days))
         keys += [request.run_key for request in result.run_requests or []]
         cursor = result.cursor
     assert [str(key).rpartition(":")[2] for key in keys] == ["1", "2", "3"]
     assert len(set(keys)) == ATTEMPTS
     add(lake.objects, FIRST, 2)
-    result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=4))
+    result = look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY + timedelta(days=4))
     assert len(result.run_requests or []) == 1
 
 
@@ -164,7 +165,7 @@ def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResourc
     saturday = date(2018, 1, 6)
     for day in (FIRST, saturday):
         add(lake.objects, day, 1)
-    result = look(lake, Position(), TODAY, closed=True)
+    result = look(lake, raw_folders(lake.objects), Position(), TODAY, closed=True)
     (request,) = result.run_requests or []
     (observation,) = result.asset_events
     assert observation.metadata["date"].value == "2018-01-06"
@@ -173,7 +174,8 @@ def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResourc
     (output,) = [event for event in done.all_events if event.is_successful_output]
     assert output.step_output_data.metadata["rows"].value == 1
     assert list(lake.catalog.published_locations()) == [saturday]
-    assert look(lake, Position.from_json(result.cursor), TODAY, closed=True).run_requests == []
+    again = look(lake, raw_folders(lake.objects), Position.from_json(result.cursor), TODAY, closed=True)
+    assert again.run_requests == []
 
 
 def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource) -> None:
@@ -191,16 +193,47 @@ def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource
 
 def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
     add(lake.objects, FIRST, 1)
-    settings = Settings.from_env(lake.environ)
+    result = evaluated(lake, "raw_files")
+    assert [request.partition_key for request in result.run_requests or []] == ["2018-01-02"]
+
+
+def evaluated(lake: LakeResource, name: str) -> dg.SensorResult:
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
-    definitions = dg.Definitions.merge(lake_definitions(settings), session)
-    sensor = definitions.resolve_sensor_def("raw_files")
+    definitions = dg.Definitions.merge(lake_definitions(Settings.from_env(lake.environ)), session)
     with (
         dg.DagsterInstance.ephemeral() as instance,
         dg.build_sensor_context(instance=instance, definitions=definitions, resources={"lake": lake}) as context,
     ):
-        result = sensor.evaluate_tick(context)
+        result: dg.SensorResult = definitions.resolve_sensor_def(name).evaluate_tick(context)
+    return result
+
+
+def test_a_tick_shows_readers_the_raw_files_of_unpublished_sessions_in_few_calls(lake: LakeResource) -> None:
+    days = list(trading_days(FIRST, TODAY))
+    for day in days:
+        add(lake.objects, day, 1)
+    lake.compactor().compact(days[0])
+    made: list[str] = []
+    lake.catalog.client.meta.events.register("before-call.glue", lambda model, **_: made.append(model.name))
+    evaluated(lake, "raw_files")
+    assert lake.catalog.unpublished_sessions() == frozenset(days[1:])
+    made.clear()
+    evaluated(lake, "raw_files")
+    assert made == ["GetPartitions", "GetPartitions", "GetTable", "GetTable"]
+
+
+def test_a_folder_of_no_session_stops_neither_registration_nor_compaction_and_fails_garbage_collection(
+    lake: LakeResource,
+) -> None:
+    add(lake.objects, FIRST, 1)
+    lake.objects.put("raw/trades/year=2018/month=2/day=31/x.parquet", b"")
+    result = evaluated(lake, "raw_files")
     assert [request.partition_key for request in result.run_requests or []] == ["2018-01-02"]
+    assert lake.catalog.unpublished_sessions() == {FIRST}
+    assert evaluated(lake, "raw_files_of_closed_days").run_requests == []
+    collected = job(lake, GARBAGE_COLLECTION_JOB).execute_in_process(raise_on_error=False)
+    (failure,) = [event for event in collected.all_events if event.is_step_failure]
+    assert "day=31/ is no folder of a session" in str(failure.step_failure_data.error)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 from stock_pipeline.trade_table import table_of_trades
 
 
@@ -45,7 +47,17 @@ class Lake:
         for one in trades:
             by_date.setdefault(session_date_of(one.event_time_ns), []).append(one)
         for session_date, rows in by_date.items():
-            self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), rows)
+            self.put_raw_file(session_date, rows, batch)
+        self.refresh()
+
+    def put_raw_file(self, session_date: date, trades: Sequence[Trade], batch: str) -> None:
+        self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), trades)
+
+    def refresh(self, now: datetime | None = None) -> Refreshed:
+        """A tick of what registers unpublished sessions."""
+        store = ObjectStore(self.client("s3"), self.bucket)
+        sessions = UnpublishedSessions(store, self.catalog, lambda: now or datetime.now(UTC))
+        return sessions.refresh(raw_folders(store))
 
     def publish(self, session_date: date, trades: Sequence[Trade], version: str) -> None:
         place = VersionPrefix(session_date, version)

@@ -17,7 +17,7 @@
         {%- do check_same_columns(target_relation, sql) %}
     {%- endif %}
 
-    {%- set months = window_months() if has_window() else lake_months(target_relation) %}
+    {%- set months = window_months() if has_window() else lake_months(target_relation, iceberg) %}
     {%- set done = namespace(rows=0, bytes=0) %}
     {%- for month in months %}
         {%- set report = merge_month(target_relation, sql, month) if iceberg else publish_month(target_relation, sql, month) %}
@@ -35,14 +35,14 @@
 {% endmaterialization %}
 
 
-{# Every month of which the lake or the table has a partition. Reads partition columns only. #}
-{% macro lake_months(relation) %}
+{# Every month of which the lake or the table has a partition. Lists no files. #}
+{% macro lake_months(relation, iceberg) %}
     {%- set sql -%}
         select distinct year, month from {{ published_partitions() }}
         union
-        select distinct year, month from {{ source('lake', 'raw_trades') }}
+        select distinct year, month from {{ partitions_of(source('lake', 'unpublished_trades')) }}
         union
-        select distinct year, month from {{ relation }}
+        select distinct year, month from {{ relation if iceberg else partitions_of(relation) }}
     {%- endset -%}
     {%- set months = [] -%}
     {%- for row in run_query(sql).rows | sort -%}
@@ -110,10 +110,7 @@
 
 {# Days of one month that the catalog has partitions of; reads no data. #}
 {% macro partition_days(relation, month) %}
-    {%- set partitions = api.Relation.create(
-        database=relation.database, schema=relation.schema, identifier=relation.identifier ~ '$partitions'
-    ) -%}
-    {%- set rows = run_query('select day from ' ~ partitions ~ ' where ' ~ in_month(month) ~ ' order by day').rows -%}
+    {%- set rows = run_query('select day from ' ~ partitions_of(relation) ~ ' where ' ~ in_month(month) ~ ' order by day').rows -%}
     {{ return(rows | map(attribute=0) | list) }}
 {% endmacro %}
 

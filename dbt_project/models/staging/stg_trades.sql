@@ -14,11 +14,12 @@ published as (
 
 raw as (
 
-    select * from {{ source('lake', 'raw_trades') }}
+    select * from {{ source('lake', 'unpublished_trades') }}
 
 ),
 
--- A partition is read from one side only: a published one from `curated`, until then from `raw`.
+-- A partition is read from one side only: a published one from `curated`, until then from `raw`, where it stays for a
+-- while, because a query may have seen `curated` before the publication.
 unpublished as (
 
     select raw.*

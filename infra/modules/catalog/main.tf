@@ -17,7 +17,7 @@ resource "aws_glue_catalog_table" "this" {
     !each.value.projected ? {} : {
       "projection.enabled"        = "true"
       "projection.year.type"      = "integer"
-      "projection.year.range"     = "2007,2035"
+      "projection.year.range"     = "2026,2035"
       "projection.month.type"     = "integer"
       "projection.month.range"    = "1,12"
       "projection.day.type"       = "integer"
@@ -53,6 +53,11 @@ resource "aws_glue_catalog_table" "this" {
       }
     }
   }
+
+  # The pipeline adds the years of other sessions that have raw files, and no apply may hide them again.
+  lifecycle {
+    ignore_changes = [parameters["projection.year.range"]]
+  }
 }
 
 locals {
@@ -63,6 +68,13 @@ locals {
       prefix      = "raw/trades/"
       columns     = local.trade_columns
       projected   = true
+    }
+    # The raw files of sessions without a published version, which Dagster registers: queries list no other ones.
+    unpublished_trades = {
+      description = "Trades as they arrived, of sessions without a published version."
+      prefix      = "raw/trades/"
+      columns     = local.trade_columns
+      projected   = false
     }
     # Dagster registers each partition with the location of its published version. No projection: Athena would then
     # ignore the registered locations.

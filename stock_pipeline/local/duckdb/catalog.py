@@ -1,6 +1,7 @@
 """DuckDB in Athena's place: the lake's tables as views over exactly the objects that Athena would read.
 
 - `trades`: the published versions
+- `unpublished_trades`: the raw files of registered sessions that were not published when the views were made
 - `raw_trades`: the raw zone
 - `rejected_records`: the quarantine
 - `trades$partitions`: the partitions that Glue knows, under Athena's name
@@ -25,9 +26,15 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.invocation import get_invocation_id
 
-from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, GlueCatalog
+from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, UNPUBLISHED_TABLE, GlueCatalog
 from stock_pipeline.domain.columns import Column
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, session_date_of_key
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    QUARANTINE_PREFIX,
+    RAW_PREFIX,
+    raw_partition_prefix,
+    session_date_of_key,
+)
 from stock_pipeline.domain.rejection import REJECTION_COLUMNS
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
@@ -54,6 +61,7 @@ class LakeFiles:
     """The objects of the lake's tables at one moment."""
 
     published: tuple[PublishedPartition, ...]
+    unpublished_uris: tuple[str, ...]
     raw_uris: tuple[str, ...]
     rejected_uris: tuple[str, ...]
 
@@ -106,15 +114,18 @@ def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
     """List what Glue has published, and the objects in S3: three listings for any number of partitions."""
     # Glue first: a version published later is not seen. The other way round it would be seen without objects.
     locations = _published_locations(catalog)
-    folders: dict[str, list[str]] = {}
-    for uri in _data_uris(s3, catalog.bucket, CURATED_PREFIX) if locations else ():
-        folders.setdefault(uri.rpartition("/")[0], []).append(uri)
+    unpublished = sorted(_unpublished_sessions(catalog) - locations.keys())
+    curated = _by_folder(_data_uris(s3, catalog.bucket, CURATED_PREFIX)) if locations else {}
+    raw_uris = _data_uris(s3, catalog.bucket, RAW_PREFIX)
+    raw = _by_folder(raw_uris)
+    places = [f"s3://{catalog.bucket}/{raw_partition_prefix(session_date)}".rstrip("/") for session_date in unpublished]
     return LakeFiles(
         published=tuple(
-            PublishedPartition(session_date, tuple(folders.get(location, ())))
+            PublishedPartition(session_date, tuple(curated.get(location, ())))
             for session_date, location in sorted(locations.items())
         ),
-        raw_uris=tuple(_data_uris(s3, catalog.bucket, RAW_PREFIX)),
+        unpublished_uris=tuple(uri for place in places for uri in raw.get(place, ())),
+        raw_uris=tuple(raw_uris),
         # unreadable raw files lie below the same prefix
         rejected_uris=tuple(_data_uris(s3, catalog.bucket, f"{QUARANTINE_PREFIX}year=")),
     )
@@ -125,8 +136,9 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
     curated_uris = [uri for partition in files.published for uri in partition.uris]
     views = {
         CURATED_TABLE: _files_query(curated_uris, COLUMNS),
-        RAW_TABLE: _files_query(files.raw_uris, COLUMNS),
-        REJECTED_TABLE: _files_query(files.rejected_uris, REJECTION_COLUMNS),
+        UNPUBLISHED_TABLE: _declared_query(files.unpublished_uris, COLUMNS),
+        RAW_TABLE: _declared_query(files.raw_uris, COLUMNS),
+        REJECTED_TABLE: _declared_query(files.rejected_uris, REJECTION_COLUMNS),
         PARTITIONS_TABLE: _partitions_query(files.published),
     }
     connection.begin()
@@ -169,6 +181,13 @@ def _published_locations(catalog: GlueCatalog) -> Mapping[date, str]:
     return locations
 
 
+def _unpublished_sessions(catalog: GlueCatalog) -> frozenset[date]:
+    try:
+        return catalog.unpublished_sessions()
+    except catalog.client.exceptions.EntityNotFoundException:
+        return frozenset()
+
+
 def _check_location(session_date: date, location: str) -> None:
     """Check that path and Glue agree: DuckDB takes the date from one, Athena from the other."""
     try:
@@ -187,6 +206,36 @@ def _data_uris(s3: "S3Client", bucket_name: str, prefix: str) -> list[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket_name, Prefix=prefix)
     keys = (item["Key"] for page in pages for item in page.get("Contents", ()) if item["Size"])
     return sorted(f"s3://{bucket_name}/{key}" for key in keys if key.rpartition("/")[2][:1] not in ("_", "."))
+
+
+def _by_folder(uris: Iterable[str]) -> dict[str, list[str]]:
+    folders: dict[str, list[str]] = {}
+    for uri in uris:
+        folders.setdefault(uri.rpartition("/")[0], []).append(uri)
+    return folders
+
+
+def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
+    """Read files that this pipeline's Lambda functions wrote, with the table's columns as their schema.
+
+    With the files' own, DuckDB opens the first one when the view is made, and a broken one fails every query.
+    """
+    if not uris:
+        return _no_rows((*in_files, *PARTITION_COLUMNS))
+    schema = ", ".join(
+        f"{_literal(column.name)}: {{name: {_literal(column.name)}, type: {_literal(_file_type(column))}, "
+        "default_value: null}"
+        for column in in_files
+    )
+    # Hive partitions can't be had with a schema. A filter on these expressions passes over files just as well.
+    partitions = ", ".join(
+        rf"cast(regexp_extract(filename, '/{column.name}=(\d+)/', 1) as {_type(column)}) as {_name(column.name)}"
+        for column in PARTITION_COLUMNS
+    )
+    return (
+        f"select {', '.join(map(_column, in_files))}, {partitions} from read_parquet("
+        f"[{', '.join(map(_literal, uris))}], hive_partitioning = false, filename = true, schema = map {{{schema}}})"
+    )
 
 
 def _files_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
@@ -234,6 +283,11 @@ def _httpfs_path() -> Path:
 
 def _type(column: Column) -> str:
     return _DUCKDB_TYPES.get(column.sql_type, column.sql_type)
+
+
+def _file_type(column: Column) -> str:
+    """Return the type as Parquet has it: times are marked as UTC."""
+    return "timestamptz" if column.sql_type == "timestamp" else _type(column)
 
 
 def _name(text: str) -> str:

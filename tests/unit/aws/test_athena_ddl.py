@@ -20,13 +20,19 @@ def test_the_committed_file_is_what_the_command_writes(tmp_path: Path, monkeypat
     assert (tmp_path / "ddl.sql").read_bytes() == COMMITTED.read_bytes()
 
 
-def test_both_tables_have_every_column_and_raw_projection() -> None:
-    raw, curated = re.findall(r"CREATE EXTERNAL TABLE .*?;\n", COMMITTED.read_text(), re.DOTALL)
-    for table in (raw, curated):
+def test_every_table_has_every_column_and_only_raw_trades_has_projection() -> None:
+    raw, unpublished, curated = re.findall(r"CREATE EXTERNAL TABLE .*?;\n", COMMITTED.read_text(), re.DOTALL)
+    for table in (raw, unpublished, curated):
         for column in (*COLUMNS, *PARTITION_COLUMNS):
             assert f"  `{column.name}` {column.sql_type} COMMENT" in table
     assert "'projection.enabled' = 'true'" in raw
-    assert "projection" not in curated
+    assert "projection" not in curated + unpublished
+
+
+def test_the_view_reads_no_projected_table() -> None:
+    (view,) = re.findall(r"CREATE OR REPLACE VIEW .*?;\n", COMMITTED.read_text(), re.DOTALL)
+    assert "unpublished_trades" in view
+    assert "raw_trades" not in view
 
 
 def test_the_view_ranks_the_rows_of_one_trade_as_the_models_do() -> None:

@@ -1,7 +1,7 @@
 """The process dies at every side effect: readers see whole rows, a rerun finishes, nothing is left over."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ from stock_pipeline.lake.session_counts import data_files
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
-from tests.support.lake import SESSION, Lake, winning_trades
+from tests.support.lake import SESSION, Lake, Readers, winning_trades
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
@@ -159,12 +159,22 @@ class WatchedObjectStore(FakeObjectStore):
 
 class WatchedCatalog(FakeCatalog):
     def __init__(self, catalog: FakeCatalog, look: Callable[[], None]) -> None:
-        super().__init__()
-        self.locations, self._look = catalog.locations, look
+        super().__init__(of=catalog)
+        self._look = look
 
     def publish(self, session_date: date, location: str) -> None:
         super().publish(session_date, location)
         self._look()
+
+    def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
+        failed = super().register_unpublished(locations)
+        self._look()
+        return failed
+
+    def drop_unpublished(self, sessions: Iterable[date]) -> list[str]:
+        failed = super().drop_unpublished(sessions)
+        self._look()
+        return failed
 
 
 def test_readers_old_and_new_always_see_whole_rows() -> None:
@@ -194,3 +204,74 @@ def test_readers_old_and_new_always_see_whole_rows() -> None:
     compact(lake, *watched)
     assert lake.read() == winning_trades(everything)
     assert len(running) > 30
+
+
+TICK = timedelta(minutes=5)
+
+
+def unpublished_lake() -> Lake:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.refresh()
+    return lake
+
+
+def test_readers_of_both_tables_see_each_trade_once_from_the_first_raw_file_to_collection() -> None:
+    """The two tables are seen at moments up to half an hour apart, around every side effect of days."""
+    lake = unpublished_lake()
+    readers = Readers(lake, [winning_trades(FIRST)])
+    store, catalog = WatchedObjectStore(lake.store, readers.look), WatchedCatalog(lake.catalog, readers.look)
+    everything, registered = list(FIRST), []
+    for tick in range(48):
+        if tick % 12 == 3:
+            compact(lake, store, catalog)
+        if tick % 12 == 1:
+            late = [trade(tick), trade(2)]
+            everything += late
+            readers.known.append(winning_trades(everything))
+            lake.add(late, tick + 10)
+        lake.refresh(catalog)
+        readers.look()
+        registered.append(SESSION in lake.catalog.unpublished)
+        pass_time(lake, TICK)
+    # published in the fourth tick, and in the way of no query that begins an hour later
+    assert registered == [True] * 11 + [False] * 37
+    for _ in range(7):
+        pass_time(lake, timedelta(days=1))
+        store.now = lake.now
+        collect(lake, store, catalog)
+        lake.refresh(catalog)
+        readers.look()
+    assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)]
+    assert lake.read() == winning_trades(everything)
+
+
+def test_readers_of_both_tables_see_each_trade_once_wherever_the_process_dies() -> None:
+    def publish_and_forget(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+        lake.refresh(catalog)
+        compact(lake, store, catalog)
+        for _ in range(9):
+            pass_time(lake, TICK)
+            store.now = lake.now
+            lake.refresh(catalog)
+
+    def start() -> Lake:
+        lake = unpublished_lake()
+        lakes[id(lake)] = Readers(lake, [winning_trades(FIRST)])
+        lakes[id(lake)].look()
+        return lake
+
+    lakes: dict[int, Readers] = {}
+    seen = set()
+    for lake, fuse in crashes(publish_and_forget, start):
+        seen.add(fuse.happened.split(" ")[0])
+        readers = lakes[id(lake)]
+        readers.look()
+        for _ in range(15):
+            compact(lake, lake.store, lake.catalog)
+            readers.look()
+            pass_time(lake, TICK)
+            lake.refresh()
+            readers.look()
+        assert lake.catalog.unpublished == {}
+    assert seen == {"put", "publish", "drop"}

@@ -11,7 +11,7 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import GarbageCollector
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
-from tests.support.lake import SESSION, Lake, winning_trades
+from tests.support.lake import SESSION, Lake, Readers, winning_trades
 from tests.support.trades import trade
 
 FILES = [[trade(1), trade(2)], [trade(2), trade(0)], [trade(1, version=1, status="cancelled"), trade(3)]]
@@ -70,6 +70,34 @@ def test_one_of_two_runs_publishes_a_partitions_first_version(schedule: list[int
     turns.play(*(lambda each=each: player(lake, turns, each).compact(SESSION) for each in range(2)))  # type: ignore[misc]
     assert lake.read() == contents(1)
     assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 50))
+def test_readers_of_both_tables_see_each_trade_once_while_runs_publish_and_ticks_register(
+    schedule: list[int], minutes: int
+) -> None:
+    lake = Lake()
+    lake.add(FILES[0], 0)
+    lake.refresh()
+    readers = Readers(lake, [contents(1)])
+    turns = Turns(4, schedule, readers.look)
+    ticks = [TurnTakingCatalog(lake.catalog, turns, number) for number in (2, 3)]
+
+    def later(catalog: TurnTakingCatalog) -> None:
+        catalog.published_since()
+        lake.now += timedelta(minutes=minutes)
+        lake.refresh(catalog)
+
+    turns.play(
+        *(lambda each=each: player(lake, turns, each).compact(SESSION) for each in range(2)),  # type: ignore[misc]
+        *(lambda tick=tick: later(tick) for tick in ticks),  # type: ignore[misc]
+    )
+    lake.now += timedelta(hours=1)
+    lake.refresh()
+    readers.look()
+    assert lake.catalog.unpublished == {}
+    assert lake.read() == contents(1)
 
 
 @settings(max_examples=15)

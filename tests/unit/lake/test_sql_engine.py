@@ -171,7 +171,7 @@ def test_a_version_of_several_files_is_rebuilt_from_its_manifest() -> None:
     by_sql(lake.compactor, lake.store).compact(SESSION)
     lake.store.delete([key for key in lake.store.objects if key.endswith("_head.json")])
     lake.catalog.locations.clear()
-    assert CatalogRebuild(lake.compactor.publication).run().heads == 1
+    assert CatalogRebuild(lake.compactor.publication, lake.unpublished).run().heads == 1
     assert in_order(lake.read()) == FIRST
 
 
@@ -263,8 +263,8 @@ def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> 
     }
     catalog.drop_scratch_before(datetime.now(UTC) - timedelta(hours=1))
     names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
-    assert sorted(names) == ["compaction_1", "raw_trades", "rejected_records", "trades"]
+    assert sorted(names) == ["compaction_1", "raw_trades", "rejected_records", "trades", "unpublished_trades"]
     catalog.drop_scratch_before(datetime.now(UTC) + timedelta(hours=1))  # a day later
     names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
-    assert sorted(names) == ["raw_trades", "rejected_records", "trades"]
+    assert sorted(names) == ["raw_trades", "rejected_records", "trades", "unpublished_trades"]
     catalog.drop_scratch("compaction_1")
