@@ -13,9 +13,9 @@ from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from stock_pipeline.trade_table import trade_schema, trades_of_table
 from tests.fakes.stores import FakeObjectStore
+from tests.support.athena_files import athena_file
 
 
 @dataclass
@@ -44,7 +44,7 @@ class FakeSqlEngine:
         for number in range(2):
             # the names are Athena's own, without an ending
             name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
-            self.store.put(work.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
+            self.store.put(work.target.prefix + name, athena_file(written[number::2]))
         listed = list(self.store.list(work.target.prefix))
         found = [row for each in listed for row in self._read(each.key)]
         return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
