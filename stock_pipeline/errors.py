@@ -54,6 +54,10 @@ class UnreadableInputError(PermanentError):
     """Raw files can't be read as trades; the message names them. Nothing was published."""
 
 
+class QueryFailedError(PermanentError):
+    """The SQL engine ended a query with an error; the message is the engine's."""
+
+
 class HeadLostError(PermanentError):
     """A published partition lost its head: publishing anew would lose trades that only its version has."""
 

@@ -27,6 +27,9 @@ class DirectoryLake:
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()
 
+    def tail(self, key: str, size: int) -> bytes:
+        return self.get(key)[-size:]
+
     def read(self, key: str) -> tuple[bytes, str] | None:
         path = self._path(key)
         return (path.read_bytes(), str(path.stat().st_mtime_ns)) if path.exists() else None

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.errors import QueryFailedError, RetryableError
 
 if TYPE_CHECKING:
     from mypy_boto3_athena.client import AthenaClient
@@ -97,7 +97,7 @@ class Athena:
                 return int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
             if status.get("State") in ("FAILED", "CANCELLED"):
                 reason = status.get("StateChangeReason", "no reason given")
-                raise PermanentError(f"Athena's workgroup {self.workgroup} could not run the query: {reason}")
+                raise QueryFailedError(f"Athena's workgroup {self.workgroup} could not run the query: {reason}")
             self.wait(seconds)
             seconds = min(2 * seconds, _LONGEST_WAIT_SECONDS)
         raise RetryableError(f"Athena did not finish query {query_id} in time; look at it in the console")

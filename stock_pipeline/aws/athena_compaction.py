@@ -21,7 +21,7 @@ from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trade import COLUMNS, LAKE_ORDER, NULLABLE_COLUMN
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.errors import PermanentError
+from stock_pipeline.errors import PermanentError, QueryFailedError
 
 MOST_SQL_BYTES = 262_144
 """Athena's limit of a statement (Athena User Guide, "Service Quotas")."""
@@ -54,8 +54,8 @@ class AthenaEngine:
         with self._scratch(work) as table:
             try:
                 answer = self.athena.query(checked(strangers(table, self._uris(work.unreadable), work)))
-            except PermanentError as error:
-                # Athena names only the file that it could not read
+            except QueryFailedError as error:
+                # Athena names only the file that it could not read, and not for every reason
                 named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
                 if not named:
                     raise

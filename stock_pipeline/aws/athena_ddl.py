@@ -67,14 +67,16 @@ def create_table(database: str, table: "TableInputTypeDef") -> str:
             f"CREATE EXTERNAL TABLE IF NOT EXISTS {database}.{table['Name']} (",
             ",\n".join(map(_column, storage["Columns"])),
             ")",
-            f"COMMENT {_literal(table['Description'])}",
+            f"COMMENT {_hive_literal(table['Description'])}",
             "PARTITIONED BY (",
             ",\n".join(map(_column, table["PartitionKeys"])),
             ")",
             "STORED AS PARQUET",
-            f"LOCATION {_literal(storage['Location'])}",
+            f"LOCATION {_hive_literal(storage['Location'])}",
             "TBLPROPERTIES (",
-            ",\n".join(f"  {_literal(name)} = {_literal(value)}" for name, value in properties if name != "EXTERNAL"),
+            ",\n".join(
+                f"  {_hive_literal(name)} = {_hive_literal(value)}" for name, value in properties if name != "EXTERNAL"
+            ),
             ")",
         )
     )
@@ -88,7 +90,7 @@ def view_query(database: str) -> str:
     columns = ", ".join(column.name for column in (*COLUMNS, *PARTITION_COLUMNS))
     raw_columns = ", ".join(f"raw.{column.name}" for column in (*COLUMNS, *PARTITION_COLUMNS))
     keys = ", ".join(column.name for column in PARTITION_COLUMNS)
-    statuses = ", ".join(map(_literal, sorted(EFFECTIVE_STATUSES)))
+    statuses = ", ".join(map(_trino_literal, sorted(EFFECTIVE_STATUSES)))
     official = "".join(condition.code for condition in SALE_CONDITIONS if condition.is_official_print)
     same_day = " AND ".join(f"raw.{column.name} = published.{column.name}" for column in PARTITION_COLUMNS)
     return f"""\
@@ -117,12 +119,17 @@ every_trade AS (
 SELECT {", ".join(VIEW_COLUMNS)}
 FROM every_trade
 WHERE status IN ({statuses})
-  AND translate(coalesce(conditions, ''), {_literal(official)}, '') = coalesce(conditions, '')"""
+  AND translate(coalesce(conditions, ''), {_trino_literal(official)}, '') = coalesce(conditions, '')"""
 
 
 def _column(column: Mapping[str, Any]) -> str:
-    return f"  `{column['Name']}` {column['Type']} COMMENT {_literal(column['Comment'])}"
+    return f"  `{column['Name']}` {column['Type']} COMMENT {_hive_literal(column['Comment'])}"
 
 
-def _literal(text: str) -> str:
+def _hive_literal(text: str) -> str:
+    """Quote for DDL, which is Hive's: it takes a doubled quote for the end of one string and the start of another."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _trino_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -72,6 +72,15 @@ class ObjectStore:
                 return None
             raise
 
+    def tail(self, key: str, size: int) -> bytes:
+        """Return the object's last bytes, or all of a smaller one."""
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes=-{size}")["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "InvalidRange":
+                return b""  # an empty object has no range
+            raise
+
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Return the object and its etag, or None."""
         try:

@@ -56,4 +56,6 @@ def run(options: argparse.Namespace) -> int:
             )
             for key in report.unreadable:
                 print(f"  without {key}, which can't be read")
+            for key in report.unsorted:
+                print(f"  {key} is not sorted: queries for one symbol read more of it")
         return 0

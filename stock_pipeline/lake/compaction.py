@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stock_pipeline.domain.compaction_plan import ATHENA, LOCAL, CompactionPlan, InputFile, Manifest, plan_compaction
+from stock_pipeline.domain.compaction_plan import LOCAL, CompactionPlan, InputFile, Manifest, plan_compaction
 from stock_pipeline.domain.lake_layout import (
     CURATED_FILE,
     MANIFEST_FILE,
@@ -41,6 +41,7 @@ class CompactionReport(NamedTuple):
 
     version: the published one, or "" if the session has no raw files and no version.
     unreadable: keys of the new files that the version lacks.
+    unsorted: keys of data files that are not in the order of symbols, so that queries for one symbol read more.
     published: False if there was nothing to do.
     """
 
@@ -54,6 +55,7 @@ class CompactionReport(NamedTuple):
     duplicates: int
     volume: int
     unreadable: tuple[str, ...]
+    unsorted: tuple[str, ...]
     published: bool
 
 
@@ -164,12 +166,9 @@ class Compactor:
 
     def _write_by_sql(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> WrittenVersion:
         attempt = sql_engine.new_attempt()
-        reasons = find_unreadable(sql_engine, plan, attempt)
+        reasons = find_unreadable(self.lake, sql_engine, plan, attempt)
         _check_unreadable(plan, reasons, allow_missing)
-        unreadable = frozenset(reasons)
-        done, names, size = write_version(self.lake, sql_engine, plan, unreadable, attempt)
-        target = plan.target(unreadable, attempt)
-        return WrittenVersion(target, done.rows_in, unreadable, done.found, size, tuple(names), ATHENA)
+        return write_version(self.lake, sql_engine, plan, frozenset(reasons), attempt)
 
     def _write(
         self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
@@ -189,7 +188,7 @@ class Compactor:
         self.lake.download(target.data_key, stored)
         digest = prove(expected, stored, plan.session_date, folder / "proof")
         size = stored.stat().st_size
-        return WrittenVersion(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL)
+        return WrittenVersion(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL, ())
 
     def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
         if plan.base is None or published is None:
@@ -255,6 +254,7 @@ def _report(plan: CompactionPlan, written: WrittenVersion) -> CompactionReport:
         duplicates=written.rows_in - written.digest.rows,
         volume=written.digest.volume,
         unreadable=tuple(sorted(file.key for file in written.unreadable)),
+        unsorted=written.unsorted,
         published=True,
     )
 
@@ -272,5 +272,6 @@ def _nothing_to_do(session_date: date, published: Manifest | None) -> Compaction
         duplicates=0,
         volume=digest.volume,
         unreadable=(),
+        unsorted=(),
         published=False,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from stock_pipeline.domain.compaction_plan import Manifest
 from stock_pipeline.domain.lake_layout import VersionPrefix
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
@@ -37,14 +38,19 @@ def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
     if version is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trades.parquet"
-        lake.download(VersionPrefix(session_date, version).data_key, path)
-        counts = (
-            pl.scan_parquet(path).select(pl.len().alias("rows"), **_rules(session_date)).collect(engine="streaming")
-        )
+        paths = []
+        for number, key in enumerate(_data_keys(lake, VersionPrefix(session_date, version))):
+            paths.append(Path(folder) / f"{number}.parquet")
+            lake.download(key, paths[-1])
+        rows = pl.scan_parquet(paths, hive_partitioning=False, glob=False)
+        counts = rows.select(pl.len().alias("rows"), **_rules(session_date)).collect(engine="streaming")
     row = counts.row(0, named=True)
     rows = row.pop("rows")
     return RowFindings(session_date, version, rows, {rule: count for rule, count in row.items() if count})
+
+
+def _data_keys(lake: Lake, version: VersionPrefix) -> list[str]:
+    return Manifest.from_json(lake.get(version.manifest_key)).data_keys
 
 
 def _rules(session_date: date) -> dict[str, pl.Expr]:

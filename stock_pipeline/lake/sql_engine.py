@@ -6,11 +6,12 @@ else writes to; one that died is garbage.
 
 from typing import NamedTuple, Protocol
 
-from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
+from stock_pipeline.domain.compaction_plan import ATHENA, CompactionPlan, InputFile
 from stock_pipeline.domain.lake_layout import VersionPrefix
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.errors import ProofError
+from stock_pipeline.errors import ProofError, QueryFailedError
+from stock_pipeline.lake.footers import other_types, unsorted_files
 from stock_pipeline.lake.lake_access import Lake
 
 
@@ -19,14 +20,20 @@ class SqlEngine(Protocol):
         """Return a name that no other attempt has."""
 
     def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
-        """Return the files without trades of the session, with the reason."""
+        """Return the files without trades of the session, with the reason.
+
+        `QueryFailedError` if they can't be read and the engine does not say which.
+        """
 
     def write(self, work: SqlCompaction) -> SqlResult:
         """Write the target; return digests of the inputs' winning rows and of the written ones."""
 
 
 class WrittenVersion(NamedTuple):
-    """A proved version in the lake."""
+    """A proved version in the lake.
+
+    unsorted: keys of data files whose row groups are not in the order of symbols.
+    """
 
     target: VersionPrefix
     rows_in: int
@@ -35,13 +42,23 @@ class WrittenVersion(NamedTuple):
     data_bytes: int
     data_files: tuple[str, ...]
     engine: str
+    unsorted: tuple[str, ...]
 
 
-def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
-    """Return the unreadable new files, asking again without them until the rest can be read."""
+def find_unreadable(lake: Lake, sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -> dict[InputFile, str]:
+    """Return the unreadable new files, asking again without them until the rest can be read.
+
+    Where the engine fails without naming a file, their footers are looked at.
+    """
     found: dict[InputFile, str] = {}
     while len(found) < len(plan.new_files):
-        more = sql_engine.find_unreadable(_work(plan, frozenset(found), attempt))
+        work = _work(plan, frozenset(found), attempt)
+        try:
+            more = sql_engine.find_unreadable(work)
+        except QueryFailedError:
+            more = other_types(lake, work.files)
+            if not more:
+                raise
         if not more:
             break
         found.update(more)
@@ -50,14 +67,26 @@ def find_unreadable(sql_engine: SqlEngine, plan: CompactionPlan, attempt: str) -
 
 def write_version(
     lake: Lake, sql_engine: SqlEngine, plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str
-) -> tuple[SqlResult, list[str], int]:
-    """Write and prove the version; return the result, the objects' names and their size."""
+) -> WrittenVersion:
+    """Write and prove the version.
+
+    Files that are not sorted are named, not refused: their rows are right, only queries for one symbol read more.
+    """
     work = _work(plan, unreadable, attempt)
     done = sql_engine.write(work)
     _prove(work, done)
     listed = list(lake.list(work.target.prefix))
     names = [each.key.removeprefix(work.target.prefix) for each in listed]
-    return done, names, sum(each.size for each in listed)
+    return WrittenVersion(
+        target=work.target,
+        rows_in=done.rows_in,
+        unreadable=unreadable,
+        digest=done.found,
+        data_bytes=sum(each.size for each in listed),
+        data_files=tuple(names),
+        engine=ATHENA,
+        unsorted=unsorted_files(lake, (each.key for each in listed)),
+    )
 
 
 def _work(plan: CompactionPlan, unreadable: frozenset[InputFile], attempt: str) -> SqlCompaction:

@@ -93,6 +93,8 @@ def compact_session(
         return {"dagster/partition_row_count": dg.MetadataValue.int(0)}
     for key in report.unreadable:
         context.log.warning("session %s is published without %s, which can't be read", session_date, key)
+    for key in report.unsorted:
+        context.log.warning("%s is not sorted: queries for one symbol read more of it", key)
     return compaction_metadata(report) | process_metadata(time.monotonic() - started)
 
 
@@ -113,6 +115,7 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
         **{name: dg.MetadataValue.int(value) for name, value in numbers.items()},
         "bytes_out_to_in": dg.MetadataValue.float(report.bytes_out / report.bytes_in if report.bytes_in else 1.0),
         "unreadable": dg.MetadataValue.json(list(report.unreadable)),
+        "unsorted": dg.MetadataValue.json(list(report.unsorted)),
         "published": dg.MetadataValue.bool(report.published),
         "version": dg.MetadataValue.text(report.version),
         "window_start": dg.MetadataValue.timestamp(start_ns / 1e9),

@@ -38,6 +38,14 @@ def test_an_object_is_put_once_under_a_key(object_store: Any) -> None:
     assert object_store.get_if_there("a/2") is None
 
 
+def test_the_tail_of_an_object_is_its_last_bytes_or_all_of_them(object_store: Any) -> None:
+    object_store.put("a/1", b"12345")
+    assert object_store.tail("a/1", 2) == b"45"
+    assert object_store.tail("a/1", 5) == object_store.tail("a/1", 9) == b"12345"
+    object_store.put("a/2", b"")
+    assert object_store.tail("a/2", 8) == b""
+
+
 def test_a_put_without_a_condition_replaces_what_was_there(object_store: Any) -> None:
     object_store.put("a/1", b"one")
     object_store.put("a/1", b"two")

@@ -37,11 +37,15 @@ class FakeS3Client:
         self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
         return {"ETag": _etag(self.objects[Key])}
 
-    def get_object(self, *, Bucket: str, Key: str, IfMatch: str = "") -> dict[str, Any]:
+    def get_object(self, *, Bucket: str, Key: str, IfMatch: str = "", Range: str = "") -> dict[str, Any]:
         if Key not in self.objects:
             raise client_error("GetObject", "NoSuchKey", 404)
         if IfMatch and not self._matches(Key, IfMatch):
             raise client_error("GetObject", "PreconditionFailed", 412)
+        if Range:
+            if not self.objects[Key]:
+                raise client_error("GetObject", "InvalidRange", 416)
+            return {"Body": io.BytesIO(self.objects[Key][int(Range.removeprefix("bytes=")) :])}
         return {"Body": io.BytesIO(self.objects[Key]), "ETag": _etag(self.objects[Key])}
 
     def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:

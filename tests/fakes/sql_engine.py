@@ -1,7 +1,7 @@
 """A SQL engine that compacts: it reads and writes an object store as Athena does its bucket, two files at once."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -13,25 +13,33 @@ from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
 from stock_pipeline.domain.trade import Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from stock_pipeline.errors import QueryFailedError
+from stock_pipeline.trade_table import trade_schema, trades_of_table
 from tests.fakes.stores import FakeObjectStore
+from tests.support.athena_files import athena_file
 
 
 @dataclass
 class FakeSqlEngine:
-    """spoil: what becomes of the rows on their way into the files."""
+    """spoil: what becomes of the rows on their way into the files.
+
+    failure: what every query ends with.
+    """
 
     store: FakeObjectStore
     spoil: Callable[[list[Trade]], list[Trade]] = lambda rows: rows
     attempts: list[str] = field(default_factory=list)
     name: str = "one"
+    failure: str = ""
 
     def new_attempt(self) -> str:
         self.attempts.append(f"{self.name}-{len(self.attempts)}")
         return self.attempts[-1]
 
     def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
+        if self.failure:
+            raise QueryFailedError(self.failure)
+        self._check_types(work.files)
         return {file: reason for file in work.files if (reason := self._reason(file.key, work.session_date))}
 
     def write(self, work: SqlCompaction) -> SqlResult:
@@ -44,10 +52,22 @@ class FakeSqlEngine:
         for number in range(2):
             # the names are Athena's own, without an ending
             name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
-            self.store.put(work.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
+            self.store.put(work.target.prefix + name, athena_file(written[number::2]))
         listed = list(self.store.list(work.target.prefix))
         found = [row for each in listed for row in self._read(each.key)]
         return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
+
+    def _check_types(self, files: Iterable[InputFile]) -> None:
+        """Fail as Trino does for a file of another type: without its name."""
+        for file in files:
+            try:
+                found = pq.read_schema(io.BytesIO(self.store.get(file.key)))
+            except (pa.ArrowException, OSError):
+                continue
+            for column in ("price", "volume"):
+                declared = trade_schema().field(column).type
+                if found.field(column).type != declared:
+                    raise QueryFailedError(f"NOT_SUPPORTED: Unsupported Trino column type ({declared})")
 
     def _read(self, key: str) -> list[Trade]:
         return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))

@@ -43,6 +43,9 @@ class FakeObjectStore:
     def get_if_there(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
+    def tail(self, key: str, size: int) -> bytes:
+        return self.objects[key][-size:]
+
     def read(self, key: str) -> tuple[bytes, str] | None:
         body = self.objects.get(key)
         return None if body is None else (body, _etag(body))

@@ -29,6 +29,7 @@ from dbt_common.invocation import get_invocation_id
 from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, UNPUBLISHED_TABLE, GlueCatalog
 from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.lake_layout import (
+    CURATED_FILE,
     CURATED_PREFIX,
     QUARANTINE_PREFIX,
     RAW_PREFIX,
@@ -135,7 +136,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
     """Make or replace the views, all at once. They stay in the database file."""
     curated_uris = [uri for partition in files.published for uri in partition.uris]
     views = {
-        CURATED_TABLE: _files_query(curated_uris, COLUMNS),
+        CURATED_TABLE: _curated_query(curated_uris),
         UNPUBLISHED_TABLE: _declared_query(files.unpublished_uris, COLUMNS),
         RAW_TABLE: _declared_query(files.raw_uris, COLUMNS),
         REJECTED_TABLE: _declared_query(files.rejected_uris, REJECTION_COLUMNS),
@@ -238,6 +239,17 @@ def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
     )
 
 
+def _curated_query(uris: Sequence[str]) -> str:
+    """Query the files of both engines apart: times of one have a zone, of the other none.
+
+    `read_parquet` would take the first file's type for all, by way of the session's zone.
+    """
+    ours = [uri for uri in uris if uri.rpartition("/")[2] == CURATED_FILE]
+    athenas = [uri for uri in uris if uri.rpartition("/")[2] != CURATED_FILE]
+    queries = [_files_query(some, COLUMNS) for some in (ours, athenas) if some]
+    return " union all ".join(queries) or _files_query((), COLUMNS)
+
+
 def _files_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
     if not uris:
         return _no_rows((*in_files, *PARTITION_COLUMNS))
@@ -264,8 +276,8 @@ def _no_rows(columns: Iterable[Column]) -> str:
 
 def _column(column: Column) -> str:
     if column.sql_type == "timestamp":
-        # Parquet says "UTC", which DuckDB shows in the session's zone. Athena shows UTC without a zone.
-        return f"{_name(column.name)} at time zone 'UTC' as {_name(column.name)}"
+        # Parquet may say "UTC", which DuckDB shows in the session's zone. Athena shows UTC without a zone.
+        return f"make_timestamp(epoch_us({_name(column.name)})) as {_name(column.name)}"
     return _name(column.name)
 
 

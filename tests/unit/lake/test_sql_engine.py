@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,14 +18,17 @@ from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, raw_key
 from stock_pipeline.domain.sql_compaction import SqlCompaction
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.errors import PermanentError, ProofError, UnreadableInputError
+from stock_pipeline.errors import PermanentError, ProofError, QueryFailedError, UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.footers import footer
 from stock_pipeline.lake.garbage_collection import GarbageCollector
+from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.sql_engine import FakeSqlEngine
 from tests.fakes.stores import FakeObjectStore
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
+from tests.support.athena_files import athena_file
 from tests.support.lake import EVENING, SESSION, Lake, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
@@ -34,6 +39,14 @@ LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
 
 def by_sql(compactor: Compactor, store: FakeObjectStore, sql_engine_bytes: int = 0, **options: Any) -> Compactor:
     return replace(compactor, sql_engine=FakeSqlEngine(store, **options), sql_engine_bytes=sql_engine_bytes)
+
+
+def retyped(rows: list[Trade], column: str, kind: pa.DataType) -> bytes:
+    table = table_of_trades(rows)
+    place = table.schema.names.index(column)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.set_column(place, column, table[column].cast(kind)), sink)
+    return sink.getvalue().to_pybytes()
 
 
 def in_order(rows: list[Trade]) -> list[Trade]:
@@ -114,6 +127,53 @@ def test_an_unreadable_file_is_named_and_left_out_on_demand() -> None:
     report = by_sql(lake.compactor, lake.store).compact(SESSION, allow_missing=True)
     assert report.unreadable == (bad,)
     assert in_order(lake.read()) == FIRST
+
+
+@pytest.mark.parametrize(("column", "kind"), [("volume", pa.string()), ("price", pa.float64())])
+def test_a_file_of_another_type_is_named_though_the_engine_names_none(column: str, kind: pa.DataType) -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    bad = lake.add_bytes(retyped(FIRST[:1], column, kind), 2)
+    with pytest.raises(UnreadableInputError, match=f"its column {column} is {kind}, not") as refused:
+        by_sql(lake.compactor, lake.store).compact(SESSION)
+    assert bad in str(refused.value)
+    report = by_sql(lake.compactor, lake.store, name="two").compact(SESSION, allow_missing=True)
+    assert report.unreadable == (bad,)
+    assert in_order(lake.read()) == FIRST
+
+
+def test_a_file_that_is_not_sorted_is_published_and_named() -> None:
+    rows = [trade(n, symbol=f"S{n}") for n in range(8)]
+    reports = []
+    for spoil in (lambda rows: rows, lambda rows: rows[::-1]):
+        lake = Lake()
+        lake.add(rows, 1)
+        reports.append(by_sql(lake.compactor, lake.store, spoil=spoil).compact(SESSION))
+        assert in_order(lake.read()) == rows
+    names = [
+        f"curated/trades/year=2018/month=1/day=2/v={reports[1].version}/20180102_230000_{n:05}_one-0" for n in (0, 1)
+    ]
+    assert [report.unsorted for report in reports] == [(), tuple(names)]
+
+
+def test_an_engine_that_fails_for_another_reason_names_no_file() -> None:
+    lake = Lake()
+    lake.add(FIRST, 1)
+    lake.add_bytes(athena_file(LATE), 2)
+    with pytest.raises(QueryFailedError, match="exhausted"):
+        by_sql(lake.compactor, lake.store, failure="Query exhausted resources").compact(SESSION)
+
+
+def test_a_footer_larger_than_most_is_read_whole() -> None:
+    table = table_of_trades([trade(n, symbol=f"S{n:03}") for n in range(200)])
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=1)
+    body = sink.getvalue().to_pybytes()
+    store = FakeObjectStore()
+    store.put("large", body)
+    found = footer(store, "large")
+    assert found.serialized_size > 65_536
+    assert found.equals(pq.read_metadata(pa.BufferReader(body)))
 
 
 def test_a_run_that_dies_leaves_a_whole_version_and_no_remains() -> None:
@@ -224,10 +284,10 @@ def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[
 def test_only_the_file_that_athena_fails_on_is_named() -> None:
     """A failure of the whole query is no file's."""
     bad = work_of(3).files[1]
-    error = PermanentError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
+    error = QueryFailedError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
     assert list(asked(error)[1]) == [bad]
     with pytest.raises(PermanentError, match="exhausted"):
-        asked(PermanentError("Query exhausted resources"))
+        asked(QueryFailedError("Query exhausted resources"))
     rows = [(f"s3://bucket/{bad.key}", 7)]
     assert asked(Answer(("path", "strangers"), rows, 0))[1] == {
         bad: f"7 rows are not trades of session {date(2018, 1, 2)}"
