@@ -50,7 +50,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS stock_market.unpublished_trades (
   `symbol` string COMMENT 'Ticker symbol as the exchange writes it.',
   `event_time` timestamp COMMENT 'Venue time, UTC, cut to microseconds.',
   `event_time_ns` bigint COMMENT 'Venue time in nanoseconds since 1970-01-01 UTC.',
-  `sequence` bigint COMMENT 'The source''s own order among trades of one instant.',
+  `sequence` bigint COMMENT 'The source\'s own order among trades of one instant.',
   `price` decimal(18,6) COMMENT 'Price of one share, USD.',
   `volume` bigint COMMENT 'Shares of this trade; null where capture_mode is quote.',
   `exchange` string COMMENT 'One-letter exchange code; empty if unknown.',
@@ -59,7 +59,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS stock_market.unpublished_trades (
   `status` string COMMENT 'good, corrected, cancelled or notice. Only the first two count.',
   `version` int COMMENT '0 as first reported, higher after a correction or cancellation.',
   `ingest_time` timestamp COMMENT 'When the pipeline first saw the trade, UTC.',
-  `session_date` date COMMENT 'The exchange''s calendar date (New York).'
+  `session_date` date COMMENT 'The exchange\'s calendar date (New York).'
 )
 COMMENT 'Trades as they arrived, of sessions without a published version.'
 PARTITIONED BY (
