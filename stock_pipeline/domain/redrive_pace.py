@@ -1,7 +1,7 @@
 """Decides when the next redrive is due, from the queue's depth and earlier requests. The clock comes in.
 
-While nothing changes the pause doubles, because a message that can never succeed must not start run after run. Any
-change of the depth ends that.
+While nothing changes the pause doubles, because a message that can never succeed must not start run after run. Another
+depth ends that, and a queue that stays empty. One that a run just emptied does not: its messages may come back.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,9 @@ SHORTEST_PAUSE_SECONDS = 300
 """Longer than a run lasts, so that each run sees the result of the one before."""
 
 LONGEST_PAUSE_SECONDS = 3_600
+
+QUIET_SECONDS = 2 * 3_600
+"""Longer than the processor takes to give up what a run published: an hour, and some tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def after_asking(pace: Pace, depth: QueueDepth, now: int) -> Pace:
     return Pace(pace.attempt + 1, depth.total, now, unchanged)
 
 
-def after_emptying(pace: Pace) -> Pace:
-    """Forget the depth, so that new messages wait for the shortest pause only."""
+def after_emptying(pace: Pace, now: int) -> Pace:
+    """Forget the depth once nothing came back, so that new messages wait for the shortest pause only."""
+    if now - pace.asked_at < QUIET_SECONDS:
+        return pace
     return replace(pace, depth=0, unchanged=0)
