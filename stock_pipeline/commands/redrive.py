@@ -72,6 +72,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{outcome.action:<10} {outcome.lines:>6} lines  {outcome.message_id}  {outcome.why}")
     counts = ", ".join(f"{count} {action}" for action, count in sorted(report.counts.items()))
     print(f"{len(report.outcomes)} messages{': ' + counts if counts else ''}{' (dry run)' if options.dry_run else ''}")
+    if report.trouble:
+        print(f"in trouble: {report.trouble}")
+        return 1
     return 0
 
 

@@ -57,8 +57,11 @@ def after_asking(pace: Pace, depth: QueueDepth, now: int) -> Pace:
     return Pace(pace.attempt + 1, depth.total, now, unchanged)
 
 
-def after_emptying(pace: Pace, now: int) -> Pace:
-    """Forget the depth once nothing came back, so that new messages wait for the shortest pause only."""
-    if now - pace.asked_at < QUIET_SECONDS:
-        return pace
+def nothing_came_back(pace: Pace, now: int) -> bool:
+    """Return whether a queue that is empty now will stay so: what the last run published has not come back."""
+    return now - pace.asked_at >= QUIET_SECONDS
+
+
+def after_emptying(pace: Pace) -> Pace:
+    """Forget the depth, so that new messages wait for the shortest pause only."""
     return replace(pace, depth=0, unchanged=0)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at
+from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at, nothing_came_back
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.orchestration.resources import RedriveResource
 from stock_pipeline.orchestration.switches import schedule_status, sensor_status
@@ -74,6 +74,8 @@ def redrive_job() -> dg.JobDefinition:
         for outcome in report.outcomes:
             if outcome.needs_a_look:
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)
+        if report.trouble:
+            context.log.error("in trouble: %s", report.trouble)
         context.add_output_metadata(redrive_metadata(report) | {"dry_run": dg.MetadataValue.bool(config.dry_run)})
 
     @dg.job(name=REDRIVE_JOB, description="Put messages of the dead-letter queue back into the stream, or park them.")
@@ -123,7 +125,7 @@ def look(redrive: RedriveResource, cursor: str | None, now: int) -> dg.SensorRes
         return dg.SensorResult(skip_reason="DEAD_LETTER_QUEUE_URL is not set: there is no queue to look at")
     depth = redrive.depth()
     if depth.total == 0:
-        return _nothing("the queue is empty", after_emptying(pace, now))
+        return _nothing("the queue is empty", after_emptying(pace) if nothing_came_back(pace, now) else pace)
     if depth.waiting == 0:
         return _nothing(f"all {depth.hidden} messages are in hand, or rest after a try", pace)
     due = due_at(pace, depth)

@@ -58,7 +58,7 @@ def origin_of_object(body: bytes) -> Inline | StreamRange:
     """
     document = json.loads(body)
     if "KinesisBatchInfo" in document:
-        if "payload" not in document:
+        if document.get("payload") is None:
             return _stream_range(document["KinesisBatchInfo"])
         records = json.loads(document["payload"])["Records"]
         return _inline(base64.b64decode(record["kinesis"]["data"]) for record in records)

@@ -100,9 +100,17 @@ class Redrive:
         redriven = Redriven.load(self.ledger.objects)
         outcomes: dict[str, Outcome] = {}
         untouched: list[Received] = []
+        trouble = ""
         empty = 0
         while empty < EMPTY_ANSWERS and len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
-            batch = self.queue.receive(min(10, limit - len(outcomes)))
+            try:
+                batch = self.queue.receive(min(10, limit - len(outcomes)))
+            except Exception as error:
+                if not outcomes:
+                    raise
+                # not without telling what was done
+                trouble = _told(error)
+                break
             empty = 0 if batch else empty + 1
             for received in batch:
                 message = received.message
@@ -116,15 +124,14 @@ class Redrive:
                         if dry_run
                         else self._redrive(received, redriven, park_expired, deadline_ns)
                     )
-        redriven.save(self.ledger.objects)
         # only at the end, because this run would receive them again
-        for received in untouched:
-            message_id = received.message.message_id
-            before = outcomes.get(message_id, Outcome(message_id, 0, "left", "", 0, 0))
-            after = _let_go(received.put_back, before)
-            if after != before:
-                outcomes[message_id] = after
-        return RedriveReport(tuple(outcomes.values()))
+        _put_back(untouched, outcomes)
+        try:
+            redriven.save(self.ledger.objects)
+        except Exception as error:
+            # costs the lines of this run another try
+            trouble = _told(error)
+        return RedriveReport(tuple(outcomes.values()), trouble)
 
     def _look_at(self, message: QueueMessage, redriven: Redriven, park_expired: bool) -> Outcome:
         """Return what would be done."""
@@ -273,6 +280,16 @@ def _let_go(leave: Callable[[], None], outcome: Outcome) -> Outcome:
         why = f"{outcome.why}; {_told(error)}" if outcome.why else _told(error)
         return replace(outcome, action=action, why=why)
     return outcome
+
+
+def _put_back(untouched: Sequence[Received], outcomes: dict[str, Outcome]) -> None:
+    """Show messages again. What can't be shown is told with its outcome."""
+    for received in untouched:
+        message_id = received.message.message_id
+        before = outcomes.get(message_id, Outcome(message_id, 0, "left", "", 0, 0))
+        after = _let_go(received.put_back, before)
+        if after != before:
+            outcomes[message_id] = after
 
 
 def _told(error: Exception) -> str:

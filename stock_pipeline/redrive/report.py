@@ -43,9 +43,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RedriveReport:
-    """Result of one run, message by message."""
+    """Result of one run, message by message.
+
+    trouble: what the run itself met: why it ended early, or could not keep its counts. Empty if nothing.
+    """
 
     outcomes: tuple[Outcome, ...]
+    trouble: str = ""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -63,3 +67,5 @@ class RedriveReport:
             if outcome.needs_a_look:
                 fields = {"message_id": outcome.message_id, **run}
                 yield LogEvent("WARNING", f"message {outcome.action}: {outcome.why}", fields)
+        if self.trouble:
+            yield LogEvent("ERROR", f"redrive in trouble: {self.trouble}", run)

@@ -17,7 +17,7 @@ from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import BucketObjects, ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.aws.stream_history import KinesisHistory
-from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at
+from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at, nothing_came_back
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
@@ -132,7 +132,7 @@ def test_a_symbol_that_can_never_be_written_costs_a_handful_of_runs_a_day(code: 
         account.process()
         now, depth = int(account.time.now().timestamp()), account.queue.depth()
         if not depth.total:
-            pace = after_emptying(pace, now)
+            pace = after_emptying(pace) if nothing_came_back(pace, now) else pace
         elif depth.waiting and now >= due_at(pace, depth):
             pace = after_asking(pace, depth, now)
             account.redrive()

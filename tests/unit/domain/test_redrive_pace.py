@@ -9,6 +9,7 @@ from stock_pipeline.domain.redrive_pace import (
     after_asking,
     after_emptying,
     due_at,
+    nothing_came_back,
 )
 
 NOON = 1_700_000_000
@@ -45,13 +46,14 @@ def test_one_more_message_ends_the_long_pause() -> None:
 
 
 def test_an_empty_queue_ends_the_long_pause_too() -> None:
-    pace = after_emptying(Pace(attempt=9, depth=1, asked_at=NOON, unchanged=8), NOON + QUIET_SECONDS)
+    pace = after_emptying(Pace(attempt=9, depth=1, asked_at=NOON, unchanged=8))
     assert due_at(pace, ONE) == NOON + SHORTEST_PAUSE_SECONDS
 
 
 def test_a_queue_that_a_run_just_emptied_may_fill_again_and_ends_no_pause() -> None:
     pace = Pace(attempt=9, depth=1, asked_at=NOON, unchanged=8)
-    assert after_emptying(pace, NOON + QUIET_SECONDS - 1) == pace
+    assert not nothing_came_back(pace, NOON + QUIET_SECONDS - 1)
+    assert nothing_came_back(pace, NOON + QUIET_SECONDS)
     assert QUIET_SECONDS > LONGEST_PAUSE_SECONDS
 
 
@@ -61,7 +63,7 @@ def test_a_message_that_is_always_back_is_asked_for_ever_more_rarely() -> None:
     for minute in range(24 * 60):
         now = NOON + 60 * minute
         if minute < back_at:
-            pace = after_emptying(pace, now)
+            pace = after_emptying(pace) if nothing_came_back(pace, now) else pace
         elif now >= due_at(pace, ONE):
             pace, back_at = after_asking(pace, ONE, now), minute + 3
             asked.append(minute)

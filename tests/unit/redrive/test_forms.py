@@ -116,9 +116,10 @@ def test_a_notification_waits_for_a_missing_object_and_is_then_parked_without_it
     assert world.stream == LINES[2:]
 
 
-def test_an_object_without_the_payload_is_read_from_the_stream() -> None:
+@pytest.mark.parametrize("payload", [{}, {"payload": None}])
+def test_an_object_without_the_payload_is_read_from_the_stream(payload: dict[str, Any]) -> None:
     world = World()
-    world.objects["lake", "place.json"] = json.dumps(on_failure_metadata()).encode()
+    world.objects["lake", "place.json"] = json.dumps(on_failure_metadata() | payload).encode()
     world.history["kept"] = LINES
     world.add("place", notification("place.json"))
     assert world.run().counts == {"published": 1}

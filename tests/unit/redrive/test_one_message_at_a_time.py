@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import ParamValidationError
+from botocore.exceptions import ClientError, ParamValidationError
 
+from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
 from stock_pipeline.domain.redrive_plan import MAX_TRIES, StreamRange
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.ledger import RedriveLedger
@@ -234,6 +235,36 @@ def test_a_ledger_that_can_t_be_written_stops_nobody_else() -> None:
     report = world.run()
     assert report.counts == {"left": 1, "published": 1}
     assert "AccessDenied" in report.outcomes[0].why
+
+
+def test_a_queue_that_fails_later_ends_the_run_with_what_was_done() -> None:
+    class Breaks(World):
+        answers = 0
+
+        def receive(self, limit: int) -> Sequence[InHand]:
+            self.answers += 1
+            if self.answers == 2:
+                raise client_error("ReceiveMessage", "RequestThrottled")
+            return super().receive(limit)
+
+    world = Breaks()
+    world.add("good", rejected(GOOD))
+    report = world.run()
+    assert report.counts == {"published": 1}
+    assert "RequestThrottled" in report.trouble
+    assert [event.level for event in report.events("request")] == ["INFO", "INFO", "ERROR"]
+    world.answers = 1
+    with pytest.raises(ClientError, match="RequestThrottled"):
+        world.run()
+
+
+def test_counts_that_can_t_be_kept_are_told_and_stop_nobody() -> None:
+    world = Moody()
+    world.add("good", rejected(GOOD))
+    world.raises[f"put {REDRIVEN_KEY}"] = client_error("PutObject", "SlowDown", 503)
+    report = world.run()
+    assert report.counts == {"published": 1}
+    assert "SlowDown" in report.trouble
 
 
 def test_one_empty_answer_ends_no_run() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 
 from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
-from stock_pipeline.domain.redrive_pace import Pace, QueueDepth, after_asking, after_emptying, due_at
+from stock_pipeline.domain.redrive_pace import Pace, QueueDepth, after_asking, after_emptying, due_at, nothing_came_back
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.redrive import redriven
 from stock_pipeline.redrive.message_forms import origins_of
@@ -145,7 +145,7 @@ def test_a_poison_batch_costs_a_handful_of_runs_a_day() -> None:
             as_it_was(world, POISON, minute)
         depth = QueueDepth(len(world.waiting), 0)
         if not depth.total:
-            pace = after_emptying(pace, now)
+            pace = after_emptying(pace) if nothing_came_back(pace, now) else pace
         elif now >= due_at(pace, depth):
             pace = after_asking(pace, depth, now)
             asked.append(minute)
