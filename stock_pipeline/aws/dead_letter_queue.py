@@ -54,8 +54,8 @@ class SqsQueue:
         key = oversized_key(hashlib.sha256(document).hexdigest())
         self.oversized.put_if_absent(key, document)
         message: dict[str, Any] = json.loads(document)
-        message.pop("payload_base64", None)
-        return json.dumps(message | {"document": self.oversized.uri(key)})
+        small = {name: value for name, value in message.items() if name not in ("payload_base64", "records")}
+        return json.dumps(small | {"document": self.oversized.uri(key)})
 
     def _send_batch(self, bodies: list[str]) -> None:
         pending = {str(index): body for index, body in enumerate(bodies)}

@@ -1,6 +1,7 @@
 """A range of a Kinesis shard read again, for failed batches of which only the place is known."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,19 @@ from stock_pipeline.domain.redrive_plan import StreamRange
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
 
+READ_PAUSE_SECONDS = 0.5
+"""A shard allows five reads a second, and the processor needs one of them."""
+
 
 @dataclass(frozen=True)
 class KinesisHistory:
+    """History of the stream, by shard and sequence number.
+
+    sleep: pauses for seconds.
+    """
+
     client: "KinesisClient"
+    sleep: Callable[[float], None] = time.sleep
 
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
         """Return the payloads from the first to the last sequence number, both included, or None if they expired.
@@ -45,4 +55,5 @@ class KinesisHistory:
             if last_read == place.last_sequence or (not answer["Records"] and answer["MillisBehindLatest"] == 0):
                 break
             iterator = answer.get("NextShardIterator")
+            self.sleep(READ_PAUSE_SECONDS)
         return payloads if first == place.first_sequence else None

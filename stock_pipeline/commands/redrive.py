@@ -14,7 +14,8 @@ def add_to(commands: Commands) -> None:
         summary="put messages of the dead-letter queue into the stream again",
         description="Reads messages of the dead-letter queue, checks their lines again, and puts valid trades into the "
         "stream under their original event ids. A message is deleted once the stream has confirmed its "
-        "lines, or once it is parked under quarantine/parked/ because five tries changed nothing. A message "
+        "lines, or once it is parked under quarantine/parked/ because five tries changed nothing, or because "
+        "its lines came back for the fifth time. What one message raises is told, and the others go on. A message "
         "whose records the stream no longer keeps stays, however often it was tried. Settings: "
         "DEAD_LETTER_QUEUE_URL, STREAM_NAME, BUCKET_NAME.",
         example="stock-pipeline redrive --reason schema --dry-run",
@@ -37,8 +38,8 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="park messages whose records the stream no longer keeps, once their trades came from the price API again",
     )
-    parser.add_argument("--limit", type=int, default=500, metavar="N", help="messages at most (default: 500)")
-    parser.add_argument("--seconds", type=int, default=300, metavar="N", help="time at most (default: 300)")
+    parser.add_argument("--limit", type=_whole, default=500, metavar="N", help="messages at most (default: 500)")
+    parser.add_argument("--seconds", type=_whole, default=300, metavar="N", help="time at most (default: 300)")
     parser.add_argument(
         "--lines-per-second",
         type=_positive,
@@ -61,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         if options.parked and not options.dry_run:
             back = unpark(wiring.objects, wiring.dead_letters, options.limit, options.reason)
-            print(f"{back} parked messages are in the queue again")
+            print(f"{back.messages} parked messages are in the queue again")
+            for failed in back.failed:
+                print(f"stays parked: {failed}")
         redrive = wired_redrive(wiring, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
         report = redrive.run(options.limit, deadline_ns, options.dry_run, options.reason, options.park_expired)
@@ -69,11 +72,21 @@ def run(options: argparse.Namespace) -> int:
         print(f"{outcome.action:<10} {outcome.lines:>6} lines  {outcome.message_id}  {outcome.why}")
     counts = ", ".join(f"{count} {action}" for action, count in sorted(report.counts.items()))
     print(f"{len(report.outcomes)} messages{': ' + counts if counts else ''}{' (dry run)' if options.dry_run else ''}")
+    if report.trouble:
+        print(f"in trouble: {report.trouble}")
+        return 1
     return 0
 
 
-def _positive(text: str) -> int:
+def _whole(text: str) -> int:
     number = int(text)
-    if number < 1:
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = _whole(text)
+    if number == 0:
         raise ValueError(text)
     return number

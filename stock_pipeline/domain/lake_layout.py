@@ -10,6 +10,9 @@ QUARANTINE_PREFIX = "quarantine/records/"
 OVERSIZED_PREFIX = "quarantine/oversized/"
 PARKED_PREFIX = "quarantine/parked/"
 LEDGER_PREFIX = "redrive/"
+REDRIVEN_KEY = "quarantine/redriven.json"
+"""What redrive published lately; not under the ledger's prefix, where each object is a message's."""
+
 CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
 

@@ -1,7 +1,7 @@
 """Decides when the next redrive is due, from the queue's depth and earlier requests. The clock comes in.
 
-While nothing changes the pause doubles, because a message that can never succeed must not start run after run. Any
-change of the depth ends that.
+While nothing changes the pause doubles, because a message that can never succeed must not start run after run. Another
+depth ends that, and a queue that stays empty. One that a run just emptied does not: its messages may come back.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,9 @@ SHORTEST_PAUSE_SECONDS = 300
 """Longer than a run lasts, so that each run sees the result of the one before."""
 
 LONGEST_PAUSE_SECONDS = 3_600
+
+QUIET_SECONDS = 2 * 3_600
+"""Longer than the processor takes to give up what a run published: an hour, and some tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ def due_at(pace: Pace, depth: QueueDepth) -> int:
 def after_asking(pace: Pace, depth: QueueDepth, now: int) -> Pace:
     unchanged = pace.unchanged + 1 if depth.total == pace.depth else 0
     return Pace(pace.attempt + 1, depth.total, now, unchanged)
+
+
+def nothing_came_back(pace: Pace, now: int) -> bool:
+    """Return whether a queue that is empty now will stay so: what the last run published has not come back."""
+    return now - pace.asked_at >= QUIET_SECONDS
 
 
 def after_emptying(pace: Pace) -> Pace:

@@ -3,7 +3,7 @@
 Forms of messages belong to `redrive.message_forms`; fetching, publishing and deleting to `redrive.redrive`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_TRIES = 5
@@ -59,21 +59,6 @@ Origin = Inline | StoredObject | StreamRange | Unredrivable
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
-    """Publish these lines again, keep the rejected ones, then delete the message."""
-
-    lines: tuple[bytes, ...]
-    rejected: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """Keep the message with its history in the quarantine, then delete it: another try changes nothing."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the message in the queue: a later try may succeed."""
 
@@ -90,29 +75,78 @@ class Expired:
     why: str
 
 
-Action = Publish | Park | Leave | Expired
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a message's origins gave.
+
+    missing: why some or all lines were not there.
+    """
+
+    lines: tuple[bytes, ...] = ()
+    missing: Unredrivable | Leave | Expired | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish these lines again, keep the rejected ones, then delete the message."""
+
+    lines: tuple[bytes, ...]
+    rejected: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Keep the message with its history in the quarantine, then delete it: another try changes nothing.
+
+    lines, rejected: others of the message, which are published or kept first.
+    spent: lines that came back too often.
+    """
+
+    why: str
+    lines: tuple[bytes, ...] = ()
+    rejected: tuple[bytes, ...] = ()
+    spent: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Delete the message: there is nothing to redrive in it."""
+
+    why: str
+
+
+Action = Publish | Park | Leave | Expired | Drop
 
 
 def plan(
-    tries: int, found: Sequence[bytes] | Unredrivable | Leave | Expired, is_trade: Callable[[bytes], bool]
+    tries: int,
+    found: Found,
+    is_trade: Callable[[bytes], bool],
+    published: Callable[[bytes], int],
+    was_rejected: bool,
 ) -> Action:
     """Decide on a message.
 
     tries: of this message, this one included.
-    found: its lines; or why there will never be any; or why they could not be fetched this time.
+    published: how often redrive published a line before.
+    was_rejected: the lines are those of one rejection, so that they stay together if none is a trade.
     """
-    if isinstance(found, Unredrivable):
-        return Park(found.why)
-    if isinstance(found, Expired):
-        return found
-    if isinstance(found, Leave):
-        return Park(f"{found.why}, {tries} times") if tries >= MAX_TRIES else found
-    good = tuple(line for line in found if is_trade(line))
-    bad = tuple(line for line in found if not is_trade(line))
-    if good:
+    missing = found.missing
+    if isinstance(missing, Expired):
+        return missing
+    if isinstance(missing, Leave) and tries < MAX_TRIES:
+        return missing
+    judged = [(line, is_trade(line)) for line in found.lines]
+    good = tuple(line for line, is_good in judged if is_good)
+    bad = tuple(line for line, is_good in judged if not is_good)
+    spent = tuple(line for line in good if published(line) + 1 >= MAX_TRIES)
+    fresh = tuple(line for line in good if published(line) + 1 < MAX_TRIES)
+    if missing is not None:
+        why = missing.why if isinstance(missing, Unredrivable) else f"{missing.why}, {tries} times"
+        return Park(why, fresh, bad, spent)
+    if spent:
+        return Park(f"{len(spent)} of its lines came back, {MAX_TRIES} times", fresh, bad, spent)
+    if good or (len(bad) > 1 and not was_rejected):
         return Publish(good, bad)
-    if len(bad) > 1:
-        # a batch of broken lines: each gets its own message, with its own reason
-        return Publish((), bad)
-    why = "the line is still no trade"
+    why = "the line is still no trade" if len(bad) == 1 else f"its {len(bad):,} lines are still no trades"
     return Park(f"{why}, {tries} times") if tries >= MAX_TRIES else Leave(why)

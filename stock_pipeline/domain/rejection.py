@@ -5,6 +5,10 @@ from enum import StrEnum
 
 from stock_pipeline.domain.columns import Column
 
+MAX_REJECTIONS_OF_RECORD = 1_000
+"""Of more, one rejection is made: a full record of trades has some 3,600 lines, and a million newlines must not become
+a million messages, because sending them outlasts an invocation."""
+
 
 class Reason(StrEnum):
     """Why a line was rejected; dimension of the `RejectedRecords` metric and of `redrive --reason`."""

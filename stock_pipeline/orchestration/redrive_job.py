@@ -9,11 +9,11 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at
+from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at, nothing_came_back
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.orchestration.resources import RedriveResource
 from stock_pipeline.orchestration.switches import schedule_status, sensor_status
-from stock_pipeline.redrive.report import RedriveReport
+from stock_pipeline.redrive.report import ACTIONS, RedriveReport
 from stock_pipeline.redrive.wiring import DEFAULT_LIMIT, DEFAULT_LINES_PER_SECOND
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.telemetry import Telemetry
@@ -72,8 +72,10 @@ def redrive_job() -> dg.JobDefinition:
                 report.events(context.run_id)
             )
         for outcome in report.outcomes:
-            if outcome.action != "published":
+            if outcome.needs_a_look:
                 context.log.warning("%s is %s: %s", outcome.message_id, outcome.action, outcome.why)
+        if report.trouble:
+            context.log.error("in trouble: %s", report.trouble)
         context.add_output_metadata(redrive_metadata(report) | {"dry_run": dg.MetadataValue.bool(config.dry_run)})
 
     @dg.job(name=REDRIVE_JOB, description="Put messages of the dead-letter queue back into the stream, or park them.")
@@ -88,9 +90,7 @@ def redrive_metadata(report: RedriveReport) -> dict[str, dg.MetadataValue]:
     counts = report.counts
     return {
         "messages": dg.MetadataValue.int(len(report.outcomes)),
-        **{
-            action: dg.MetadataValue.int(counts.get(action, 0)) for action in ("published", "parked", "left", "expired")
-        },
+        **{action: dg.MetadataValue.int(counts.get(action, 0)) for action in ACTIONS},
         "lines": dg.MetadataValue.int(sum(outcome.lines for outcome in report.outcomes)),
         "rejected_again": dg.MetadataValue.int(sum(outcome.rejected for outcome in report.outcomes)),
         "outcomes": dg.MetadataValue.json([asdict(outcome) for outcome in report.outcomes[:_SHOWN_MESSAGES]]),
@@ -125,7 +125,7 @@ def look(redrive: RedriveResource, cursor: str | None, now: int) -> dg.SensorRes
         return dg.SensorResult(skip_reason="DEAD_LETTER_QUEUE_URL is not set: there is no queue to look at")
     depth = redrive.depth()
     if depth.total == 0:
-        return _nothing("the queue is empty", after_emptying(pace))
+        return _nothing("the queue is empty", after_emptying(pace) if nothing_came_back(pace, now) else pace)
     if depth.waiting == 0:
         return _nothing(f"all {depth.hidden} messages are in hand, or rest after a try", pace)
     due = due_at(pace, depth)

@@ -4,8 +4,9 @@ Tries are counted here, because the queue also counts receives that try nothing,
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from stock_pipeline.domain.lake_layout import ledger_key
 from stock_pipeline.redrive.ports import LedgerObjects
@@ -20,12 +21,17 @@ class Try:
     rejected: number rejected again.
     """
 
-    at: str
-    run_id: str
-    action: str
-    why: str
-    lines: int
-    rejected: int
+    at: str = ""
+    run_id: str = ""
+    action: str = ""
+    why: str = ""
+    lines: int = 0
+    rejected: int = 0
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Try":
+        """Read an entry of this release, of an older one, or of a newer one, which may have other fields."""
+        return cls(**{field.name: entry[field.name] for field in fields(cls) if field.name in entry})
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,12 @@ class RedriveLedger:
     objects: LedgerObjects
 
     def tries(self, message_id: str) -> tuple[Try, ...]:
-        """Return the message's tries so far, the first one first."""
+        """Return the message's tries so far, the first one first. An object that can't be understood has none."""
         body = self.objects.get_if_there(ledger_key(message_id))
-        return tuple(Try(**entry) for entry in json.loads(body)["tries"]) if body else ()
+        try:
+            return tuple(Try.of(entry) for entry in json.loads(body)["tries"]) if body else ()
+        except (ValueError, KeyError, TypeError):
+            return ()
 
     def write(self, message_id: str, tries: Sequence[Try]) -> None:
         entry = {"message_id": message_id, "tries": [asdict(one) for one in tries]}

@@ -1,8 +1,10 @@
 """Redrive: messages of the dead-letter queue back into the stream, each deleted only once its lines are safe.
 
-For each message a run fetches its lines, lets `domain.redrive_plan` decide, and acts: publish, confirm, write the
-ledger, delete. A crash in this order loses nothing. Redriving twice is harmless, because the event ids are the same. A
-message whose lines have expired is deleted only on request.
+For each message a run fetches its lines, lets `domain.redrive_plan` decide, and acts: publish, confirm, keep what was
+rejected again, write the ledger, delete. A crash in this order loses nothing. Redriving twice is harmless, because the
+event ids are the same. A message whose lines have expired is deleted only on request.
+
+Whatever a message raises is that message's: it counts as a try, and the run goes on.
 """
 
 import json
@@ -12,35 +14,54 @@ from datetime import datetime
 
 from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
+    MAX_TRIES,
     Action,
+    Drop,
     Expired,
-    Inline,
     Leave,
-    Origin,
     Park,
     Publish,
     QueueMessage,
-    StoredObject,
     Unredrivable,
     plan,
 )
-from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason, Rejection
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
 from stock_pipeline.redrive.line_rate import Unlimited
-from stock_pipeline.redrive.message_forms import lines_of_object, origin_of, reason_of
+from stock_pipeline.redrive.message_forms import is_rejection, message_of_lines, reason_of
+from stock_pipeline.redrive.message_lines import MessageLines, Part, merged
 from stock_pipeline.redrive.ports import MessageObjects, Rate, Received, RecordHistory, RedriveQueue
+from stock_pipeline.redrive.redriven import Redriven
 from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
 
+EMPTY_ANSWERS = 2
+"""After so many in a row the queue is taken for empty: SQS may answer so once although it is not."""
+
+_NAMES = {Publish: "published", Park: "parked", Leave: "left", Expired: "expired", Drop: "dropped"}
+
 
 class StayInQueue:
     """`Leftovers` that keep nothing: refused lines stay in their message."""
 
     def keep(self, records: Sequence[PackedRecord], reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a message.
+
+    parts: what its origins gave.
+    tries: number with this one; of its lines, if they came by other messages before.
+    """
+
+    action: Action
+    parts: tuple[Part, ...]
+    tries: int
 
 
 @dataclass(frozen=True)
@@ -76,92 +97,153 @@ class Redrive:
         reason: only lines that were rejected for it.
         park_expired: park messages whose lines have expired, once these came from elsewhere.
         """
-        outcomes: list[Outcome] = []
+        redriven = Redriven.load(self.ledger.objects)
+        outcomes: dict[str, Outcome] = {}
         untouched: list[Received] = []
-        while len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
-            batch = self.queue.receive(min(10, limit - len(outcomes)))
-            if not batch:
+        trouble = ""
+        empty = 0
+        while empty < EMPTY_ANSWERS and len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
+            try:
+                batch = self.queue.receive(min(10, limit - len(outcomes)))
+            except Exception as error:
+                if not outcomes:
+                    raise
+                # not without telling what was done
+                trouble = _told(error)
                 break
+            empty = 0 if batch else empty + 1
             for received in batch:
-                if reason is not None and reason_of(received.message.body) != reason:
+                message = received.message
+                is_other = reason is not None and reason_of(message.body) != reason
+                # one that is here again was not left in time: another try at once would be none
+                if dry_run or is_other or message.message_id in outcomes:
                     untouched.append(received)
-                    continue
-                earlier = self._earlier(received.message)
-                action = self._plan(received.message, len(earlier) + 1, park_expired)
-                outcome = self._describe(received.message, len(earlier) + 1, action)
-                if dry_run:
-                    untouched.append(received)
-                else:
-                    outcome = self._carry_out(received, earlier, action, outcome, deadline_ns)
-                outcomes.append(outcome)
+                if not is_other and message.message_id not in outcomes:
+                    outcomes[message.message_id] = (
+                        self._look_at(message, redriven, park_expired)
+                        if dry_run
+                        else self._redrive(received, redriven, park_expired, deadline_ns)
+                    )
         # only at the end, because this run would receive them again
-        for received in untouched:
-            received.put_back()
-        return RedriveReport(tuple(outcomes))
+        _put_back(untouched, outcomes)
+        try:
+            redriven.save(self.ledger.objects)
+        except Exception as error:
+            # costs the lines of this run another try
+            trouble = _told(error)
+        return RedriveReport(tuple(outcomes.values()), trouble)
+
+    def _look_at(self, message: QueueMessage, redriven: Redriven, park_expired: bool) -> Outcome:
+        """Return what would be done."""
+        try:
+            earlier = self._earlier(message)
+            return _outcome(message, self._decide(message, earlier, redriven, park_expired))
+        except Exception as error:
+            return Outcome(message.message_id, 1, "left", _told(error), 0, 0)
+
+    def _redrive(self, received: Received, redriven: Redriven, park_expired: bool, deadline_ns: int) -> Outcome:
+        message = received.message
+        earlier: Sequence[Try] | None = None
+        try:
+            earlier = self._earlier(message)
+            decision = self._decide(message, earlier, redriven, park_expired)
+            return self._carry_out(received, earlier, decision, redriven, deadline_ns)
+        except Exception as error:
+            return self._failed(received, earlier, _told(error))
 
     def _earlier(self, message: QueueMessage) -> tuple[Try, ...]:
         """Return the tries before this run."""
         return self.ledger.tries(message.message_id) if message.deliveries > 1 else ()
 
-    def _plan(self, message: QueueMessage, tries: int, park_expired: bool) -> Action:
-        action = plan(tries, self._fetch(origin_of(message.body)), _is_trade)
-        return Park(action.why) if isinstance(action, Expired) and park_expired else action
-
-    def _fetch(self, origin: Origin) -> Sequence[bytes] | Unredrivable | Leave | Expired:
-        if isinstance(origin, Unredrivable):
-            return origin
-        if isinstance(origin, Inline):
-            return origin.lines
-        if isinstance(origin, StoredObject):
-            return self._fetch_object(origin)
-        payloads = self.history.read(origin)
-        if payloads is None:
-            return Expired(f"the stream keeps the {origin.records} records of {origin.shard_id} no longer")
-        return [line for payload in payloads for line in payload.removesuffix(b"\n").split(b"\n")]
-
-    def _fetch_object(self, place: StoredObject) -> Sequence[bytes] | Unredrivable | Leave:
-        body = self.objects.get(place.bucket, place.key)
-        if body is None:
-            return Leave(f"s3://{place.bucket}/{place.key} is not there")
-        try:
-            return lines_of_object(body)
-        except (ValueError, KeyError, TypeError) as error:
-            return Unredrivable(f"s3://{place.bucket}/{place.key} can't be understood: {error}")
+    def _decide(
+        self, message: QueueMessage, earlier: Sequence[Try], redriven: Redriven, park_expired: bool
+    ) -> Decision:
+        lines = MessageLines(self.objects, self.history)
+        # S3 and the producer both tell of records that the stream refused
+        parts = tuple(
+            part for part in lines.parts(message.body) if not (part.kept_records and redriven.knows(part.kept_records))
+        )
+        tries = len(earlier) + 1
+        if not parts:
+            return Decision(Drop("it announces nothing, or what was redriven already"), parts, tries)
+        found = merged(parts)
+        if park_expired and isinstance(found.missing, Expired):
+            found = replace(found, missing=Unredrivable(found.missing.why))
+        action = plan(tries, found, _is_trade, redriven.times, is_rejection(message.body))
+        came_back = max(map(redriven.times, found.lines), default=0)
+        return Decision(action, parts, max(tries, came_back + 1))
 
     def _carry_out(
-        self, received: Received, earlier: Sequence[Try], action: Action, outcome: Outcome, deadline_ns: int
+        self,
+        received: Received,
+        earlier: Sequence[Try],
+        decision: Decision,
+        redriven: Redriven,
+        deadline_ns: int,
     ) -> Outcome:
+        action, outcome = decision.action, _outcome(received.message, decision)
         tries = (*earlier, self._try(outcome))
         if isinstance(action, Leave | Expired):
             # an expired message is looked at in every run: one entry is enough
             if isinstance(action, Leave) or not any(one.action == outcome.action for one in earlier):
                 self.ledger.write(outcome.message_id, tries)
-            received.release()
-            return outcome
-        if isinstance(action, Publish):
+            return _let_go(received.release, outcome)
+        if isinstance(action, Publish | Park) and action.lines:
             # neither counts as a try, because the message is not at fault
             if not self.rate.turn(len(action.lines), deadline_ns):
-                received.put_back()
-                return replace(outcome, action="left", why="the rate left no time for it", lines=0, rejected=0)
-            if not self._publish(received.message, action, deadline_ns):
-                received.release()
-                return replace(outcome, action="left", why="the stream refused its lines", lines=0, rejected=0)
-        else:
-            parked = {**asdict(received.message), "why": action.why, "tries": [asdict(one) for one in tries]}
-            self.objects.put(parked_key(outcome.message_id), json.dumps(parked).encode())
+                return _let_go(received.put_back, _left(outcome, "the rate left no time for it"))
+            if not self._publish(action.lines, deadline_ns):
+                return _let_go(received.release, _left(outcome, "the stream refused its lines"))
+            redriven.add(action.lines)
+        if isinstance(action, Publish | Park) and action.rejected:
+            # not before, because a refusal would send them again in every run
+            self.queue.send([message_bytes(one) for one in self._rejections(received.message, action.rejected)])
+        if isinstance(action, Park):
+            self._park(received.message, action.why, tries, decision.parts)
+            redriven.park(action.spent)
+        if isinstance(action, Publish):
+            redriven.add(part.kept_records for part in decision.parts if part.kept_records)
         self.ledger.write(outcome.message_id, tries)
-        received.delete()
-        return outcome
+        return _let_go(received.delete, outcome)
 
-    def _publish(self, message: QueueMessage, action: Publish, deadline_ns: int) -> bool:
-        """Queue rejected lines again, then publish the others. Return True if every line was confirmed."""
-        if action.rejected:
-            self.queue.send(
-                [message_bytes(self._rejection(message, n, line)) for n, line in enumerate(action.rejected)]
-            )
-        keyed = ((partition_key(decode_trade(line).symbol, self.buckets), line) for line in action.lines)
-        report = self.publisher.publish_lines(keyed, deadline_ns)
-        return report.published == len(action.lines)
+    def _failed(self, received: Received, earlier: Sequence[Try] | None, why: str) -> Outcome:
+        """Count what a message raised as a try of it.
+
+        earlier: None if the ledger could not be read, so that a new entry would forget the tries in it.
+        """
+        message = received.message
+        left = Outcome(message.message_id, len(earlier or ()) + 1, "left", why, 0, 0)
+        if earlier is None:
+            return _let_go(received.release, left)
+        is_last = left.tries >= MAX_TRIES
+        outcome = replace(left, action="parked", why=f"{why}, {left.tries} times") if is_last else left
+        tries = (*earlier, self._try(outcome))
+        try:
+            if is_last:
+                self._park(message, outcome.why, tries, ())
+            self.ledger.write(message.message_id, tries)
+        except Exception as error:
+            return _let_go(received.release, _left(left, f"{why}; then {_told(error)}"))
+        return _let_go(received.delete if is_last else received.release, outcome)
+
+    def _park(self, message: QueueMessage, why: str, tries: Sequence[Try], parts: Sequence[Part]) -> None:
+        fleeting = [line for part in parts if not part.endures for line in part.found.lines]
+        body = message_of_lines(fleeting, why) if fleeting else message.body
+        parked = {**asdict(message), "body": body, "why": why, "tries": [asdict(one) for one in tries]}
+        self.objects.put(parked_key(message.message_id), json.dumps(parked).encode())
+
+    def _publish(self, lines: Sequence[bytes], deadline_ns: int) -> bool:
+        """Publish lines. Return True if every one was confirmed."""
+        keyed = ((partition_key(decode_trade(line).symbol, self.buckets), line) for line in lines)
+        return self.publisher.publish_lines(keyed, deadline_ns).published == len(lines)
+
+    def _rejections(self, message: QueueMessage, lines: Sequence[bytes]) -> list[Rejection]:
+        """Return a rejection for each line, or one for all if that were too many messages."""
+        if len(lines) <= MAX_REJECTIONS_OF_RECORD:
+            return [self._rejection(message, number, line) for number, line in enumerate(lines)]
+        first = self._rejection(message, 0, lines[0])
+        detail = f"{len(lines):,} lines are not trades, the first because: {first.detail}"
+        return [replace(first, detail=detail, payload=b"\n".join(lines))]
 
     def _rejection(self, message: QueueMessage, number: int, line: bytes) -> Rejection:
         try:
@@ -173,11 +255,46 @@ class Redrive:
     def _try(self, outcome: Outcome) -> Try:
         return Try(self.now().isoformat(), self.run_id, outcome.action, outcome.why, outcome.lines, outcome.rejected)
 
-    def _describe(self, message: QueueMessage, tries: int, action: Action) -> Outcome:
-        if isinstance(action, Publish):
-            return Outcome(message.message_id, tries, "published", "", len(action.lines), len(action.rejected))
-        name = "parked" if isinstance(action, Park) else "expired" if isinstance(action, Expired) else "left"
-        return Outcome(message.message_id, tries, name, action.why, 0, 0)
+
+def _outcome(message: QueueMessage, decision: Decision) -> Outcome:
+    """Return the outcome of a decision that is carried out."""
+    action = decision.action
+    lines, rejected = (action.lines, action.rejected) if isinstance(action, Publish | Park) else ((), ())
+    why = "" if isinstance(action, Publish) else action.why
+    return Outcome(message.message_id, decision.tries, _NAMES[type(action)], why, len(lines), len(rejected))
+
+
+def _left(outcome: Outcome, why: str) -> Outcome:
+    return replace(outcome, action="left", why=why, lines=0, rejected=0)
+
+
+def _let_go(leave: Callable[[], None], outcome: Outcome) -> Outcome:
+    """Delete or show a message, and return the outcome.
+
+    Either fails if the message was out of hand by then: it is in the queue, and comes again.
+    """
+    try:
+        leave()
+    except Exception as error:
+        action = "expired" if outcome.action == "expired" else "left"
+        why = f"{outcome.why}; {_told(error)}" if outcome.why else _told(error)
+        return replace(outcome, action=action, why=why)
+    return outcome
+
+
+def _put_back(untouched: Sequence[Received], outcomes: dict[str, Outcome]) -> None:
+    """Show messages again. What can't be shown is told with its outcome."""
+    for received in untouched:
+        message_id = received.message.message_id
+        before = outcomes.get(message_id, Outcome(message_id, 0, "left", "", 0, 0))
+        after = _let_go(received.put_back, before)
+        if after != before:
+            outcomes[message_id] = after
+
+
+def _told(error: Exception) -> str:
+    """Return an error's kind and text."""
+    return f"{type(error).__name__}: {str(error)[:500]}"
 
 
 def _is_trade(line: bytes) -> bool:

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from stock_pipeline.streaming.telemetry import LogEvent, Metric
 
 REDRIVEN_MESSAGES = Metric(
-    "RedrivenMessages", "Count", "Outcome", "Messages of the dead-letter queue: published, parked, left or expired."
+    "RedrivenMessages",
+    "Count",
+    "Outcome",
+    "Messages of the dead-letter queue: published, parked, left, expired or dropped.",
 )
 REDRIVEN_LINES = Metric("RedrivenLines", "Count", None, "Lines that redrive put into the stream again.")
 
 METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES)
+
+ACTIONS = ("published", "parked", "left", "expired", "dropped")
+"""What becomes of a message. Dropped is one that has nothing to redrive, such as S3's test of the notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Result of redriving one message.
 
-    tries: number with this one.
+    tries: number with this one; of its lines, if they came by other messages before.
     lines: number published and confirmed.
     rejected: number rejected again.
     """
@@ -30,12 +36,20 @@ class Outcome:
     lines: int
     rejected: int
 
+    @property
+    def needs_a_look(self) -> bool:
+        return self.action not in ("published", "dropped")
+
 
 @dataclass(frozen=True, slots=True)
 class RedriveReport:
-    """Result of one run, message by message."""
+    """Result of one run, message by message.
+
+    trouble: what the run itself met: why it ended early, or could not keep its counts. Empty if nothing.
+    """
 
     outcomes: tuple[Outcome, ...]
+    trouble: str = ""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -43,13 +57,15 @@ class RedriveReport:
         return Counter(outcome.action for outcome in self.outcomes)
 
     def events(self, request_id: str) -> Iterator[LogEvent]:
-        """Yield one event, one for each action, and one for each message that was not published."""
+        """Yield one event, one for each action, and one for each message that needs a look."""
         run = {"request_id": request_id}
         lines = sum(outcome.lines for outcome in self.outcomes)
         yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, {REDRIVEN_LINES: lines})
         for action, count in self.counts.items():
             yield LogEvent("INFO", "messages redriven", run, {REDRIVEN_MESSAGES: count}, action)
         for outcome in self.outcomes:
-            if outcome.action != "published":
+            if outcome.needs_a_look:
                 fields = {"message_id": outcome.message_id, **run}
                 yield LogEvent("WARNING", f"message {outcome.action}: {outcome.why}", fields)
+        if self.trouble:
+            yield LogEvent("ERROR", f"redrive in trouble: {self.trouble}", run)

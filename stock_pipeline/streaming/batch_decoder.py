@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from stock_pipeline.domain.rejection import Reason, Rejection
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason, Rejection
 from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS, MAX_PRICE
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
@@ -25,10 +25,6 @@ from stock_pipeline.trade_table import fields_of, record_schema, table_of_rows, 
 
 PIECES_OF_ODD_BATCH = 8
 """An odd line sends only its piece down the strict path. More pieces cost more than they save."""
-
-MAX_REJECTIONS_OF_RECORD = 1_000
-"""A full record of trades has some 3,600 lines. A million newlines must not become a million messages, because sending
-them outlasts an invocation."""
 
 _EVENT_ID_LENGTHS = (1, 96)
 _NEWLINE, _QUOTE, _BRACE = b'\n"{'

@@ -1,0 +1,145 @@
+"""A batch that the processor can never finish: redriven a few times, then parked, while everything beside it goes on.
+
+Real: processor, event source poller, publisher, redrive and its pace. In memory: the clients below them, and the clock.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
+from stock_pipeline.aws.kinesis_stream import KinesisStream
+from stock_pipeline.aws.object_store import BucketObjects, ObjectStore
+from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.aws.stream_history import KinesisHistory
+from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at, nothing_came_back
+from stock_pipeline.domain.redrive_plan import MAX_TRIES
+from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
+from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.poller import EventSourcePoller
+from stock_pipeline.local.event_source.shard_consumer import PollerWiring
+from stock_pipeline.redrive.ledger import RedriveLedger
+from stock_pipeline.redrive.redrive import Redrive, StayInQueue
+from stock_pipeline.streaming.processor import Processor
+from stock_pipeline.streaming.publisher import Publisher
+from stock_pipeline.streaming.trade_json import encode_trade
+from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client
+from tests.fakes.faults import client_error
+from tests.fakes.kinesis import FakeKinesis
+from tests.fakes.machine import SteppedTime
+from tests.fakes.sqs import TimedSqsClient
+from tests.support.streaming_world import FUNCTION_ARN, MAPPING, SOURCE
+from tests.support.trades import trade
+
+DAY_SECONDS = 24 * 3_600
+TICK_SECONDS = 180
+POISON = "XYZ"
+
+
+class RefusingTable(FakeDynamoDbClient):
+    """Refuses one symbol for good."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+    def put_item(self, *, Item: dict[str, Any], **condition: Any) -> dict[str, Any]:
+        if Item["symbol"]["S"] == POISON:
+            raise client_error("PutItem", self.code)
+        return super().put_item(Item=Item, **condition)
+
+
+class Account:
+    def __init__(self, code: str) -> None:
+        self.time = SteppedTime()
+        self.kinesis = FakeKinesis(1, self.time.now)
+        self.s3, self.sqs = FakeS3Client(), TimedSqsClient(self._now_ns)
+        self.dynamodb = RefusingTable(code)
+        s3, sqs, kinesis, dynamodb = self._clients()
+        self.lake = ObjectStore(s3, "bucket")
+        self.queue = SqsQueue(sqs, "queue", self.lake)
+        self.stream = KinesisStream(kinesis, "stock-stream")
+        table = StateTable(dynamodb, "table", (2, 3))
+        processor = Processor(self.queue, self.lake, table, (2, 3), self._wait, parallel_writes=1)
+        self.poller = EventSourcePoller(
+            PollerWiring(
+                kinesis=kinesis,
+                function=LocalFunction(lambda event, _context: processor.handle(event), FUNCTION_ARN),
+                destination=S3FailureDestination(s3, "bucket", sqs, "queue"),
+                mapping=MAPPING,
+                source=SOURCE,
+                mapping_uuid="00000000-0000-0000-0000-000000000000",
+                machine=self.time.machine(),
+            )
+        )
+        self.runs: list[dict[str, int]] = []
+        self.published = 0
+
+    def publish(self, *symbols: str) -> None:
+        for symbol in symbols:
+            self.published += 1
+            row = trade(self.published, symbol=symbol, event_id=f"sim:{symbol}:{self.published}", price=Decimal(10))
+            self.kinesis.put("bucket-0001", encode_trade(row))
+
+    def process(self) -> None:
+        while True:
+            poll = self.poller.poll_once(close_windows=True)
+            if poll.is_idle:
+                return
+            if not poll.acted and poll.next_due_at is not None:
+                self.time.wait(max(0.0, (poll.next_due_at - self.time.now()).total_seconds()))
+
+    def redrive(self) -> None:
+        _, _, kinesis, _ = self._clients()
+        report = Redrive(
+            queue=SqsRedriveQueue(self.queue, self._now_ns),
+            objects=BucketObjects(self.lake),
+            history=KinesisHistory(kinesis, self.time.pass_by),
+            ledger=RedriveLedger(self.lake),
+            publisher=Publisher(self.stream, StayInQueue(), 4, self._now_ns, self._wait),
+            buckets=4,
+            run_id=f"run-{len(self.runs) + 1}",
+            now=lambda: datetime(2026, 11, 20, tzinfo=UTC),
+        ).run(500, self._now_ns() + 240 * 10**9)
+        self.runs.append(dict(report.counts))
+
+    def parked(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for key, body in self.s3.objects.items() if key.startswith("quarantine/parked/")]
+
+    def _clients(self) -> Sequence[Any]:
+        return self.s3, self.sqs, self.kinesis, self.dynamodb
+
+    def _now_ns(self) -> int:
+        return int(self.time.now().timestamp() * 10**6) * 10**3
+
+    def _wait(self, _attempt: int) -> None:
+        self.time.pass_by(1)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ThrottlingException"])
+def test_a_symbol_that_can_never_be_written_costs_a_handful_of_runs_a_day(code: str) -> None:
+    """A live trade of another symbol comes with every tick, so that each failed batch has other neighbours."""
+    account, pace = Account(code), Pace()
+    account.publish("ABC", POISON, "KLM", POISON)
+    began = account.time.now()
+    while (account.time.now() - began).total_seconds() < DAY_SECONDS:
+        account.publish("ABC")
+        account.process()
+        now, depth = int(account.time.now().timestamp()), account.queue.depth()
+        if not depth.total:
+            pace = after_emptying(pace) if nothing_came_back(pace, now) else pace
+        elif depth.waiting and now >= due_at(pace, depth):
+            pace = after_asking(pace, depth, now)
+            account.redrive()
+        account.time.pass_by(TICK_SECONDS)
+    assert len(account.runs) == MAX_TRIES
+    assert [run.keys() for run in account.runs] == [{"published"}] * (MAX_TRIES - 1) + [{"parked"}]
+    assert account.sqs.messages == {}
+    assert {message["why"].rpartition(", ")[2] for message in account.parked()} == {f"{MAX_TRIES} times"}
+    assert ("ABC", "sim") in account.dynamodb.items
+    assert (POISON, "sim") not in account.dynamodb.items

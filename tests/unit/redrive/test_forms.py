@@ -1,0 +1,207 @@
+"""Every form in which a failed batch is told of is understood, and what was sent together comes back whole."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from stock_pipeline.domain.redrive_plan import MAX_TRIES
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD
+from stock_pipeline.streaming.batch_decoder import decode_batch
+from stock_pipeline.streaming.kinesis_event import parse_kinesis_event
+from stock_pipeline.streaming.publisher import FailedZone
+from stock_pipeline.streaming.record_packing import PackedRecord
+from stock_pipeline.streaming.rejection_message import message_bytes
+from stock_pipeline.streaming.trade_json import encode_trade
+from tests.fakes.stores import FakeObjectStore, FakeQueue
+from tests.support.kinesis_events import kinesis_event
+from tests.support.redrive_world import EVENTS, World, failed_batch, notification, rejected
+from tests.support.trades import trade
+
+LINES = [encode_trade(trade(number)) for number in range(4)]
+KEY = "aws/lambda/id/2026/2026-01-15T12.00.00 a&b.json"
+ENCODED = "aws/lambda/id/2026/2026-01-15T12.00.00+a%26b.json"
+
+TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2026-01-15T00:00:00Z", "Bucket": "lake"}
+
+
+def by_sns(body: str) -> dict[str, Any]:
+    return {
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": "arn:aws:sns:us-east-1:123456789012:failed-batches",
+        "Subject": "Amazon S3 Notification",
+        "Message": body,
+        "Timestamp": "2026-01-15T12:00:00.000Z",
+    }
+
+
+def by_event_bridge(key: str) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": {
+            "version": "0",
+            "bucket": {"name": "lake"},
+            "object": {"key": key, "size": 5},
+            "reason": "PutObject",
+        },
+    }
+
+
+def on_failure_metadata() -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads((EVENTS / "docs_kinesis_on_failure_sqs.json").read_text())
+    metadata["KinesisBatchInfo"]["shardId"] = "kept"
+    return metadata
+
+
+WRAPPED = {
+    "S3": notification(ENCODED),
+    "S3 by SNS": by_sns(notification(ENCODED)),
+    "S3 by EventBridge": by_event_bridge(KEY),
+    "S3 by EventBridge and SNS": by_sns(json.dumps(by_event_bridge(KEY))),
+    "Lambda's metadata by SNS": by_sns(json.dumps(on_failure_metadata())),
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_a_failed_batch_is_redriven_whoever_tells_of_it(form: str) -> None:
+    world = World()
+    world.objects["lake", KEY] = failed_batch(LINES)
+    world.history["kept"] = LINES
+    world.add("message", WRAPPED[form])
+    assert world.run().counts == {"published": 1}
+    assert (world.stream, world.waiting) == (LINES, {})
+
+
+@pytest.mark.parametrize("event", [TEST_EVENT, by_sns(json.dumps(TEST_EVENT))])
+def test_s3s_test_event_is_deleted_without_a_word(event: dict[str, Any]) -> None:
+    world = World()
+    world.add("test-event", event)
+    assert world.run(dry_run=True).counts == {"dropped": 1}
+    assert "test-event" in world.waiting
+    report = world.run()
+    assert report.counts == {"dropped": 1}
+    assert (world.waiting, world.parked()) == ({}, {})
+    assert {event.level for event in report.events("request")} == {"INFO"}
+
+
+def two_batches() -> tuple[World, dict[str, Any]]:
+    world = World()
+    world.objects["lake", "1.json"] = failed_batch(LINES[:2])
+    world.objects["lake", "2.json"] = failed_batch(LINES[2:])
+    both = json.loads(notification("1.json"))
+    both["Records"] += json.loads(notification("2.json"))["Records"]
+    return world, both
+
+
+def test_all_records_of_a_notification_are_redriven() -> None:
+    world, both = two_batches()
+    world.add("both", both)
+    assert world.run().counts == {"published": 1}
+    assert world.stream == LINES
+
+
+def test_a_notification_waits_for_a_missing_object_and_is_then_parked_without_its_neighbours() -> None:
+    world, both = two_batches()
+    del world.objects["lake", "1.json"]
+    world.add("both", both)
+    for _ in range(MAX_TRIES - 1):
+        assert world.run().counts == {"left": 1}
+    assert world.stream == []
+    assert world.run().counts == {"parked": 1}
+    assert world.stream == LINES[2:]
+
+
+@pytest.mark.parametrize("payload", [{}, {"payload": None}])
+def test_an_object_without_the_payload_is_read_from_the_stream(payload: dict[str, Any]) -> None:
+    world = World()
+    world.objects["lake", "place.json"] = json.dumps(on_failure_metadata() | payload).encode()
+    world.history["kept"] = LINES
+    world.add("place", notification("place.json"))
+    assert world.run().counts == {"published": 1}
+    assert world.stream == LINES
+    world.history.clear()
+    world.add("expired", notification("place.json"))
+    assert world.run().counts == {"expired": 1}
+
+
+def record_of(lines: int) -> bytes:
+    return b"\n".join(encode_trade(trade(number)) for number in range(lines)) + b"\n"
+
+
+@pytest.mark.parametrize("lines", [MAX_REJECTIONS_OF_RECORD, MAX_REJECTIONS_OF_RECORD + 1])
+@pytest.mark.parametrize("oversized", [False, True])
+def test_a_record_comes_back_whole_whether_it_was_rejected_whole_or_line_by_line(lines: int, oversized: bool) -> None:
+    odd = record_of(lines).replace(b'"feed"', b'"field_of_tomorrow"')
+    rejections = decode_batch(parse_kinesis_event(kinesis_event([odd]))).rejections
+    assert len(rejections) == (1 if lines > MAX_REJECTIONS_OF_RECORD else lines)
+    world = World()
+    for number, rejection in enumerate(rejections):
+        message = json.loads(message_bytes(rejection))
+        # the reader has learned the field
+        known = base64.b64decode(message["payload_base64"]).replace(b'"field_of_tomorrow"', b'"feed"')
+        message["payload_base64"] = base64.b64encode(known).decode()
+        if oversized:
+            world.objects["lake", f"{number}.json"] = json.dumps(message).encode()
+            message = {"kind": message["kind"], "reason": message["reason"], "document": f"s3://lake/{number}.json"}
+        world.add(f"rejected-{number}", message)
+    while world.waiting:
+        assert world.run(limit=100).counts.keys() == {"published"}
+    assert world.stream == record_of(lines).splitlines()
+
+
+def test_a_record_that_was_rejected_whole_stays_one_message_while_it_is_broken() -> None:
+    world = World()
+    world.add("whole", rejected(b"broken\n" * (MAX_REJECTIONS_OF_RECORD + 1)))
+    for tries in range(1, MAX_TRIES + 1):
+        (outcome,) = world.run().outcomes
+        assert outcome.tries == tries
+    assert (outcome.action, world.waiting) == ("parked", {})
+    assert world.parked()["whole"]["why"] == "its 1,001 lines are still no trades, 5 times"
+
+
+def test_broken_lines_of_a_batch_that_are_too_many_for_a_message_each_become_one() -> None:
+    world = World()
+    broken = [b"broken %d" % number for number in range(MAX_REJECTIONS_OF_RECORD + 1)]
+    world.objects["lake", "mixed.json"] = failed_batch([*broken, LINES[0]])
+    world.add("mixed", notification("mixed.json"))
+    (published,) = [outcome for outcome in world.run().outcomes if outcome.action == "published"]
+    assert (published.lines, published.rejected) == (1, len(broken))
+    (message,) = map(json.loads, world.waiting.values())
+    assert base64.b64decode(message["payload_base64"]) == b"\n".join(broken)
+    assert "1,001 lines are not trades" in message["detail"]
+
+
+def test_broken_lines_of_a_mixed_batch_are_sent_once_after_the_good_ones() -> None:
+    world = World(refuses=True)
+    world.objects["lake", "mixed.json"] = failed_batch([b"broken", LINES[0], b"broken too"])
+    world.add("mixed", notification("mixed.json"))
+    for _ in range(6):
+        assert world.run().counts == {"left": 1}
+        assert set(world.waiting) == {"mixed"}
+    world.refuses = False
+    world.run()
+    assert world.stream == [LINES[0]]
+    assert set(world.waiting) == {"sent-redrive:mixed:0", "sent-redrive:mixed:1"}
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_records_that_the_stream_refused_are_redriven_once_though_two_tell_of_them(runs: int) -> None:
+    store, queue = FakeObjectStore(), FakeQueue()
+    kept = [PackedRecord("bucket-0001", b"\n".join(LINES[:2]), 2), PackedRecord("bucket-0002", LINES[2], 1)]
+    FailedZone(store, queue).keep(kept, "ServiceUnavailable")
+    ((key, body),) = store.objects.items()
+    world = World()
+    world.objects["bucket", key] = body
+    told = json.loads(notification(key))
+    told["Records"][0]["s3"]["bucket"]["name"] = "bucket"
+    world.add("producer", queue.documents[0])
+    if runs == 2:
+        assert world.run().counts == {"published": 1}
+    world.add("s3", told)
+    assert world.run().counts == ({"dropped": 1} if runs == 2 else {"published": 1, "dropped": 1})
+    assert (world.stream, world.waiting) == (LINES[:3], {})
