@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-instance bench-queries clean
+.PHONY: help demo up status test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-stream check-instance bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -71,6 +71,9 @@ check-engines: $(STAMP) ## Compact and build the models on Athena's stand-in and
 	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_engines
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	    ../shared/athena-trino/run --keep-dir "$$folder" -- $(BIN)/python -u -m tests.check_scale "$$folder/aws.log"
+
+check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a second with slow PutRecords, for ten minutes
+	@$(BIN)/python -m tests.check_stream $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
 
 check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (as root it makes a user `pgserver` for it)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.passing_errors import passing_as_retryable
 from stock_pipeline.domain.lake_layout import oversized_key
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.errors import RetryableError
@@ -60,10 +61,11 @@ class SqsQueue:
     def _send_batch(self, bodies: list[str]) -> None:
         pending = {str(index): body for index, body in enumerate(bodies)}
         for _ in range(SEND_ATTEMPTS):
-            response = self.client.send_message_batch(
-                QueueUrl=self.url,
-                Entries=[{"Id": entry_id, "MessageBody": body} for entry_id, body in pending.items()],
-            )
+            with passing_as_retryable(f"the queue {self.url}"):
+                response = self.client.send_message_batch(
+                    QueueUrl=self.url,
+                    Entries=[{"Id": entry_id, "MessageBody": body} for entry_id, body in pending.items()],
+                )
             failed = {entry["Id"]: entry["Code"] for entry in response.get("Failed", ())}
             pending = {entry_id: body for entry_id, body in pending.items() if entry_id in failed}
             if not pending:

@@ -4,20 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from stock_pipeline.aws.passing_errors import passing_code
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
-
-RETRYABLE_CODES = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "LimitExceededException",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "KMSThrottlingException",
-    }
-)
 
 
 class _Record(Protocol):
@@ -44,11 +34,9 @@ class KinesisStream:
                 StreamName=self.name,
                 Records=[{"Data": record.data, "PartitionKey": record.partition_key} for record in records],
             )
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in RETRYABLE_CODES:
-                return [code] * len(records)
-            raise
-        except (ConnectionError, HTTPClientError) as error:
-            return [type(error).__name__] * len(records)
+        except Exception as error:
+            code = passing_code(error)
+            if code is None:
+                raise
+            return [code] * len(records)
         return [entry.get("ErrorCode") for entry in response["Records"]]

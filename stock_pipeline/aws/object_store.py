@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from stock_pipeline.aws.passing_errors import passing_as_retryable
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import RetryableError
 
@@ -31,10 +32,12 @@ class ObjectStore:
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Write the object unless its key is taken; return True if it was written.
 
-        Raises `RetryableError` if another write of the key is under way (S3 answers 409): neither may be assumed.
+        Raises `RetryableError` if another write of the key is under way (S3 answers 409): neither may be assumed; and
+        while S3 is away.
         """
         try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+            with passing_as_retryable(f"the bucket {self.bucket}"):
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:
             return _condition_failed(error, key)
         return True

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamSink
+    from stock_pipeline.streaming.worker_thread import WorkerThread
     from stock_pipeline.wiring import Wiring
 
 TELL_SECONDS = 10.0
+PAGE_SECONDS = 120
+"""Limit of one page of a gap, its retries included; then it is tried anew."""
 
 
 def add_to(commands: Commands) -> None:
@@ -26,7 +29,7 @@ def add_to(commands: Commands) -> None:
         "stream",
         summary="carry Alpaca's trade stream into Kinesis until stopped",
         description="A long-lived producer for a container: connects to Alpaca's websocket, reconnects by itself, "
-        "notices a silent connection while the market is open, and reads by REST what it missed, also from "
+        "asks REST about symbols that fall silent, and reads by REST what it missed, also from "
         "before its start. Alpaca allows one connection a key: stop the old process before starting a new "
         "one. Settings: SYMBOLS, FEED, PROVIDER_SECRET_NAME, STREAM_NAME, BUCKET_NAME, "
         "DEAD_LETTER_QUEUE_URL. Ctrl-C or SIGTERM ends it in order.",
@@ -69,74 +72,114 @@ async def carry(
     tell_seconds: between two log lines with counts; the position is kept as often.
     write: takes a line of the log.
     """
-    import asyncio
     import time
 
     from stock_pipeline.streaming.provider_calls import ProviderCalls
-    from stock_pipeline.streaming.stream_sink import StreamSink
+    from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
     from stock_pipeline.streaming.telemetry import Telemetry
+    from stock_pipeline.streaming.worker_thread import WorkerThread
     from stock_pipeline.wiring import Wiring
 
+    def progress() -> StreamProgress | None:
+        position = stream.position
+        if position is None:
+            return None
+        return StreamProgress(stream.state.value, position.complete_to_ns, position.text(), stream.waiting_frames)
+
     calls = ProviderCalls()
-    with Wiring.open(settings) as wiring:
+    with Wiring.open(settings) as wiring, closing(WorkerThread("checkpoint")) as keeper:
         sink = StreamSink(
             producer=wiring.producer,
             telemetry=Telemetry("stream", settings.environment, write, time.time_ns),
             calls=calls,
             checkpoints=wiring.checkpoints("alpaca-stream"),
-            position=lambda: stream.complete_to_ns,
+            progress=progress,
             now_ns=time.time_ns,
         )
         with _alpaca_stream(wiring, sink, calls, url) as stream:
-            start_ns = await asyncio.to_thread(sink.start_ns)
-            telling = asyncio.create_task(_tell_regularly(sink, tell_seconds))
-            try:
-                await stream.run(stop, start_ns)
-            finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
-                sink.tell()
+            stored = await keeper.run(sink.checkpoints.load)
+            await _carry_and_tell(stream, sink, keeper, stop, stored, tell_seconds)
+
+
+async def _carry_and_tell(
+    stream: "AlpacaStream",
+    sink: "StreamSink",
+    keeper: "WorkerThread",
+    stop: "asyncio.Event",
+    stored: str | None,
+    tell_seconds: float,
+) -> None:
+    import asyncio
+
+    from stock_pipeline.providers.alpaca.position import StreamPosition
+
+    telling = asyncio.create_task(_tell_regularly(sink, keeper, tell_seconds))
+    try:
+        await stream.run(stop, StreamPosition.of(stored) if stored else None)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await keeper.run(sink.tell)
 
 
 @contextmanager
 def _alpaca_stream(
     wiring: "Wiring", sink: "StreamSink", calls: "ProviderCalls", url: str | None
 ) -> Iterator["AlpacaStream"]:
-    """Yield Alpaca's websocket, with the REST API for its gaps."""
+    """Yield Alpaca's websocket, with the REST API for its gaps. Each has a thread of its own."""
     import asyncio
     import random
+    import threading
     import time
 
-    from stock_pipeline.providers.alpaca.rest import BASE_URL, AlpacaProvider, alpaca_client
-    from stock_pipeline.providers.alpaca.stream import STREAM_URL, AlpacaStream, websocket_connect
-    from stock_pipeline.providers.client.http import ReusedConnection
+    from stock_pipeline.providers.alpaca.gap import History
+    from stock_pipeline.providers.alpaca.pages import TradePages
+    from stock_pipeline.providers.alpaca.rest import BASE_URL, alpaca_client
+    from stock_pipeline.providers.alpaca.stream import AlpacaStream, Selection
+    from stock_pipeline.providers.alpaca.timing import Timing
+    from stock_pipeline.providers.alpaca.websocket import STREAM_URL, websocket_connect
+    from stock_pipeline.providers.client.http import ProviderUnavailableError, ReusedConnection
+    from stock_pipeline.streaming.worker_thread import WorkerThread
+
+    ended = threading.Event()
+
+    def wait(seconds: float) -> None:
+        # The thread must not outlive its stream, and a Retry-After may be minutes.
+        if ended.wait(seconds):
+            raise ProviderUnavailableError("the stream has ended")
 
     settings, credentials, jitter = wiring.settings, wiring.credentials(), random.Random()
-    with closing(ReusedConnection(settings.provider_url or BASE_URL, time.time_ns)) as http:
-        rest = alpaca_client(
-            credentials, now_ns=time.time_ns, wait=time.sleep, jitter=jitter, observer=calls, http=http
+    with (
+        closing(ReusedConnection(settings.provider_url or BASE_URL, time.time_ns)) as http,
+        closing(WorkerThread("live")) as live,
+        closing(WorkerThread("gap")) as gap,
+    ):
+        rest = alpaca_client(credentials, now_ns=time.time_ns, wait=wait, jitter=jitter, observer=calls, http=http)
+        history = History(
+            pages_of=lambda symbols: TradePages(rest, symbols, settings.feed, time.time_ns),
+            read=lambda pages, place: gap.run(pages.read, place, time.time_ns() + PAGE_SECONDS * 10**9),
+            publish=lambda capture: gap.run(sink.publish, capture),
         )
-        yield AlpacaStream(
-            websocket_connect(url or STREAM_URL + settings.feed),
-            credentials,
-            settings.symbols,
-            settings.feed,
-            publish=sink.publish,
-            read_gap=AlpacaProvider(rest, settings.symbols, time.time_ns, feed=settings.feed).capture_since,
-            now_ns=time.time_ns,
-            wait=asyncio.sleep,
-            jitter=jitter,
-            observer=calls,
-        )
+        try:
+            yield AlpacaStream(
+                Selection(settings.symbols, settings.feed, credentials),
+                websocket_connect(url or STREAM_URL + settings.feed),
+                publish=lambda capture: live.run(sink.publish, capture),
+                history=history,
+                timing=Timing(time.time_ns, asyncio.sleep, jitter),
+                observer=calls,
+            )
+        finally:
+            ended.set()
 
 
-async def _tell_regularly(sink: "StreamSink", seconds: float) -> None:
+async def _tell_regularly(sink: "StreamSink", keeper: "WorkerThread", seconds: float) -> None:
     import asyncio
 
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(sink.tell)
+            await keeper.run(sink.tell)
         except Exception as error:
             # not raised, because the position is kept next time and the counts must go on
             sink.telemetry.log("ERROR", f"the stream's position could not be kept: {error}")

@@ -52,6 +52,7 @@ class PollReport:
         level = "WARNING" if produced.kept or produced.unreadable or calls.errors else "INFO"
         yield LogEvent(level, "trades produced", {**run, "polls": self.polls, "records": produced.records}, values)
         for kind, count in calls.errors.items():
-            yield LogEvent("WARNING", "provider calls failed", run, {PROVIDER_ERRORS: count}, kind)
+            said = {**run, "last_error": calls.said.get(kind, "")}
+            yield LogEvent("WARNING", "provider calls failed", said, {PROVIDER_ERRORS: count}, kind)
         if self.failure is not None:
             yield LogEvent("ERROR", str(self.failure), run)

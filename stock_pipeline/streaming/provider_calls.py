@@ -11,13 +11,16 @@ class ProviderCalls:
     requests: int = 0
     waited_seconds: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
-    """By the error's `kind`, a fixed word, never its text."""
+    """By the error's `kind`, a word of a fixed set, never its text."""
+    said: dict[str, str] = field(default_factory=dict)
+    """The last text of each kind, for the log."""
 
     def request(self, provider: str) -> None:  # noqa: ARG002
         self.requests += 1
 
-    def error(self, provider: str, kind: str) -> None:  # noqa: ARG002
+    def error(self, provider: str, kind: str, said: str) -> None:  # noqa: ARG002
         self.errors[kind] += 1
+        self.said[kind] = said
 
     def rate_limit_wait(self, provider: str, seconds: float) -> None:  # noqa: ARG002
         self.waited_seconds += seconds
@@ -27,6 +30,6 @@ class ProviderCalls:
 
     def taken(self) -> "ProviderCalls":
         """Return the counts and begin anew."""
-        counts = ProviderCalls(self.requests, self.waited_seconds, self.errors)
-        self.requests, self.waited_seconds, self.errors = 0, 0.0, Counter()
+        counts = ProviderCalls(self.requests, self.waited_seconds, self.errors, self.said)
+        self.requests, self.waited_seconds, self.errors, self.said = 0, 0.0, Counter(), {}
         return counts

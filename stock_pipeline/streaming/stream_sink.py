@@ -4,7 +4,7 @@ A long-lived process calls `tell` every few seconds; the producer Lambda has `po
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
@@ -12,26 +12,54 @@ from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.ports import CheckpointStore
 from stock_pipeline.streaming.producer import Producer, ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
-from stock_pipeline.streaming.telemetry import Telemetry
+from stock_pipeline.streaming.telemetry import LogEvent, Metric, Telemetry
 
-PUBLISH_SECONDS = 30
-"""After this, records that the stream refuses are kept in failed/."""
+PUBLISH_SECONDS = 15
+"""After this, records that the stream refuses are kept in failed/. A container has 30 seconds to end."""
+
+STREAM_LAG_SECONDS = Metric(
+    "StreamLagSeconds", "Seconds", None, "Age of the instant up to which the websocket producer misses nothing."
+)
+WAITING_FRAMES = Metric("WaitingFrames", "Count", None, "Messages of the websocket that wait to be published.")
+
+METRICS = (STREAM_LAG_SECONDS, WAITING_FRAMES)
 
 _NOTHING = ProducerReport(0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamProgress:
+    """How far a stream is.
+
+    complete_to_ns: no trade before it is missing (nanoseconds since 1970 UTC).
+    checkpoint: where the next process goes on, readable by the provider only.
+    """
+
+    state: str
+    complete_to_ns: int
+    checkpoint: str
+    waiting_frames: int
+
+    def events(self, now_ns: int) -> Iterator[LogEvent]:
+        values: dict[Metric, float] = {
+            STREAM_LAG_SECONDS: round((now_ns - self.complete_to_ns) / 10**9, 3),
+            WAITING_FRAMES: self.waiting_frames,
+        }
+        yield LogEvent("INFO", f"the stream is {self.state}", {}, values)
 
 
 @dataclass
 class StreamSink:
     """Sink of captures, for any number of threads.
 
-    position: no trade before it is missing (nanoseconds since 1970 UTC); None if unknown.
+    progress: None before the position is known.
     """
 
     producer: Producer
     telemetry: Telemetry
     calls: ProviderCalls
     checkpoints: CheckpointStore
-    position: Callable[[], int | None]
+    progress: Callable[[], StreamProgress | None]
     now_ns: Callable[[], int]
     _total: ProducerReport = _NOTHING
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,16 +70,13 @@ class StreamSink:
         with self._lock:
             self._total = self._total.plus(report)
 
-    def start_ns(self) -> int | None:
-        """Return the last process's position: the gap begins there."""
-        checkpoint = self.checkpoints.load()
-        return int(checkpoint) if checkpoint else None
-
     def tell(self) -> None:
         """Write the counts since the last call, and save the position."""
+        # Taken first, because what is published meanwhile belongs to the next call.
+        progress = self.progress()
         with self._lock:
             total, self._total = self._total, _NOTHING
         self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), request_id=""))
-        position = self.position()
-        if position is not None:
-            self.checkpoints.save(str(position))
+        if progress is not None:
+            self.telemetry.record(progress.events(self.now_ns()))
+            self.checkpoints.save(progress.checkpoint)

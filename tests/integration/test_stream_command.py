@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -98,6 +99,7 @@ def test_streamed_and_missed_trades_reach_kinesis(
         trades = sorted(decode_trade(line).sequence for line in stream_lines(stack))
         assert trades == [GAP_TRADE, STREAM_TRADE]
         assert position(stack) > STOOD_AT
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("live", "gap", "check"))]
         assert "start=2026-01-01" in api.seen[0].path
     output = capsys.readouterr().out
     assert sum(json.loads(line).get("PublishedTrades", 0) for line in output.splitlines()) == 2

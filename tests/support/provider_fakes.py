@@ -59,14 +59,16 @@ class FakeClock:
 class RecordingObserver:
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def request(self, provider: str) -> None:
         self.requests.append(provider)
 
-    def error(self, provider: str, kind: str) -> None:
+    def error(self, provider: str, kind: str, said: str) -> None:
         self.errors.append(kind)
+        self.said.append(said)
 
     def rate_limit_wait(self, provider: str, seconds: float) -> None:
         self.waits.append(seconds)

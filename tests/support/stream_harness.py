@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,13 +11,22 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.providers.alpaca.stream import OPENING_SECONDS, AlpacaStream, websocket_connect
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, History
+from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
+from stock_pipeline.providers.alpaca.position import StreamPosition
+from stock_pipeline.providers.alpaca.rest import alpaca_client
+from stock_pipeline.providers.alpaca.stream import AlpacaStream, Limits, Selection
+from stock_pipeline.providers.alpaca.timing import Timing
 from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
+from stock_pipeline.providers.client.http import ProviderRetryableError
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
-from tests.support.provider_fakes import FakeClock, RecordingObserver, credentials
+from tests.support.provider_fakes import SECOND, FakeClock, RecordingObserver, credentials
 
 OPEN_NS = parse_rfc3339_ns("2026-01-02T15:00:00Z")
-SILENCE_SECONDS = 60.0
+PING_SECONDS, PONG_SECONDS = Limits.ping_seconds, Limits.pong_seconds
+HELD = (OPENING_SECONDS, PING_SECONDS, PONG_SECONDS, SILENCE_SECONDS, OVERLAP_SECONDS)
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
@@ -27,7 +36,7 @@ def frame(trade_id: int) -> dict[str, Any]:
 
 
 class Waits:
-    """Waits of the watchdog last until the test ends them; back-off is over at once, and noted."""
+    """Waits of the watchdogs last until the test ends them; back-off is over at once, and noted."""
 
     def __init__(self) -> None:
         self.back_offs: list[float] = []
@@ -35,7 +44,10 @@ class Waits:
         self._changed = asyncio.Event()
 
     async def __call__(self, seconds: float) -> None:
-        if seconds not in (OPENING_SECONDS, SILENCE_SECONDS):
+        if seconds == Limits.linger_seconds:
+            await asyncio.sleep(0)
+            return
+        if seconds not in HELD:
             self.back_offs.append(seconds)
             await asyncio.sleep(0)
             return
@@ -44,16 +56,18 @@ class Waits:
         self._changed.set()
         await future
 
-    async def end(self, seconds: float) -> None:
-        """End the wait of so many seconds, once somebody waits so long."""
-        while True:
-            waiting = [future for future in self._held.pop(seconds, []) if not future.done()]
-            for future in waiting:
-                future.set_result(None)
-            if waiting:
-                return
+    async def held(self, seconds: float) -> None:
+        """Return once somebody waits so long."""
+        while all(future.done() for future in self._held.get(seconds, [])):
             self._changed.clear()
             await self._changed.wait()
+
+    async def end(self, seconds: float) -> None:
+        """End the wait of so many seconds, once somebody waits so long."""
+        await self.held(seconds)
+        for future in self._held.pop(seconds):
+            if not future.done():
+                future.set_result(None)
 
 
 class Running:
@@ -66,19 +80,48 @@ class Running:
         self.captures: asyncio.Queue[Capture] = asyncio.Queue()
         self.gaps_read: list[int] = []
         self.gap_errors: list[Exception] = []
+        self.unheard: list[Trade] = []
+        self.asked: list[str] = []
         self.received: list[dict[str, Any]] = []
         self.stop = asyncio.Event()
-        self.loop = asyncio.get_running_loop()
+        self.subject: AlpacaStream
         self.task: asyncio.Task[None]
 
-    def publish(self, capture: Capture) -> None:
-        self.loop.call_soon_threadsafe(self.captures.put_nowait, capture)
+    async def publish(self, capture: Capture) -> None:
+        for trade in capture.trades:
+            self.captures.put_nowait(Capture((trade,)))
 
-    def read_gap(self, start_ns: int, deadline_ns: int) -> Iterator[Capture]:
-        self.gaps_read.append(start_ns)
+    async def read(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
+        """Answer a gap with one trade, and a question about silence with what `unheard` holds."""
+        if place.start_ns > self.clock.ns - round(OVERLAP_SECONDS) * SECOND:
+            self.asked.append(pages.symbols)
+            return Capture(tuple(self.unheard)), place
+        self.gaps_read.append(place.start_ns + round(OVERLAP_SECONDS) * SECOND)
         if self.gap_errors:
-            raise self.gap_errors.pop(0)
-        yield Capture((read_trade(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS),))
+            error = self.gap_errors.pop(0)
+            if isinstance(error, ProviderRetryableError):
+                # as the API's client counts it
+                self.observer.error("alpaca", error.kind, str(error))
+            raise error
+        trade = read_trade(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS)
+        return Capture((trade,)), place
+
+    def stream(self, url: str, symbols: tuple[str, ...] = ("AAPL",)) -> AlpacaStream:
+        client = alpaca_client(
+            credentials(),
+            now_ns=self.clock.now_ns,
+            wait=self.clock.wait,
+            jitter=random.Random(1),
+            observer=self.observer,
+        )
+        return AlpacaStream(
+            Selection(symbols, "iex", credentials()),
+            websocket_connect(url),
+            self.publish,
+            History(lambda some: TradePages(client, some, "iex", self.clock.now_ns), self.read, self.publish),
+            Timing(self.clock.now_ns, self.waits, random.Random(1)),
+            self.observer,
+        )
 
     async def next_id(self) -> int:
         return (await self.captures.get()).trades[0].sequence
@@ -136,20 +179,9 @@ async def stream(
 
     async with asyncio.timeout(20), serve(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        subject = AlpacaStream(
-            websocket_connect(f"ws://127.0.0.1:{port}/v2/iex"),
-            credentials(),
-            ["AAPL"],
-            "iex",
-            publish=running.publish,
-            read_gap=running.read_gap,
-            now_ns=running.clock.now_ns,
-            wait=running.waits,
-            jitter=random.Random(1),
-            observer=running.observer,
-            silence_seconds=SILENCE_SECONDS,
-        )
-        running.task = asyncio.create_task(subject.run(running.stop, start_ns))
+        running.subject = running.stream(f"ws://127.0.0.1:{port}/v2/iex")
+        start = None if start_ns is None else StreamPosition(start_ns)
+        running.task = asyncio.create_task(running.subject.run(running.stop, start))
         yield running
         running.stop.set()
         await running.task

@@ -51,11 +51,12 @@ class ConnectionLimitError(ProviderRetryableError):
 
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
-    """Frame `success`, `error` (with its code) or `subscription`."""
+    """Frame `success`, `error` (with its code) or `subscription` (with the symbols whose trades it confirms)."""
 
     kind: str
     text: str
     code: int | None = None
+    trades: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class _Head(msgspec.Struct):
     S: str = ""
     msg: str = ""
     code: int | None = None
+    trades: tuple[str, ...] | None = None
 
 
 class _Correction(msgspec.Struct):
@@ -120,7 +122,7 @@ class MessageReader:
             try:
                 head = read_piece(piece, _Head)
                 if head.T in _CONTROL_KINDS:
-                    controls.append(ControlFrame(head.T, self._credentials.redact(head.msg), head.code))
+                    controls.append(_control(head, self._credentials))
                 else:
                     trades.extend(self._rows(head, bytes(piece)))
             except InvalidTradeError as error:
@@ -167,6 +169,19 @@ class MessageReader:
         if len(self._recent) > self._capacity:
             self._recent.popitem(last=False)
         return trade
+
+
+def controls_of(message: bytes, credentials: Credentials) -> list[ControlFrame]:
+    """Return the control frames of a message, whatever else is in it."""
+    try:
+        heads = [read_piece(piece, _Head) for piece in read_piece(message, list[msgspec.Raw])]
+    except InvalidTradeError:
+        return []
+    return [_control(head, credentials) for head in heads if head.T in _CONTROL_KINDS]
+
+
+def _control(head: _Head, credentials: Credentials) -> ControlFrame:
+    return ControlFrame(head.T, credentials.redact(head.msg), head.code, head.trades or ())
 
 
 def error_of(frame: ControlFrame, credentials: Credentials) -> ProviderPermanentError | ProviderRetryableError:

@@ -1,310 +1,310 @@
-"""Alpaca's stock stream: connect, subscribe, hand over trades, notice silence, reconnect, and close the gap by REST.
+"""Alpaca's stock stream: one task reads, one publishes, one reads by REST what was missed.
 
-For a process that runs for hours; a poll belongs to `rest`, reading messages to `message`. Trades of stream and gap
-overlap on purpose: they have the same ids.
+For a process that runs for hours; a poll belongs to `rest`. The reader does nothing but read, because a connection
+whose pings wait for a publisher is closed. What is missing is said by `coverage` and read by `gap`. Trades of stream
+and gap overlap on purpose: they have the same ids.
 """
 
 import asyncio
-import logging
-import random
-import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
 
 import msgspec
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.session import session_date_of, session_hours
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.message import AlpacaBatch, MessageReader, error_of
-from stock_pipeline.providers.client.api_client import BACK_OFF, CallObserver
+from stock_pipeline.providers.alpaca.coverage import Coverage, Subscription
+from stock_pipeline.providers.alpaca.frame_buffer import BacklogError, Frame, FrameBuffer
+from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, GapReader, History, StreamObserver
+from stock_pipeline.providers.alpaca.message import AlpacaBatch, ControlFrame, MessageReader, controls_of, error_of
+from stock_pipeline.providers.alpaca.position import StreamPosition
+from stock_pipeline.providers.alpaca.timing import Timing, cancelled
+from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, Connect, Connection, DisconnectedError
 from stock_pipeline.providers.client.credentials import Credentials
-from stock_pipeline.providers.client.http import (
-    LOOPBACK_HOSTS,
-    ProviderPermanentError,
-    ProviderRetryableError,
-    ProviderTimeoutError,
-    RequestRefusedError,
-)
+from stock_pipeline.providers.client.http import ProviderPermanentError, ProviderRetryableError, ProviderTimeoutError
 
-NANOSECONDS = 10**9
-STREAM_URL = "wss://stream.data.alpaca.markets/v2/"
-"""The feed follows. `v2/test` with the symbol FAKEPACA answers at all hours."""
-
-OPENING_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-GAP_SECONDS = 600
-"""Limit of one attempt at closing a gap; the next attempt begins anew."""
-
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+DECODED_AT_ONCE = 100
+"""Frames between two turns of the reader: a few milliseconds."""
 
 
-class DisconnectedError(ProviderRetryableError):
-    """The stream's connection ended or could not be made."""
+class StreamState(Enum):
+    """What the stream is doing."""
 
-    kind = "disconnected"
-
-
-class SilentConnectionError(ProviderRetryableError):
-    """The market is open and the connection says nothing: seen to last for hours."""
-
-    kind = "silent"
-
-
-class StreamObserver(CallObserver, Protocol):
-    """Counter of what happens to the stream, called in the event loop's thread."""
-
-    def gap_closed(self, provider: str, start_ns: int, end_ns: int) -> None:
-        """Note that REST has read what the stream missed between two instants."""
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    LISTENING = "listening"
+    WAITING_FOR_ROOM = "waiting for the publisher"
+    PAUSING = "pausing before the next connection"
+    DRAINING = "publishing the last frames"
+    STOPPED = "stopped"
 
 
-class Connection(Protocol):
-    """Open connection. `send` and `receive` raise `DisconnectedError` once it has ended."""
+@dataclass(frozen=True)
+class Selection:
+    """What to listen to, and with which key."""
 
-    async def send(self, message: str) -> None: ...
-
-    async def receive(self) -> bytes: ...
-
-    async def close(self) -> None: ...
-
-
-Connect = Callable[[], Awaitable[Connection]]
+    symbols: Sequence[str]
+    feed: str
+    credentials: Credentials
 
 
-def websocket_connect(url: str, tls: ssl.SSLContext | None = None) -> Connect:
-    """Return a function that opens a websocket to `url` (`wss`, or `ws` on loopback) or raises `DisconnectedError`.
+@dataclass(frozen=True)
+class Limits:
+    """Times and sizes.
 
-    Raises `RequestRefusedError` for another scheme.
+    silence_seconds: REST is asked about a symbol that says nothing for so long
+    overlap_seconds: REST is read from so long before a gap to so long after it
+    linger_seconds: frames are gathered for so long, because a call costs the same for one trade and for thousands
+    drain_seconds: at the end, frames in the buffer have so long to be published
     """
-    place = urlsplit(url)
-    if place.scheme != "wss" and (place.scheme != "ws" or place.hostname not in LOOPBACK_HOSTS):
-        raise RequestRefusedError(f"{place.scheme}://{place.hostname} would send the key in the clear: use wss")
 
-    async def connect() -> Connection:
-        # Polling does not need it, and a Lambda does not have it.
-        from websockets.asyncio.client import connect as open_websocket
-        from websockets.exceptions import WebSocketException
-
-        try:
-            socket = await open_websocket(
-                url,
-                ssl=tls if place.scheme == "wss" else None,
-                proxy=None,
-                open_timeout=OPENING_SECONDS,
-                max_size=MAX_MESSAGE_BYTES,
-                # The library's own logger writes every frame at DEBUG, the one with the key too.
-                logger=logging.Logger("websockets.silenced", logging.CRITICAL),
-            )
-        except (OSError, TimeoutError, WebSocketException) as error:
-            raise DisconnectedError(f"no connection to {place.hostname} ({type(error).__name__})") from None
-        return _Websocket(socket)
-
-    return connect
-
-
-class _Websocket:
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
-
-    async def send(self, message: str) -> None:
-        await self._guarded(self._socket.send(message))
-
-    async def receive(self) -> bytes:
-        message = await self._guarded(self._socket.recv(decode=False))
-        return bytes(message)
-
-    async def close(self) -> None:
-        await self._socket.close()
-
-    async def _guarded(self, step: Coroutine[Any, Any, Any]) -> Any:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            return await step
-        except ConnectionClosed as error:
-            code = error.rcvd.code if error.rcvd else "no close frame"
-            raise DisconnectedError(f"alpaca's stream ended ({code})") from None
+    silence_seconds: float = SILENCE_SECONDS
+    overlap_seconds: float = OVERLAP_SECONDS
+    ping_seconds: float = 15.0
+    pong_seconds: float = 20.0
+    linger_seconds: float = 0.1
+    drain_seconds: float = 10.0
+    buffer_bytes: int = 64 * 1024 * 1024
+    batch_bytes: int = 16 * 1024 * 1024
 
 
 class AlpacaStream:
-    """Trades of `symbols` on one feed, for as long as `run` runs."""
+    """Trades of a selection, for as long as `run` runs."""
 
     def __init__(
         self,
+        selection: Selection,
         connect: Connect,
-        credentials: Credentials,
-        symbols: Sequence[str],
-        feed: str,
-        *,
-        publish: Callable[[Capture], None],
-        read_gap: Callable[[int, int], Iterator[Capture]],
-        now_ns: Callable[[], int],
-        wait: Callable[[float], Awaitable[None]],
-        jitter: random.Random,
+        publish: Callable[[Capture], Awaitable[None]],
+        history: History,
+        timing: Timing,
         observer: StreamObserver,
-        silence_seconds: float = SILENCE_SECONDS,
+        limits: Limits | None = None,
     ) -> None:
         """Prepare a stream; `run` connects.
 
-        publish: takes a capture and returns once it is safe; called in worker threads
-        read_gap: `AlpacaProvider.capture_since` (start_ns, deadline_ns); called in worker threads
-        wait: sleeps for seconds
+        publish: takes a capture and returns once it is safe
         """
+        self._selection = selection
         self._connect = connect
-        self._credentials = credentials
-        self._symbols = list(symbols)
-        self._reader = MessageReader(feed, credentials, now_ns)
         self._publish = publish
-        self._read_gap = read_gap
-        self._now_ns = now_ns
-        self._wait = wait
-        self._jitter = jitter
+        self._history = history
+        self._timing = timing
         self._observer = observer
-        self._silence_seconds = silence_seconds
+        self._limits = limits or Limits()
+        self._reader = MessageReader(selection.feed, selection.credentials, timing.now_ns)
+        self._buffer = FrameBuffer(self._limits.buffer_bytes)
         self._failures = 0
-        self._complete_to_ns: int | None = None
+        self._fault: asyncio.Future[None] | None = None
+        self._coverage: Coverage | None = None
+        self._gap: GapReader | None = None
+        self.state = StreamState.STOPPED
 
     @property
-    def complete_to_ns(self) -> int | None:
-        """Return the instant up to which nothing is missing, where a later `run` may start; None before it is known."""
-        return self._complete_to_ns
+    def position(self) -> StreamPosition | None:
+        """Return where a later `run` may start; None before it is known."""
+        if self._coverage is None or self._gap is None or self._coverage.position_ns is None:
+            return None
+        return StreamPosition(self._coverage.position_ns, self._gap.gap)
 
-    async def run(self, stop: asyncio.Event, start_ns: int | None = None) -> None:
-        """Hand over trades until `stop` is set.
+    @property
+    def waiting_frames(self) -> int:
+        """Return how many frames are not taken by the publisher yet."""
+        return len(self._buffer)
 
-        start_ns: everything since then is read first; nanoseconds since 1970 UTC
+    async def run(self, stop: asyncio.Event, start: StreamPosition | None = None) -> None:
+        """Hand over trades until `stop` is set, from `start` on.
 
-        Connections that end, stay silent or are refused for now are opened again, with back-off. Raises
-        `CredentialsRefusedError`, `RequestRefusedError` and what `publish` raises.
+        Connections that end, leave trades out or are refused for now are opened again, with back-off. Raises
+        `CredentialsRefusedError`, `RequestRefusedError` and what `publish` raises, unless trying again may help.
         """
-        self._complete_to_ns = start_ns
+        coverage = self._coverage = Coverage(
+            self._selection.symbols, self._limits.overlap_seconds, start.complete_to_ns if start else None
+        )
+        gap = self._gap = GapReader(
+            self._history,
+            self._selection.symbols,
+            coverage,
+            self._timing,
+            self._observer,
+            self._end_connection,
+            overlap_seconds=self._limits.overlap_seconds,
+            silence_seconds=self._limits.silence_seconds,
+            gap=start.gap if start else None,
+        )
+        connecting = asyncio.create_task(self._keep_connected(coverage, gap, stop))
+        publishing = asyncio.create_task(self._publish_frames(coverage))
+        reading = asyncio.create_task(gap.run())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await _first_of(stopping, connecting, publishing, reading)
+            await cancelled(connecting, reading)
+            self.state = StreamState.DRAINING
+            await self._drain(publishing)
+        finally:
+            await cancelled(stopping, connecting, publishing, reading)
+            self.state = StreamState.STOPPED
+
+    async def _keep_connected(self, coverage: Coverage, gap: GapReader, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                await self._session(stop)
+                await self._one_connection(coverage, gap)
             except ProviderPermanentError as error:
-                self._observer.error("alpaca", error.kind)
+                self._observer.error("alpaca", error.kind, str(error))
                 raise
             except ProviderRetryableError as error:
-                self._observer.error("alpaca", error.kind)
-                await self._pause(stop)
+                self._observer.error("alpaca", error.kind, str(error))
+                if isinstance(error, BacklogError):
+                    self.state = StreamState.WAITING_FOR_ROOM
+                    await self._buffer.wait_for_room()
+            self.state = StreamState.PAUSING
+            self._failures += 1
+            await self._timing.back_off(self._failures)
 
-    async def _session(self, stop: asyncio.Event) -> None:
+    async def _one_connection(self, coverage: Coverage, gap: GapReader) -> None:
+        """Open a connection and read it; raise what ends it."""
+        self.state = StreamState.CONNECTING
         self._observer.request("alpaca")
         connection = await self._connect()
         try:
-            await self._in_time(self._open(connection))
-            await self._receive(connection, stop)
+            self.state = StreamState.SUBSCRIBING
+            try:
+                confirmation = await self._timing.within(OPENING_SECONDS, self._open(connection))
+            except TimeoutError:
+                raise ProviderTimeoutError("alpaca's stream did not confirm the subscription in time") from None
+            subscription = self._subscribed(coverage, *confirmation)
+            self.state = StreamState.LISTENING
+            gap.connected()
+            await self._listen(connection, coverage, subscription)
         finally:
+            coverage.end()
             await connection.close()
 
-    async def _open(self, connection: Connection) -> None:
+    async def _open(self, connection: Connection) -> tuple[ControlFrame, bytes]:
+        """Return the confirmation, and the message that holds it."""
+        credentials = self._selection.credentials
         await self._expect(connection, "success")
-        credentials = self._credentials
         await connection.send(_json({"action": "auth", "key": credentials.key, "secret": credentials.secret}))
         await self._expect(connection, "success")
         # Corrections and cancellations come with the trades, unasked.
-        await connection.send(_json({"action": "subscribe", "trades": self._symbols}))
-        await self._expect(connection, "subscription")
+        await connection.send(_json({"action": "subscribe", "trades": list(self._selection.symbols)}))
+        return await self._expect(connection, "subscription")
 
-    async def _expect(self, connection: Connection, kind: str) -> None:
+    async def _expect(self, connection: Connection, kind: str) -> tuple[ControlFrame, bytes]:
         while True:
-            batch = self._reader.read(await connection.receive())
-            await self._hand_over(batch)
-            if any(frame.kind == kind for frame in batch.controls):
-                return
+            message = await connection.receive()
+            for frame in controls_of(message, self._selection.credentials):
+                if frame.kind == "error":
+                    raise error_of(frame, self._selection.credentials)
+                if frame.kind == kind:
+                    return frame, message
 
-    async def _in_time(self, opening: Coroutine[Any, Any, None]) -> None:
-        step, limit = asyncio.ensure_future(opening), asyncio.ensure_future(self._wait(OPENING_SECONDS))
-        try:
-            await asyncio.wait({step, limit}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                raise ProviderTimeoutError("alpaca's stream did not confirm the subscription in time")
-            step.result()
-        finally:
-            await _cancelled(step, limit)
-
-    async def _receive(self, connection: Connection, stop: asyncio.Event) -> None:
-        """Hand over message after message until `stop`; raise what ends the connection."""
-        heard_ns = self._now_ns()
-        gap = asyncio.ensure_future(self._close_gap(self._complete_to_ns, heard_ns))
-        if self._complete_to_ns is None:
-            self._complete_to_ns = heard_ns
-        stopping = asyncio.ensure_future(stop.wait())
-        message = asyncio.ensure_future(connection.receive())
-        silence = asyncio.ensure_future(self._wait(self._silence_seconds))
-        try:
-            while not stopping.done():
-                if gap.done():
-                    gap.result()
-                    # While the gap is open, later messages prove nothing about the time before them.
-                    self._complete_to_ns = heard_ns
-                waiting = {stopping, message, silence} | ({gap} if not gap.done() else set())
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if message.done():
-                    arrived_ns = self._now_ns()
-                    await self._hand_over(self._reader.read(message.result()))
-                    heard_ns = arrived_ns
-                    message = asyncio.ensure_future(connection.receive())
-                elif silence.done():
-                    self._check_silence(heard_ns)
-                    silence = asyncio.ensure_future(self._wait(self._silence_seconds))
-        finally:
-            await _cancelled(stopping, message, silence, gap)
-
-    async def _hand_over(self, batch: AlpacaBatch) -> None:
-        if batch.trades or batch.unreadable:
-            await asyncio.to_thread(self._publish, Capture(batch.trades, batch.unreadable))
-            # Only now, because a server that drops every opened connection must meet a growing back-off.
-            self._failures = 0
-        for frame in batch.controls:
-            if frame.kind == "error":
-                raise error_of(frame, self._credentials)
-
-    def _check_silence(self, heard_ns: int) -> None:
-        now_ns = self._now_ns()
-        hours = session_hours(session_date_of(now_ns))
-        if hours is None or not hours.open_ns <= now_ns < hours.close_ns:
-            return
-        silent_ns = now_ns - max(heard_ns, hours.open_ns)
-        if silent_ns >= self._silence_seconds * NANOSECONDS:
-            raise SilentConnectionError(
-                f"alpaca's stream said nothing for {silent_ns // NANOSECONDS} s while the market is open"
+    def _subscribed(self, coverage: Coverage, confirmation: ControlFrame, message: bytes) -> Subscription:
+        """Begin the subscription. Symbols that it lacks are read by REST, because the others must not wait for them."""
+        missing = sorted(set(self._selection.symbols) - set(confirmation.trades))
+        if missing:
+            names = ", ".join(missing[:10])
+            self._observer.error(
+                "alpaca", "subscription", f"alpaca's stream did not confirm {names}: check SYMBOLS and the key's plan"
             )
+        now_ns = self._timing.now_ns()
+        subscription = coverage.subscribe(now_ns, confirmation.trades)
+        # Trades may come in the same message.
+        self._buffer.put(Frame(message, now_ns, subscription))
+        return subscription
 
-    async def _close_gap(self, start_ns: int | None, end_ns: int) -> None:
-        """Publish by REST what came before the subscription, trying until it is whole."""
-        failures = 0
-        while start_ns is not None:
-            try:
-                await asyncio.to_thread(self._publish_gap, start_ns)
-            except RetryableError as error:
-                failures += 1
-                self._observer.error("alpaca", getattr(error, "kind", "gap"))
-                await self._wait(BACK_OFF.seconds(failures, self._jitter.random))
-            else:
-                self._observer.gap_closed("alpaca", start_ns, end_ns)
-                return
-
-    def _publish_gap(self, start_ns: int) -> None:
-        for capture in self._read_gap(start_ns, self._now_ns() + GAP_SECONDS * NANOSECONDS):
-            self._publish(capture)
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        self._failures += 1
-        seconds = BACK_OFF.seconds(self._failures, self._jitter.random)
-        pause, stopping = asyncio.ensure_future(self._wait(seconds)), asyncio.ensure_future(stop.wait())
+    async def _listen(self, connection: Connection, coverage: Coverage, subscription: Subscription) -> None:
+        self._fault = asyncio.get_running_loop().create_future()
+        reading = asyncio.create_task(self._read(connection, subscription))
+        pinging = asyncio.create_task(self._ping(connection, coverage, subscription))
         try:
-            await asyncio.wait({pause, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(reading, pinging, self._fault)
         finally:
-            await _cancelled(pause, stopping)
+            await cancelled(reading, pinging, self._fault)
+            self._fault = None
+
+    async def _read(self, connection: Connection, subscription: Subscription) -> None:
+        while True:
+            message = await connection.receive()
+            self._buffer.put(Frame(message, self._timing.now_ns(), subscription))
+
+    async def _ping(self, connection: Connection, coverage: Coverage, subscription: Subscription) -> None:
+        while True:
+            await self._timing.wait(self._limits.ping_seconds)
+            asked_ns = self._timing.now_ns()
+            try:
+                await self._timing.within(self._limits.pong_seconds, connection.ping())
+            except TimeoutError:
+                raise DisconnectedError("alpaca's stream did not answer a ping") from None
+            self._failures = 0
+            if self._buffer.is_idle:
+                # Whatever was sent before the ping came before its answer.
+                coverage.published(subscription, asked_ns)
+
+    def _end_connection(self, error: ProviderRetryableError) -> None:
+        if self._fault is not None and not self._fault.done():
+            self._fault.set_exception(error)
+
+    async def _publish_frames(self, coverage: Coverage) -> None:
+        while True:
+            await self._buffer.wait_for_frame()
+            await self._timing.wait(self._limits.linger_seconds)
+            frames = self._buffer.take(self._limits.batch_bytes)
+            contents = await self._decoded(frames)
+            capture = Capture(
+                tuple(trade for content in contents for trade in content.trades),
+                tuple(bad for content in contents for bad in content.unreadable),
+            )
+            if capture.trades or capture.unreadable:
+                await self._timing.until_done(lambda: self._publish(capture), self._note)  # noqa: B023
+            for frame, content in zip(frames, contents, strict=True):
+                coverage.published(frame.subscription, frame.arrived_ns, content.trades)
+            self._buffer.settle()
+            if capture.trades:
+                # Only now, because a server that drops every opened connection must meet a growing back-off.
+                self._failures = 0
+            self._heed(coverage, zip(frames, contents, strict=True))
+
+    async def _decoded(self, frames: Sequence[Frame]) -> list[AlpacaBatch]:
+        contents: list[AlpacaBatch] = []
+        for begin in range(0, len(frames), DECODED_AT_ONCE):
+            contents += [self._reader.read(frame.message) for frame in frames[begin : begin + DECODED_AT_ONCE]]
+            await asyncio.sleep(0)
+        return contents
+
+    def _heed(self, coverage: Coverage, frames: Iterable[tuple[Frame, AlpacaBatch]]) -> None:
+        """Raise or pass on what an error among the frames means."""
+        for frame, content in frames:
+            for control in content.controls:
+                if control.kind != "error":
+                    continue
+                error = error_of(control, self._selection.credentials)
+                if isinstance(error, ProviderPermanentError):
+                    self._observer.error("alpaca", error.kind, str(error))
+                    raise error
+                if frame.subscription is coverage.subscription:
+                    self._end_connection(error)
+
+    def _note(self, error: RetryableError) -> None:
+        self._observer.error("alpaca", "publish", str(error))
+
+    async def _drain(self, publishing: "asyncio.Task[None]") -> None:
+        idle = asyncio.create_task(self._buffer.wait_until_idle())
+        limit = asyncio.ensure_future(self._timing.wait(self._limits.drain_seconds))
+        try:
+            await _first_of(publishing, idle, limit)
+        finally:
+            await cancelled(idle, limit)
 
 
 def _json(message: object) -> str:
     return msgspec.json.encode(message).decode()
 
 
-async def _cancelled(*tasks: "asyncio.Future[Any]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _first_of(*futures: "asyncio.Future[Any]") -> None:
+    """Return once one of them is done, and raise what it raises."""
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in done:
+        future.result()

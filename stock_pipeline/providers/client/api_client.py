@@ -46,8 +46,8 @@ class CallObserver(Protocol):
     def request(self, provider: str) -> None:
         """Count a request that goes out."""
 
-    def error(self, provider: str, kind: str) -> None:
-        """Count a failed request or connection under the error's `kind`."""
+    def error(self, provider: str, kind: str, said: str) -> None:
+        """Count a failed request or connection under the error's `kind`, and keep what it said for the log."""
 
     def rate_limit_wait(self, provider: str, seconds: float) -> None:
         """Note that a request waited for the key's budget or for a `Retry-After`."""
@@ -104,10 +104,10 @@ class ApiClient:
             try:
                 return self._attempt(target, deadline_ns, read)
             except ProviderPermanentError as error:
-                self._observer.error(self.provider, error.kind)
+                self._observer.error(self.provider, error.kind, str(error))
                 raise
             except ProviderRetryableError as error:
-                self._observer.error(self.provider, error.kind)
+                self._observer.error(self.provider, error.kind, str(error))
                 last_error = error
                 if not self._waited_to_retry(failures, deadline_ns):
                     raise

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import ClassVar, Protocol
+from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from stock_pipeline.errors import PermanentError, RetryableError
@@ -27,13 +27,13 @@ _CHUNK_BYTES = 65_536
 class ProviderPermanentError(PermanentError):
     """A provider refused, and will refuse again. `kind` names the error in counts."""
 
-    kind: ClassVar[str] = "refused"
+    kind: str = "refused"
 
 
 class ProviderRetryableError(RetryableError):
     """A provider could not answer now. `kind` names the error in counts."""
 
-    kind: ClassVar[str] = "unavailable"
+    kind: str = "unavailable"
 
 
 class CredentialsRefusedError(ProviderPermanentError):

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from contextlib import closing
 from typing import Any
 
 from stock_pipeline.commands.stream import _tell_regularly
 from stock_pipeline.streaming.provider_calls import ProviderCalls
-from stock_pipeline.streaming.stream_sink import StreamSink
+from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
 from stock_pipeline.streaming.telemetry import Telemetry
+from stock_pipeline.streaming.worker_thread import WorkerThread
 
 
 class AwayOnce:
@@ -39,13 +41,14 @@ def test_a_position_that_is_not_stored_is_logged_and_tried_again() -> None:
             Telemetry("stream", "dev", lines.append, lambda: 1),
             ProviderCalls(),
             AwayOnce(kept),
-            position=lambda: 5,
+            progress=lambda: StreamProgress("listening", 5, "5", 0),
             now_ns=lambda: 1,
         )
-        telling = asyncio.create_task(_tell_regularly(sink, 0))
-        async with asyncio.timeout(20):
-            await kept.wait()
-        telling.cancel()
+        with closing(WorkerThread("checkpoint")) as keeper:
+            telling = asyncio.create_task(_tell_regularly(sink, keeper, 0))
+            async with asyncio.timeout(20):
+                await kept.wait()
+            telling.cancel()
 
     asyncio.run(scenario())
     errors = [json.loads(line)["message"] for line in lines if json.loads(line)["level"] == "ERROR"]

@@ -83,7 +83,7 @@ def test_a_batch_without_trades_has_no_lag_an_unfinished_warns() -> None:
 def test_a_producers_run_tells_errors_by_kind_and_its_end() -> None:
     calls = ProviderCalls()
     calls.request("alpaca")
-    calls.error("alpaca", "rate_limited")
+    calls.error("alpaca", "rate_limited", "alpaca answered 429")
     calls.rate_limit_wait("alpaca", 1.5)
     report = PollReport(12, ProducerReport(5, 4, 1, 2, 0), PermanentError("check the key"))
     run, errors, end = lines_of(report.events(calls, "request-1"))
@@ -95,12 +95,13 @@ def test_a_producers_run_tells_errors_by_kind_and_its_end() -> None:
         "RateLimitWaitSeconds": 1.5,
     }
     assert (metrics_in(errors), errors["Kind"]) == ({"ProviderErrors": 1}, "rate_limited")
+    assert errors["last_error"] == "alpaca answered 429"
     assert (end["level"], end["message"]) == ("ERROR", "check the key")
 
 
 def test_counts_taken_from_a_provider_that_stays_begin_anew() -> None:
     calls = ProviderCalls()
-    calls.error("alpaca", "timeout")
+    calls.error("alpaca", "timeout", "no answer")
     assert calls.taken().errors == {"timeout": 1}
     assert calls.taken() == ProviderCalls()
 

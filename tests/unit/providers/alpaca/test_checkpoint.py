@@ -1,6 +1,7 @@
 """Checkpoints of Alpaca's capture, against a model of the API: no interruption loses anything."""
 
 import json
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,21 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.providers.alpaca.rest import CheckpointError
+from stock_pipeline.providers.alpaca.pages import CapturePosition, CheckpointError, TradePages
+from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.client.http import HttpAnswer, RequestRefusedError
-from stock_pipeline.providers.client.token_bucket import NoTimeLeftError
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
-from tests.support.provider_fakes import SECOND, START_NS, FakeClock, alpaca_over, deadline, query_of
+from tests.support.provider_fakes import (
+    SECOND,
+    START_NS,
+    FakeClock,
+    RecordingObserver,
+    alpaca_over,
+    credentials,
+    deadline,
+    query_of,
+)
 
 HOUR = 3600 * SECOND
 
@@ -49,6 +60,19 @@ class AlpacaModel:
         if start + self.page < len(rows):
             answer["next_page_token"] = str(start + self.page)
         return HttpAnswer(200, {}, json.dumps(answer).encode())
+
+
+def alpaca_pages(model: AlpacaModel, clock: FakeClock) -> TradePages:
+    client = alpaca_client(
+        credentials(),
+        now_ns=clock.now_ns,
+        wait=clock.wait,
+        jitter=random.Random(1),
+        observer=RecordingObserver(),
+        http=model,
+        bucket=TokenBucket(1000, 1000, clock.now_ns, clock.wait),
+    )
+    return TradePages(client, ("AAPL",), "iex", clock.now_ns)
 
 
 def trade(symbol: str, ns: int, trade_id: int, **more: Any) -> dict[str, Any]:
@@ -142,17 +166,25 @@ def test_the_overlap_comes_again_unless_known_to_be_published() -> None:
     assert sorted(ids([unsure])) == sorted(ids([first]))
 
 
-def test_a_gap_is_read_to_now_or_not_at_all() -> None:
-    """Reading begins some minutes before the gap's start."""
+def test_a_window_goes_on_where_the_time_ran_out() -> None:
     clock = FakeClock()
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * 60 * SECOND, n) for n in range(30)])
-    provider = alpaca_over(model, clock)
-    captures = list(provider.capture_since(START_NS - 10 * 60 * SECOND, deadline(clock)))
-    assert len(ids(captures)) == 16
-    assert {capture.checkpoint for capture in captures} == {None}
+    pages = alpaca_pages(model, clock)
+    place: CapturePosition | None = pages.window(START_NS - 15 * 60 * SECOND, START_NS)
+    captures: list[Capture] = []
     model.cost_ns = 30 * SECOND
-    with pytest.raises(NoTimeLeftError):
-        list(provider.capture_since(START_NS - 10 * 60 * SECOND, clock.ns + 50 * SECOND))
+    end_ns = clock.ns + 70 * SECOND
+    while place is not None:
+        try:
+            capture, after = pages.read(place, end_ns)
+        except NoTimeLeftError:
+            end_ns = clock.ns + 70 * SECOND
+            continue
+        captures.append(capture)
+        place = after if after.page_token else None
+    assert len(ids(captures)) == len(set(ids(captures))) == 16
+    assert {capture.checkpoint for capture in captures} == {None}
+    assert model.calls == len(captures) == 6
 
 
 @settings(max_examples=60, deadline=None)

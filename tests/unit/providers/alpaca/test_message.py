@@ -155,7 +155,7 @@ def test_keys_in_a_frame_reach_neither_payload_nor_control() -> None:
 
 def test_control_frames_are_told_apart() -> None:
     batch = read(reader(), {"T": "success", "msg": "connected"}, {"T": "subscription", "trades": ["AAPL"]})
-    assert batch.controls == (ControlFrame("success", "connected"), ControlFrame("subscription", ""))
+    assert batch.controls == (ControlFrame("success", "connected"), ControlFrame("subscription", "", trades=("AAPL",)))
 
 
 @pytest.mark.parametrize(

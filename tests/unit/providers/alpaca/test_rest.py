@@ -14,7 +14,8 @@ import pytest
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.providers.alpaca.rest import AlpacaProvider, quote_bare_words, read_page
+from stock_pipeline.providers.alpaca.pages import quote_bare_words, read_page
+from stock_pipeline.providers.alpaca.rest import AlpacaProvider
 from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     RequestRefusedError,

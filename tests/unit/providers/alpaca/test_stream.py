@@ -4,20 +4,29 @@ import asyncio
 import json
 import logging
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.stream import OPENING_SECONDS, AlpacaStream, websocket_connect
+from stock_pipeline.providers.alpaca.gap import SILENCE_SECONDS
+from stock_pipeline.providers.alpaca.message import controls_of
+from stock_pipeline.providers.alpaca.stream import Limits, StreamState
+from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
-from stock_pipeline.providers.timestamps import parse_rfc3339_ns
+from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
 from tests.support.provider_fakes import KEY, SECOND, SECRET, credentials
 from tests.support.stream_harness import (
+    HELD,
     OPEN_NS,
-    SILENCE_SECONDS,
+    PING_SECONDS,
     Running,
     Script,
+    Waits,
     frame,
     mute,
     refusing,
@@ -86,14 +95,29 @@ def test_a_gap_begins_where_the_last_message_was_heard() -> None:
     asyncio.run(scenario())
 
 
-def test_a_silent_connection_is_replaced_in_an_open_market() -> None:
+def unheard(second: float) -> Trade:
+    """A trade that REST shows some seconds after the opening."""
+    piece = {**frame(77), "t": format_rfc3339_ns(OPEN_NS + round(second * SECOND))}
+    return read_trade(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+
+
+async def a_quiet_minute(running: Running) -> None:
+    """Let a minute pass in which the server answers a ping and says nothing, and REST be asked about it."""
+    await running.waits.held(SILENCE_SECONDS)
+    running.clock.ns += 61 * SECOND
+    await running.waits.end(PING_SECONDS)
+    # Once the next ping waits, this one is answered.
+    await running.waits.held(PING_SECONDS)
+    await running.waits.end(SILENCE_SECONDS)
+
+
+def test_a_silent_connection_is_replaced_where_rest_shows_trades() -> None:
     async def scenario() -> None:
         async with stream(lambda r: [welcoming(r, 1), welcoming(r, 2)]) as running:
             assert await running.next_id() == 1
-            running.clock.ns += 59 * SECOND
-            await running.waits.end(SILENCE_SECONDS)
-            running.clock.ns += SECOND
-            await running.waits.end(SILENCE_SECONDS)
+            running.unheard = [unheard(30)]
+            await a_quiet_minute(running)
+            assert await running.next_id() == 77
             assert {await running.next_id() for _ in range(2)} == {2, 1001}
             assert running.observer.errors == ["silent"]
             assert running.gaps_read == [OPEN_NS]
@@ -103,38 +127,42 @@ def test_a_silent_connection_is_replaced_in_an_open_market() -> None:
 
 @pytest.mark.parametrize(
     "now_ns",
-    [CLOSED_NS, parse_rfc3339_ns("2026-01-02T14:29:00Z"), parse_rfc3339_ns("2026-01-02T21:00:00Z")],
+    [
+        OPEN_NS,
+        CLOSED_NS,
+        parse_rfc3339_ns("2026-01-02T14:29:00Z"),
+        parse_rfc3339_ns("2026-01-02T14:30:00Z"),
+        parse_rfc3339_ns("2026-01-02T21:00:00Z"),
+    ],
 )
-def test_silence_is_no_fault_while_the_market_is_closed(now_ns: int) -> None:
+def test_silence_is_no_fault_at_any_hour_where_rest_shows_no_trades(now_ns: int) -> None:
     async def scenario() -> None:
-        def closed(running: Running) -> None:
-            running.clock.ns = now_ns - 3600 * SECOND
+        def then(running: Running) -> None:
+            running.clock.ns = now_ns - 61 * SECOND
 
-        async with stream(lambda r: [welcoming(r, 1)], prepare=closed) as running:
+        async with stream(lambda r: [welcoming(r, 1)], prepare=then) as running:
             assert await running.next_id() == 1
-            running.clock.ns = now_ns
-            await running.waits.end(SILENCE_SECONDS)
-            await running.waits.end(SILENCE_SECONDS)
+            await a_quiet_minute(running)
+            await running.waits.held(SILENCE_SECONDS)
+            assert running.asked == ["AAPL"]
+            await a_quiet_minute(running)
+            await running.waits.held(SILENCE_SECONDS)
+            assert running.asked == ["AAPL"] * 2
             assert running.observer.errors == []
+            assert running.observer.requests == ["alpaca"]
 
     asyncio.run(scenario())
 
 
-def test_the_silence_before_the_opening_does_not_count() -> None:
+def test_a_trade_that_is_on_its_way_is_no_silence() -> None:
     async def scenario() -> None:
-        opening = parse_rfc3339_ns("2026-01-02T14:30:00Z")
-
-        def early(running: Running) -> None:
-            running.clock.ns = opening - 3600 * SECOND
-
-        async with stream(lambda r: [welcoming(r, 1), welcoming(r, 2)], prepare=early) as running:
+        async with stream(lambda r: [welcoming(r, 1)]) as running:
             assert await running.next_id() == 1
-            running.clock.ns = opening + 59 * SECOND
-            await running.waits.end(SILENCE_SECONDS)
-            running.clock.ns = opening + 60 * SECOND
-            await running.waits.end(SILENCE_SECONDS)
-            assert {await running.next_id() for _ in range(2)} == {2, 1001}
-            assert running.observer.errors == ["silent"]
+            running.unheard = [unheard(59)]
+            await a_quiet_minute(running)
+            assert await running.next_id() == 77
+            await running.waits.held(SILENCE_SECONDS)
+            assert running.observer.errors == []
 
     asyncio.run(scenario())
 
@@ -223,15 +251,17 @@ def test_a_gap_still_open_at_the_next_break_keeps_its_start() -> None:
             return [first, welcoming(running, 2)]
 
         def failing(running: Running) -> None:
-            async def blocked(seconds: float) -> None:
-                if seconds in (OPENING_SECONDS, SILENCE_SECONDS):
-                    await asyncio.Event().wait()
-                elif not closing.is_set():
-                    closing.set()
-                    await asyncio.Event().wait()
+            class Blocked(Waits):
+                async def __call__(self, seconds: float) -> None:
+                    await super().__call__(seconds)
+                    if seconds not in HELD and len(self.back_offs) == 1 and seconds != Limits.linger_seconds:
+                        # REST has failed, and before it is asked again the connection ends.
+                        closing.set()
+                        while running.observer.requests != ["alpaca"] * 2:
+                            await asyncio.sleep(0)
 
             running.gap_errors = [ProviderUnavailableError("503")]
-            running.waits = blocked  # type: ignore[assignment]
+            running.waits = Blocked()
 
         async with stream(scripts, start_ns=OPEN_NS - 99 * SECOND, prepare=failing) as running:
             assert {await running.next_id() for _ in range(3)} == {1, 2, 1002}
@@ -257,24 +287,15 @@ def test_a_server_that_is_away_is_tried_again() -> None:
     async def scenario() -> None:
         running = Running()
         stop_after = 3
+        back_offs: list[float] = []
 
         async def wait(seconds: float) -> None:
-            running.waits.back_offs.append(seconds)
-            if len(running.waits.back_offs) == stop_after:
+            back_offs.append(seconds)
+            if len(back_offs) == stop_after:
                 running.stop.set()
 
-        subject = AlpacaStream(
-            websocket_connect("ws://127.0.0.1:1/v2/iex"),
-            credentials(),
-            ["AAPL"],
-            "iex",
-            publish=running.publish,
-            read_gap=running.read_gap,
-            now_ns=running.clock.now_ns,
-            wait=wait,
-            jitter=random.Random(1),
-            observer=running.observer,
-        )
+        running.waits = wait  # type: ignore[assignment]
+        subject = running.stream("ws://127.0.0.1:1/v2/iex")
         async with asyncio.timeout(20):
             await subject.run(running.stop)
         assert running.observer.errors == ["disconnected"] * 3
@@ -286,3 +307,73 @@ def test_a_server_that_is_away_is_tried_again() -> None:
 def test_a_url_that_would_show_the_key_is_refused(url: str) -> None:
     with pytest.raises(RequestRefusedError, match="use wss"):
         websocket_connect(url)
+
+
+@asynccontextmanager
+async def refused_handshakes(*statuses: int, then: Script) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]:
+    """A stream whose handshakes are answered with HTTP statuses first."""
+    running, remaining = Running(), list(statuses)
+
+    def answer(socket: ServerConnection, request: Request) -> Response | None:
+        return socket.respond(remaining.pop(0), "by the test") if remaining else None
+
+    async with asyncio.timeout(20), serve(then, "127.0.0.1", 0, process_request=answer) as server:
+        port = server.sockets[0].getsockname()[1]
+        subject = running.stream(f"ws://127.0.0.1:{port}/v2/boats")
+        task = asyncio.create_task(subject.run(running.stop))
+        yield running, task
+        running.stop.set()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, CredentialsRefusedError),
+        (403, CredentialsRefusedError),
+        (404, RequestRefusedError),
+        (302, RequestRefusedError),
+    ],
+)
+def test_a_refused_handshake_ends_the_stream_with_status_and_feed(status: int, error: type[Exception]) -> None:
+    async def scenario() -> None:
+        async with refused_handshakes(status, then=mute) as (running, task):
+            with pytest.raises(error, match=f"for the feed 'boats' with {status}: check FEED"):
+                await task
+            assert running.observer.errors == [f"handshake_{status}"]
+            assert str(status) in running.observer.said[0]
+
+    asyncio.run(scenario())
+
+
+def test_a_handshake_refused_for_now_is_tried_again_with_back_off_and_its_status_counted() -> None:
+    async def scenario() -> None:
+        served = asyncio.Event()
+
+        async def serve_one(socket: ServerConnection) -> None:
+            served.set()
+            await socket.wait_closed()
+
+        async with refused_handshakes(429, 500, 503, then=serve_one) as (running, task):
+            await served.wait()
+            assert not task.done()
+            assert running.observer.errors == ["handshake_429", "handshake_500", "handshake_503"]
+            expected = random.Random(1)
+            assert running.waits.back_offs == [expected.uniform(0, ceiling) for ceiling in (0.5, 1, 2)]
+
+    asyncio.run(scenario())
+
+
+def test_a_confirmation_names_its_symbols() -> None:
+    (control,) = controls_of(b'[{"T":"subscription","trades":["AAPL"]},{"T":"t"}]', credentials())
+    assert (control.kind, control.trades) == ("subscription", ("AAPL",))
+
+
+def test_the_state_says_what_the_stream_is_doing() -> None:
+    async def scenario() -> None:
+        async with stream(lambda r: [welcoming(r, 1)]) as running:
+            await running.next_id()
+            assert running.subject.state is StreamState.LISTENING
+        assert running.subject.state is StreamState.STOPPED
+
+    asyncio.run(scenario())

@@ -1,0 +1,31 @@
+"""The stream's stored position: an instant, and the window of a gap that is being read. What it means: `coverage`."""
+
+import msgspec
+
+from stock_pipeline.providers.alpaca.pages import CapturePosition, CheckpointError
+
+
+class StreamPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a later process goes on. Unless pages of a gap were read, it is stored as its instant alone, an integer.
+
+    complete_to_ns: nanoseconds since 1970 UTC
+    gap: the window that REST is read in, and its next page
+    """
+
+    complete_to_ns: int
+    gap: CapturePosition | None = None
+
+    def text(self) -> str:
+        begun = self.gap is not None and self.gap.page_token is not None
+        return msgspec.json.encode(self if begun else self.complete_to_ns).decode()
+
+    @classmethod
+    def of(cls, text: str) -> "StreamPosition":
+        """Return what `text` says, or raise `CheckpointError`."""
+        try:
+            stored = msgspec.json.decode(text, type=int | StreamPosition)
+        except msgspec.DecodeError:
+            raise CheckpointError(
+                "the checkpoint is not the stream's: restore it, or delete it to begin now, without the trades since"
+            ) from None
+        return stored if isinstance(stored, StreamPosition) else cls(stored)
