@@ -1,21 +1,21 @@
 """A SQL engine that compacts: it reads and writes an object store as Athena does its bucket, two files at once."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
-from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import read_trades
 
 
 @dataclass
@@ -38,23 +38,20 @@ class FakeSqlEngine:
         assert not list(self.store.list(work.target.prefix)), "UNLOAD refuses a place that is not empty"
         keys = [listed.key for listed in self.store.list(work.base.prefix)] if work.base else []
         keys = [key for key in keys if "/_" not in key] + [file.key for file in work.files]
-        rows = [row for key in keys for row in self._read(key)]
-        winning = list({row.event_id: row for row in sorted(rows, key=precedence)}.values())
+        rows = [row for key in keys for row in read_trades(self.store.get(key))]
+        winning = winning_trades(rows)
         written = self.spoil(winning)
         for number in range(2):
             # the names are Athena's own, without an ending
             name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
             self.store.put(work.target.prefix + name, parquet_bytes(table_of_trades(written[number::2])))
         listed = list(self.store.list(work.target.prefix))
-        found = [row for each in listed for row in self._read(each.key)]
+        found = [row for each in listed for row in read_trades(self.store.get(each.key))]
         return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
-
-    def _read(self, key: str) -> list[Trade]:
-        return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))
 
     def _reason(self, key: str, session_date: date) -> str | None:
         try:
-            rows = self._read(key)
+            rows = read_trades(self.store.get(key))
         except (pa.ArrowException, OSError) as error:
             return str(error)
         strangers = sum(session_date_of(row.event_time_ns) != session_date for row in rows)

@@ -32,8 +32,6 @@ from stock_pipeline.settings import Settings
 @pytest.fixture
 def inbox(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, str]]]:
     """What arrived at a queue that listens to the topic; `ALERT_TOPIC_ARN` names it."""
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
     arn = stack.clients.sns.create_topic(Name="alarms")["TopicArn"]
     url = stack.clients.sqs.create_queue(QueueName="inbox")["QueueUrl"]
     attributes = stack.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]

@@ -7,8 +7,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
+from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration.lake_assets import lake_definitions
@@ -16,30 +15,19 @@ from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COMPACTI
 from stock_pipeline.orchestration.raw_file_sensor import ATTEMPTS, SESSIONS_A_TICK, Position, look
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades
-from tests.support.trades import trade
+from tests.support.raw_files import put_raw_file, raw_file_key
 
 pytestmark = pytest.mark.xdist_group("lake")
 
-DAY_NS = 86_400 * 10**9
 FIRST = date(2018, 1, 2)
 TODAY = date(2018, 3, 1)
 
 
 @pytest.fixture
-def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[LakeResource]:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
+def lake(stack: LocalStack) -> Iterator[LakeResource]:
     resource = LakeResource(environ=stack.settings.environ())
     with dg.build_resources({"lake": resource}) as resources:
         yield resources.lake
-
-
-def add(store: ObjectStore, session_date: date, number: int) -> None:
-    row = trade(number, event_time_ns=trade(number).event_time_ns + (session_date - FIRST).days * DAY_NS)
-    key = raw_key(session_date, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-    store.put(key, parquet_bytes(table_of_trades([row])))
 
 
 def job(lake: LakeResource, name: str) -> dg.JobDefinition:
@@ -50,8 +38,8 @@ def job(lake: LakeResource, name: str) -> dg.JobDefinition:
 
 
 def test_compaction_reports_what_it_read_wrote_and_took(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 2)
     result = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat())
     (event,) = result.asset_materializations_for_node("trades")
     figures = {name: value.value for name, value in event.metadata.items()}
@@ -67,7 +55,7 @@ def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(l
     days = list(trading_days(FIRST, date(2018, 1, 4)))
     for number, day in enumerate(days):
         for file in range(number + 1):
-            add(lake.objects, day, file)
+            put_raw_file(lake.objects, day, file)
     result = job(lake, COMPACTION_JOB).execute_in_process(
         tags={
             "dagster/asset_partition_range_start": days[0].isoformat(),
@@ -82,8 +70,8 @@ def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(l
 
 
 def test_a_broken_file_fails_the_run_without_retries_unless_it_may_be_missing(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
-    lake.objects.put(raw_key(FIRST, "shardId-000000000000", "9", "9", "0" * 16), b"broken")
+    put_raw_file(lake.objects, FIRST, 1)
+    lake.objects.put(raw_file_key(FIRST, 9), b"broken")
     failed = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat(), raise_on_error=False)
     assert not failed.success
     assert not [event for event in failed.all_events if event.is_step_up_for_retry]
@@ -105,7 +93,7 @@ def requests(result: dg.SensorResult) -> list[tuple[str | None, str]]:
 
 def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: LakeResource) -> None:
     for day in (FIRST, date(2018, 1, 3), date(2018, 1, 6), TODAY):  # the 6th is a Saturday
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     first = tick(lake)
     assert requests(first) == [("2018-01-02", "new files"), ("2018-01-03", "new files")]
     assert [event.partition for event in first.asset_events] == ["2018-01-02", "2018-01-03"]
@@ -114,22 +102,21 @@ def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: La
     for day in (FIRST, date(2018, 1, 3)):
         lake.compactor().compact(day)
     assert requests(tick(lake, first.cursor)) == []
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 2)
     late = tick(lake, first.cursor)
     assert requests(late) == [("2018-01-02", "late files")]
     again = tick(lake, first.cursor)  # the tick's cursor was lost
     assert [request.run_key for request in again.run_requests or []] == [
         request.run_key for request in late.run_requests or []
     ]
-    add(lake.objects, FIRST, 3)
+    put_raw_file(lake.objects, FIRST, 3)
     (more,) = tick(lake, late.cursor).run_requests or []
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
 
 
 def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeResource) -> None:
     for number in range(2_500):
-        key = raw_key(FIRST, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-        lake.objects.put(key, b"a tick opens no file")
+        lake.objects.put(raw_file_key(FIRST, number), b"a tick opens no file")
     made: list[str] = []
     lake.objects.client.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
     first = tick(lake)
@@ -140,13 +127,13 @@ def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeR
     assert made.count("GetObject") <= 2  # what the partition's head and manifest say, not the files
     assert len(first.cursor or "") < 200
     assert [again.run_key for again in tick(lake).run_requests or []] == [request.run_key]
-    add(lake.objects, FIRST, 2_500)
+    put_raw_file(lake.objects, FIRST, 2_500)
     (more,) = tick(lake, first.cursor).run_requests or []
     assert more.run_key != request.run_key
 
 
 def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_for_ever(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     cursor, keys = None, []
     for days in (0, 0, 1, 1, 2, 3, 4):
         result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=days))
@@ -154,7 +141,7 @@ def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_fo
         cursor = result.cursor
     assert [str(key).rpartition(":")[2] for key in keys] == ["1", "2", "3"]
     assert len(set(keys)) == ATTEMPTS
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 2)
     result = look(lake, Position.from_json(cursor), TODAY + timedelta(days=4))
     assert len(result.run_requests or []) == 1
 
@@ -162,7 +149,7 @@ def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_fo
 def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_their_own(lake: LakeResource) -> None:
     saturday = date(2018, 1, 6)
     for day in (FIRST, saturday):
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     result = look(lake, Position(), TODAY, closed=True)
     (request,) = result.run_requests or []
     (observation,) = result.asset_events
@@ -178,7 +165,7 @@ def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_the
 def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY - timedelta(days=1)))[: SESSIONS_A_TICK * 2 + 3]
     for day in days:
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     cursor, found = None, []
     for _ in range(4):
         result = tick(lake, cursor)
@@ -189,7 +176,7 @@ def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: 
 
 
 def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     settings = Settings.from_env(lake.environ)
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(settings), session)
@@ -225,7 +212,7 @@ def test_schedules_ask_for_the_session_that_is_on_and_for_none_on_holidays(
 
 
 def test_garbage_collection_is_a_job_that_says_what_it_deleted(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     lake.compactor().compact(FIRST)
     for dry_run in (True, False):
         config = {"ops": {"collect": {"config": {"grace_days": 0.0, "dry_run": dry_run}}}}

@@ -1,19 +1,18 @@
 """The process dies at every side effect in turn: readers keep whole rows, a rerun finishes, nothing is left over."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 
-import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
 from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.lake.session_counts import data_files
-from stock_pipeline.trade_table import trade_schema, trades_of_table
-from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse, fuses
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
-from tests.support.lake import SESSION, Lake, winning_trades
+from tests.support.lake import SESSION, Lake
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import read_trades
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
@@ -27,15 +26,10 @@ def lake_with_late_and_broken_files() -> Lake:
     lake = Lake()
     lake.add(FIRST, 1)
     lake.compactor.compact(SESSION)
-    pass_time(lake, GRACE * 2)
+    lake.pass_time(GRACE * 2)
     lake.add(LATE, 2)
     lake.add_bytes(b"broken", 3)
     return lake
-
-
-def pass_time(lake: Lake, time: timedelta) -> None:
-    lake.now += time
-    lake.store.now = lake.now
 
 
 def compact(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
@@ -48,19 +42,12 @@ def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
 
 def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
     """A lake for every side effect of the work, in which the process died before or after it."""
-    for after in (False, True):
-        at = 1
-        while True:
-            lake = start()
-            fuse = Fuse(at, after)
-            try:
-                work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
-            except Crashed:
-                yield lake, fuse
-                at += 1
-            else:
-                assert at > 4, "the work has fewer side effects than the test believes"
-                break
+    for fuse in fuses(fewest=4):
+        lake = start()
+        try:
+            work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
+        except Crashed:
+            yield lake, fuse
 
 
 def assert_recovers(lake: Lake, where: str) -> None:
@@ -69,15 +56,12 @@ def assert_recovers(lake: Lake, where: str) -> None:
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
     for _ in range(2):
-        pass_time(lake, GRACE + timedelta(seconds=1))
+        lake.pass_time(GRACE + timedelta(seconds=1))
         collect(lake, lake.store, lake.catalog)
-    published = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
-    names = [key.removeprefix(published) for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
-    assert sorted(name.rpartition("/")[2] for name in names) == ["_head.json", "_manifest.json", "trades.parquet"], (
-        where
-    )
-    assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)], where
-    assert [lake.store.objects[key] for key in lake.store.objects if key.startswith(QUARANTINE_PREFIX)] == [b"broken"]
+    names = [key.rpartition("/")[2] for key in lake.keys(CURATED_PREFIX)]
+    assert sorted(names) == ["_head.json", "_manifest.json", "trades.parquet"], where
+    assert lake.keys(RAW_PREFIX) == [], where
+    assert [lake.store.objects[key] for key in lake.keys(QUARANTINE_PREFIX)] == [b"broken"]
     assert lake.read() == winning_trades(FIRST + LATE), where
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
@@ -95,7 +79,7 @@ def test_collection_dies_at_every_side_effect() -> None:
     def start() -> Lake:
         lake = lake_with_late_and_broken_files()
         compact(lake, lake.store, lake.catalog)
-        pass_time(lake, GRACE + timedelta(seconds=1))
+        lake.pass_time(GRACE + timedelta(seconds=1))
         return lake
 
     seen = set()
@@ -116,13 +100,13 @@ def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(
     for lake, fuse in crashes(compact, start):
         where = f"{fuse.happened}, after: {fuse.after}"
         if first == "collection":
-            pass_time(lake, GRACE * 2)
+            lake.pass_time(GRACE * 2)
             collect(lake, lake.store, lake.catalog)
         compact(lake, lake.store, lake.catalog)
         assert lake.read() == FIRST, where
-        pass_time(lake, GRACE * 2)
+        lake.pass_time(GRACE * 2)
         collect(lake, lake.store, lake.catalog)
-        assert len([key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]) == 3, where
+        assert len(lake.keys(CURATED_PREFIX)) == 3, where
 
 
 class LongQuery:
@@ -134,8 +118,7 @@ class LongQuery:
         self._keys = data_files(lake.store, lake.catalog.locations[SESSION])
 
     def goes_on(self) -> None:
-        tables = [pq.read_table(io.BytesIO(self._lake.store.get(key))).cast(trade_schema()) for key in self._keys]
-        assert [row for table in tables for row in trades_of_table(table)] == self.rows
+        assert [row for key in self._keys for row in read_trades(self._lake.store.get(key))] == self.rows
 
 
 class WatchedObjectStore(FakeObjectStore):
@@ -182,7 +165,7 @@ def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collectio
     everything = FIRST + LATE
     for number in range(4, 10):
         compact(lake, *watched)
-        pass_time(lake, GRACE / 3)
+        lake.pass_time(GRACE / 3)
         watched[0].now = lake.now
         collect(lake, *watched)
         everything = [*everything, trade(number)]

@@ -14,7 +14,8 @@ from stock_pipeline.providers.alpaca.rest import CheckpointError
 from stock_pipeline.providers.client.http import HttpAnswer, RequestRefusedError
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
-from tests.support.provider_fakes import SECOND, START_NS, FakeClock, alpaca_over, deadline, query_of
+from tests.support.clock import SECOND, START_NS, Clock
+from tests.support.provider_fakes import alpaca_over, deadline, query_of
 
 HOUR = 3600 * SECOND
 
@@ -22,7 +23,7 @@ HOUR = 3600 * SECOND
 class AlpacaModel:
     """The trades endpoint as documented: `start` and `end` included, pages by symbol, then time, then id."""
 
-    def __init__(self, clock: FakeClock, trades: list[dict[str, Any]], page: int = 3) -> None:
+    def __init__(self, clock: Clock, trades: list[dict[str, Any]], page: int = 3) -> None:
         self.clock = clock
         self.trades = trades
         self.page = page
@@ -60,8 +61,7 @@ def ids(captures: list[Capture]) -> list[str]:
 
 
 @pytest.mark.parametrize("checkpoint", ["", "{}", "2026-01-01", '{"start_ns": 1}', '{"turn": "A"}', "null"])
-def test_a_checkpoint_of_somebody_else_is_refused(checkpoint: str) -> None:
-    clock = FakeClock()
+def test_a_checkpoint_of_somebody_else_is_refused(clock: Clock, checkpoint: str) -> None:
     provider = alpaca_over(AlpacaModel(clock, []), clock)
     with pytest.raises(CheckpointError, match="restore it") as error:
         list(provider.poll(checkpoint, deadline(clock)))
@@ -71,14 +71,12 @@ def test_a_checkpoint_of_somebody_else_is_refused(checkpoint: str) -> None:
 @pytest.mark.parametrize(
     ("symbols", "feed"), [((), "iex"), (("A,B",), "iex"), (("A B",), "iex"), (("AAPL",), "IEX"), (("AAPL",), "")]
 )
-def test_symbols_and_feeds_that_are_none_are_refused(symbols: tuple[str, ...], feed: str) -> None:
-    clock = FakeClock()
+def test_symbols_and_feeds_that_are_none_are_refused(clock: Clock, symbols: tuple[str, ...], feed: str) -> None:
     with pytest.raises(RequestRefusedError):
         alpaca_over(AlpacaModel(clock, []), clock, symbols, feed=feed)
 
 
-def test_an_outage_of_hours_heals_without_loss() -> None:
-    clock = FakeClock()
+def test_an_outage_of_hours_heals_without_loss(clock: Clock) -> None:
     model = AlpacaModel(clock, [])
     (before,) = alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock))
     model.trades = [trade("AB"[n % 2], START_NS + n * 60 * SECOND, n) for n in range(300)]
@@ -88,8 +86,7 @@ def test_an_outage_of_hours_heals_without_loss() -> None:
     assert len(healed) == 100
 
 
-def test_a_deadline_in_the_middle_of_the_pages_continues_at_the_next_page() -> None:
-    clock = FakeClock()
+def test_a_deadline_in_the_middle_of_the_pages_continues_at_the_next_page(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AB"[n % 2], START_NS - n * SECOND, n) for n in range(30)])
     model.cost_ns = 20 * SECOND
     checkpoint, captures, polls = None, [], 0
@@ -103,16 +100,14 @@ def test_a_deadline_in_the_middle_of_the_pages_continues_at_the_next_page() -> N
     assert len(ids(captures)) == len(set(ids(captures))) == 30
 
 
-def test_other_symbols_restart_the_window_but_lose_nothing() -> None:
-    clock = FakeClock()
+def test_other_symbols_restart_the_window_but_lose_nothing(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("ABC"[n % 3], START_NS - n * SECOND, n) for n in range(30)])
     first = next(alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock)))
     rest = list(alpaca_over(model, clock, ("A", "B", "C")).poll(first.checkpoint, deadline(clock)))
     assert len(set(ids(rest))) == 30
 
 
-def test_a_late_print_within_the_overlap_is_captured() -> None:
-    clock = FakeClock()
+def test_a_late_print_within_the_overlap_is_captured(clock: Clock) -> None:
     late = trade("AAPL", START_NS - 100 * SECOND, 7, known_at=START_NS + 60 * SECOND)
     model = AlpacaModel(clock, [trade("AAPL", START_NS - 90 * SECOND, 8), late])
     provider = alpaca_over(model, clock)
@@ -123,8 +118,7 @@ def test_a_late_print_within_the_overlap_is_captured() -> None:
     assert ids([second]) == ["iex:AAPL:20260101:V:7"]
 
 
-def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream() -> None:
-    clock = FakeClock()
+def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * SECOND, n) for n in range(5)], page=10)
     provider = alpaca_over(model, clock)
     (first,) = provider.poll(None, deadline(clock))
@@ -142,8 +136,7 @@ def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream
     assert sorted(ids([unsure])) == sorted(ids([first]))
 
 
-def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all() -> None:
-    clock = FakeClock()
+def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * 60 * SECOND, n) for n in range(30)])
     provider = alpaca_over(model, clock)
     captures = list(provider.capture_since(START_NS - 10 * 60 * SECOND, deadline(clock)))
@@ -157,7 +150,7 @@ def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all() -> None:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_whatever_interrupts_it_every_trade_is_captured_with_one_id(data: st.DataObject) -> None:
-    clock = FakeClock()
+    clock = Clock()
     model = AlpacaModel(clock, [], page=data.draw(st.integers(1, 5)))
     checkpoint: str | None = None
     provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)

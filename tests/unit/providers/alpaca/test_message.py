@@ -20,7 +20,8 @@ from stock_pipeline.providers.alpaca.message import (
 )
 from stock_pipeline.providers.alpaca.trade import read_trade
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
-from tests.support.provider_fakes import KEY, SECRET, START_NS, FakeClock, credentials, recorded
+from tests.support.clock import START_NS, Clock
+from tests.support.provider_fakes import KEY, SECRET, credentials, recorded
 
 TRADE: dict[str, Any] = {
     "T": "t",
@@ -37,7 +38,7 @@ LATER = "2026-01-02T15:07:00Z"
 
 
 def reader(remembered_trades: int = 100) -> MessageReader:
-    return MessageReader("iex", credentials(), FakeClock().now_ns, remembered_trades)
+    return MessageReader("iex", credentials(), Clock().now_ns, remembered_trades)
 
 
 def read(reader: MessageReader, *frames: object) -> AlpacaBatch:

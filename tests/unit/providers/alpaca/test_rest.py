@@ -22,13 +22,11 @@ from stock_pipeline.providers.client.http import (
     UnexpectedAnswerError,
 )
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
+from tests.support.clock import SECOND, START_NS, Clock
 from tests.support.provider_fakes import (
     KEY,
-    SECOND,
     SECRET,
-    START_NS,
     Answer,
-    FakeClock,
     ScriptedServer,
     alpaca_over,
     deadline,
@@ -43,8 +41,8 @@ HOUR = 3600 * SECOND
 @contextmanager
 def over_loopback(
     *answers: Answer, symbols: tuple[str, ...] = ("AAPL",), **options: Any
-) -> Iterator[tuple[AlpacaProvider, ScriptedServer, FakeClock]]:
-    clock = FakeClock()
+) -> Iterator[tuple[AlpacaProvider, ScriptedServer, Clock]]:
+    clock = Clock()
     offset = time.time_ns() - START_NS
     with scripted_server() as server:
         server.play(*answers)
