@@ -31,7 +31,7 @@ def catalog(request: pytest.FixtureRequest) -> Any:
     return glue
 
 
-def test_partitions_are_registered_in_batches_and_those_that_are_there_are_kept(catalog: Any) -> None:
+def test_registering_partitions_keeps_those_that_are_there(catalog: Any) -> None:
     days = list(trading_days(date(2018, 1, 2), date(2018, 12, 31)))
     catalog.publish(days[3], "s3://bucket/published/")
     locations = {day: f"s3://bucket/{day}/" for day in days}

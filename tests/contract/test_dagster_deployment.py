@@ -81,9 +81,7 @@ def pins(text: str) -> dict[str, set[str]]:
     return found
 
 
-def test_the_instance_on_a_laptop_loads_and_lets_one_step_write_to_duckdb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_laptops_instance_loads_with_one_step_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dagster.yaml").write_text((ROOT / "stock_pipeline" / "local" / "dagster.yaml").read_text())
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
@@ -94,9 +92,7 @@ def test_the_instance_on_a_laptop_loads_and_lets_one_step_write_to_duckdb(
         assert (pools.default_pool_limit, pools.pool_granularity) == (1, PoolGranularity.OP)
 
 
-def test_the_instance_of_an_account_loads_with_the_environment_that_terraform_sets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_accounts_instance_loads_in_terraforms_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything but what would call the database or the cluster at once is made, too."""
     for name, value in {
         "DAGSTER_POSTGRES_HOST": "db.internal",

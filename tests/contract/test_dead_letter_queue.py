@@ -57,7 +57,7 @@ def all_messages(sqs: Any, url: str) -> list[bytes]:
     return bodies
 
 
-def test_documents_of_every_size_reach_the_queue_or_the_bucket_with_a_pointer(clients: Clients) -> None:
+def test_documents_of_every_size_reach_the_queue(clients: Clients) -> None:
     bucket = new_bucket(clients)
     url = clients.sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}")["QueueUrl"]
     queue = SqsQueue(clients.sqs, url, ObjectStore(clients.s3, bucket))

@@ -143,7 +143,7 @@ def test_every_record_arrives_in_the_order_of_its_key(stream: tuple[Any, str]) -
     }
 
 
-def test_a_poller_that_is_started_again_goes_on_at_its_checkpoint(stream: tuple[Any, str]) -> None:
+def test_a_restarted_poller_goes_on_at_its_checkpoint(stream: tuple[Any, str]) -> None:
     checkpoints: dict[str, str] = {}
     first, second = Kept(), Kept()
     put(stream, ["a-a", "b-b", "c-c"])
@@ -197,7 +197,7 @@ def received(client: Any, queue_url: str) -> list[dict[str, Any]]:
     return [json.loads(message["Body"]) for message in messages]
 
 
-def test_a_given_up_batch_lies_in_the_bucket_and_the_queue_points_to_it(
+def test_the_queue_points_to_a_given_up_batch_in_the_bucket(
     client: Any, queue_url: str, stream_names: Iterator[int]
 ) -> None:
     stream, kept = moto_stream(client, next(stream_names)), Kept(bad="7-bad")
@@ -224,7 +224,7 @@ def test_a_given_up_batch_lies_in_the_bucket_and_the_queue_points_to_it(
     assert failure["KinesisBatchInfo"]["startSequenceNumber"] == record["kinesis"]["sequenceNumber"]
 
 
-def test_records_that_are_too_old_leave_their_metadata_in_the_queue(
+def test_records_that_are_too_old_leave_metadata_in_the_queue(
     client: Any, queue_url: str, stream_names: Iterator[int]
 ) -> None:
     stream, kept = moto_stream(client, next(stream_names)), Kept()

@@ -40,7 +40,7 @@ def read_shard(client: Any, name: str, shard_id: str, **position: Any) -> list[d
     return records
 
 
-def test_records_are_read_from_their_shard_in_the_order_of_putting(kinesis: tuple[Any, str]) -> None:
+def test_records_of_a_shard_are_read_in_the_order_of_putting(kinesis: tuple[Any, str]) -> None:
     client, name = kinesis
     records = [PackedRecord(f"key-{n % 7}", b"data %d" % n, 1) for n in range(40)]
     assert KinesisStream(client, name).put(records) == [None] * 40
@@ -95,7 +95,7 @@ def test_a_stream_that_can_not_be_reached_refuses_every_record() -> None:
     assert answers == ["EndpointConnectionError"] * 2
 
 
-def test_a_stream_asked_without_credentials_is_an_error_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_put_without_credentials_is_an_error_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -135,7 +135,7 @@ def test_a_package_that_lambda_would_refuse_stops_the_build(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("python", build.PYTHONS)
-def test_the_lock_has_one_version_of_each_package_for_every_python(python: str) -> None:
+def test_the_lock_pins_each_package_once_for_every_python(python: str) -> None:
     for lock in sorted((ROOT / "lambdas").glob("requirements-*.txt")):
         for architecture in build.ARCHITECTURES:
             versions = build.pinned_versions(lock, build.Target(python, architecture))

@@ -27,7 +27,7 @@ def test_no_account_and_no_key_is_in_what_deploys() -> None:
         assert not re.search(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b", text), name
 
 
-def test_no_key_and_no_arn_of_an_account_is_anywhere_in_the_repository() -> None:
+def test_no_key_and_no_accounts_arn_is_in_the_repository() -> None:
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = tracked.rstrip("\0").split("\0")
     assert len(names) > 200

@@ -48,7 +48,7 @@ def is_named(check: str, section: str) -> bool:
     return check.startswith(start) and check.endswith(end) if dots else check == section
 
 
-def test_every_schedule_and_sensor_is_in_the_list_of_what_is_to_be_switched_on() -> None:
+def test_every_schedule_and_sensor_is_in_the_list_to_switch_on() -> None:
     repository = build_definitions(Settings.from_env({})).get_repository_def()
     names = {one.name for one in (*repository.schedule_defs, *repository.sensor_defs)}
     first_day = RUNBOOK.split("## The first day in an account", 1)[1].split("\n## ", 1)[0]

@@ -24,7 +24,7 @@ def item_size(item: dict[str, Any]) -> int:
     return total
 
 
-def test_an_item_of_the_longest_windows_and_random_ids_stays_under_four_kilobytes() -> None:
+def test_an_item_of_the_longest_windows_is_below_four_kilobytes() -> None:
     chance = random.Random(1)
     windows = (5, 20, 50)
     key = SymbolKey("S" * 24, "a_feed_of_16_let")
@@ -47,7 +47,7 @@ def test_an_item_of_the_longest_windows_and_random_ids_stays_under_four_kilobyte
     assert item_size(item) < ITEM_BYTES
 
 
-def test_an_item_shows_the_latest_trade_its_averages_and_when_it_expires() -> None:
+def test_an_item_shows_latest_trade_averages_and_expiry() -> None:
     windows = (2, 5)
     state = SymbolState(SymbolKey("ABC", "sim"), ()).merged_with([trade(n) for n in range(4)], windows)
     item = StateTable(None, "table", windows, 7).item(state)  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ def test_a_state_that_is_not_there_can_not_be_replaced(state_table: Any) -> None
     assert state_table.read([KEY]) == {}
 
 
-def test_a_write_that_is_repeated_conflicts_with_itself_and_changes_nothing(state_table: Any) -> None:
+def test_a_repeated_write_conflicts_with_itself(state_table: Any) -> None:
     state_table.write(state(1), None)
     for replaces in (None, "another"):
         with pytest.raises(StateConflictError):

@@ -261,7 +261,7 @@ def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
         assert getattr(settings, field) == getattr(defaults, field)
 
 
-def test_terraform_and_the_local_poller_read_one_event_source_mapping(resources: list[rules.Resource]) -> None:
+def test_terraform_and_the_poller_read_one_event_source_mapping(resources: list[rules.Resource]) -> None:
     local = EventSourceMapping.from_json((ROOT / "infra" / "event_source_mapping.json").read_text())
     planned = values_of(resources, "module.processor.aws_lambda_event_source_mapping.this[0]")
     for name in local.__slots__:
@@ -269,7 +269,7 @@ def test_terraform_and_the_local_poller_read_one_event_source_mapping(resources:
         assert planned[name] == (list(expected) if isinstance(expected, tuple) else expected), name
 
 
-def test_alarms_and_dashboard_look_at_metrics_that_the_functions_report(resources: list[rules.Resource]) -> None:
+def test_alarms_and_dashboard_look_at_reported_metrics(resources: list[rules.Resource]) -> None:
     declared = {metric.name: metric.dimension for metric in METRICS}
     looked_at = list(custom_metrics(resources))
     assert {name for name, _ in looked_at} >= {"RejectedRecords", "ReceivedTrades", "PublishedTrades"}

@@ -38,7 +38,7 @@ def without_measures(output: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def test_the_demo_agrees_with_the_published_bar_and_prints_what_the_readme_shows(tmp_path: Path) -> None:
+def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -> None:
     done = demo(tmp_path, "--json", tmp_path / "out.json")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -43,7 +43,7 @@ def up(folder: Path) -> "Iterator[subprocess.Popen[str]]":
         process.communicate()
 
 
-def test_up_serves_dagster_processes_trades_and_ends_without_a_trace(tmp_path: Path) -> None:
+def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         addresses = read_until(process, "Ctrl-C ends it")
         assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]

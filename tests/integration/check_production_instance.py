@@ -67,9 +67,7 @@ def test_a_run_is_kept_in_postgres_and_its_output_in_s3(home: Path, stack: Local
     assert any(done.run_id in entry["Key"] for entry in listed["Contents"])
 
 
-def test_a_run_is_a_task_of_the_run_task_definition_on_the_starters_cluster(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_a_task_of_its_own_on_the_starters_cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ecs_task(monkeypatch) as started, dg.DagsterInstance.from_config(str(home)) as instance:
         target = ModuleTarget("stock_pipeline.definitions", None, str(ROOT), "stock_pipeline")
         with WorkspaceProcessContext(instance, target) as process:

@@ -77,7 +77,7 @@ def fail_and_tell(settings: Settings) -> None:
             sensor(context)
 
 
-def test_a_failed_run_is_a_message_that_names_the_job_and_the_session(
+def test_the_message_of_a_failed_run_names_job_and_session(
     stack: LocalStack, inbox: Callable[[], list[dict[str, str]]]
 ) -> None:
     fail_and_tell(settings_with_topic(stack))
@@ -144,7 +144,7 @@ def test_failed_ticks_of_any_sensor_are_told_once_and_others_not(
         assert len(inbox()) == 1
 
 
-def test_everything_runs_by_itself_on_a_laptop_and_waits_to_be_switched_on_in_an_account() -> None:
+def test_schedules_and_sensors_run_unasked_on_a_laptop_only() -> None:
     for target, running in (("local", True), ("athena", False)):
         definitions = build_definitions(Settings.from_env({"DBT_TARGET": target}))
         repository = definitions.get_repository_def()

@@ -92,7 +92,7 @@ def outcome(stack: LocalStack, seed: int) -> Outcome:
     )
 
 
-def test_five_orders_and_batchings_with_repeats_give_identical_state_lake_and_bars(tmp_path: Path) -> None:
+def test_five_orders_of_arrival_give_the_same_bytes(tmp_path: Path) -> None:
     outcomes = []
     for seed in range(ORDERS):
         database = tmp_path / "stock_market.duckdb"

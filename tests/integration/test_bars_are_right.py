@@ -118,7 +118,7 @@ def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trades=trades_of_some_sessions())
-def test_sql_and_python_agree_and_minute_bars_merge_into_daily_bars(lake: BuiltLake, trades: list[Trade]) -> None:
+def test_sql_and_python_agree_and_minutes_merge_into_days(lake: BuiltLake, trades: list[Trade]) -> None:
     expected = [
         bar
         for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of)
@@ -156,7 +156,7 @@ def sessions_from(first: date, count: int) -> list[date]:
     return [first + timedelta(days=3 * number) for number in range(count)]
 
 
-def test_exponential_averages_are_those_of_the_plain_recursion_over_long_histories(lake: BuiltLake) -> None:
+def test_exponential_averages_equal_the_plain_recursion(lake: BuiltLake) -> None:
     """Longer than two blocks of every span but the greatest, which has one block's end in it."""
     days = sessions_from(date(2010, 1, 4), 2_100)
     closes = [Decimal(100 + (number * 37) % 83) for number in range(len(days))]

@@ -60,7 +60,7 @@ def test_the_recorded_session_gives_the_published_bar(lake: BuiltLake) -> None:
     assert bar == daily_bar(sample_trades(), session_hours(SAMPLE_DATE))
 
 
-def test_sql_and_python_agree_on_redelivered_corrected_and_cancelled_raw_trades(lake: BuiltLake) -> None:
+def test_sql_and_python_agree_on_corrected_raw_trades(lake: BuiltLake) -> None:
     hours = session_hours(RAW_DATE)
     expected = [
         daily_bar([row for row in winning_trades(RAW_ROWS) if row.symbol == symbol], hours)
@@ -77,7 +77,7 @@ def build_session(lake: BuiltLake, day: date) -> dict[str, str]:
     )
 
 
-def test_a_late_session_is_built_alone_and_one_whose_trades_vanish_leaves_no_rows(lake: BuiltLake) -> None:
+def test_a_late_session_is_built_alone(lake: BuiltLake) -> None:
     """2018-03-12, the first session of daylight-saving time: it opens at 13:30 UTC."""
     late = date(2018, 3, 12)
     others = f"select * from daily_bars where session_date <> date '{late}' order by symbol, session_date"
@@ -134,7 +134,7 @@ def test_the_view_for_people_without_dbt_shows_the_same_rows(lake: BuiltLake) ->
     assert lake.query(f"({mine} except all {theirs}) union all ({theirs} except all {mine})") == []
 
 
-def test_raw_trades_show_until_their_partition_is_published_and_never_twice(lake: BuiltLake) -> None:
+def test_raw_trades_show_until_published_and_never_twice(lake: BuiltLake) -> None:
     question = "select count(*), count(distinct event_id), sum(volume) from stock_market_data where day = 4"
     rows = [trade_on(date(2018, 1, 4), number) for number in range(10)]
     lake.put_raw(rows, "4")
@@ -187,7 +187,7 @@ def test_the_promised_queries_are_right(lake: BuiltLake) -> None:
     assert {"S0", "S1", "S2"} < {symbol for symbol, _ in top}
 
 
-def test_rejected_lines_can_be_asked_for_beside_files_that_were_set_aside(lake: BuiltLake) -> None:
+def test_rejected_lines_can_be_queried_beside_unreadable_files(lake: BuiltLake) -> None:
     arrival = datetime(2018, 1, 2, 15, 30, tzinfo=UTC)
     rejection = Rejection(Reason.VALUE, "price", b"\xff", "shardId-0", "7", 3, "bucket-0001", arrival.timestamp())
     files = {
@@ -226,7 +226,7 @@ def test_a_partition_that_lies_elsewhere_is_refused(lake: BuiltLake) -> None:
         )
 
 
-def test_the_documentation_site_describes_every_mart_and_its_columns(lake: BuiltLake) -> None:
+def test_the_documentation_site_describes_marts_and_columns(lake: BuiltLake) -> None:
     run_dbt(lake.environment, "docs", "generate")
     folder = lake.duckdb_path.parent / "target"
     assert "<html" in (folder / "index.html").read_text()

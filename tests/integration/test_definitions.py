@@ -57,7 +57,7 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
     }
 
 
-def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions: dg.Definitions) -> None:
+def test_the_lineage_has_no_gap_from_raw_trades_to_marts(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     parents = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
@@ -75,7 +75,7 @@ def test_the_lineage_goes_from_raw_trades_to_the_marts_without_a_gap(definitions
     assert parents["top_volume"] == {"daily_bars"}
 
 
-def test_what_a_run_replaces_session_by_session_is_partitioned_and_nothing_else_is(definitions: dg.Definitions) -> None:
+def test_exactly_what_is_replaced_by_session_is_partitioned(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
     assert partitioned == {"raw_trades", "trades", "reconciliation", "minute_bars", "daily_bars"}
@@ -96,7 +96,7 @@ def message(name: str, unique_id: str, **data: object) -> SimpleNamespace:
     )
 
 
-def test_an_output_waits_for_the_figures_of_its_node_and_comes_without_them_if_there_are_none() -> None:
+def test_an_output_waits_for_the_figures_of_its_node() -> None:
     built = {"bars": "LogModelResult", "averages": "LogModelResult"}
     response = {"adapter_response": {"rows_affected": 7, "data_scanned_in_bytes": 20 * 1024**2}}
     messages = [message(name, node) for node, name in built.items()]
@@ -119,7 +119,7 @@ def test_an_output_waits_for_the_figures_of_its_node_and_comes_without_them_if_t
     assert outputs[1].metadata == {}
 
 
-def test_rows_of_a_backfill_run_are_not_called_those_of_one_partition() -> None:
+def test_rows_of_a_backfill_are_not_those_of_one_partition() -> None:
     node = {"materialized": "session_table"}
     assert list(figures_of({"rows_affected": 7}, node, one_session=False)) == ["rows_of_all_sessions_of_the_run"]
     assert figures_of({"rows_affected": -1}, node, one_session=True) == {}
@@ -133,9 +133,7 @@ def test_rows_of_a_backfill_run_are_not_called_those_of_one_partition() -> None:
         ((date(2018, 12, 28), date(2018, 12, 31)), ["2018-12-28", "2019-01-01"]),
     ],
 )
-def test_a_run_of_sessions_is_a_window_of_dbt_whose_end_is_not_in_it(
-    sessions: tuple[date, ...], options: list[str]
-) -> None:
+def test_a_run_of_sessions_is_a_half_open_window_of_dbt(sessions: tuple[date, ...], options: list[str]) -> None:
     assert window_options(sessions)[1::2] == options
 
 
@@ -150,7 +148,7 @@ def test_every_asset_says_what_it_is_and_who_owns_it(definitions: dg.Definitions
         assert node.code_version, key
 
 
-def test_every_asset_has_a_freshness_policy_that_four_days_without_a_session_do_not_break(
+def test_a_freshness_policy_outlasts_four_days_without_session(
     definitions: dg.Definitions,
 ) -> None:
     graph = definitions.resolve_asset_graph()
@@ -168,7 +166,7 @@ def test_one_writer_at_a_time_is_what_the_models_ask_for(definitions: dg.Definit
             assert graph.get(key).pools == expected, key
 
 
-def test_the_check_of_trades_blocks_and_the_sessions_job_makes_it_and_no_check_of_freshness(
+def test_the_sessions_job_makes_the_blocking_check_of_trades(
     definitions: dg.Definitions,
 ) -> None:
     graph = definitions.resolve_asset_graph()
@@ -186,7 +184,7 @@ def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:
     assert list(keys) == [day.isoformat() for day in trading_days(date(2007, 1, 3), date(2026, 11, 20))]
 
 
-def test_a_session_on_a_day_without_trading_is_refused_in_one_sentence(definitions: dg.Definitions) -> None:
+def test_a_session_on_a_closed_day_is_refused_in_one_sentence(definitions: dg.Definitions) -> None:
     with pytest.raises(PermanentError, match="2018-01-01 is not a trading day"):
         run_session(definitions, SESSION_JOB, date(2018, 1, 1), lambda _step: None)
 

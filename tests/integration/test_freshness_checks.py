@@ -81,7 +81,7 @@ def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
     }
 
 
-def test_the_session_that_is_due_is_judged_and_a_backfill_ten_months_old_makes_nothing_fresh(
+def test_an_old_backfill_does_not_make_the_due_session_fresh(
     world: FreshnessWorld,
 ) -> None:
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
@@ -93,7 +93,7 @@ def test_the_session_that_is_due_is_judged_and_a_backfill_ten_months_old_makes_n
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
 
 
-def test_a_session_that_was_compacted_while_it_was_on_is_not_published_whole(world: FreshnessWorld) -> None:
+def test_a_session_compacted_while_open_is_not_published_whole(world: FreshnessWorld) -> None:
     world.publish(EXPECTED, datetime(2018, 11, 2, 15, tzinfo=UTC))
     assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
     world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
@@ -113,7 +113,7 @@ def test_people_hear_of_what_becomes_stale_once(world: FreshnessWorld) -> None:
     assert world.told[2:] == ["latest_session_is_published"]
 
 
-def test_the_stream_is_judged_while_the_market_is_open_by_its_newest_trade(world: FreshnessWorld) -> None:
+def test_the_newest_trade_judges_the_stream_of_an_open_market(world: FreshnessWorld) -> None:
     noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
     world.trade_at(noon - timedelta(minutes=20), "OLD")
     world.trade_at(noon, "SMOKE", feed="smoke")

@@ -42,7 +42,7 @@ def keys(stack: LocalStack, prefix: str) -> list[str]:
     return [listed.key for listed in stack.wiring.objects.list(prefix)]
 
 
-def test_a_dry_run_says_what_compaction_would_do_and_does_nothing(stack: LocalStack, run: Run) -> None:
+def test_a_dry_run_says_what_compaction_would_do(stack: LocalStack, run: Run) -> None:
     assert run(*COMPACT, "--dry-run")[1] == "session 2018-01-02: nothing to do\n"
     add(stack, 1)
     add(stack, 2)
@@ -69,7 +69,7 @@ def test_compact_publishes_and_a_second_time_finds_nothing_to_do(stack: LocalSta
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no Parquet"])
-def test_a_broken_file_is_named_and_only_an_operator_may_leave_it_out(stack: LocalStack, run: Run, damage: str) -> None:
+def test_only_an_operator_may_leave_a_broken_file_out(stack: LocalStack, run: Run, damage: str) -> None:
     add(stack, 1)
     run(*COMPACT)
     good = parquet_bytes(table_of_trades([trade(n) for n in range(1_000)]))
@@ -93,7 +93,7 @@ def test_a_broken_file_is_named_and_only_an_operator_may_leave_it_out(stack: Loc
     assert len(keys(stack, QUARANTINE_PREFIX)) == 1
 
 
-def test_gc_says_what_it_would_delete_and_deletes_it_when_it_is_meant(stack: LocalStack, run: Run) -> None:
+def test_gc_deletes_what_its_dry_run_said(stack: LocalStack, run: Run) -> None:
     add(stack, 1)
     run(*COMPACT)
     add(stack, 2)

@@ -51,7 +51,7 @@ def test_compaction_reports_what_it_read_wrote_and_took(lake: LakeResource) -> N
     assert figures["peak_memory_bytes"] > 10_000_000
 
 
-def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(lake: LakeResource) -> None:
+def test_a_backfill_is_one_run_with_figures_for_each_session(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, date(2018, 1, 4)))
     for number, day in enumerate(days):
         for file in range(number + 1):
@@ -69,7 +69,7 @@ def test_a_backfill_compacts_its_sessions_in_one_run_with_figures_of_their_own(l
     assert set(lake.catalog.published_locations()) == set(days)
 
 
-def test_a_broken_file_fails_the_run_without_retries_unless_it_may_be_missing(lake: LakeResource) -> None:
+def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None:
     put_raw_file(lake.objects, FIRST, 1)
     lake.objects.put(raw_file_key(FIRST, 9), b"broken")
     failed = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat(), raise_on_error=False)
@@ -91,7 +91,7 @@ def requests(result: dg.SensorResult) -> list[tuple[str | None, str]]:
     return [(request.partition_key, request.tags["reason"]) for request in result.run_requests or []]
 
 
-def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: LakeResource) -> None:
+def test_new_and_late_files_ask_once_for_their_session(lake: LakeResource) -> None:
     for day in (FIRST, date(2018, 1, 3), date(2018, 1, 6), TODAY):  # the 6th is a Saturday
         put_raw_file(lake.objects, day, 1)
     first = tick(lake)
@@ -114,7 +114,7 @@ def test_new_and_late_files_ask_for_a_run_of_exactly_their_session_once(lake: La
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
 
 
-def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeResource) -> None:
+def test_thousands_of_files_are_one_run_and_a_short_cursor(lake: LakeResource) -> None:
     for number in range(2_500):
         lake.objects.put(raw_file_key(FIRST, number), b"a tick opens no file")
     made: list[str] = []
@@ -132,7 +132,7 @@ def test_thousands_of_files_are_one_run_a_listing_and_a_short_cursor(lake: LakeR
     assert more.run_key != request.run_key
 
 
-def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_for_ever(lake: LakeResource) -> None:
+def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResource) -> None:
     put_raw_file(lake.objects, FIRST, 1)
     cursor, keys = None, []
     for days in (0, 0, 1, 1, 2, 3, 4):
@@ -146,7 +146,7 @@ def test_files_that_stay_uncompacted_are_asked_for_again_the_next_day_and_not_fo
     assert len(result.run_requests or []) == 1
 
 
-def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_their_own(lake: LakeResource) -> None:
+def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResource) -> None:
     saturday = date(2018, 1, 6)
     for day in (FIRST, saturday):
         put_raw_file(lake.objects, day, 1)
@@ -162,7 +162,7 @@ def test_trades_of_a_date_without_trading_are_seen_and_compacted_by_a_job_of_the
     assert look(lake, Position.from_json(result.cursor), TODAY, closed=True).run_requests == []
 
 
-def test_many_sessions_are_looked_at_a_few_a_tick_and_all_of_them_in_turn(lake: LakeResource) -> None:
+def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY - timedelta(days=1)))[: SESSIONS_A_TICK * 2 + 3]
     for day in days:
         put_raw_file(lake.objects, day, 1)
@@ -198,9 +198,7 @@ def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
         ("hourly_compaction", "2018-07-04T10:05:00-04:00", None),
     ],
 )
-def test_schedules_ask_for_the_session_that_is_on_and_for_none_on_holidays(
-    name: str, at: str, expected: str | None
-) -> None:
+def test_schedules_ask_for_todays_session_and_rest_on_holidays(name: str, at: str, expected: str | None) -> None:
     session = dg.Definitions(jobs=[dg.define_asset_job("session", selection="trades")])
     definitions = dg.Definitions.merge(lake_definitions(Settings.from_env({})), session)
     schedule = definitions.resolve_schedule_def(name)

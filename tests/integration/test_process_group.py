@@ -50,7 +50,7 @@ def test_a_starter_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     assert gone(started)
 
 
-def test_a_command_that_ends_by_itself_takes_along_what_it_started(tmp_path: Path) -> None:
+def test_a_command_that_ends_takes_along_what_it_started(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     child = "import time; time.sleep(3600)"
     script.write_text(

@@ -74,7 +74,7 @@ def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Produc
             gc.collect()
 
 
-def test_one_run_puts_the_apis_trades_into_the_stream_and_keeps_its_checkpoint(world: ProducerWorld) -> None:
+def test_a_run_streams_the_apis_trades_and_keeps_its_checkpoint(world: ProducerWorld) -> None:
     world.api.play(Answer(recorded("alpaca/TestGetMultiTrades.1")), *[EMPTY] * 5)
     answer = world.run()
     trades = [decode_trade(line) for line in stream_lines(world.stack)]
@@ -102,9 +102,7 @@ def test_the_next_run_goes_on_from_the_checkpoint(world: ProducerWorld) -> None:
         (403, f'{{"message":"forbidden for {KEY} {SECRET}"}}'.encode()),
     ],
 )
-def test_a_refused_key_is_one_clear_error_without_a_retry_storm_and_without_the_key(
-    world: ProducerWorld, status: int, body: bytes
-) -> None:
+def test_a_refused_key_is_one_error_that_hides_the_key(world: ProducerWorld, status: int, body: bytes) -> None:
     world.api.play(*[Answer(body, status)] * 20)
     answer = world.run()
     assert SECRET_NAME in answer["failure"]
@@ -116,7 +114,7 @@ def test_a_refused_key_is_one_clear_error_without_a_retry_storm_and_without_the_
     assert SECRET not in world.everything_written()
 
 
-def test_a_trade_that_can_not_be_read_goes_to_the_queue_and_the_others_to_the_stream(world: ProducerWorld) -> None:
+def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: ProducerWorld) -> None:
     page = json.loads(recorded("alpaca/TestGetMultiTrades.1"))
     symbol = next(iter(page["trades"]))
     page["trades"][symbol][0]["p"] = -1

@@ -90,7 +90,7 @@ def symbols_of(evaluation: dg.AssetCheckEvaluation) -> Any:
     return evaluation.metadata["symbols"].value
 
 
-def test_a_session_that_went_through_the_pipeline_agrees_and_its_figures_balance(stage: Stage) -> None:
+def test_a_session_that_went_through_the_pipeline_agrees(stage: Stage) -> None:
     evaluation, figures = stage.check()
     assert (evaluation.passed, symbols_of(evaluation)) == (True, [])
     assert figures["delivered"] == 100 == figures["trades_in_raw_files"] + figures["repeats"]
@@ -98,7 +98,7 @@ def test_a_session_that_went_through_the_pipeline_agrees_and_its_figures_balance
     assert (figures["symbols"], figures["in_realtime_table"], figures["raw_files_collected"]) == (3, 3, False)
 
 
-def test_a_tampered_partition_fails_the_check_and_names_its_symbols(stage: Stage) -> None:
+def test_a_tampered_partition_fails_the_check_and_is_named(stage: Stage) -> None:
     key = stage.published_key()
     rows = pq.read_table(io.BytesIO(stage.lake.objects.get(key)))
     kept = [n for n, (symbol, sequence) in enumerate(zip(rows["symbol"].to_pylist(), rows["sequence"].to_pylist(),
@@ -111,7 +111,7 @@ def test_a_tampered_partition_fails_the_check_and_names_its_symbols(stage: Stage
     assert "30 trades in raw files, 29 published" in str(evaluation.description)
 
 
-def test_another_price_in_the_partition_is_found_by_the_realtime_table(stage: Stage) -> None:
+def test_the_realtime_table_finds_another_price_in_the_lake(stage: Stage) -> None:
     key = stage.published_key()
     rows = [row for row in BATCHES[0] if row.symbol != "ABC"]
     changed = [replace(row, price=row.price + 1) if (row.symbol, row.sequence) == ("ZZZ", 29) else row for row in rows]
@@ -121,7 +121,7 @@ def test_another_price_in_the_partition_is_found_by_the_realtime_table(stage: St
     assert (evaluation.passed, symbols_of(evaluation)) == (False, ["ZZZ"])
 
 
-def test_a_symbol_that_the_realtime_table_lacks_is_named_unless_its_time_is_over(stage: Stage) -> None:
+def test_a_symbol_missing_in_the_table_is_named_until_it_expires(stage: Stage) -> None:
     stage.forget("ABC")
     end_of_session = datetime(2018, 1, 3, 3, tzinfo=UTC)
     soon = reconcile(stage.lake, stage.table, SESSION, end_of_session)
@@ -145,7 +145,7 @@ def test_a_late_file_disagrees_until_it_is_compacted(stage: Stage) -> None:
     assert stage.check()[0].passed
 
 
-def test_a_file_that_can_not_be_read_fails_the_check_and_is_named(stage: Stage) -> None:
+def test_an_unreadable_file_fails_the_check_and_is_named(stage: Stage) -> None:
     stage.lake.objects.put(raw_file_key(SESSION, 9), b"broken")
     evaluation, figures = stage.check()
     assert not evaluation.passed
@@ -153,7 +153,7 @@ def test_a_file_that_can_not_be_read_fails_the_check_and_is_named(stage: Stage) 
     assert figures["unreadable"][0] in str(evaluation.description)
 
 
-def test_after_garbage_collection_what_is_left_is_compared(stage: Stage) -> None:
+def test_what_garbage_collection_left_is_compared(stage: Stage) -> None:
     list(stage.lake.garbage_collector(timedelta(0)).collect())
     evaluation, figures = stage.check()
     assert (evaluation.passed, figures["raw_files_collected"]) == (True, True)

@@ -62,9 +62,7 @@ def test_an_empty_tick_is_one_call(redrive: RedriveResource) -> None:
     assert not result.run_requests
 
 
-def test_a_tick_that_died_before_its_cursor_was_kept_asks_for_the_same_run(
-    stack: LocalStack, redrive: RedriveResource
-) -> None:
+def test_a_tick_that_died_before_its_cursor_repeats_its_request(stack: LocalStack, redrive: RedriveResource) -> None:
     send(stack, rejected(b"not json"))
     first = look(redrive, None, NOON)
     again = look(redrive, None, NOON + 60)
@@ -77,9 +75,7 @@ def test_a_tick_that_died_before_its_cursor_was_kept_asks_for_the_same_run(
     assert second.tags["attempt"] == "2"
 
 
-def test_a_cursor_that_was_reset_asks_again_under_a_new_key_at_the_latest_after_one_pause(
-    stack: LocalStack, redrive: RedriveResource
-) -> None:
+def test_a_reset_cursor_asks_under_a_new_key_after_one_pause(stack: LocalStack, redrive: RedriveResource) -> None:
     send(stack, rejected(b"not json"))
     cursor, keys = None, []
     for reset in (False, True):
@@ -98,9 +94,7 @@ def test_messages_that_rest_after_a_try_ask_for_no_run(stack: LocalStack, redriv
     assert not look(redrive, None, NOON).run_requests
 
 
-def test_a_message_that_never_succeeds_is_parked_by_its_fifth_run_and_asks_for_no_more(
-    stack: LocalStack, redrive: RedriveResource
-) -> None:
+def test_a_hopeless_message_is_parked_by_its_fifth_run(stack: LocalStack, redrive: RedriveResource) -> None:
     send(stack, rejected(b"not json"))
     look_at = redrive.redrive("look", 1)
     (received,) = look_at.queue.receive(10)
@@ -140,9 +134,7 @@ def test_the_job_runs_the_real_redrive_and_shows_its_report(
     assert ledger["KeyCount"] == 3
 
 
-def test_redriven_trades_of_a_published_session_reopen_exactly_that_partition(
-    stack: LocalStack, redrive: RedriveResource
-) -> None:
+def test_redriven_trades_reopen_exactly_their_session(stack: LocalStack, redrive: RedriveResource) -> None:
     settings = stack.settings
     sessions = [date(2018, 1, 2), date(2018, 1, 3), date(2018, 1, 4)]
     kinesis = stack.clients.kinesis

@@ -28,7 +28,7 @@ def depth(stack: LocalStack) -> int:
     return sum(int(value) for value in answer["Attributes"].values())
 
 
-def test_a_repaired_line_reaches_the_stream_and_its_message_is_deleted(
+def test_a_repaired_line_is_published_and_its_message_deleted(
     stack: LocalStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = encode_trade(trade(1))
@@ -41,7 +41,7 @@ def test_a_repaired_line_reaches_the_stream_and_its_message_is_deleted(
     assert "2 messages: 1 left, 1 published" in capsys.readouterr().out
 
 
-def test_a_failed_batch_of_which_only_the_place_is_known_is_read_from_the_stream_again(stack: LocalStack) -> None:
+def test_a_batch_without_payload_is_read_from_the_stream_again(stack: LocalStack) -> None:
     kinesis, name = stack.clients.kinesis, stack.settings.stream_name
     placed = [
         kinesis.put_record(StreamName=name, PartitionKey="bucket-0001", Data=encode_trade(trade(number)))
@@ -75,9 +75,7 @@ def send_expired(stack: LocalStack) -> None:
     send(stack, json.dumps({"version": "1.0", "KinesisBatchInfo": batch}))
 
 
-def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
-    stack: LocalStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_expired_batch_stays_in_the_queue_and_says_so(stack: LocalStack, capsys: pytest.CaptureFixture[str]) -> None:
     send_expired(stack)
     assert main(["redrive"]) == 0
     printed = capsys.readouterr().out
@@ -86,7 +84,7 @@ def test_a_failed_batch_whose_records_expired_stays_in_the_queue_and_says_so(
     assert (depth(stack), parked(stack)) == (1, [])
 
 
-def test_a_failed_batch_whose_trades_came_from_elsewhere_is_parked_on_demand(stack: LocalStack) -> None:
+def test_an_expired_batch_is_parked_on_demand(stack: LocalStack) -> None:
     send_expired(stack)
     assert main(["redrive", "--park-expired", "--dry-run"]) == 0
     assert (depth(stack), parked(stack)) == (1, [])
@@ -123,9 +121,7 @@ def park(stack: LocalStack, body: str, name: str) -> None:
     )
 
 
-def test_what_was_parked_comes_back_after_a_repair_with_all_its_tries(
-    stack: LocalStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_parked_message_comes_back_after_a_repair(stack: LocalStack, capsys: pytest.CaptureFixture[str]) -> None:
     line = encode_trade(trade(1))
     park(stack, rejected(line, reason=Reason.SCHEMA).decode(), "repaired")
     park(stack, rejected(b"not json", reason=Reason.NOT_JSON).decode(), "other")
@@ -141,7 +137,7 @@ def test_what_was_parked_comes_back_after_a_repair_with_all_its_tries(
     assert len(parked(stack)) == 1  # again, at once: nobody understands it
 
 
-def test_a_crash_between_queue_and_bucket_leaves_the_message_in_both(stack: LocalStack) -> None:
+def test_a_crash_of_unparking_leaves_the_message_in_both_places(stack: LocalStack) -> None:
     class Dies(ObjectStore):
         def delete(self, keys: Iterable[str]) -> None:
             raise KeyboardInterrupt

@@ -17,7 +17,7 @@ def definitions(asset: dg.AssetsDefinition) -> dg.Definitions:
     return dg.Definitions(assets=[asset], jobs=[dg.define_asset_job("session", [asset])])
 
 
-def test_ctrl_c_during_a_step_is_an_interruption_and_no_failed_step() -> None:
+def test_ctrl_c_during_a_step_is_no_failed_step() -> None:
     @dg.asset(partitions_def=session_partitions())
     def trades() -> None:
         os.kill(os.getpid(), signal.SIGINT)

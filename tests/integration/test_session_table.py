@@ -56,7 +56,7 @@ def test_new_sessions_of_a_month_are_added_by_one_statement() -> None:
     assert changes([2, 3], []) == [f"alter table `bars` add if not exists {part(2)} {place(2)} {part(3)} {place(3)}"]
 
 
-def test_sessions_without_rows_are_dropped_and_others_of_the_month_are_left_alone() -> None:
+def test_only_sessions_without_rows_are_dropped() -> None:
     assert changes([], [2, 3]) == [f"alter table `bars` drop if exists {part(2)}, {part(3)}"]
     assert changes([], []) == []
 
@@ -84,7 +84,7 @@ JANUARY_2, JANUARY_3, FEBRUARY_1 = date(2018, 1, 2), date(2018, 1, 3), date(2018
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_merge_makes_the_months_rows_those_of_the_query_and_leaves_other_months(times: int) -> None:
+def test_a_merge_replaces_the_months_rows_and_no_others(times: int) -> None:
     with duckdb.connect() as connection:
         old = (("A", JANUARY_2, 1), ("B", JANUARY_2, 2), ("A", JANUARY_3, 3), ("A", FEBRUARY_1, 4))
         new = (("A", JANUARY_2, 10), ("C", JANUARY_3, 30), ("A", FEBRUARY_1, 99))

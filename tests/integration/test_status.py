@@ -54,7 +54,7 @@ def test_an_empty_pipeline_says_what_is_missing(stack: LocalStack) -> None:
     assert "  last published  none" in screen("local", found)
 
 
-def test_what_is_published_waits_and_was_rejected_is_on_the_screen(stack: LocalStack) -> None:
+def test_status_shows_what_is_published_waiting_and_rejected(stack: LocalStack) -> None:
     put_raw_file(stack.wiring.objects, THURSDAY, 1)
     publish_friday(stack)
     process(stack, [encode_trade(trade(1)), b"not json", b"[]", b"neither"])

@@ -38,7 +38,7 @@ def settings(stack: LocalStack) -> Settings:
     return stack.settings
 
 
-async def test_the_streams_trades_and_those_missed_since_the_last_process_reach_kinesis(
+async def test_streamed_and_missed_trades_reach_kinesis(
     stack: LocalStack, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop, received = asyncio.Event(), list[Any]()

@@ -50,9 +50,7 @@ def drain(world: StreamingWorld) -> None:
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), faults=disturbances, shards=st.integers(1, 3))
-def test_any_arrival_order_under_faults_gives_the_state_and_the_lake_of_a_batch_job(
-    seed: int, faults: list[tuple[str, Fault]], shards: int
-) -> None:
+def test_streaming_in_any_order_equals_a_batch_job(seed: int, faults: list[tuple[str, Fault]], shards: int) -> None:
     chance = random.Random(seed)
     world = StreamingWorld(MAPPING_OF_SMALL_BATCHES, shards)
     lines = lines_of_the_session(chance)

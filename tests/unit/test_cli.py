@@ -9,9 +9,7 @@ import pytest
 from stock_pipeline.cli import main
 
 
-def test_a_terminal_without_the_signs_shows_others_in_their_place(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_terminal_without_the_signs_shows_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(shown, encoding="latin-1", write_through=True))
     assert main(["demo", "--json", str(tmp_path / "✓" / "out.json")]) == 1

@@ -22,14 +22,14 @@ def test_parts_share_one_object_store_and_one_queue() -> None:
         assert wiring.garbage_collector(timedelta(days=1), keep_raw=True).catalog is wiring.catalog
 
 
-def test_without_a_queue_only_its_parts_fail_and_name_the_setting() -> None:
+def test_without_a_queue_only_its_parts_fail() -> None:
     with Wiring.open(Settings.from_env({})) as wiring:
         assert wiring.stream.name == "stock-stream"
         with pytest.raises(SettingsError, match="DEAD_LETTER_QUEUE_URL"):
             wiring.publisher()
 
 
-def test_a_large_session_goes_to_athena_in_an_account_and_to_this_machine_on_a_laptop() -> None:
+def test_large_sessions_go_to_athena_in_an_account_only() -> None:
     account = {"DBT_TARGET": "athena", "ATHENA_WORKGROUP": "research", "ATHENA_COMPACTION_MEGABYTES": "7"}
     with Wiring.open(Settings.from_env(account)) as wiring:
         assert isinstance(wiring.sql_engine, AthenaEngine)

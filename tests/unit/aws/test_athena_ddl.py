@@ -20,7 +20,7 @@ def test_the_committed_file_is_what_the_command_writes(tmp_path: Path, monkeypat
     assert (tmp_path / "ddl.sql").read_bytes() == COMMITTED.read_bytes()
 
 
-def test_both_tables_have_every_column_and_only_raw_trades_has_projection() -> None:
+def test_both_tables_have_every_column_and_raw_projection() -> None:
     raw, curated = re.findall(r"CREATE EXTERNAL TABLE .*?;\n", COMMITTED.read_text(), re.DOTALL)
     for table in (raw, curated):
         for column in (*COLUMNS, *PARTITION_COLUMNS):

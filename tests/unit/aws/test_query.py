@@ -28,7 +28,7 @@ ANSWER = Answer(
 )
 
 
-def test_a_table_aligns_numbers_to_the_right_and_leaves_nulls_blank() -> None:
+def test_a_table_aligns_numbers_right_and_leaves_nulls_blank() -> None:
     assert formatted(ANSWER, "table").decode().splitlines() == [
         "symbol       close   volume  day         at                   half_day",
         "XXX     157.040000  5108362  2018-01-02  2018-01-02 21:00:07     false",
@@ -143,6 +143,6 @@ def test_a_failed_athena_query_says_why(state: str) -> None:
         athena.query("SELEC 1")
 
 
-def test_each_statement_costs_five_dollars_a_terabyte_and_ten_megabytes_at_least() -> None:
+def test_a_query_costs_five_dollars_a_terabyte_from_ten_mb_on() -> None:
     assert cost_dollars(2 * 1024**4) == 10
     assert cost_dollars(0) == cost_dollars(10 * 1024**2) == Decimal(50) / 1024**2

@@ -55,7 +55,7 @@ def test_keys_that_were_left_unread_are_asked_for_again(faults: Faults, table: S
     assert {key: stored.state for key, stored in table.read(KEYS).items()} == {key: state(key, 1) for key in KEYS}
 
 
-def test_keys_that_are_left_unread_again_and_again_are_no_missing_states(faults: Faults, table: StateTable) -> None:
+def test_keys_left_unread_are_no_missing_states(faults: Faults, table: StateTable) -> None:
     for key in KEYS:
         table.write(state(key, 1), None)
     faults.expect("batch_get_item", *[Fault.PARTIAL] * 2, *[Fault.REFUSED] * READ_ATTEMPTS)

@@ -19,7 +19,7 @@ def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
 
 
 @pytest.mark.parametrize("command", commands(parser()), ids=lambda command: command.prog)
-def test_every_commands_help_holds_an_example_that_it_accepts(
+def test_every_commands_help_has_an_example_that_it_accepts(
     command: argparse.ArgumentParser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")

@@ -28,7 +28,7 @@ class AwayOnce:
         self.loop.call_soon_threadsafe(self.kept.set)
 
 
-def test_a_position_that_can_not_be_kept_is_logged_and_kept_the_next_time() -> None:
+def test_a_position_that_is_not_stored_is_logged_and_tried_again() -> None:
     lines: list[str] = []
 
     async def scenario() -> None:

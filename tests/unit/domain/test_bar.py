@@ -51,7 +51,7 @@ def test_one_trade_is_a_whole_bar() -> None:
     assert bar == Bar("ABC", "sim", DAY, *[Decimal("10.5")] * 4, volume=3, vwap=Decimal("10.5"), trade_count=1)
 
 
-def test_regular_hours_begin_with_the_open_and_end_before_the_close() -> None:
+def test_regular_hours_include_the_open_but_not_the_close() -> None:
     bar = bar_of(
         at("09:29:59.999", 1, price=Decimal(1)),
         at("09:30", 2, price=Decimal(20)),
@@ -69,7 +69,7 @@ def test_a_half_day_ends_at_one() -> None:
     assert prices(bar) == (20, 20, 20, 20)
 
 
-def test_the_closing_print_is_the_close_and_may_be_the_high_although_it_comes_late() -> None:
+def test_a_late_closing_print_is_the_close_and_may_be_the_high() -> None:
     bar = bar_of(
         at("15:59", 1, price=Decimal(20)),
         at("16:00:07", 2, price=Decimal(25), conditions="6"),
@@ -103,7 +103,7 @@ def test_an_odd_lot_in_the_opening_auction_opens_the_session() -> None:
     assert bar.open == 20
 
 
-def test_official_prints_cancelled_trades_notices_and_quotes_count_in_nothing() -> None:
+def test_prints_without_meaning_count_in_nothing() -> None:
     counted = at("12:00", 1)
     others = (
         at("12:01", 2, conditions="M"),
@@ -120,7 +120,7 @@ def test_a_corrected_trade_counts_as_corrected() -> None:
     assert bar_of(at("12:00", status="corrected", version=1, volume=40)).volume == 40
 
 
-def test_of_several_closing_auctions_the_largest_closes_whichever_comes_last() -> None:
+def test_the_largest_of_several_closing_auctions_closes() -> None:
     bar = bar_of(
         at("15:59", 1, price=Decimal(20)),
         at("16:00:00.5", 2, price=Decimal(21), conditions="6", volume=90_000, exchange="Q"),
@@ -129,7 +129,7 @@ def test_of_several_closing_auctions_the_largest_closes_whichever_comes_last() -
     assert prices(bar) == (20, 22, 20, 21)
 
 
-def test_a_corrected_consolidated_close_stands_before_the_closing_auction() -> None:
+def test_a_corrected_close_goes_before_the_closing_auction() -> None:
     bar = bar_of(
         at("16:00:01", 1, price=Decimal(20), conditions="6", volume=90_000),
         at("16:20", 2, price=Decimal(19), conditions="9", volume=90_000),
@@ -147,7 +147,7 @@ def test_a_cancelled_closing_auction_closes_nothing() -> None:
     assert prices(bar) == (20, 20, 20, 20)
 
 
-def test_vwap_is_of_the_eligible_prints_and_so_between_low_and_high() -> None:
+def test_vwap_lies_between_low_and_high_of_eligible_prints() -> None:
     bar = bar_of(
         at("12:00", 1, price=Decimal(20), volume=100),
         at("12:01", 2, price=Decimal(90), volume=99, conditions="I"),

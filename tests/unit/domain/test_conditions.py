@@ -27,7 +27,7 @@ def test_a_regular_print_counts_in_every_figure(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", list("BWCNRTUIPZ347VHG"))
-def test_a_print_at_an_odd_price_time_or_size_counts_in_volume_only(code: str) -> None:
+def test_an_odd_price_time_or_size_counts_in_volume_only(code: str) -> None:
     assert print_rule(code) == VOLUME_ONLY
 
 
@@ -36,13 +36,13 @@ def test_an_official_print_counts_in_nothing(code: str) -> None:
     assert print_rule(code) == OFFICIAL
 
 
-def test_a_corrected_consolidated_close_counts_in_nothing_but_the_close_before_a_closing_auction() -> None:
+def test_a_corrected_close_counts_only_as_the_close() -> None:
     assert print_rule("9") == replace(OFFICIAL, is_corrected_close=True)
     assert print_rule("6X").is_closing
 
 
 @pytest.mark.parametrize(("tape", "rule"), [("", VOLUME_ONLY), ("A", VOLUME_ONLY), ("B", VOLUME_ONLY), ("C", REGULAR)])
-def test_b_is_an_average_price_except_on_tape_c_where_it_is_a_bunched_trade(tape: str, rule: PrintRule) -> None:
+def test_b_is_a_bunched_trade_on_tape_c_else_an_average_price(tape: str, rule: PrintRule) -> None:
     assert print_rule("B", tape) == rule
 
 
@@ -80,11 +80,11 @@ def test_one_code_that_forbids_a_price_is_enough_in_any_order(conditions: str) -
 
 
 @pytest.mark.parametrize("auction", list("O56"))
-def test_an_auction_print_makes_a_price_whatever_stands_beside_it(auction: str) -> None:
+def test_an_auction_print_makes_a_price_beside_any_code(auction: str) -> None:
     for conditions in (f"I{auction}", f"{auction}I", f"T{auction}Z"):
         rule = print_rule(conditions)
         assert (rule.updates_volume, rule.updates_high_low, rule.updates_open_close) == (True, True, True)
 
 
-def test_an_official_print_counts_in_nothing_even_beside_an_auction_code() -> None:
+def test_an_official_print_counts_in_nothing_even_in_an_auction() -> None:
     assert print_rule("6M") == OFFICIAL

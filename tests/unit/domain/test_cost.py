@@ -42,7 +42,7 @@ def test_the_stream_is_billed_by_shards_and_records() -> None:
     assert shards.usd == pytest.approx(730 * 0.015)
 
 
-def test_a_thousand_trades_a_second_fit_into_one_shard_because_they_are_packed() -> None:
+def test_packing_fits_a_thousand_trades_a_second_into_a_shard() -> None:
     flow = flow_of(LOAD, deployment(INFRA, "dev"))
     assert flow.shards_needed == 1
     assert flow.records_per_second < LOAD.trades_per_second / 50

@@ -47,11 +47,11 @@ def ns(moment: datetime) -> int:
         ("2026-04-05 12:00", "2026-04-02"),  # Easter Sunday: Good Friday was closed
     ],
 )
-def test_the_latest_session_whose_deadline_has_passed_is_expected(now: str, expected: str) -> None:
+def test_the_latest_session_past_its_deadline_is_expected(now: str, expected: str) -> None:
     assert expected_session(at(now)) == date.fromisoformat(expected)
 
 
-def test_the_deadline_is_new_yorks_on_both_sides_of_a_clock_change() -> None:
+def test_the_deadline_is_new_yorks_across_a_clock_change() -> None:
     assert expected_session(datetime.fromisoformat("2026-03-07T02:59:00+00:00")) == date(2026, 3, 5)
     assert expected_session(datetime.fromisoformat("2026-03-07T03:00:00+00:00")) == date(2026, 3, 6)
     assert expected_session(datetime.fromisoformat("2026-03-10T01:59:00+00:00")) == date(2026, 3, 6)
@@ -59,7 +59,7 @@ def test_the_deadline_is_new_yorks_on_both_sides_of_a_clock_change() -> None:
 
 
 @given(st.integers(1_180_000_000, 1_890_000_000), st.integers(0, 10**6))
-def test_what_is_expected_is_a_session_that_is_over_and_never_goes_back(second: int, seconds: int) -> None:
+def test_the_expected_session_is_over_and_never_goes_back(second: int, seconds: int) -> None:
     now = datetime.fromtimestamp(second, UTC)
     session_date = expected_session(now)
     assert is_trading_day(session_date)
@@ -67,7 +67,7 @@ def test_what_is_expected_is_a_session_that_is_over_and_never_goes_back(second: 
     assert expected_session(now + timedelta(seconds=seconds)) >= session_date
 
 
-def test_a_session_that_is_missing_or_was_made_before_its_close_is_stale() -> None:
+def test_a_session_missing_or_made_before_its_close_is_stale() -> None:
     session_date = date(2026, 1, 15)
     assert not judge_session(session_date, None).fresh
     assert not judge_session(session_date, at("2026-01-15 15:05")).fresh
@@ -93,7 +93,7 @@ def test_a_closed_market_makes_no_stream_stale() -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-01-15", "2026-03-06", "2026-03-09", "2026-10-30", "2026-11-02", "2026-11-27"])
-def test_an_open_market_without_trades_is_stale_some_minutes_after_the_bell(day: str) -> None:
+def test_an_open_market_without_trades_is_soon_stale(day: str) -> None:
     yesterday = ns(at(f"{day} 09:30") - timedelta(hours=17))
     for newest in (None, yesterday):
         assert judge_stream(newest, at(f"{day} 09:35")).fresh

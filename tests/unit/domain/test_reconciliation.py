@@ -80,11 +80,11 @@ def with_(mapping: object, key: SymbolKey, value: object) -> dict[SymbolKey, obj
         "the realtime table is ahead",
     ],
 )
-def test_the_symbol_of_which_two_places_differ_is_named_and_no_other(tamper: object) -> None:
+def test_only_the_symbol_on_which_places_differ_is_named(tamper: object) -> None:
     assert set(named(tamper(agreeing()))) == {XYZ}  # type: ignore[operator]
 
 
-def test_a_table_that_has_moved_on_to_the_next_session_is_held_to_what_it_still_has() -> None:
+def test_a_table_that_has_moved_on_answers_for_what_it_still_has() -> None:
     books = agreeing()
     tomorrow = tuple(replace(one, event_time_ns=one.event_time_ns + DAY_NS) for one in rows_of(XYZ, 3))
     window = (*rows_of(XYZ, 9)[-2:], *tomorrow)
@@ -95,11 +95,11 @@ def test_a_table_that_has_moved_on_to_the_next_session_is_held_to_what_it_still_
     assert disagreements(replace(books, windows={**books.windows, XYZ: only_tomorrow})) == []
 
 
-def test_a_table_that_may_have_forgotten_the_session_is_not_blamed_for_it() -> None:
+def test_a_table_that_may_have_forgotten_a_session_is_excused() -> None:
     assert disagreements(replace(agreeing(), windows={}, expired=True)) == []
 
 
-def test_once_raw_files_are_collected_the_other_places_are_still_compared() -> None:
+def test_without_raw_files_the_other_places_are_still_compared() -> None:
     books = replace(agreeing(), raw=None)
     assert disagreements(books) == []
     assert named(replace(books, windows={ABC: books.windows[ABC]})) == [XYZ]
@@ -114,7 +114,7 @@ def raw_file(store: FakeObjectStore, rows: list[Trade], first: int, last: int) -
 
 @settings(max_examples=25)
 @given(st.lists(st.lists(trades(symbols=("ABC", "XYZ"), ids=20), min_size=1, max_size=9), min_size=1, max_size=5))
-def test_files_are_counted_as_they_were_written_and_agree_with_what_follows_from_them(
+def test_counts_of_files_agree_with_what_follows_from_them(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Trade]]
 ) -> None:
     folder, store = tmp_path_factory.mktemp("counts"), FakeObjectStore()
@@ -136,7 +136,7 @@ def test_files_are_counted_as_they_were_written_and_agree_with_what_follows_from
     assert sum(counts.delivered for counts in counted.counts.values()) == len(everything)
 
 
-def test_parts_of_a_batch_that_was_tried_again_count_once_for_the_stream(tmp_path: Path) -> None:
+def test_parts_of_a_batch_tried_again_count_once_for_the_stream(tmp_path: Path) -> None:
     store = FakeObjectStore()
     whole = raw_file(store, [trade(n) for n in range(6)], 10, 19)
     part = raw_file(store, [trade(n) for n in range(3, 6)], 15, 19)
@@ -144,7 +144,7 @@ def test_parts_of_a_batch_that_was_tried_again_count_once_for_the_stream(tmp_pat
     assert counted.counts == {ABC: RawCounts(delivered=9, trades=6, trades_of_stream=6)}
 
 
-def test_a_part_with_a_trade_that_its_whole_batch_lacks_is_noticed(tmp_path: Path) -> None:
+def test_a_part_with_a_trade_its_batch_lacks_is_noticed(tmp_path: Path) -> None:
     store = FakeObjectStore()
     whole = raw_file(store, [trade(n) for n in range(5)], 10, 19)
     part = raw_file(store, [trade(5)], 15, 19)

@@ -29,7 +29,7 @@ def test_the_first_message_is_asked_for_at_once() -> None:
     assert asked_times(ONE, 1) == [0]
 
 
-def test_a_queue_that_never_changes_is_asked_for_ever_more_rarely() -> None:
+def test_an_unchanging_queue_is_asked_for_ever_more_rarely() -> None:
     day = asked_times(ONE, 24 * 60)
     assert day[:6] == [0, 5, 15, 35, 75, 135]
     assert len(day) < 30

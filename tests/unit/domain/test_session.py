@@ -18,7 +18,7 @@ def ns(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) * 10**9
 
 
-def test_every_session_from_2007_to_2027_has_the_hours_of_an_independent_calendar() -> None:
+def test_session_hours_equal_an_independent_calendar() -> None:
     calendar = exchange_calendars.get_calendar("XNYS", start="2007-01-01", end="2027-10-29")
     expected = {
         day.date(): (int(opens.timestamp()) * 10**9, int(closes.timestamp()) * 10**9)
@@ -34,7 +34,7 @@ def test_every_session_from_2007_to_2027_has_the_hours_of_an_independent_calenda
     assert ours == expected
 
 
-def test_trades_after_midnight_utc_stay_in_the_session_of_their_evening() -> None:
+def test_trades_after_midnight_utc_stay_in_the_evenings_session() -> None:
     assert session_date_of(ns("2018-01-03T00:58:30+00:00")) == date(2018, 1, 2)
     assert session_date_of(ns("2018-01-03T05:00:00+00:00")) == date(2018, 1, 3)
     # one nanosecond before midnight in New York, which a float would round up
@@ -58,7 +58,7 @@ def test_years_before_the_rules_are_refused() -> None:
         is_trading_day(date(2006, 12, 29))
 
 
-def test_session_date_agrees_with_bounds_around_every_midnight_of_a_year() -> None:
+def test_session_date_agrees_with_bounds_around_midnights() -> None:
     day = date(2026, 1, 1)
     while day.year == 2026:
         start, end = session_bounds_ns(day)

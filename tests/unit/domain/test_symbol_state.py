@@ -34,9 +34,7 @@ def test_merging_is_idempotent(a: list[Trade], n: int) -> None:
 
 
 @given(rows, st.data(), st.integers(1, 6))
-def test_any_order_and_batching_gives_the_newest_trades_of_the_whole_history(
-    history: list[Trade], data: st.DataObject, n: int
-) -> None:
+def test_any_order_and_batching_gives_the_newest_trades(history: list[Trade], data: st.DataObject, n: int) -> None:
     arrivals = data.draw(st.permutations(history + history[: len(history) // 3]))
     window: tuple[Trade, ...] = ()
     while arrivals:
@@ -52,14 +50,14 @@ def test_a_cancelled_latest_trade_gives_way_to_the_one_before_it() -> None:
     assert state.latest.event_id == trade(1).event_id
 
 
-def test_a_cancellation_that_arrives_before_its_trade_still_cancels_it() -> None:
+def test_a_cancellation_that_comes_first_still_cancels() -> None:
     state = SymbolState(KEY, ()).merged_with([trade(2, status="cancelled", version=1)], (5,))
     assert state.latest is None
     assert state.averages((5,)) == []
     assert state.merged_with([trade(2)], (5,)) == state
 
 
-def test_cancelled_trades_up_to_the_reserve_do_not_shorten_an_average() -> None:
+def test_cancellations_up_to_the_reserve_shorten_no_average() -> None:
     count = window_capacity((20,))
     history = [trade(n) for n in range(count)]
     cancelled = [trade(n, status="cancelled", version=1) for n in range(count - CANCELLATION_RESERVE, count)]

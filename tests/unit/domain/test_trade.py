@@ -79,7 +79,7 @@ def test_a_value_at_its_limit_is_a_trade(changes: dict[str, Any]) -> None:
     check_trade(trade(**changes))
 
 
-def test_a_provider_id_is_made_unique_by_symbol_exchange_and_session() -> None:
+def test_an_event_id_is_unique_by_symbol_exchange_and_session() -> None:
     ids = {
         provider_event_id("iex", "AAPL", date(2026, 1, 16), "V", 7),
         provider_event_id("iex", "AAPL", date(2026, 1, 16), "Q", 7),
@@ -90,13 +90,13 @@ def test_a_provider_id_is_made_unique_by_symbol_exchange_and_session() -> None:
     assert len(ids) == 5
 
 
-def test_equal_trades_of_one_instant_are_told_apart_by_their_ordinal_only() -> None:
+def test_equal_trades_of_one_instant_differ_by_ordinal_only() -> None:
     first = derived_event_id("finnhub", "X", NOON, Decimal("1.50"), 3, 0)
     assert derived_event_id("finnhub", "X", NOON, Decimal("1.5"), 3, 0) == first
     assert derived_event_id("finnhub", "X", NOON, Decimal("1.5"), 3, 1) != first
 
 
-def test_a_later_version_stands_before_an_earlier_one_and_the_first_sight_before_a_redelivery() -> None:
+def test_the_later_version_and_the_first_sight_take_precedence() -> None:
     original = trade(1)
     corrected = trade(1, version=1, status="corrected", price=Decimal("1"))
     assert precedence(corrected) > precedence(original)

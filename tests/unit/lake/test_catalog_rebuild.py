@@ -39,7 +39,7 @@ def test_a_lost_catalog_comes_back_as_it_was(lake: Lake, heads_lost: bool, colle
     assert rebuild(lake) == Rebuilt(sessions=1, registered=0, heads=0)
 
 
-def test_a_version_that_lacks_trades_which_are_nowhere_else_is_not_chosen(lake: Lake) -> None:
+def test_a_version_without_trades_found_nowhere_else_is_refused(lake: Lake) -> None:
     newest = lake.published_prefix()
     lake.pass_time(timedelta(days=4))
     list(lake.garbage_collector().collect())

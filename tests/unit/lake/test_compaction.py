@@ -25,9 +25,7 @@ files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=1
 
 @settings(max_examples=50, deadline=None)
 @given(files, st.data())
-def test_the_published_rows_are_the_trades_however_they_were_split_and_whenever_they_came(
-    split: list[list[Trade]], data: st.DataObject
-) -> None:
+def test_published_rows_do_not_depend_on_the_raw_files(split: list[list[Trade]], data: st.DataObject) -> None:
     lake = Lake()
     for number, rows in enumerate(split):
         lake.add(rows, number)
@@ -52,7 +50,7 @@ def test_compacting_twice_is_a_no_op(lake: Lake) -> None:
     assert (lake.store.objects, lake.catalog.publications) == (objects, 1)
 
 
-def test_late_files_make_a_new_version_and_the_old_one_stays_whole(lake: Lake) -> None:
+def test_late_files_make_a_new_version_beside_the_whole_old_one(lake: Lake) -> None:
     lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
     old = lake.published_prefix()
@@ -76,9 +74,7 @@ def test_late_files_make_a_new_version_and_the_old_one_stays_whole(lake: Lake) -
         (trade(1, ingest_time_ns=trade(1).ingest_time_ns - 1000), "late"),
     ],
 )
-def test_of_two_rows_with_one_event_id_the_documented_rule_chooses_also_when_one_comes_late(
-    lake: Lake, late: Trade, winner: str
-) -> None:
+def test_the_rule_chooses_the_winning_row_also_among_late_ones(lake: Lake, late: Trade, winner: str) -> None:
     lake.add([trade(0), trade(1), trade(2)], 1)
     lake.compactor.compact(SESSION)
     lake.add([late], 2)
@@ -109,7 +105,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator_allows_it_to_be_missing(
+def test_an_unreadable_file_is_named_and_the_old_version_stays(
     lake: Lake,
     kind: str,
 ) -> None:
@@ -134,14 +130,14 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays_until_an_operator
     assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-def test_a_session_of_unreadable_files_alone_is_not_published_even_if_they_may_be_missing(lake: Lake) -> None:
+def test_unreadable_files_alone_are_never_published(lake: Lake) -> None:
     lake.add_bytes(b"nothing", 1)
     with pytest.raises(UnreadableInputError, match="nothing else to publish"):
         lake.compactor.compact(SESSION, allow_missing=True)
     assert lake.catalog.locations == {}
 
 
-def test_a_lost_head_is_no_reason_to_publish_less_than_was_published_before(lake: Lake) -> None:
+def test_a_lost_head_is_no_reason_to_publish_less(lake: Lake) -> None:
     first = lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
     lake.store.delete([first])

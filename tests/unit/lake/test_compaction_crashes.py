@@ -75,7 +75,7 @@ def test_compaction_dies_at_every_side_effect() -> None:
     assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
 
 
-def test_collection_dies_at_every_side_effect() -> None:
+def test_garbage_collection_dies_at_every_side_effect() -> None:
     def start() -> Lake:
         lake = lake_with_late_and_broken_files()
         compact(lake, lake.store, lake.catalog)
@@ -91,7 +91,7 @@ def test_collection_dies_at_every_side_effect() -> None:
 
 
 @pytest.mark.parametrize("first", ["compaction", "collection"])
-def test_a_run_that_died_without_a_version_ever_published_leaves_nothing_behind(first: str) -> None:
+def test_a_run_that_died_before_any_version_leaves_nothing(first: str) -> None:
     def start() -> Lake:
         lake = Lake()
         lake.add(FIRST, 1)
@@ -148,7 +148,7 @@ class WatchedCatalog(FakeCatalog):
         self._look()
 
 
-def test_readers_old_and_new_see_whole_rows_throughout_compactions_and_collections() -> None:
+def test_readers_old_and_new_always_see_whole_rows() -> None:
     """Queries begin at every step and last for two thirds of the grace period; files come late and become garbage."""
     lake = lake_with_late_and_broken_files()
     running: list[tuple[datetime, LongQuery]] = []

@@ -38,9 +38,7 @@ def published_version(lake: Lake) -> str:
 
 @settings(max_examples=25)
 @given(schedules, st.integers(0, 12))
-def test_two_compactions_and_a_late_file_end_in_one_right_version_and_no_reader_sees_another(
-    schedule: list[int], late_after: int
-) -> None:
+def test_two_compactions_and_a_late_file_end_in_one_version(schedule: list[int], late_after: int) -> None:
     lake = Lake()
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
@@ -65,7 +63,7 @@ def test_two_compactions_and_a_late_file_end_in_one_right_version_and_no_reader_
 
 @settings(max_examples=15)
 @given(schedules)
-def test_the_first_version_of_a_partition_is_published_by_one_of_two_runs(schedule: list[int]) -> None:
+def test_one_of_two_runs_publishes_a_partitions_first_version(schedule: list[int]) -> None:
     lake = Lake()
     lake.add(FILES[0], 0)
     turns = Turns(2, schedule)
@@ -76,7 +74,7 @@ def test_the_first_version_of_a_partition_is_published_by_one_of_two_runs(schedu
 
 @settings(max_examples=15)
 @given(schedules)
-def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[int]) -> None:
+def test_a_run_never_publishes_a_version_that_is_being_deleted(schedule: list[int]) -> None:
     """A run died after writing its version, long ago. Another plans the version while garbage collection deletes it."""
     lake = Lake()
     lake.add(FILES[0], 0)
@@ -99,7 +97,7 @@ def test_a_run_never_publishes_a_version_that_is_being_collected(schedule: list[
     assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
 
 
-def test_an_overtaken_run_that_dies_leaves_readers_a_whole_version_until_the_next_run(lake: Lake) -> None:
+def test_an_overtaken_run_that_dies_leaves_a_whole_version(lake: Lake) -> None:
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
     old = lake.catalog.locations[SESSION]

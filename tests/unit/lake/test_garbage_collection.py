@@ -34,7 +34,7 @@ def test_nothing_goes_before_the_grace_period_has_passed(lake: Lake) -> None:
     assert lake.store.objects == objects
 
 
-def test_superseded_versions_and_compacted_raw_files_go_and_the_published_version_stays(lake: Lake) -> None:
+def test_only_superseded_versions_and_compacted_raw_files_go(lake: Lake) -> None:
     lake.pass_time(GRACE)
     (garbage,) = collect(lake)
     assert (len(garbage.versions), garbage.raw_files, garbage.unreadable) == (1, 2, ())
@@ -47,7 +47,7 @@ def test_superseded_versions_and_compacted_raw_files_go_and_the_published_versio
     assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-def test_where_raw_files_are_kept_superseded_versions_go_and_nothing_else(lake: Lake) -> None:
+def test_with_raw_files_kept_only_superseded_versions_go(lake: Lake) -> None:
     lake.pass_time(GRACE)
     raw = lake.keys(RAW_PREFIX)
     keeping = lake.garbage_collector(grace=GRACE, keep_raw=True)
@@ -73,7 +73,7 @@ def test_raw_files_that_are_not_in_the_published_version_stay(lake: Lake) -> Non
     assert lake.keys(RAW_PREFIX) == [late]
 
 
-def test_a_raw_file_delivered_again_after_its_deletion_changes_nothing_and_is_deleted_again(lake: Lake) -> None:
+def test_a_raw_file_that_comes_back_is_deleted_again(lake: Lake) -> None:
     lake.pass_time(GRACE)
     collect(lake)
     lake.add([trade(1)], 1)
@@ -84,7 +84,7 @@ def test_a_raw_file_delivered_again_after_its_deletion_changes_nothing_and_is_de
     assert lake.read() == [trade(1), trade(2)]
 
 
-def test_without_head_and_catalog_nothing_goes_that_may_be_all_there_is(lake: Lake) -> None:
+def test_without_head_and_catalog_nothing_is_deleted(lake: Lake) -> None:
     lake.pass_time(GRACE)
     collect(lake)
     lake.lose_heads()

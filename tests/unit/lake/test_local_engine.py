@@ -44,7 +44,7 @@ def compacted(
     st.integers(1, 20),
     st.integers(1, 20),
 )
-def test_the_rows_that_stand_do_not_depend_on_how_much_is_held_in_memory(
+def test_the_winning_rows_do_not_depend_on_memory(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Trade], run_rows: int, range_rows: int, contested_ids: int
 ) -> None:
     folder = tmp_path_factory.mktemp("engine")
@@ -87,7 +87,7 @@ def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> 
     assert read_trades(tmp_path / "written.parquet") == winning_trades(rows)
 
 
-def test_a_range_is_put_together_from_more_runs_than_are_copied_at_once(tmp_path: Path) -> None:
+def test_a_key_range_is_put_together_from_very_many_runs(tmp_path: Path) -> None:
     rows = [trade(number) for number in range(2 * sorted_runs._PIECES_AT_ONCE + 1)]
     engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=1)
     engine.read(pl.DataFrame(table_of_trades([row])) for row in reversed(rows))
@@ -96,7 +96,7 @@ def test_a_range_is_put_together_from_more_runs_than_are_copied_at_once(tmp_path
     assert read_trades(path) == winning_trades(rows)
 
 
-def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
+def test_a_day_of_corrections_only_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
     rows = [trade(n, version=version, volume=100 + version) for version in (0, 1, 2) for n in range(200)]
     engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=50, range_rows=50, contested_ids=7)
     engine.read([pl.DataFrame(table_of_trades(rows))])
@@ -108,15 +108,13 @@ def test_a_day_on_which_every_trade_was_corrected_is_compared_a_few_ids_at_once(
     assert read_trades(path) == winning_trades(rows)
 
 
-def test_trades_of_one_instant_are_ordered_by_sequence_and_id_though_their_keys_are_equal(tmp_path: Path) -> None:
+def test_equal_sort_keys_are_ordered_by_sequence_and_id(tmp_path: Path) -> None:
     rows = [trade(n, event_time_ns=trade(0).event_time_ns, sequence=n % 7) for n in range(100)]
     path, _ = compacted(tmp_path, rows, run_rows=9, range_rows=10)
     assert read_trades(path) == winning_trades(rows)
 
 
-def test_row_groups_are_whole_across_ranges_and_encoded_for_athena(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stock_pipeline.lake.local_engine.row_group_rows", lambda rows: 16 if rows == 100 else 1)
     path, _ = compacted(tmp_path, [trade(n, symbol=f"S{n % 9}") for n in range(100)], run_rows=30, range_rows=25)
     metadata = pq.ParquetFile(path).metadata
@@ -138,7 +136,7 @@ def test_row_groups_are_whole_across_ranges_and_encoded_for_athena(
 @pytest.mark.parametrize(
     ("rows", "group"), [(0, 16_384), (1_000_000, 16_384), (5_150_000, 32_187), (20_600_000, 128_750), (10**9, 131_072)]
 )
-def test_a_row_group_is_a_small_part_of_a_large_session_and_not_too_small_to_compress(rows: int, group: int) -> None:
+def test_a_row_group_is_small_but_worth_compressing(rows: int, group: int) -> None:
     assert curated_file.row_group_rows(rows) == group
 
 
@@ -193,7 +191,7 @@ def test_hashes_are_those_that_manifests_have() -> None:
 
 
 @given(st.lists(st.text(max_size=40), max_size=30), st.integers(0, 5))
-def test_a_string_has_one_hash_wherever_it_stands(strings: list[str], skipped: int) -> None:
+def test_a_string_has_one_hash_in_any_array(strings: list[str], skipped: int) -> None:
     array = pa.array(strings, pa.string())
     alone = [int(hash_strings(pa.array([text], pa.string()))[0]) for text in strings]
     assert hash_strings(array).tolist() == alone

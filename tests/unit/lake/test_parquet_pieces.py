@@ -12,7 +12,7 @@ ROW_GROUP_ROWS = 20_000
 ROW_GROUPS = 60
 
 
-def test_all_rows_come_in_order_and_few_are_held_at_once(tmp_path: Path) -> None:
+def test_all_rows_come_in_order_and_few_are_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.parquet"
     numbers = np.random.default_rng(1).integers(0, 2**60, ROW_GROUP_ROWS * ROW_GROUPS)
     pq.write_table(pa.table({"n": numbers, "m": numbers}), path, row_group_size=ROW_GROUP_ROWS, use_dictionary=False)

@@ -83,7 +83,7 @@ def test_the_engines_may_take_turns_on_one_partition(deliveries: list[tuple[list
     ],
     ids=["lost", "doubled", "one lost and one doubled", "price", "shares", "another id"],
 )
-def test_what_the_engine_wrote_is_not_published_unless_it_is_its_inputs(
+def test_only_files_equal_to_their_inputs_are_published(
     lake: Lake,
     spoil: Callable[[list[Trade]], list[Trade]],
 ) -> None:
@@ -97,7 +97,7 @@ def test_what_the_engine_wrote_is_not_published_unless_it_is_its_inputs(
     assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
-def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be(lake: Lake) -> None:
+def test_an_unreadable_file_is_named_and_left_out_on_demand(lake: Lake) -> None:
     lake.add(FIRST, 1)
     bad = lake.add_bytes(b"broken", 2)
     with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
@@ -109,7 +109,7 @@ def test_an_unreadable_file_is_named_and_left_out_only_if_it_may_be(lake: Lake) 
     assert in_order(lake.read()) == FIRST
 
 
-def test_a_run_that_dies_at_any_step_leaves_a_whole_version_and_nothing_for_ever() -> None:
+def test_a_run_that_dies_leaves_a_whole_version_and_no_remains() -> None:
     seen = set()
     for fuse in fuses(fewest=4):
         lake = Lake()
@@ -151,7 +151,7 @@ def test_two_at_once_end_in_one_right_version(schedule: list[int]) -> None:
     assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
-def test_a_version_of_several_files_is_found_again_from_its_manifest(lake: Lake) -> None:
+def test_a_version_of_several_files_is_rebuilt_from_its_manifest(lake: Lake) -> None:
     lake.add(FIRST, 1)
     by_sql(lake.compactor, lake.store).compact(SESSION)
     lake.lose_heads()
@@ -205,7 +205,7 @@ def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[
         assert glue.tables == [], "the scratch table is left"
 
 
-def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none_of_a_file() -> None:
+def test_only_the_file_that_athena_fails_on_is_named() -> None:
     bad = work_of(3).files[1]
     error = PermanentError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
     assert list(asked(error)[1]) == [bad]
@@ -217,7 +217,7 @@ def test_the_file_that_athena_stumbles_over_is_named_and_another_failure_is_none
     }
 
 
-def test_twenty_thousand_files_fit_into_a_statement_and_thirty_thousand_are_refused() -> None:
+def test_a_statement_takes_twenty_thousand_files_not_thirty() -> None:
     assert asked(Answer(("path", "strangers"), [], 0), 20_000)[1] == {}
     with pytest.raises(PermanentError, match="ATHENA_COMPACTION_MEGABYTES"):
         asked(Answer(("path", "strangers"), [], 0), 30_000)

@@ -125,7 +125,7 @@ def test_an_unknown_symbol_is_reported_once_and_never_published() -> None:
         b'{"c": 1.5, "t": "now"}',
     ],
 )
-def test_a_bad_quote_is_set_aside_and_the_next_symbol_is_asked(body: bytes) -> None:
+def test_a_bad_quote_is_unreadable_and_the_next_symbol_is_asked(body: bytes) -> None:
     with over_loopback(Answer(body), QUOTE, symbols=("BAD", "AAPL")) as (provider, _, clock):
         (capture,) = provider.poll(None, clock.ns + MINUTE)
     assert [bad.payload for bad in capture.unreadable] == [body]
@@ -250,7 +250,7 @@ def test_equal_trades_of_one_millisecond_are_three_trades() -> None:
     assert parse(message) == capture
 
 
-def test_a_fractional_volume_is_set_aside() -> None:
+def test_a_fractional_volume_is_unreadable() -> None:
     capture = parse(recorded("finnhub/ws_trade_btcusdt_capture_2024-07-02"))
     assert capture.trades == ()
     assert [bad.reason for bad in capture.unreadable] == [Reason.VALUE] * 6
@@ -266,13 +266,13 @@ def test_a_whole_volume_may_be_written_as_a_float(volume: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["null", "{}", '{"s":"A","p":1,"t":1,"v":1e999}', '{"s":"A B","p":1,"t":1,"v":1}'])
-def test_a_bad_trade_in_a_message_is_set_aside(piece: str) -> None:
+def test_a_bad_trade_in_a_message_is_unreadable(piece: str) -> None:
     good = '{"s":"A","p":1.5,"t":1575526691134,"v":1}'
     capture = parse(f'{{"type":"trade","data":[{piece},{good}]}}'.encode())
     assert (len(capture.unreadable), len(capture.trades)) == (1, 1)
 
 
-def test_a_ping_and_what_else_may_come_hold_no_trades() -> None:
+def test_a_ping_and_what_else_may_come_have_no_trades() -> None:
     assert parse(recorded("finnhub/ws_ping")) == Capture(())
     assert parse({"type": "news", "data": [1]}) == Capture(())
 

@@ -26,7 +26,7 @@ def test_every_form_is_redriven_or_parked_but_for_what_expired() -> None:
     assert set(world.waiting) == EXPIRED
 
 
-def test_a_crash_at_any_side_effect_loses_nothing_and_deletes_nothing_too_early() -> None:
+def test_a_crash_at_any_side_effect_deletes_nothing_too_early() -> None:
     for fuse in fuses(fewest=20, after=[True]):
         world, repairable, never = full_world(fuse)
         bodies = dict(world.waiting)
@@ -53,7 +53,7 @@ def test_a_stream_that_refuses_keeps_the_message() -> None:
     assert world.own_objects == {}
 
 
-def test_a_message_that_can_never_succeed_does_not_keep_others_waiting() -> None:
+def test_a_hopeless_message_does_not_keep_others_waiting() -> None:
     world = RedriveWorld()
     for n in range(30):
         world.add(f"bad-{n:02}", rejected(b"not json", n))
@@ -71,7 +71,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     assert len(world.waiting) == 18
 
 
-def test_the_ledger_says_what_was_done_with_each_message_when_and_by_which_run() -> None:
+def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
     world = RedriveWorld()
     good = rejected(encode_trade(trade(1)))
     world.add("repaired", rejected(b"not json"))
@@ -134,7 +134,7 @@ def test_a_stream_that_refuses_for_long_parks_nothing() -> None:
     assert (outcome.action, outcome.tries) == ("published", 1)
 
 
-def test_a_message_whose_records_expired_stays_until_somebody_says_that_they_came_from_elsewhere() -> None:
+def test_an_expired_message_stays_until_it_is_parked_on_demand() -> None:
     world, _, _ = full_world()
     for _ in range(3 * MAX_TRIES):
         assert world.run().counts["expired"] == 3
@@ -154,7 +154,7 @@ def test_a_limit_bounds_the_messages_of_a_run(limit: int) -> None:
     assert len(world.run(limit=limit).outcomes) == limit
 
 
-def test_a_reason_chooses_lines_that_were_rejected_for_it_and_leaves_the_others_at_once() -> None:
+def test_a_reason_chooses_lines_that_were_rejected_for_it() -> None:
     world, _, _ = full_world()
     lines = [encode_trade(trade(number)) for number in (20, 21)]
     world.add("not-json", rejected(lines[0], reason=Reason.NOT_JSON))
@@ -173,7 +173,7 @@ def test_a_dry_run_puts_every_message_back() -> None:
     assert sorted(world.put_back) == sorted(world.waiting)
 
 
-def test_the_rate_spaces_messages_by_their_lines_and_leaves_what_has_no_time() -> None:
+def test_the_rate_spaces_messages_and_leaves_what_has_no_time() -> None:
     clock = Clock(0)
     world = RedriveWorld()
     for number in range(4):

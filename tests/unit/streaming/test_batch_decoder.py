@@ -33,7 +33,7 @@ def verdict(payload: bytes) -> Any:
 
 
 @pytest.mark.parametrize("payload", odd_lines(), ids=lambda p: repr(p[:40]) + str(len(p)))
-def test_the_fast_path_accepts_nothing_that_the_strict_path_rejects_nor_reads_it_differently(payload: bytes) -> None:
+def test_the_fast_path_never_differs_from_the_strict_path(payload: bytes) -> None:
     for company in ([payload], [encode_trade(trade(1)), payload], [payload, encode_trade(trade(1))]):
         whole = batch(*company)
         fast = batch_decoder._decode_fast(whole)
@@ -45,7 +45,7 @@ def test_the_fast_path_accepts_nothing_that_the_strict_path_rejects_nor_reads_it
 
 
 @pytest.mark.parametrize("payload", odd_lines(), ids=lambda p: repr(p[:40]) + str(len(p)))
-def test_a_line_that_is_read_as_plain_is_a_trade_of_the_same_values(payload: bytes) -> None:
+def test_a_line_read_as_plain_is_a_trade_of_the_same_values(payload: bytes) -> None:
     values = plain_values(payload)
     if values is not None:
         judged = decode_trade(payload)
@@ -58,7 +58,7 @@ def test_what_the_producer_writes_is_read_as_plain(row: Any) -> None:
     assert plain_values(encode_trade(row)) == fields_of(row)
 
 
-def test_two_trades_on_one_line_are_rejected_even_if_an_empty_line_makes_up_the_count() -> None:
+def test_two_trades_on_one_line_are_rejected() -> None:
     two = encode_trade(trade(1)) + encode_trade(trade(2))
     decoded = decode_batch(batch(two + b"\n\n" + encode_trade(trade(3))))
     assert decoded.trades.num_rows == 1
@@ -78,7 +78,7 @@ def test_two_trades_on_one_line_are_rejected_even_if_an_empty_line_makes_up_the_
     ],
     ids=["zeros behind", "an exponent", "a digit too far", "almost nothing"],
 )
-def test_a_price_of_any_length_is_read_exactly_or_rejected_and_stops_nothing(text: str, price: Decimal | None) -> None:
+def test_a_price_of_any_length_is_read_exactly_or_rejected(text: str, price: Decimal | None) -> None:
     decoded = decode_batch(batch(line(price=text), encode_trade(trade(1))))
     assert [row.price for row in trades_of_table(decoded.trades)] == [*([price] if price else []), trade(1).price]
     assert [r.reason for r in decoded.rejections] == ([] if price else [Reason.VALUE])
@@ -91,7 +91,7 @@ mixed_lines = st.one_of(
 
 @settings(max_examples=300)
 @given(st.lists(st.lists(mixed_lines, min_size=1, max_size=4).map(b"\n".join), min_size=1, max_size=5))
-def test_every_line_of_a_batch_becomes_a_trade_or_a_rejection_with_its_place(payloads: list[bytes]) -> None:
+def test_every_line_is_a_trade_or_a_rejection_with_its_place(payloads: list[bytes]) -> None:
     decoded = decode_batch(batch(*payloads))
     expected_trades = []
     expected_rejections = []
@@ -125,7 +125,7 @@ def test_a_table_gives_back_its_trades(rows: list[Any]) -> None:
     assert trades_of_table(table_of_trades(rows)) == rows
 
 
-def test_an_empty_record_beside_a_record_of_two_lines_is_not_taken_for_two_records() -> None:
+def test_an_empty_record_and_one_of_two_lines_are_told_apart() -> None:
     decoded = decode_batch(batch(b"", encode_trade(trade(1)) + b"\n" + encode_trade(trade(2))))
     assert decoded.trades.num_rows == 2
     assert [(r.reason, r.sequence_number) for r in decoded.rejections] == [(Reason.NOT_JSON, "0")]

@@ -14,9 +14,7 @@ from tests.support.trades import trade
 
 
 @given(st.lists(trades(symbols=("ABC", "XYZ", "Q")), max_size=60), st.lists(trades(), max_size=10), st.integers(1, 6))
-def test_merging_the_newest_rows_of_a_batch_gives_what_merging_all_of_them_gives(
-    rows: list[Trade], held_rows: list[Trade], capacity: int
-) -> None:
+def test_merging_the_newest_rows_equals_merging_all(rows: list[Trade], held_rows: list[Trade], capacity: int) -> None:
     held = merge((), held_rows, capacity)
     found = {
         group.key: group

@@ -55,7 +55,7 @@ def run(
     return loop.run(60 * SECOND), memory
 
 
-def test_polls_stand_on_an_absolute_grid() -> None:
+def test_polls_keep_to_an_absolute_grid() -> None:
     provider = ScriptedProvider(Clock(0), seconds=0.7)
     report, _ = run(provider)
     assert [at for at, _ in provider.asked] == [slot * SECOND for slot in range(0, 60, 5)]
@@ -75,7 +75,7 @@ def test_each_poll_goes_on_from_the_last_checkpoint() -> None:
     assert memory.saved[-1] == "after 11"
 
 
-def test_after_a_passing_error_the_next_slot_goes_on_from_the_same_checkpoint() -> None:
+def test_after_a_passing_error_the_checkpoint_is_asked_again() -> None:
     provider = ScriptedProvider(Clock(0), trouble={1: RetryableError("away")})
     report, _ = run(provider)
     assert [checkpoint for _, checkpoint in provider.asked[:3]] == [None, "after 0", "after 0"]
@@ -88,7 +88,7 @@ def test_a_permanent_error_ends_the_run_at_once() -> None:
     assert (report.polls, report.failure, report.produced.published) == (3, refused, 2)
 
 
-def test_a_stream_that_refuses_until_the_deadline_keeps_the_trades_and_the_checkpoint_moves_on() -> None:
+def test_a_stream_that_keeps_refusing_stops_no_checkpoint() -> None:
     provider = ScriptedProvider(Clock(0))
     report, memory = run(provider, MoodyStream([{0}] * 1000))
     assert report.produced.kept == 1
@@ -97,7 +97,7 @@ def test_a_stream_that_refuses_until_the_deadline_keeps_the_trades_and_the_check
     assert memory.saved == ["after 0"]
 
 
-def test_a_crash_before_the_checkpoint_was_saved_reads_the_page_again() -> None:
+def test_a_crash_before_the_checkpoint_reads_the_page_again() -> None:
     class Forgetful(Memory):
         def save(self, checkpoint: str) -> None:
             raise Crashed

@@ -66,7 +66,7 @@ def test_a_batch_of_trades_ends_in_the_lake_and_in_the_state(world: ProcessorWor
     assert world.table.held[ABC].state.latest == without_ingest_time(rows[-1])
 
 
-def test_broken_lines_go_to_the_queue_with_payload_and_reason_and_stop_nothing(world: ProcessorWorld) -> None:
+def test_broken_lines_reach_the_queue_and_stop_nothing(world: ProcessorWorld) -> None:
     answer = world.handle(kinesis_event([b"not json\n" + encode_trade(trade(1)), b'{"symbol":1}']))
     assert answer == {"batchItemFailures": []}
     rejections = [parse_rejection_message(json.loads(document)) for document in world.queue.documents]
@@ -85,7 +85,7 @@ def test_a_line_that_is_no_text_is_quarantined_byte_for_byte(world: ProcessorWor
     assert base64.b64decode(row["payload_base64"]) == b"\xff\xfe"
 
 
-def test_the_report_counts_repeats_within_a_batch_and_batches_that_were_written_before(world: ProcessorWorld) -> None:
+def test_the_report_counts_repeats_and_batches_written_before(world: ProcessorWorld) -> None:
     event = kinesis_event([encode_trade(trade(1)), encode_trade(trade(2)), encode_trade(trade(1)), b"{}"])
     first, second = world.processor().process(event), world.processor().process(event)
     assert (first.trades, first.lake.duplicates, first.lake.objects) == (3, 1, 1)
@@ -129,7 +129,7 @@ def test_a_write_that_lost_a_race_merges_with_the_winner(world: ProcessorWorld) 
     assert world.waits == [1]
 
 
-def test_a_symbol_that_can_not_be_written_returns_its_lowest_record_and_the_others_are_written(
+def test_a_symbol_that_is_not_written_returns_its_lowest_record(
     world: ProcessorWorld,
 ) -> None:
     def refuse(state: SymbolState) -> None:
@@ -148,7 +148,7 @@ def test_a_symbol_that_can_not_be_written_returns_its_lowest_record_and_the_othe
 
 
 @pytest.mark.parametrize("broken", ["queue", "lake", "table"])
-def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: ProcessorWorld, broken: str) -> None:
+def test_a_failed_effect_fails_the_batch_and_a_retry_mends_it(world: ProcessorWorld, broken: str) -> None:
     event = kinesis_event([b"broken", encode_trade(trade(1))])
     method = {"queue": "send", "lake": "put_if_absent", "table": "read"}[broken]
     part = getattr(world, broken)
@@ -170,7 +170,7 @@ def test_an_effect_that_fails_fails_the_batch_and_a_retry_completes_it(world: Pr
     }
 
 
-def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept(world: ProcessorWorld) -> None:
+def test_a_record_full_of_newlines_is_one_message(world: ProcessorWorld) -> None:
     record = b"\n" * 1_000 + encode_trade(trade(1)) + b"\n" * 1_000
     assert world.handle(kinesis_event([record, encode_trade(trade(2))])) == {"batchItemFailures": []}
     (document,) = world.queue.documents
@@ -180,7 +180,7 @@ def test_a_record_of_nothing_but_newlines_is_one_message_and_its_trades_are_kept
     assert world.raw_rows() == [trade(1).event_id, trade(2).event_id]
 
 
-def test_a_range_whose_key_is_taken_by_other_records_is_written_too(world: ProcessorWorld) -> None:
+def test_a_range_whose_key_other_records_took_is_written_too(world: ProcessorWorld) -> None:
     # two lanes of a shard become one when the parallelization factor is changed: the same first and last record,
     # with others between them
     event = kinesis_event([encode_trade(trade(n)) for n in range(3)])
@@ -191,9 +191,7 @@ def test_a_range_whose_key_is_taken_by_other_records_is_written_too(world: Proce
 
 
 @pytest.mark.parametrize("character", ["\uffff", "\ufffe", "\x00", "\x7f", "\U0001f4c8", "\ufffd"])
-def test_a_rejected_line_of_any_character_is_a_message_that_the_queue_takes(
-    world: ProcessorWorld, character: str
-) -> None:
+def test_a_rejected_line_of_any_character_suits_the_queue(world: ProcessorWorld, character: str) -> None:
     # SQS takes no U+FFFE, U+FFFF and control characters
     world.handle(kinesis_event([f"broken {character}".encode()]))
     (document,) = world.queue.documents
@@ -202,7 +200,7 @@ def test_a_rejected_line_of_any_character_is_a_message_that_the_queue_takes(
     assert parse_rejection_message(json.loads(document)).payload == f"broken {character}".encode()
 
 
-def test_a_read_that_is_throttled_after_a_conflict_fails_its_symbol_only(world: ProcessorWorld) -> None:
+def test_a_read_throttled_after_a_conflict_fails_its_symbol_only(world: ProcessorWorld) -> None:
     def refuse_xyz(state: SymbolState) -> None:
         if state.key == XYZ:
             raise StateConflictError("written by somebody else")
@@ -223,7 +221,7 @@ def test_a_read_that_is_throttled_after_a_conflict_fails_its_symbol_only(world: 
     assert len(world.waits) == CONFLICT_ATTEMPTS - 1
 
 
-def test_a_symbol_whose_write_fails_for_good_does_not_keep_the_others_from_being_written(world: ProcessorWorld) -> None:
+def test_a_symbol_that_fails_for_good_does_not_stop_the_others(world: ProcessorWorld) -> None:
     def break_abc(state: SymbolState) -> None:
         if state.key == ABC:
             raise PermissionError("no access")
@@ -235,7 +233,7 @@ def test_a_symbol_whose_write_fails_for_good_does_not_keep_the_others_from_being
     assert {key.symbol for key in world.table.held} == set(symbols) - {"ABC"}
 
 
-def test_a_read_that_is_throttled_for_a_while_does_not_fail_the_batch(world: ProcessorWorld) -> None:
+def test_a_read_throttled_for_a_while_does_not_fail_the_batch(world: ProcessorWorld) -> None:
     refusals = [RetryableError("throttled")] * 3
     read = world.table.read
 

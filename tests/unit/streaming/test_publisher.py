@@ -90,7 +90,7 @@ def test_refused_records_alone_are_put_again() -> None:
 
 
 @given(st.lists(st.sets(st.integers(0, 20)), max_size=8), st.integers(0, 6))
-def test_what_is_not_published_by_the_deadline_is_kept_and_announced(refusals: list[set[int]], seconds: int) -> None:
+def test_what_misses_the_deadline_is_kept_and_announced(refusals: list[set[int]], seconds: int) -> None:
     stream, shelf = MoodyStream([*refusals, *[set(range(30))] * 100]), Shelf()
     publish, _ = publisher(stream, shelf)
     trades = [trade(n, symbol=f"S{n}") for n in range(20)]
@@ -119,7 +119,7 @@ def test_pauses_grow_with_full_jitter_up_to_a_cap() -> None:
     assert 7 < max(pauses[200:]) <= 8
 
 
-def test_a_pause_is_a_tenth_of_a_second_at_first_and_five_seconds_at_most() -> None:
+def test_pauses_grow_from_a_tenth_of_a_second_to_five_seconds() -> None:
     pauses: list[float] = []
     wait = back_off(pauses.append, random.Random(1))
     for attempt in [1] * 200 + [9] * 200:

@@ -39,7 +39,7 @@ def test_a_trade_that_comes_everywhere_passes_and_says_when() -> None:
     assert len(way.published) == 1
 
 
-def test_the_first_place_without_the_trade_is_named_when_the_time_is_up() -> None:
+def test_the_first_place_without_the_trade_is_named_at_the_end() -> None:
     way = Way()
     verdict = way.smoke(3, 1e9, 0).run(MARK, timeout_seconds=30)
     assert not verdict.passed
@@ -55,11 +55,11 @@ def test_the_time_is_for_the_whole_way_not_for_each_place() -> None:
     assert len(verdict.seen) == 1
 
 
-def test_a_place_is_asked_once_more_after_the_time_so_that_zero_seconds_are_a_look() -> None:
+def test_a_place_is_asked_once_more_after_the_time() -> None:
     assert Way().smoke(0).run(MARK, timeout_seconds=0).passed
 
 
-def test_the_marked_trade_is_one_that_the_contract_takes_and_nothing_counts() -> None:
+def test_the_marked_trade_fits_the_contract_and_never_counts() -> None:
     trade = marked_trade(MARK, NOON)
     check_trade(trade)
     assert trade.status not in EFFECTIVE_STATUSES

@@ -67,7 +67,7 @@ def test_rejections_are_counted_by_reason() -> None:
     assert (schema["Reason"], value["Reason"]) == ("schema", "value")
 
 
-def test_a_batch_without_trades_has_no_lag_and_an_unfinished_one_warns() -> None:
+def test_a_batch_without_trades_has_no_lag_an_unfinished_warns() -> None:
     (line,) = lines_of(
         batch_report(
             median_event_time_ns=None,
@@ -80,7 +80,7 @@ def test_a_batch_without_trades_has_no_lag_and_an_unfinished_one_warns() -> None
     assert (line["level"], line["failed_sequence"], line["UnfinishedBatches"]) == ("WARNING", "4", 1)
 
 
-def test_a_run_of_the_producer_tells_provider_errors_by_kind_and_what_ended_it() -> None:
+def test_a_producers_run_tells_errors_by_kind_and_its_end() -> None:
     calls = ProviderCalls()
     calls.request("alpaca")
     calls.error("alpaca", "rate_limited")

@@ -52,7 +52,7 @@ def test_the_first_symbol_is_that_of_the_first_row_that_has_one(write: Write) ->
     assert recorded_session(path).first_symbol == "ABC"
 
 
-def test_a_place_for_the_figures_that_does_not_exist_is_told_at_once(
+def test_an_output_folder_that_does_not_exist_is_told_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--json", str(tmp_path / "nowhere" / "out.json")]) == 1

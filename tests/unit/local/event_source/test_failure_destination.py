@@ -83,7 +83,7 @@ def test_the_message_to_sqs_is_the_documented_one() -> None:
     assert list(message) == list(expected)
 
 
-def test_the_object_in_s3_is_the_documented_one_with_the_whole_event_as_a_string() -> None:
+def test_the_object_in_s3_is_the_documented_one() -> None:
     failed = documented_failure()
     expected = recorded("docs_kinesis_on_failure_s3.json")
     expected["KinesisBatchInfo"]["batchSize"] = 2
@@ -105,7 +105,7 @@ def test_a_failure_by_age_has_no_response_context() -> None:
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"
 
 
-def test_the_function_error_is_null_when_partial_responses_used_up_the_retries() -> None:
+def test_the_function_error_is_null_after_partial_responses() -> None:
     failed = documented_failure()
     partial = replace(failed, batch=replace(failed.batch, last_invocation=Invocation("id", {"batchItemFailures": []})))
     assert failure_metadata(partial)["responseContext"] == {
@@ -154,13 +154,13 @@ class FakeServices:
         return {}
 
 
-def test_the_sqs_destination_sends_the_metadata_without_the_payload() -> None:
+def test_the_sqs_destination_sends_metadata_without_payload() -> None:
     services = FakeServices()
     SqsFailureDestination(services, "http://queue").deliver(documented_failure())
     assert services.messages == [failure_metadata(documented_failure())]
 
 
-def test_the_s3_destination_keeps_the_payload_and_notifies_the_queue() -> None:
+def test_the_s3_destination_stores_the_payload_and_notifies() -> None:
     services = FakeServices()
     S3FailureDestination(services, "lake", services, "http://queue").deliver(documented_failure())
     ((key, body),) = services.objects.items()
@@ -172,7 +172,7 @@ def test_the_s3_destination_keeps_the_payload_and_notifies_the_queue() -> None:
     assert message["Records"][0]["s3"]["object"]["eTag"] == "0123"
 
 
-def test_delivering_again_after_a_failed_notification_writes_the_same_object() -> None:
+def test_delivering_again_writes_the_same_object() -> None:
     services = FakeServices(failing_sends=1)
     destination = S3FailureDestination(services, "lake", services, "http://queue")
     with pytest.raises(ConnectionError):

@@ -28,7 +28,7 @@ def test_the_handler_gets_a_context_as_in_lambda() -> None:
     assert context.get_remaining_time_in_millis() == 0
 
 
-def test_an_exception_a_late_answer_and_an_answer_that_is_no_json_are_function_errors() -> None:
+def test_errors_late_answers_and_bad_json_are_function_errors() -> None:
     clock = Clock()
 
     def raises(event: Any, context: Any) -> None:

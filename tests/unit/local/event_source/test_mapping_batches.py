@@ -17,7 +17,7 @@ def test_a_batch_ends_at_the_batch_size() -> None:
     assert not is_full(MAPPING, records[:99])
 
 
-def test_a_batch_ends_before_its_event_outgrows_what_lambda_takes() -> None:
+def test_a_batch_ends_before_its_event_outgrows_lambdas_limit() -> None:
     # 5 x 1 MiB is 6.67 MiB in base64
     records = tuple(record(n, data=b"x" * 2**20) for n in range(5))
     batch = first_batch(MAPPING, records)

@@ -40,13 +40,13 @@ def test_an_empty_response_is_a_success(response: Any) -> None:
         True,
     ],
 )
-def test_a_response_that_names_no_record_of_the_batch_fails_the_whole_batch(response: Any) -> None:
+def test_a_response_without_a_record_of_the_batch_fails_it_whole(response: Any) -> None:
     answer = read_answer(MAPPING, batch_of(3), Invocation("id", response))
     assert answer.batch_failed
     assert answer.done == 0
 
 
-def test_without_report_batch_item_failures_the_response_is_ignored() -> None:
+def test_without_report_batch_item_failures_answers_are_ignored() -> None:
     mapping = replace(MAPPING, function_response_types=())
     assert plan_after(mapping, batch_of(3), failing("101")) == Plan(done=batch_of(3).records)
     assert read_answer(mapping, batch_of(3), ERROR).batch_failed

@@ -13,7 +13,7 @@ from tests.support.clock import START
 from tests.support.stream_batches import ERROR, MAPPING, OK, batch_of, failing, numbers, record
 
 
-def test_a_function_error_splits_the_batch_without_using_up_a_retry() -> None:
+def test_a_function_error_splits_the_batch_without_a_retry() -> None:
     plan = plan_after(MAPPING, batch_of(5), ERROR)
     assert numbers(plan.again) == [[100, 101, 102], [103, 104]]
     assert [batch.retries_used for batch in plan.again] == [0, 0]
@@ -29,7 +29,7 @@ def test_a_batch_is_split_even_when_no_retries_are_allowed() -> None:
     assert plan.given_up.invocations == 2
 
 
-def test_a_partial_response_splits_the_batch_at_the_reported_record() -> None:
+def test_a_partial_response_splits_the_batch_at_its_record() -> None:
     plan = plan_after(MAPPING, batch_of(5), failing("103"))
     assert [r.sequence_number for r in plan.done] == ["100", "101", "102"]
     assert numbers(plan.again) == [[103, 104]]
@@ -50,7 +50,7 @@ def test_a_record_that_keeps_being_reported_exhausts_the_retries() -> None:
     assert plan.given_up.last_invocation == failing("102")
 
 
-def test_without_bisect_a_failed_batch_stays_whole_and_each_try_counts() -> None:
+def test_without_bisect_a_batch_stays_whole_and_each_try_counts() -> None:
     mapping = replace(MAPPING, bisect_batch_on_function_error=False, maximum_retry_attempts=1)
     plan = plan_after(mapping, batch_of(4), ERROR)
     assert numbers(plan.again) == [[100, 101, 102, 103]]

@@ -6,7 +6,7 @@ from tests.support.clock import START
 from tests.support.poller_scene import Scene, with_mapping
 
 
-def test_records_are_delivered_in_batches_in_order_and_the_checkpoint_follows() -> None:
+def test_batches_come_in_order_and_the_checkpoint_follows() -> None:
     scene = Scene(mapping=with_mapping(batch_size=3))
     scene.put(*"abcdefg")
     counts = scene.poller.run_until_idle()
@@ -73,7 +73,7 @@ def test_an_empty_stream_is_idle_and_calls_nothing(scene: Scene) -> None:
     assert scene.checkpoints == {}
 
 
-def test_records_that_come_while_the_function_runs_are_drained_too(scene: Scene) -> None:
+def test_records_that_come_during_a_call_are_drained_too(scene: Scene) -> None:
     scene.answer = lambda texts: scene.put("b") if texts == ["a"] else None
     scene.put("a")
     scene.poller.run_until_idle()

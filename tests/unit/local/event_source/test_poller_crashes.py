@@ -6,7 +6,7 @@ from tests.fakes.crashes import Crashed
 from tests.support.poller_scene import Scene, with_mapping
 
 
-def test_a_crash_in_the_handler_leaves_the_checkpoint_where_it_was() -> None:
+def test_a_crash_in_the_handler_does_not_move_the_checkpoint() -> None:
     scene = Scene(mapping=with_mapping(batch_size=2))
     scene.put(*"abcd")
 

@@ -7,7 +7,7 @@ from stock_pipeline.local.event_source.poller import NotDrainedError
 from tests.support.poller_scene import Scene, fail_if, with_mapping
 
 
-def test_a_record_that_no_invocation_can_take_goes_to_the_destination(scene: Scene) -> None:
+def test_a_record_too_large_for_a_call_goes_to_the_destination(scene: Scene) -> None:
     scene.put("a")
     scene.put("x" * 6 * 2**20)
     scene.put("b")
@@ -17,7 +17,7 @@ def test_a_record_that_no_invocation_can_take_goes_to_the_destination(scene: Sce
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["b"]
 
 
-def test_records_that_are_too_old_go_to_the_destination_without_their_younger_neighbours(scene: Scene) -> None:
+def test_only_records_that_are_too_old_go_to_the_destination(scene: Scene) -> None:
     scene.put("a", "b")
     scene.clock.pass_by(3601)
     scene.put("c")
@@ -40,7 +40,7 @@ def test_a_record_that_grows_too_old_between_retries_is_given_up() -> None:
     assert failed.request_id == scene.destination.last_invocation.request_id
 
 
-def test_a_destination_that_fails_gets_the_same_message_again_and_the_checkpoint_waits_for_it() -> None:
+def test_the_checkpoint_waits_for_a_failing_destination() -> None:
     scene = Scene(fail_if("a"), mapping=with_mapping(maximum_retry_attempts=0))
     scene.destination.failing = 3
     scene.put("a")

@@ -4,7 +4,7 @@ from stock_pipeline.local.event_source.shard_consumer import MAX_UNFINISHED_RECO
 from tests.support.poller_scene import Scene, fail_if, keys_of_lanes, with_mapping
 
 
-def test_a_failing_lane_holds_back_its_own_keys_and_the_checkpoint_only() -> None:
+def test_a_failing_lane_stops_its_own_keys_and_the_checkpoint() -> None:
     mapping = with_mapping(parallelization_factor=2, maximum_batching_window_in_seconds=0)
     keys = keys_of_lanes(mapping)
     scene = Scene(fail_if("a"), mapping=mapping)
@@ -22,7 +22,7 @@ def test_a_failing_lane_holds_back_its_own_keys_and_the_checkpoint_only() -> Non
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["e"]
 
 
-def test_windows_are_closed_at_the_tip_and_not_at_a_page_that_only_seems_to_be_the_last() -> None:
+def test_windows_close_at_the_tip_and_not_at_a_seeming_last_page() -> None:
     mapping = with_mapping(parallelization_factor=2, batch_size=2)
     keys = keys_of_lanes(mapping)
     scene = Scene(mapping=mapping)

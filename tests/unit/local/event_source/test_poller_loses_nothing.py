@@ -37,9 +37,7 @@ def schedules(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(schedules(), st.data())
-def test_every_record_is_handled_in_the_order_of_its_key_or_in_the_destination(
-    schedule: dict[str, Any], data: st.DataObject
-) -> None:
+def test_every_record_is_handled_in_order_or_in_the_destination(schedule: dict[str, Any], data: st.DataObject) -> None:
     ended: list[str] = []
     log: list[str] = []
 

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from tests.support.poller_scene import Scene, with_mapping
 
 
-def test_latest_skips_what_was_there_but_nothing_that_comes_after() -> None:
+def test_latest_skips_only_what_was_there() -> None:
     scene = Scene(mapping=with_mapping(starting_position="LATEST"))
     scene.put("before")
     scene.poller.poll_once()
@@ -17,7 +17,7 @@ def test_latest_skips_what_was_there_but_nothing_that_comes_after() -> None:
     assert scene.batches == [["a"], ["b"]]
 
 
-def test_a_restart_at_latest_skips_nothing_of_shards_that_came_meanwhile() -> None:
+def test_a_restart_at_latest_skips_nothing_of_new_shards() -> None:
     scene = Scene(mapping=with_mapping(starting_position="LATEST"))
     scene.poller.run_until_idle()
     scene.put("a")
@@ -41,7 +41,7 @@ def test_latest_loses_nothing_when_its_iterator_expires() -> None:
     assert scene.batches == [["a"]]
 
 
-def test_reading_goes_on_after_throttling_and_an_expired_iterator() -> None:
+def test_reading_outlives_throttling_and_an_expired_iterator() -> None:
     scene = Scene(mapping=with_mapping(batch_size=1))
     scene.put(*map(str, range(12)))
     scene.kinesis.fail_next_reads("ProvisionedThroughputExceededException", "LimitExceededException")

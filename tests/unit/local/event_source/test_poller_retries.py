@@ -5,7 +5,7 @@ from stock_pipeline.local.event_source.mapping import Condition
 from tests.support.poller_scene import Scene, fail_if, with_mapping
 
 
-def test_a_bad_record_is_isolated_by_splitting_and_only_it_reaches_the_destination() -> None:
+def test_splitting_isolates_the_bad_record_for_the_destination() -> None:
     scene = Scene(fail_if("f"))
     scene.put(*"abcdefgh")
     counts = scene.poller.run_until_idle()
@@ -38,7 +38,7 @@ def test_retries_wait_twice_as_long_each_time() -> None:
     assert scene.times == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
 
 
-def test_a_partial_response_keeps_what_is_done_and_moves_the_checkpoint(scene: Scene) -> None:
+def test_a_partial_response_moves_the_checkpoint(scene: Scene) -> None:
     scene.put(*"abcd")
     scene.answer = lambda texts: scene.failing("d", "c") if "a" in texts else None
     scene.poller.poll_once()
@@ -50,7 +50,7 @@ def test_a_partial_response_keeps_what_is_done_and_moves_the_checkpoint(scene: S
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["d"]
 
 
-def test_a_record_that_is_always_reported_reaches_the_destination_and_frees_the_shard(scene: Scene) -> None:
+def test_an_always_reported_record_ends_in_the_destination(scene: Scene) -> None:
     scene.put(*"abc")
     scene.answer = lambda texts: scene.failing("b") if "b" in texts else None
     scene.poller.run_until_idle()
@@ -61,7 +61,7 @@ def test_a_record_that_is_always_reported_reaches_the_destination_and_frees_the_
     assert scene.destination.last_invocation.function_error is None
 
 
-def test_a_response_about_an_unknown_record_fails_the_whole_batch() -> None:
+def test_a_response_about_an_unknown_record_fails_the_batch() -> None:
     scene = Scene(mapping=with_mapping(bisect_batch_on_function_error=False, maximum_retry_attempts=1))
     scene.put("a", "b")
     scene.answer = lambda texts: {"batchItemFailures": [{"itemIdentifier": "1"}]}

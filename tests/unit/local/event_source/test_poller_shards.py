@@ -6,7 +6,7 @@ from stock_pipeline.local.event_source.poller import Shard, readable
 from tests.support.poller_scene import Scene, fail_if, with_mapping
 
 
-def test_several_shards_are_read_and_one_that_fails_does_not_block_the_others() -> None:
+def test_a_failing_shard_does_not_block_the_others() -> None:
     scene = Scene(shards=4, mapping=with_mapping(maximum_batching_window_in_seconds=0))
     for number in range(40):
         scene.put(f"{number}", key=str(number))

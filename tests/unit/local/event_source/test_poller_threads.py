@@ -21,7 +21,7 @@ def threaded_scene(**changes: Any) -> Scene:
     return Scene(mapping=with_mapping(maximum_batching_window_in_seconds=0, **changes), shards=3)
 
 
-def test_running_delivers_everything_with_a_thread_a_shard_and_ends_on_stop() -> None:
+def test_running_takes_a_thread_a_shard_and_ends_on_stop() -> None:
     scene, stop, seen, lock = threaded_scene(parallelization_factor=4), threading.Event(), set[str](), threading.Lock()
 
     def answer(texts: list[str]) -> None:
@@ -100,7 +100,7 @@ def test_a_crash_in_a_thread_ends_the_run_and_is_raised() -> None:
     assert scene.checkpoints == {}
 
 
-def test_running_outlives_a_stream_that_can_not_be_read_for_a_while() -> None:
+def test_running_outlives_a_stream_that_is_away_for_a_while() -> None:
     stop = threading.Event()
 
     class Stopper(SilentObserver):

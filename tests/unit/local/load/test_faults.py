@@ -105,7 +105,7 @@ def test_nothing_fails_once_faults_are_over() -> None:
     assert faults.counts == {}
 
 
-def test_a_refused_record_is_not_in_the_stream_and_the_others_are() -> None:
+def test_only_a_refused_record_is_missing_in_the_stream() -> None:
     stream = TakingStream()
     answers = FaultyStream(stream, Faults({Fault.PUT_REFUSED: 0.5}, seed=3)).put(records(200))
     taken = [record for record, error in zip(records(200), answers, strict=True) if not error]
@@ -121,7 +121,7 @@ def test_a_lost_call_puts_nothing_and_a_timed_out_one_everything() -> None:
     assert timed_out.taken == records(3)
 
 
-def test_a_record_refused_for_good_is_refused_at_every_try_until_faults_are_over() -> None:
+def test_a_record_refused_for_good_is_refused_until_faults_end() -> None:
     stream, faults = TakingStream(), Faults({Fault.PUT_REFUSED_FOR_GOOD: 0.0}, seed=1)
     faulty = FaultyStream(stream, faults)
     assert faulty.put(records(3)) == [None] * 3
@@ -168,7 +168,7 @@ def test_a_queue_takes_half_and_fails() -> None:
     assert queue.documents == [b"one"]
 
 
-def test_a_function_crashes_before_its_work_or_times_out_after_it() -> None:
+def test_a_function_crashes_before_or_times_out_after_its_work() -> None:
     calls: list[Any] = []
 
     def handler(event: Any, _context: Any) -> Any:
@@ -183,7 +183,7 @@ def test_a_function_crashes_before_its_work_or_times_out_after_it() -> None:
     assert calls == [EVENT]
 
 
-def test_a_poisoned_record_takes_every_batch_down_that_it_is_in_and_no_other() -> None:
+def test_a_poisoned_record_fails_exactly_the_batches_it_is_in() -> None:
     function = FaultyFunction(lambda event, context: {}, Faults({Fault.FUNCTION_POISONED: 0.0}, seed=1))
     assert function(EVENT, None) == {}
     for _ in range(3):

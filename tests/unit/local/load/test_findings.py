@@ -71,7 +71,7 @@ def test_a_raw_key_says_what_it_covers() -> None:
         sequence_range_of_key("raw/trades/year=2018/month=1/day=2/something.parquet")
 
 
-def test_rows_written_again_by_a_retry_are_rows_of_the_stream_once() -> None:
+def test_rows_written_again_by_a_retry_count_once() -> None:
     """Records 1 to 2 hold five rows, one of them twice; the second half was tried again, and written again."""
     store = FakeObjectStore()
     rows = [trade(number) for number in (1, 2, 3, 3, 4)]

@@ -86,7 +86,7 @@ def test_an_outage_of_hours_heals_without_loss(clock: Clock) -> None:
     assert len(healed) == 100
 
 
-def test_a_deadline_in_the_middle_of_the_pages_continues_at_the_next_page(clock: Clock) -> None:
+def test_a_poll_continues_after_the_page_where_its_deadline_fell(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AB"[n % 2], START_NS - n * SECOND, n) for n in range(30)])
     model.cost_ns = 20 * SECOND
     checkpoint, captures, polls = None, [], 0
@@ -118,7 +118,7 @@ def test_a_late_print_within_the_overlap_is_captured(clock: Clock) -> None:
     assert ids([second]) == ["iex:AAPL:20260101:V:7"]
 
 
-def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream(clock: Clock) -> None:
+def test_the_overlap_comes_again_unless_known_to_be_published(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * SECOND, n) for n in range(5)], page=10)
     provider = alpaca_over(model, clock)
     (first,) = provider.poll(None, deadline(clock))
@@ -136,7 +136,7 @@ def test_the_overlap_is_handed_over_again_unless_it_is_known_to_be_in_the_stream
     assert sorted(ids([unsure])) == sorted(ids([first]))
 
 
-def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all(clock: Clock) -> None:
+def test_a_gap_is_read_to_now_or_not_at_all(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * 60 * SECOND, n) for n in range(30)])
     provider = alpaca_over(model, clock)
     captures = list(provider.capture_since(START_NS - 10 * 60 * SECOND, deadline(clock)))
@@ -149,7 +149,7 @@ def test_a_gap_is_read_from_before_its_start_to_now_or_not_at_all(clock: Clock) 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_whatever_interrupts_it_every_trade_is_captured_with_one_id(data: st.DataObject) -> None:
+def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObject) -> None:
     clock = Clock()
     model = AlpacaModel(clock, [], page=data.draw(st.integers(1, 5)))
     checkpoint: str | None = None

@@ -95,7 +95,7 @@ def correction(old: int, new: int, price: float) -> dict[str, Any]:
     }
 
 
-def test_a_correction_replaces_its_trade_in_any_order_and_agrees_with_rest() -> None:
+def test_a_correction_replaces_its_trade_as_over_rest() -> None:
     stream = reader()
     rows = [*read(stream, TRADE).trades, *read(stream, correction(6142, 6150, 178.5)).trades]
     assert [(row.status, row.event_time_ns == rows[0].event_time_ns) for row in rows] == [
@@ -134,14 +134,14 @@ def test_only_the_newest_trades_are_remembered() -> None:
     assert effective([rest(TRADE), row]) == []
 
 
-def test_a_bad_frame_is_set_aside_and_the_others_go_on() -> None:
+def test_a_bad_frame_is_unreadable_and_the_others_go_on() -> None:
     batch = read(reader(), {"T": "t"}, {**TRADE, "p": None}, 5, {"T": "n", "S": "AAPL"}, correction(1, 2, -1), TRADE)
     assert [bad.reason for bad in batch.unreadable] == [Reason.SCHEMA] * 4 + [Reason.VALUE]
     assert batch.trades == (rest(TRADE),)
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"null", b"[", b"\xff", b"[" * 50_000])
-def test_a_message_that_is_none_is_set_aside_whole(message: bytes) -> None:
+def test_a_message_that_is_none_is_unreadable_as_a_whole(message: bytes) -> None:
     batch = reader().read(message)
     assert [bad.payload for bad in batch.unreadable] == [message]
     assert batch.trades == ()

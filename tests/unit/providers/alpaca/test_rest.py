@@ -106,7 +106,7 @@ def test_nothing_new_still_moves_the_checkpoint(body: bytes) -> None:
     assert query_of(server.seen[1].path)["start"] == format_rfc3339_ns(START_NS - 300 * SECOND)
 
 
-def test_a_bad_trade_is_set_aside_and_the_others_go_on() -> None:
+def test_a_bad_trade_is_unreadable_and_the_others_go_on() -> None:
     good = b'{"t":"2026-01-01T14:59:00Z","x":"V","p":1.5,"s":1,"c":[],"i":%d,"z":"C"}'
     pieces = [good % 1, b'{"t":"2026-01-01T14:59:00Z","x":"V","p":NaN,"s":1,"i":2}', b'{"p": null}', b"null", good % 3]
     body = b'{"trades": {"AAPL": [' + b",".join(pieces) + b'], "MSFT": {"p": 1}}, "next_page_token": null}'
@@ -186,7 +186,7 @@ def test_a_page_that_names_itself_as_the_next_ends_in_an_error() -> None:
         list(provider.poll(None, deadline(clock)))
 
 
-def test_first_prices_come_from_snapshots_and_name_unknown_symbols() -> None:
+def test_snapshots_give_first_prices_and_name_unknown_symbols() -> None:
     with over_loopback(Answer(recorded("alpaca/TestSnapshots.1")), symbols=("AAPL", "MSFT", "INVALID")) as (
         provider,
         server,
@@ -208,7 +208,7 @@ def test_no_first_price_is_no_error(body: bytes) -> None:
         assert provider.first_prices(deadline(clock)) == Capture((), ())
 
 
-def test_a_snapshot_that_is_none_is_set_aside_and_an_error_is_an_error() -> None:
+def test_a_snapshot_that_is_none_is_unreadable() -> None:
     with over_loopback(Answer(b'{"AAPL": {"latestTrade": 5}, "B": {"latestTrade": {"p": 1}}}')) as (provider, _, clock):
         assert len(provider.first_prices(deadline(clock)).unreadable) == 2
     error = Answer(b'{"code": 40010001, "message": "no"}')

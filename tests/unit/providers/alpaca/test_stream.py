@@ -30,7 +30,7 @@ from tests.support.stream_harness import (
 CLOSED_NS = parse_rfc3339_ns("2026-01-03T15:00:00Z")
 
 
-async def test_trades_are_handed_over_after_authentication_and_subscription() -> None:
+async def test_trades_come_after_authentication_and_subscription() -> None:
     async with stream(lambda r: [welcoming(r, 1, 2)]) as running:
         assert [await running.next_id(), await running.next_id()] == [1, 2]
         assert running.received == [
@@ -47,7 +47,7 @@ async def test_a_start_in_the_past_is_read_by_rest_first() -> None:
         assert running.gaps_read == [OPEN_NS - 900 * SECOND]
 
 
-async def test_a_connection_that_ends_in_the_middle_is_replaced_and_its_gap_is_read() -> None:
+async def test_a_broken_connection_is_replaced_and_its_gap_is_read() -> None:
     async with stream(lambda r: [welcoming(r, 1, end=True), welcoming(r, 2)]) as running:
         assert {await running.next_id() for _ in range(3)} == {1, 2, 1001}
         assert running.gaps_read == [OPEN_NS]
@@ -75,7 +75,7 @@ async def test_a_gap_begins_where_the_last_message_was_heard() -> None:
         assert running.gaps_read == [OPEN_NS + 30 * SECOND]
 
 
-async def test_a_silent_connection_is_replaced_while_the_market_is_open() -> None:
+async def test_a_silent_connection_is_replaced_in_an_open_market() -> None:
     async with stream(lambda r: [welcoming(r, 1), welcoming(r, 2)]) as running:
         assert await running.next_id() == 1
         running.clock.ns += 59 * SECOND
@@ -131,7 +131,7 @@ async def test_a_second_connection_of_the_key_is_waited_out() -> None:
 @pytest.mark.parametrize(
     ("code", "error"), [(402, CredentialsRefusedError), (409, CredentialsRefusedError), (405, RequestRefusedError)]
 )
-async def test_a_refused_key_or_request_ends_the_stream_after_one_connection(
+async def test_a_refused_key_or_request_ends_the_stream_at_once(
     code: int, error: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -162,7 +162,7 @@ async def test_a_server_that_never_confirms_is_given_up() -> None:
         assert running.observer.errors == ["timeout"]
 
 
-async def test_a_gap_that_can_not_be_read_yet_is_tried_until_it_is_closed() -> None:
+async def test_a_gap_that_can_not_be_read_is_tried_until_it_is_closed() -> None:
     def failing(running: Running) -> None:
         running.gap_errors = [ProviderUnavailableError("503"), RetryableError("stream throttled")]
 
@@ -175,7 +175,7 @@ async def test_a_gap_that_can_not_be_read_yet_is_tried_until_it_is_closed() -> N
         assert running.observer.gaps == [(OPEN_NS - SECOND, OPEN_NS)]
 
 
-async def test_a_gap_that_is_still_open_at_the_next_disconnection_keeps_its_start() -> None:
+async def test_a_gap_still_open_at_the_next_break_keeps_its_start() -> None:
     closing = asyncio.Event()
 
     def scripts(running: Running) -> list[Script]:

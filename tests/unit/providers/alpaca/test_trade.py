@@ -58,12 +58,12 @@ def test_a_price_is_never_a_float(digits: int, places: int) -> None:
     assert read_trade(piece, "AAPL", "iex", START_NS).price == price
 
 
-def test_blank_condition_codes_vanish_and_the_others_stay_in_order() -> None:
+def test_blank_condition_codes_vanish_and_others_keep_order() -> None:
     assert read(c=[" ", "F", "T"]).conditions == "FT"
     assert read(c=[]).conditions == read(c=None).conditions == ""
 
 
-def test_a_trade_after_midnight_utc_belongs_to_its_evenings_session() -> None:
+def test_a_trade_after_midnight_utc_is_of_its_evenings_session() -> None:
     assert read(t="2026-01-03T00:59:59Z").event_id == "iex:AAPL:20260102:V:22730"
 
 
@@ -144,7 +144,7 @@ def effective(rows: list[Trade]) -> list[tuple[Decimal, str]]:
 EARLY, LATE = "2026-01-02T15:00:00Z", "2026-01-02T15:04:00Z"
 
 
-def test_a_correction_under_its_own_id_replaces_the_incorrect_trade_in_any_order() -> None:
+def test_a_correction_with_its_own_id_replaces_its_trade() -> None:
     history = [
         read(i=1, p=10),
         read(i=1, p=10, u="incorrect"),

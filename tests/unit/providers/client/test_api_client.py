@@ -199,7 +199,7 @@ def test_retry_after_is_kept_to_by_every_user_of_the_key(harness: Harness, heade
     assert len(harness.observer.waits) == 1
 
 
-def test_a_retry_after_beyond_the_deadline_ends_the_call_with_its_reason(harness: Harness) -> None:
+def test_a_retry_after_beyond_the_deadline_ends_with_its_reason(harness: Harness) -> None:
     harness.server.play(Answer(b"", 429, {"Retry-After": "120"}), GOOD)
     with pytest.raises(RateLimitedError):
         harness.get()
@@ -209,7 +209,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_call_with_its_reason(harness
     assert harness.clock.ns < MINUTE_LATER
 
 
-def test_a_retry_that_does_not_fit_before_the_deadline_is_not_made(harness: Harness) -> None:
+def test_a_retry_that_would_miss_the_deadline_is_not_made(harness: Harness) -> None:
     harness.server.play(Answer(b"", 503), GOOD)
     harness.clock.ns = MINUTE_LATER - 1_000_000
     with pytest.raises((ProviderUnavailableError, ProviderTimeoutError)):
@@ -266,7 +266,7 @@ ECHO = f'{{"message": "bad key {KEY} with {SECRET}", "headers": ["{KEY}"]}}'.enc
         Answer(trouble="reset"),
     ],
 )
-def test_a_key_that_the_server_sends_back_reaches_no_error_and_no_log(
+def test_a_key_sent_back_by_the_server_is_in_no_error_and_no_log(
     harness: Harness, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -49,9 +49,7 @@ def test_requests_share_one_connection(server: ScriptedServer, connection: Reuse
     assert len({seen.connection for seen in server.seen}) == 1
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
-    server: ScriptedServer, connection: ReusedConnection
-) -> None:
+def test_a_connection_that_the_server_closed_is_replaced(server: ScriptedServer, connection: ReusedConnection) -> None:
     server.play(Answer(b"1"), Answer(trouble="reset"), Answer(b"2"), Answer(b"3", headers={"Connection": "close"}))
     assert [get(connection).body for _ in range(2)] == [b"1", b"2"]
     assert get(connection).body == b"3"
@@ -132,6 +130,6 @@ def test_a_redirect_loop_ends(server: ScriptedServer, connection: ReusedConnecti
 @pytest.mark.parametrize(
     "url", ["http://data.alpaca.markets", "ftp://localhost", "https://", "https://host/path", "https://host?token=1"]
 )
-def test_a_base_url_that_would_show_the_key_or_is_none_is_refused(url: str) -> None:
+def test_a_base_url_that_is_none_or_shows_the_key_is_refused(url: str) -> None:
     with pytest.raises(RequestRefusedError):
         ReusedConnection(url, time.time_ns)

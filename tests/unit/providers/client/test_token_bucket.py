@@ -45,7 +45,7 @@ def test_an_idle_bucket_lets_its_capacity_through_at_once(clock: Clock) -> None:
     assert [bucket.acquire(FAR) for _ in range(4)] == [0, 0, 0, 1]
 
 
-def test_a_token_after_the_deadline_is_refused_at_once_and_not_taken(clock: Clock) -> None:
+def test_a_token_after_the_deadline_is_refused_and_not_taken(clock: Clock) -> None:
     bucket = TokenBucket(1, 60, clock.now_ns, clock.wait)
     bucket.acquire(FAR)
     for _ in range(3):

@@ -72,7 +72,7 @@ def test_decimal_prices_of_a_parquet_file_are_read_like_doubles(tmp_path: Path) 
     ]
 
 
-def test_csv_times_keep_nanoseconds_and_columns_may_come_in_any_order(tmp_path: Path) -> None:
+def test_csv_times_keep_nanoseconds_in_columns_of_any_order(tmp_path: Path) -> None:
     path = csv_file(
         tmp_path,
         "7,note,0,,P,100,157.8,NA,2018-01-02T09:30:00.123456789-05:00",
@@ -83,7 +83,7 @@ def test_csv_times_keep_nanoseconds_and_columns_may_come_in_any_order(tmp_path: 
     assert trade.event_time_ns == 1_514_903_400_123_456_789
 
 
-def test_a_row_that_can_be_no_trade_is_handed_over_with_its_reason(tmp_path: Path) -> None:
+def test_a_row_that_is_no_trade_comes_with_its_reason(tmp_path: Path) -> None:
     path = csv_file(
         tmp_path,
         "2018-01-02T14:30:00Z,XXX,157.8,100,P,,0,1",
@@ -163,19 +163,19 @@ def test_at_speed_60_a_minute_takes_a_second(tmp_path: Path) -> None:
     assert sent_at(path, speed=60) == {0: [0], 1: [1], 10: [2]}
 
 
-def test_late_prints_and_rows_without_a_time_go_out_where_the_recording_has_them(tmp_path: Path) -> None:
+def test_late_and_untimed_rows_go_out_at_their_recorded_place(tmp_path: Path) -> None:
     path = timed_session(tmp_path, None, 10, 3, None, 20)
     assert sent_at(path, speed=1) == {0: [1, 2, -1, -1], 10: [4]}
 
 
-def test_a_replay_goes_on_at_its_checkpoint_and_ends_at_its_deadline(tmp_path: Path) -> None:
+def test_a_replay_resumes_at_its_checkpoint_until_its_deadline(tmp_path: Path) -> None:
     path = timed_session(tmp_path, 0, 10, 20, 30)
     assert sent_at(path, speed=1, checkpoint="1") == {0: [1], 10: [2], 20: [3]}
     assert sent_at(path, speed=1, deadline=15) == {0: [0], 10: [1]}
     assert sent_at(path, speed=1, checkpoint="4") == {}
 
 
-def test_a_replay_slower_than_any_deadline_waits_no_longer_than_that(tmp_path: Path) -> None:
+def test_a_very_slow_replay_ends_at_its_deadline(tmp_path: Path) -> None:
     path = timed_session(tmp_path, 0, 1)
     assert sent_at(path, speed=1e-12, deadline=5) == {0: [0]}
 

@@ -58,7 +58,7 @@ def trades_of(delivered: Iterable[Arrival]) -> list[Trade]:
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
-def test_the_same_seed_gives_the_same_arrivals_in_another_process(hash_seed: str) -> None:
+def test_a_seed_gives_the_same_arrivals_in_another_process(hash_seed: str) -> None:
     script = "from tests.support.simulations import fingerprint; print(fingerprint())"
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -92,7 +92,7 @@ def test_the_ledger_is_what_looking_at_every_arrival_says(simulation: Simulation
 
 
 @given(simulations)
-def test_the_expected_state_is_the_newest_trades_in_their_last_version(simulation: Simulation) -> None:
+def test_the_expected_state_is_of_the_newest_last_versions(simulation: Simulation) -> None:
     delivered, ledger = simulate(simulation)
     last_versions: dict[str, dict[str, Trade]] = defaultdict(dict)
     for row in trades_of(delivered):
@@ -130,7 +130,7 @@ def test_the_pipelines_own_state_agrees_with_the_ledger(simulation: Simulation) 
 
 
 @given(simulations)
-def test_every_trade_is_valid_within_its_session_and_known_by_its_id(simulation: Simulation) -> None:
+def test_every_trade_is_valid_in_session_and_known_by_its_id(simulation: Simulation) -> None:
     delivered, _ = simulate(simulation)
     hours = session_hours(simulation.session_date)
     assert hours is not None
@@ -168,7 +168,7 @@ def test_without_faults_everything_arrives_once_and_in_order() -> None:
     assert [row.conditions for row in trades_of(delivered)][-2:] == ["6", "6"]
 
 
-def test_nothing_comes_before_its_turn_and_late_trades_come_at_all() -> None:
+def test_nothing_comes_before_its_turn_and_late_trades_come() -> None:
     simulation = Simulation(("AAA",), DAY, trades=LATE_PLACES * 2, seed=3, late=0.01)
     delivered, ledger = simulate(simulation)
     delays = [place - row.sequence for place, row in enumerate(trades_of(delivered))]
