@@ -29,7 +29,7 @@ from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.support.lake import winning_trades
+from tests.support.oracle import winning_trades
 from tests.support.random_trades import random_trades
 from tests.support.trades import trade
 

@@ -28,9 +28,9 @@ from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
+from tests.support.bucket_lake import BucketLake
 from tests.support.random_trades import random_trades
 from tests.support.sample_session import SAMPLE_DATE, sample_trades
-from tests.support.stored_lake import Lake
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 MARTS = (
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def check(engines: Engines) -> None:
-    lake = Lake(
+    lake = BucketLake(
         boto3.Session(region_name=engines.settings.aws_region),
         engines.settings.bucket_name,
         engines.settings.database_name,
@@ -185,8 +185,8 @@ def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(map(common, row))
 
 
-def one_session(engines: Engines, lake: Lake) -> None:
-    """Build a late session, a session that changes, and one whose trades vanish: each alone."""
+def one_session(engines: Engines, lake: BucketLake) -> None:
+    """A late session, a session that changes, and one whose trades vanish: each alone."""
     print("Build single sessions: one late, one changed, one without trades any more")
     late, changed = date(2018, 7, 3), SAMPLE_DATE
     shifted = [moved(one, SAMPLE_DATE, late) for one in sample_trades()[5_000:6_000]]
@@ -213,8 +213,8 @@ def one_session(engines: Engines, lake: Lake) -> None:
         sys.exit(f"{late} has no trades any more, and still a daily bar on Athena")
 
 
-def backfill(engines: Engines, lake: Lake) -> None:
-    """Build three hundred sessions in one run: a statement of Athena writes a hundred partitions at most."""
+def backfill(engines: Engines, lake: BucketLake) -> None:
+    """Three hundred sessions in one run: Athena writes a hundred partitions in one statement at most."""
     sessions = list(islice(trading_days(date(2019, 1, 1), date(2020, 12, 31)), 300))
     print(f"Build {len(sessions)} sessions at once, {sessions[0]} to {sessions[-1]}")
     # from the morning: half days have no prices in the afternoon

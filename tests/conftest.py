@@ -1,7 +1,10 @@
-"""What all tests share: Hypothesis profiles, and AWS services on loopback where a test asks for them."""
+"""What all tests share: Hypothesis profiles, AWS services on loopback where a test asks for them, and async tests."""
 
+import asyncio
+import inspect
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,7 +26,19 @@ def aws_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def stack(tmp_path: object) -> Iterator[LocalStack]:
-    """A local stack of its own, with the default names."""
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+    """A local stack of its own, with the default names; its settings are in the environment."""
     with local_stack({"PATH": os.environ["PATH"], "DUCKDB_PATH": f"{tmp_path}/stock_market.duckdb"}) as running:
+        for name, value in running.environ.items():
+            monkeypatch.setenv(name, value)
         yield running
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test in a loop of its own, for a minute at most."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=60))
+    return True

@@ -82,7 +82,6 @@ def pins(text: str) -> dict[str, set[str]]:
 
 
 def test_a_laptops_instance_loads_with_one_step_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two steps at once would both want to write DuckDB's one file."""
     (tmp_path / "dagster.yaml").write_text((ROOT / "stock_pipeline" / "local" / "dagster.yaml").read_text())
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
@@ -94,7 +93,7 @@ def test_a_laptops_instance_loads_with_one_step_at_a_time(tmp_path: Path, monkey
 
 
 def test_an_accounts_instance_loads_in_terraforms_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would call database or cluster at once is left out; all else is made."""
+    """Everything but what would call the database or the cluster at once is made, too."""
     for name, value in {
         "DAGSTER_POSTGRES_HOST": "db.internal",
         "DAGSTER_POSTGRES_DB": "dagster",

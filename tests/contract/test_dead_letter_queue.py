@@ -58,7 +58,6 @@ def all_messages(sqs: Any, url: str) -> list[bytes]:
 
 
 def test_documents_of_every_size_reach_the_queue(clients: Clients) -> None:
-    """One that is too large for a message lies in the bucket, and a pointer in the queue."""
     bucket = new_bucket(clients)
     url = clients.sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}")["QueueUrl"]
     queue = SqsQueue(clients.sqs, url, ObjectStore(clients.s3, bucket))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -24,14 +23,13 @@ from stock_pipeline.local.event_source.failure_destination import (
 )
 from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.machine import Machine
-from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import PollerWiring
 from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
+from tests.support.processes import read_line
+from tests.support.stream_batches import FUNCTION_ARN, MAPPING
 
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
-MAPPING = EventSourceMapping.from_json((Path(__file__).parents[2] / "infra/event_source_mapping.json").read_text())
 BUCKET = "stock-historical-data-dev"
 
 pytestmark = pytest.mark.xdist_group("moto-event-source-poller")
@@ -42,8 +40,7 @@ def endpoint() -> Iterator[str]:
     """Yield the address of an emulator in a process of its own, which ends with the test's side of the pipe."""
     command = [sys.executable, "-m", "stock_pipeline.local.moto_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
+        yield read_line(server)
         server.communicate()
 
 

@@ -1,14 +1,12 @@
 """The packages that ship: built for this interpreter, unpacked, and run as Lambda would run them."""
 
 import base64
-import importlib.util
 import json
 import platform
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
@@ -17,6 +15,7 @@ import pytest
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.streaming.trade_json import encode_trade
+from tests.support.scripts import load_script
 from tests.support.trades import trade
 
 ROOT = Path(__file__).parents[2]
@@ -34,16 +33,7 @@ print(json.dumps([answer, sorted({getattr(module, "__file__", None) or "" for mo
 """
 
 
-def load_build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lambdas_build", ROOT / "lambdas" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build = load_build()
+build = load_script("lambdas/build.py")
 HERE = build.Target(
     f"{sys.version_info.major}.{sys.version_info.minor}", platform.machine().replace("aarch64", "arm64")
 )

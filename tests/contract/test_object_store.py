@@ -103,7 +103,6 @@ def test_a_file_is_uploaded_once_and_downloaded_as_it_was(
 
 
 def test_deleting_takes_many_objects_and_missing_ones(object_store: Any) -> None:
-    """More objects than one call takes are deleted; missing ones are no error."""
     for key in ("a/1", "a/2", "b/1"):
         object_store.put(key, b"x")
     object_store.copy("a/1", "c/1")

@@ -4,7 +4,6 @@ The plans are files (`make plans`). The first test fails if they are older than 
 """
 
 import copy
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,8 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.metrics import METRICS
 from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.streaming.telemetry import NAMESPACE
-from tests import terraform_rules as rules
+from tests.support import terraform_rules as rules
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("dev", "prod")
@@ -68,11 +68,7 @@ def values_of(resources: rules.Resources, address: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_plans_were_made_from_this_configuration(environment: str) -> None:
-    spec = importlib.util.spec_from_file_location("plans", ROOT / "infra" / "plans.py")
-    assert spec is not None
-    assert spec.loader is not None
-    plans = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plans)
+    plans = load_script("infra/plans.py")
     assert load_plan(environment)["sources_sha256"] == plans.sources_sha256(), "run make plans"
 
 

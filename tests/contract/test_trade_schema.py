@@ -11,7 +11,7 @@ from stock_pipeline.domain.trade import FIELDS, Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.contract import schema_text, trade_json_schema
 from stock_pipeline.streaming.trade_json import TradeRecord, decode_trade
-from tests.unit.streaming.test_batch_decoder import odd_lines
+from tests.support.odd_lines import odd_lines
 
 COMMITTED = Path(__file__).parents[2] / "contracts" / "trade.v1.schema.json"
 

@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 
-from stock_pipeline.aws.catalog import GlueCatalog
-from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.local.dagster_dev import ROOT, dagster_dev, free_port, new_home
 from stock_pipeline.local.stack import LocalStack, local_stack, loopback_environment
-from tests.integration.test_lake_orchestration import add
+from tests.support.raw_files import put_raw_file
 
 pytestmark = pytest.mark.xdist_group("dagster dev")
 
@@ -78,14 +76,12 @@ def test_ten_sessions_are_published_by_one_backfill(tmp_path: Path, monkeypatch:
     environ = loopback_environment({**os.environ, "DUCKDB_PATH": str(tmp_path / "lake.duckdb")})
     with local_stack(environ) as stack:
         home = new_home(tmp_path / "dagster")
-        store = ObjectStore(stack.clients.s3, stack.settings.bucket_name)
         for day in SESSIONS:
-            add(store, day, 1)
-            add(store, day, 2)
+            put_raw_file(stack.wiring.objects, day, 1)
+            put_raw_file(stack.wiring.objects, day, 2)
         stop_the_sensor_of_raw_files(stack.environ, home)
         with dagster_dev(stack.environ, home, free_port(0), tmp_path / "dagster.log") as address:
             state = backfill(address, stack)
             assert state["status"] == "COMPLETED_SUCCESS", (tmp_path / "dagster.log").read_text()[-4000:]
             assert state["numPartitions"] == 10
-        catalog = GlueCatalog(stack.clients.glue, stack.settings.database_name, stack.settings.bucket_name)
-        assert set(catalog.published_locations()) == set(SESSIONS)
+        assert set(stack.wiring.catalog.published_locations()) == set(SESSIONS)

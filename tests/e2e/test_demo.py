@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
-from tests.support.interrupting import assert_ctrl_c_stops_everything
+from tests.support.processes import assert_ctrl_c_stops_everything
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("stock-pipeline")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stock_pipeline.local.load.faults import Fault
-from tests.support.interrupting import assert_ctrl_c_stops_everything
+from tests.support.processes import assert_ctrl_c_stops_everything
 
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.processes import read_until
+
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
 
 pytestmark = pytest.mark.xdist_group("dagster dev")
@@ -41,19 +43,9 @@ def up(folder: Path) -> "Iterator[subprocess.Popen[str]]":
         process.communicate()
 
 
-def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            return lines
-    raise AssertionError("".join(lines))
-
-
 def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> None:
     with up(tmp_path) as process:
-        addresses = "".join(read_until(process, "Ctrl-C ends it"))
+        addresses = read_until(process, "Ctrl-C ends it")
         assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]
         read_until(process, "records processed")
         shown = subprocess.run(

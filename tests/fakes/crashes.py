@@ -1,34 +1,47 @@
-"""An object store and a catalog that lose their process at a chosen side effect, before or after it took place."""
+"""The one kind of crash, and an object store and a catalog that crash before or after a chosen side effect."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
 
 
-class Crashed(Exception):
-    """The process is gone. Not an error of the pipeline's, so that nothing catches it."""
+class Crashed(BaseException):
+    """The process is gone. No `except Exception` may stop it."""
 
 
 @dataclass
 class Fuse:
     """Burns through at the `at`-th side effect. happened: what was done so far, or was about to be."""
 
-    at: int
-    after: bool
+    at: int = 0
+    after: bool = False
     count: int = 0
     happened: str = ""
 
-    def before(self, effect: str) -> None:
+    @contextmanager
+    def around(self, effect: str) -> Iterator[None]:
         self.count += 1
         self.happened = effect
         if self.count == self.at and not self.after:
             raise Crashed(effect)
-
-    def done(self) -> None:
+        yield
         if self.count == self.at and self.after:
-            raise Crashed(self.happened)
+            raise Crashed(effect)
+
+
+def fuses(fewest: int, after: Sequence[bool] = (False, True)) -> Iterator[Fuse]:
+    """A fuse for every side effect of the work that the caller does with it, and a last one that outlives the work."""
+    for side in after:
+        for at in count(1):
+            fuse = Fuse(at, side)
+            yield fuse
+            if fuse.count < at:
+                assert at > fewest, "the work has fewer side effects than the test believes"
+                break
 
 
 class CrashingObjectStore(FakeObjectStore):
@@ -38,15 +51,13 @@ class CrashingObjectStore(FakeObjectStore):
 
     def put(self, key: str, body: bytes) -> None:
         """Every way to write an object ends here."""
-        self._fuse.before(f"put {key}")
-        super().put(key, body)
-        self._fuse.done()
+        with self._fuse.around(f"put {key}"):
+            super().put(key, body)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            self._fuse.before(f"delete {key}")
-            super().delete([key])
-            self._fuse.done()
+            with self._fuse.around(f"delete {key}"):
+                super().delete([key])
 
 
 class CrashingCatalog(FakeCatalog):
@@ -55,9 +66,8 @@ class CrashingCatalog(FakeCatalog):
         self._fuse = fuse
 
     def publish(self, session_date: date, location: str) -> None:
-        self._fuse.before(f"publish {location}")
-        super().publish(session_date, location)
-        self._fuse.done()
+        with self._fuse.around(f"publish {location}"):
+            super().publish(session_date, location)
 
     def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
         return [text for day in sorted(locations) for text in self._one(day, locations[day])]
@@ -67,10 +77,7 @@ class CrashingCatalog(FakeCatalog):
 
     def _one(self, session_date: date, location: str | None) -> list[str]:
         """Each partition is an effect of its own, since one call for many may get as far as it will."""
-        self._fuse.before(f"{'drop' if location is None else 'register'} {session_date}")
-        if location is None:
-            failed = super().drop_unpublished([session_date])
-        else:
-            failed = super().register_unpublished({session_date: location})
-        self._fuse.done()
-        return failed
+        with self._fuse.around(f"{'drop' if location is None else 'register'} {session_date}"):
+            if location is None:
+                return super().drop_unpublished([session_date])
+            return super().register_unpublished({session_date: location})

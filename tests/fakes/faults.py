@@ -12,6 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from tests.fakes.crashes import Crashed
+
 
 class Fault(StrEnum):
     REFUSED = "refused"
@@ -34,10 +36,6 @@ class Fault(StrEnum):
     CRASH_AFTER = "crash after"
     OVERTAKEN = "overtaken"
     """Another copy of the caller does its work first."""
-
-
-class SimulatedCrash(BaseException):
-    """The process ends. No `except Exception` may stop it."""
 
 
 class CutOff(Exception):
@@ -117,7 +115,7 @@ class Faults:
 
     def _ensure_running(self) -> None:
         if self._dead:
-            raise SimulatedCrash
+            raise Crashed
         if self._cut_off:
             raise CutOff
 
@@ -153,7 +151,7 @@ class Faults:
 
     def _end_process(self) -> None:
         self._dead = True
-        raise SimulatedCrash
+        raise Crashed
 
 
 class FaultyClient:

@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
-from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import QueryFailedError
-from stock_pipeline.trade_table import trade_schema, trades_of_table
+from stock_pipeline.trade_table import trade_schema
 from tests.fakes.stores import FakeObjectStore
 from tests.support.athena_files import athena_file
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import read_trades
 
 
 @dataclass
@@ -46,15 +48,15 @@ class FakeSqlEngine:
         assert not list(self.store.list(work.target.prefix)), "UNLOAD refuses a place that is not empty"
         keys = [listed.key for listed in self.store.list(work.base.prefix)] if work.base else []
         keys = [key for key in keys if "/_" not in key] + [file.key for file in work.files]
-        rows = [row for key in keys for row in self._read(key)]
-        winning = list({row.event_id: row for row in sorted(rows, key=precedence)}.values())
+        rows = [row for key in keys for row in read_trades(self.store.get(key))]
+        winning = winning_trades(rows)
         written = self.spoil(winning)
         for number in range(2):
             # the names are Athena's own, without an ending
             name = f"20180102_230000_{number:05}_{self.attempts[-1]}"
             self.store.put(work.target.prefix + name, athena_file(written[number::2]))
         listed = list(self.store.list(work.target.prefix))
-        found = [row for each in listed for row in self._read(each.key)]
+        found = [row for each in listed for row in read_trades(self.store.get(each.key))]
         return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
 
     def _check_types(self, files: Iterable[InputFile]) -> None:
@@ -69,12 +71,9 @@ class FakeSqlEngine:
                 if found.field(column).type != declared:
                     raise QueryFailedError(f"NOT_SUPPORTED: Unsupported Trino column type ({declared})")
 
-    def _read(self, key: str) -> list[Trade]:
-        return trades_of_table(pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()))
-
     def _reason(self, key: str, session_date: date) -> str | None:
         try:
-            rows = self._read(key)
+            rows = read_trades(self.store.get(key))
         except (pa.ArrowException, OSError) as error:
             return str(error)
         strangers = sum(session_date_of(row.event_time_ns) != session_date for row in rows)

@@ -18,10 +18,9 @@ import yaml
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
-from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.local.stack import LocalStack
-from tests.integration.test_lake_orchestration import add
+from tests.support.raw_files import put_raw_file
 
 ROOT = Path(__file__).parents[2]
 FRIDAY = date(2018, 1, 5)
@@ -46,8 +45,6 @@ def home(postgres: Path, stack: LocalStack, tmp_path: Path, monkeypatch: pytest.
     instance = yaml.safe_load((ROOT / "infra/dagster/dagster.yaml").read_text())
     instance["storage"]["postgres"]["postgres_db"]["params"] = {"host": str(postgres)}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(instance))
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
     for name, value in (("HOST", ""), ("DB", "postgres"), ("USER", "postgres"), ("PASSWORD", "unused")):
         monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", value)
     monkeypatch.setenv("BUCKET_NAME", stack.settings.bucket_name)
@@ -56,7 +53,7 @@ def home(postgres: Path, stack: LocalStack, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_run_is_kept_in_postgres_and_its_output_in_s3(home: Path, stack: LocalStack) -> None:
-    add(ObjectStore(stack.clients.s3, stack.settings.bucket_name), FRIDAY, 1)
+    put_raw_file(stack.wiring.objects, FRIDAY, 1)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         job = build_definitions(stack.settings).resolve_job_def("compaction")
         done = job.execute_in_process(instance=instance, partition_key=FRIDAY.isoformat())

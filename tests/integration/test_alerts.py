@@ -31,9 +31,7 @@ from stock_pipeline.settings import Settings
 
 @pytest.fixture
 def inbox(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, str]]]:
-    """Return what arrived at a queue that listens to the topic; `ALERT_TOPIC_ARN` names it."""
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
+    """What arrived at a queue that listens to the topic; `ALERT_TOPIC_ARN` names it."""
     arn = stack.clients.sns.create_topic(Name="alarms")["TopicArn"]
     url = stack.clients.sqs.create_queue(QueueName="inbox")["QueueUrl"]
     attributes = stack.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
@@ -147,7 +145,6 @@ def test_failed_ticks_of_any_sensor_are_told_once_and_others_not(
 
 
 def test_schedules_and_sensors_run_unasked_on_a_laptop_only() -> None:
-    """In an account they wait until somebody switches them on."""
     for target, running in (("local", True), ("athena", False)):
         definitions = build_definitions(Settings.from_env({"DBT_TARGET": target}))
         repository = definitions.get_repository_def()

@@ -5,8 +5,6 @@ The processor writes to AWS services on loopback, the lake is compacted and publ
 
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,19 +14,24 @@ from typing import Any
 import duckdb
 import pytest
 
-from stock_pipeline.aws.catalog import GlueCatalog
-from stock_pipeline.aws.dead_letter_queue import SqsQueue
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.session_counts import data_files
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.trade_json import encode_trade
+from tests.support.built_lake import run_dbt
 from tests.support.kinesis_events import kinesis_event
 from tests.support.sample_session import SAMPLE_DATE, sample_trades
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+ONLY_DAILY_BARS = (
+    "--select",
+    "+daily_bars",
+    "--indirect-selection",
+    "cautious",
+    "--exclude-resource-type",
+    "unit_test",
+)
 REPEATED = 0.05
 ORDERS = 5
 
@@ -64,54 +67,32 @@ def batches(trades: Sequence[Trade], seed: int) -> Iterator[list[bytes]]:
 
 
 def outcome(stack: LocalStack, seed: int) -> Outcome:
-    settings, clients = stack.settings, stack.clients
-    lake = ObjectStore(clients.s3, settings.bucket_name)
-    windows = settings.moving_average_windows
+    settings, wiring = stack.settings, stack.wiring
     processor = Processor(
-        dead_letters=SqsQueue(clients.sqs, settings.require_dead_letter_queue_url(), lake),
-        raw_store=lake,
-        state_store=StateTable(clients.dynamodb, settings.state_table_name, windows),
-        average_windows=windows,
+        dead_letters=wiring.dead_letters,
+        raw_store=wiring.objects,
+        state_store=wiring.state_table,
+        average_windows=settings.moving_average_windows,
         wait=lambda _attempt: None,
     )
     sequence = 1
     for records in batches(sample_trades(), seed):
         assert processor.handle(kinesis_event(records, first=sequence)) == {"batchItemFailures": []}
         sequence += len(records)
-    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-    report = Compactor(lake, catalog, lambda: datetime.now(UTC)).compact(SAMPLE_DATE)
-    location = catalog.published_location(SAMPLE_DATE)
-    assert location is not None
-    build_daily_bars(stack)
+    report = Compactor(wiring.objects, wiring.catalog, lambda: datetime.now(UTC)).compact(SAMPLE_DATE)
+    (data_file,) = data_files(wiring.objects, wiring.catalog.published_locations()[SAMPLE_DATE])
+    run_dbt(stack.environ, "build", *ONLY_DAILY_BARS)
     with duckdb.connect(settings.duckdb_path, read_only=True) as connection:
         bars = connection.execute("select * from daily_bars order by all").fetchall()
     return Outcome(
-        items=clients.dynamodb.scan(TableName=settings.state_table_name)["Items"],
-        curated_version_bytes=lake.get(location.removeprefix(f"s3://{settings.bucket_name}/") + "trades.parquet"),
+        items=stack.clients.dynamodb.scan(TableName=settings.state_table_name)["Items"],
+        curated_version_bytes=wiring.objects.get(data_file),
         bars=bars,
         raw_rows=report.rows_in,
     )
 
 
-def build_daily_bars(stack: LocalStack) -> None:
-    target = Path(stack.settings.duckdb_path).parent / "target"
-    command = [
-        Path(sys.executable).with_name("dbt"),
-        "build",
-        "--select",
-        "+daily_bars",
-        "--indirect-selection",
-        "cautious",
-        "--exclude-resource-type",
-        "unit_test",
-    ]
-    places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target, "--log-path", target]
-    done = subprocess.run([*command, *places], env=dict(stack.environ), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
 def test_five_orders_of_arrival_give_the_same_bytes(tmp_path: Path) -> None:
-    """Orders, batches and repeats change no item, no byte of the lake's version and no bar."""
     outcomes = []
     for seed in range(ORDERS):
         database = tmp_path / "stock_market.duckdb"

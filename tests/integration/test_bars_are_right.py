@@ -157,7 +157,7 @@ def sessions_from(first: date, count: int) -> list[date]:
 
 
 def test_exponential_averages_equal_the_plain_recursion(lake: BuiltLake) -> None:
-    """The history is longer than two blocks of every span but the greatest, which ends one block."""
+    """Longer than two blocks of every span but the greatest, which has one block's end in it."""
     days = sessions_from(date(2010, 1, 4), 2_100)
     closes = [Decimal(100 + (number * 37) % 83) for number in range(len(days))]
     with duckdb.connect(str(lake.duckdb_path)) as connection:

@@ -19,11 +19,10 @@ from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.settings import SETTINGS
 from stock_pipeline.streaming.quarantine import rejections_parquet
-from tests.integration.conftest import RAW_ROWS
-from tests.support.built_lake import PROJECT, BuiltLake, new_lake, run_dbt
-from tests.support.random_trades import DAY_NS, standing
+from tests.support.built_lake import PROJECT, RAW_ROWS, BuiltLake, new_lake, run_dbt
+from tests.support.oracle import winning_trades
 from tests.support.sample_session import SAMPLE_DATE, assert_is_the_published_bar, sample_trades
-from tests.support.trades import NOON, trade
+from tests.support.trades import trade, trade_on
 
 RAW_DATE = date(2018, 1, 3)
 LAKE_COLUMNS = (*COLUMNS, *PARTITION_COLUMNS)
@@ -47,9 +46,9 @@ def bars_in_sql(lake: BuiltLake, session_date: date) -> list[Bar]:
     return [Bar(*row) for row in rows]
 
 
-def test_a_lake_that_was_never_set_up_builds_models_without_rows(endpoint: str, tmp_path: Path) -> None:
-    lake = new_lake(endpoint, tmp_path, "empty_market")
-    statuses = run_dbt(lake, "build")
+def test_a_lake_that_was_never_set_up_builds_models_without_rows(aws_endpoint: str, tmp_path: Path) -> None:
+    lake = new_lake(aws_endpoint, tmp_path, "empty_market")
+    statuses = run_dbt(lake.environment, "build")
     assert set(statuses.values()) <= {"success", "pass"}
     for relation in (
         "trades",
@@ -70,10 +69,10 @@ def test_the_recorded_session_gives_the_published_bar(lake: BuiltLake) -> None:
 
 
 def test_sql_and_python_agree_on_corrected_raw_trades(lake: BuiltLake) -> None:
-    """Raw trades are delivered again, corrected and cancelled."""
     hours = session_hours(RAW_DATE)
     expected = [
-        daily_bar([row for row in standing(RAW_ROWS) if row.symbol == symbol], hours) for symbol in ("S0", "S1", "S2")
+        daily_bar([row for row in winning_trades(RAW_ROWS) if row.symbol == symbol], hours)
+        for symbol in ("S0", "S1", "S2")
     ]
     assert None not in expected
     assert bars_in_sql(lake, RAW_DATE) == expected
@@ -81,7 +80,9 @@ def test_sql_and_python_agree_on_corrected_raw_trades(lake: BuiltLake) -> None:
 
 def build_session(lake: BuiltLake, day: date) -> dict[str, str]:
     following = date.fromordinal(day.toordinal() + 1)
-    return run_dbt(lake, "build", "--event-time-start", day.isoformat(), "--event-time-end", following.isoformat())
+    return run_dbt(
+        lake.environment, "build", "--event-time-start", day.isoformat(), "--event-time-end", following.isoformat()
+    )
 
 
 def test_a_late_session_is_built_alone(lake: BuiltLake) -> None:
@@ -119,7 +120,7 @@ def test_a_late_session_is_built_alone(lake: BuiltLake) -> None:
 
 
 def test_an_unknown_code_is_counted_listed_and_warned_of(lake: BuiltLake) -> None:
-    unknown = [row for row in standing(RAW_ROWS) if "?" in row.conditions]
+    unknown = [row for row in winning_trades(RAW_ROWS) if "?" in row.conditions]
     assert lake.query("select sum(trade_count), max(unknown_codes) from unknown_conditions") == [(len(unknown), "?")]
     assert lake.statuses["every_sale_condition_is_known"] == "warn"
 
@@ -143,7 +144,7 @@ def test_the_view_for_people_without_dbt_shows_the_same_rows(lake: BuiltLake) ->
 
 def test_raw_trades_show_until_published_and_never_twice(lake: BuiltLake) -> None:
     question = "select count(*), count(distinct event_id), sum(volume) from stock_market_data where day = 4"
-    rows = [replace(trade(number), event_time_ns=NOON + 2 * DAY_NS + number) for number in range(10)]
+    rows = [trade_on(date(2018, 1, 4), number) for number in range(10)]
     lake.put_raw(rows, "4")
     lake.put_raw(rows, "5")
     assert lake.query(question) == [(10, 10, 1000)]
@@ -234,7 +235,7 @@ def test_a_partition_that_lies_elsewhere_is_refused(lake: BuiltLake) -> None:
 
 
 def test_the_documentation_site_describes_marts_and_columns(lake: BuiltLake) -> None:
-    run_dbt(lake, "docs", "generate")
+    run_dbt(lake.environment, "docs", "generate")
     folder = lake.duckdb_path.parent / "target"
     assert "<html" in (folder / "index.html").read_text()
     catalog = json.loads((folder / "catalog.json").read_text())["nodes"]

@@ -97,7 +97,6 @@ def message(name: str, unique_id: str, **data: object) -> SimpleNamespace:
 
 
 def test_an_output_waits_for_the_figures_of_its_node() -> None:
-    """Without figures it comes without them."""
     built = {"bars": "LogModelResult", "averages": "LogModelResult"}
     response = {"adapter_response": {"rows_affected": 7, "data_scanned_in_bytes": 20 * 1024**2}}
     messages = [message(name, node) for node, name in built.items()]

@@ -13,7 +13,6 @@ import pytest
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.freshness import Finding
-from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.stack import LocalStack
@@ -22,9 +21,7 @@ from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.trade_checks import sessions_of_run
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades
-from tests.integration.test_lake_orchestration import add
+from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
@@ -36,7 +33,7 @@ MONDAY_MORNING = datetime(2018, 11, 5, 13, tzinfo=UTC)
 OLD = date(2018, 1, 2)
 
 
-class World(NamedTuple):
+class FreshnessWorld(NamedTuple):
     stack: LocalStack
     lake: LakeResource
     realtime: RealtimeResource
@@ -50,7 +47,7 @@ class World(NamedTuple):
         return look(self.instance, self.lake, self.realtime, cursor, now, tell)
 
     def publish(self, session_date: date, at: datetime) -> None:
-        add(self.lake.objects, session_date, at.hour + 100 * at.day)
+        put_raw_file(self.lake.objects, session_date, at.hour + 100 * at.day)
         Compactor(self.lake.objects, self.lake.catalog, now=lambda: at).compact(session_date)
 
     def build(self, session_date: date) -> None:
@@ -66,16 +63,14 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
+def world(stack: LocalStack) -> Iterator[FreshnessWorld]:
     settings = stack.settings
     parts = {
         "lake": LakeResource(environ=settings.environ()),
         "realtime": (lake_definitions(settings).resources or {})["realtime"],
     }
     with dg.build_resources(parts) as resources, dg.DagsterInstance.ephemeral() as instance:
-        yield World(stack, resources.lake, resources.realtime, instance, [])
+        yield FreshnessWorld(stack, resources.lake, resources.realtime, instance, [])
 
 
 def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
@@ -86,7 +81,9 @@ def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
     }
 
 
-def test_an_old_backfill_does_not_make_the_due_session_fresh(world: World) -> None:
+def test_an_old_backfill_does_not_make_the_due_session_fresh(
+    world: FreshnessWorld,
+) -> None:
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
     world.publish(OLD, MONDAY_MORNING)
     world.build(OLD)
@@ -96,14 +93,14 @@ def test_an_old_backfill_does_not_make_the_due_session_fresh(world: World) -> No
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
 
 
-def test_a_session_compacted_while_open_is_not_published_whole(world: World) -> None:
+def test_a_session_compacted_while_open_is_not_published_whole(world: FreshnessWorld) -> None:
     world.publish(EXPECTED, datetime(2018, 11, 2, 15, tzinfo=UTC))
     assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
     world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
     assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
 
 
-def test_people_hear_of_what_becomes_stale_once(world: World) -> None:
+def test_people_hear_of_what_becomes_stale_once(world: FreshnessWorld) -> None:
     first = world.tick(MONDAY_MORNING)
     assert world.told == ["latest_session_is_published", "latest_session_is_built"]
     again = world.tick(MONDAY_MORNING + timedelta(minutes=5), first.cursor)
@@ -116,7 +113,7 @@ def test_people_hear_of_what_becomes_stale_once(world: World) -> None:
     assert world.told[2:] == ["latest_session_is_published"]
 
 
-def test_the_newest_trade_judges_the_stream_of_an_open_market(world: World) -> None:
+def test_the_newest_trade_judges_the_stream_of_an_open_market(world: FreshnessWorld) -> None:
     noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
     world.trade_at(noon - timedelta(minutes=20), "OLD")
     world.trade_at(noon, "SMOKE", feed="smoke")
@@ -128,7 +125,7 @@ def test_the_newest_trade_judges_the_stream_of_an_open_market(world: World) -> N
     assert verdicts(world.tick(noon + timedelta(hours=4)))[CURRENT]  # closed
 
 
-def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: World) -> None:
+def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: FreshnessWorld) -> None:
     noon = datetime(2018, 11, 2, 16, tzinfo=UTC)
     world.trade_at(noon - timedelta(seconds=30))
     first = world.tick(noon)
@@ -152,7 +149,7 @@ def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: World) ->
     assert beats(world.tick(datetime(2018, 11, 3, 16, tzinfo=UTC), first.cursor)) == [("realtime_state", None)]
 
 
-def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: World) -> None:
+def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: FreshnessWorld) -> None:
     definitions = build_definitions(world.stack.settings)
     checks = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*CHECKS))
     job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[checks])).resolve_job_def("checks")
@@ -173,12 +170,11 @@ def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: World) ->
     assert data.asset_events
 
 
-def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: World) -> None:
-    """No part of the pipeline writes such a file; the check is for what nobody foresaw."""
-    add(world.lake.objects, OLD, 1)
+def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: FreshnessWorld) -> None:
+    """Its file is written as nothing of the pipeline would: what is not foreseen is what the check is for."""
+    put_raw_file(world.lake.objects, OLD, 1)
     bad = replace(trade(7), price=Decimal("-1.5"))
-    body = parquet_bytes(table_of_trades([bad]))
-    world.lake.objects.put(raw_key(OLD, "shardId-000000000000", "7", "7", "f" * 16), body)
+    put_raw_file(world.lake.objects, OLD, 7, [bad])
     job = build_definitions(world.stack.settings).resolve_job_def(SESSION_JOB)
     result = job.execute_in_process(instance=world.instance, partition_key=OLD.isoformat(), raise_on_error=False)
     assert not result.success

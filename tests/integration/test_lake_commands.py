@@ -1,37 +1,27 @@
 """`compact`, `gc` and `catalog rebuild` as an operator types them, on AWS services on loopback."""
 
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 
-from stock_pipeline.aws.catalog import GlueCatalog
-from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, head_key, raw_key
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, head_key
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.support.trades import trade
+from tests.support.raw_files import put_raw_file
+from tests.support.trades import SESSION, trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 
-SESSION = date(2018, 1, 2)
 COMPACT = ["compact", "--session", "2018-01-02"]
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
-    return stack
-
-
-@pytest.fixture
-def run(lake: LocalStack, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a command's exit status, its output, and its errors."""
+def run(stack: LocalStack, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command's exit status, what it printed, and what it complained of."""
 
     def typed(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -41,89 +31,82 @@ def run(lake: LocalStack, capsys: pytest.CaptureFixture[str]) -> Run:
     return typed
 
 
-def store(lake: LocalStack) -> ObjectStore:
-    return ObjectStore(lake.clients.s3, lake.settings.bucket_name)
-
-
-def catalog(lake: LocalStack) -> GlueCatalog:
-    return GlueCatalog(lake.clients.glue, lake.settings.database_name, lake.settings.bucket_name)
-
-
-def add(lake: LocalStack, number: int, body: bytes | None = None) -> str:
-    key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-    store(lake).put(key, parquet_bytes(table_of_trades([trade(number), trade(1)])) if body is None else body)
+def add(stack: LocalStack, number: int, body: bytes | None = None) -> str:
+    key = put_raw_file(stack.wiring.objects, SESSION, number, [trade(number), trade(1)])
+    if body is not None:
+        stack.wiring.objects.put(key, body)
     return key
 
 
-def keys(lake: LocalStack, prefix: str) -> list[str]:
-    return [listed.key for listed in store(lake).list(prefix)]
+def keys(stack: LocalStack, prefix: str) -> list[str]:
+    return [listed.key for listed in stack.wiring.objects.list(prefix)]
 
 
-def test_a_dry_run_says_what_compaction_would_do(lake: LocalStack, run: Run) -> None:
+def test_a_dry_run_says_what_compaction_would_do(stack: LocalStack, run: Run) -> None:
     assert run(*COMPACT, "--dry-run")[1] == "session 2018-01-02: nothing to do\n"
-    add(lake, 1)
-    add(lake, 2)
+    add(stack, 1)
+    add(stack, 2)
     status, said, _ = run(*COMPACT, "--dry-run")
     assert status == 0
     assert said.startswith("session 2018-01-02: 2 raw files (")
     assert said.endswith("would be added to no version yet\n")
-    assert keys(lake, CURATED_PREFIX) == []
-    assert catalog(lake).published_locations() == {}
+    assert keys(stack, CURATED_PREFIX) == []
+    assert stack.wiring.catalog.published_locations() == {}
 
 
-def test_compact_publishes_and_a_second_time_finds_nothing_to_do(lake: LocalStack, run: Run) -> None:
+def test_compact_publishes_and_a_second_time_finds_nothing_to_do(stack: LocalStack, run: Run) -> None:
     assert run(*COMPACT)[1] == "session 2018-01-02: there are no raw files\n"
-    add(lake, 1)
-    add(lake, 2)
+    add(stack, 1)
+    add(stack, 2)
     status, said, _ = run(*COMPACT)
     assert status == 0
     assert "4 rows in = 2 rows + 2 duplicates" in said
-    assert list(catalog(lake).published_locations()) == [SESSION]
+    assert list(stack.wiring.catalog.published_locations()) == [SESSION]
     assert "has everything, 2 rows" in run(*COMPACT)[1]
     assert run(*COMPACT, "--dry-run")[1] == "session 2018-01-02: nothing to do\n"
-    add(lake, 3)
+    add(stack, 3)
     assert "would be added to version " in run(*COMPACT, "--dry-run")[1]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no Parquet"])
-def test_only_an_operator_may_leave_a_broken_file_out(lake: LocalStack, run: Run, damage: str) -> None:
-    add(lake, 1)
+def test_only_an_operator_may_leave_a_broken_file_out(stack: LocalStack, run: Run, damage: str) -> None:
+    add(stack, 1)
     run(*COMPACT)
     good = parquet_bytes(table_of_trades([trade(n) for n in range(1_000)]))
-    bad = add(lake, 2, good[: len(good) // 2] if damage == "truncated" else b"symbol,price\n")
-    published = catalog(lake).published_location(SESSION)
+    bad = add(stack, 2, good[: len(good) // 2] if damage == "truncated" else b"symbol,price\n")
+    published = stack.wiring.catalog.published_location(SESSION)
     status, _, complaint = run(*COMPACT)
     assert status == 1
     assert bad in complaint
     assert "--allow-missing" in complaint
-    assert catalog(lake).published_location(SESSION) == published
+    assert stack.wiring.catalog.published_location(SESSION) == published
 
-    add(lake, 3)
+    add(stack, 3)
     status, said, _ = run(*COMPACT, "--allow-missing")
     assert status == 0
     assert f"without {bad}, which can't be read" in said
-    assert catalog(lake).published_location(SESSION) != published
-    # the file is kept for a look, and garbage collection deletes the rest
+    assert stack.wiring.catalog.published_location(SESSION) != published
+    # the file is kept where it can be looked into, and the rest is collected
     _, said, _ = run("gc", "--grace-days", "0")
     assert f"moved {bad} to quarantine/" in said
-    assert keys(lake, RAW_PREFIX) == []
-    assert len(keys(lake, QUARANTINE_PREFIX)) == 1
+    assert keys(stack, RAW_PREFIX) == []
+    assert len(keys(stack, QUARANTINE_PREFIX)) == 1
 
 
-def test_gc_deletes_what_its_dry_run_said(lake: LocalStack, run: Run) -> None:
-    add(lake, 1)
+def test_gc_deletes_what_its_dry_run_said(stack: LocalStack, run: Run) -> None:
+    add(stack, 1)
     run(*COMPACT)
-    add(lake, 2)
+    add(stack, 2)
     run(*COMPACT)
-    before = keys(lake, "")
+    before = keys(stack, "")
     assert run("gc", "--dry-run")[1] == "would delete 0 bytes in all\n"  # the grace period is not over
     status, said, _ = run("gc", "--dry-run", "--grace-days", "0")
     assert status == 0
     assert "session 2018-01-02: would delete 1 versions and 2 raw files" in said
-    assert keys(lake, "") == before
+    assert keys(stack, "") == before
     assert "deleted 1 versions and 2 raw files" in run("gc", "--grace-days", "0")[1]
-    assert keys(lake, RAW_PREFIX) == []
-    assert len(keys(lake, CURATED_PREFIX)) == 3
+    assert keys(stack, RAW_PREFIX) == []
+    assert len(keys(stack, CURATED_PREFIX)) == 3
     assert run("gc", "--grace-days", "0")[1] == "deleted 0 bytes in all\n"
 
 
@@ -134,36 +117,36 @@ def test_gc_refuses_a_grace_period_that_is_none(run: Run, days: str) -> None:
     assert "--grace-days" in complaint
 
 
-def test_the_catalog_is_rebuilt_from_manifests_alone(lake: LocalStack, run: Run) -> None:
-    add(lake, 1)
+def test_the_catalog_is_rebuilt_from_manifests_alone(stack: LocalStack, run: Run) -> None:
+    add(stack, 1)
     run(*COMPACT)
-    published = catalog(lake).published_locations()
-    lake.clients.glue.delete_database(Name=lake.settings.database_name)
-    store(lake).delete([head_key(SESSION)])
+    published = stack.wiring.catalog.published_locations()
+    stack.clients.glue.delete_database(Name=stack.settings.database_name)
+    stack.wiring.objects.delete([head_key(SESSION)])
     status, said, _ = run("catalog", "rebuild")
     assert status == 0
     assert said == "1 sessions have a published version: 1 were registered, 1 heads were made anew\n"
-    assert catalog(lake).published_locations() == published
+    assert stack.wiring.catalog.published_locations() == published
     assert "0 were registered, 0 heads" in run("catalog", "rebuild")[1]
 
 
-def test_a_rebuild_that_would_lose_trades_says_so(lake: LocalStack, run: Run) -> None:
-    raw = add(lake, 1)
+def test_a_rebuild_that_would_lose_trades_says_so(stack: LocalStack, run: Run) -> None:
+    raw = add(stack, 1)
     run(*COMPACT)
-    (data,) = [key for key in keys(lake, CURATED_PREFIX) if key.endswith(".parquet")]
-    store(lake).delete([raw, data, head_key(SESSION)])
+    (data,) = [key for key in keys(stack, CURATED_PREFIX) if key.endswith(".parquet")]
+    stack.wiring.objects.delete([raw, data, head_key(SESSION)])
     status, _, complaint = run("catalog", "rebuild")
     assert status == 1
     assert "2018-01-02" in complaint
 
 
-def test_gc_and_rebuild_register_unpublished_sessions_and_a_dry_run_does_not(lake: LocalStack, run: Run) -> None:
-    add(lake, 1)
+def test_gc_and_rebuild_register_unpublished_sessions(stack: LocalStack, run: Run) -> None:
+    add(stack, 1)
     run("gc", "--dry-run")
-    assert catalog(lake).unpublished_sessions() == set()
+    assert stack.wiring.catalog.unpublished_sessions() == set()
     run("gc")
-    assert catalog(lake).unpublished_sessions() == {SESSION}
-    lake.clients.glue.delete_database(Name=lake.settings.database_name)
+    assert stack.wiring.catalog.unpublished_sessions() == {SESSION}
+    stack.clients.glue.delete_database(Name=stack.settings.database_name)
     _, said, _ = run("catalog", "rebuild")
     assert said.endswith("\n1 unpublished sessions were registered\n")
-    assert catalog(lake).unpublished_sessions() == {SESSION}
+    assert stack.wiring.catalog.unpublished_sessions() == {SESSION}

@@ -7,8 +7,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from stock_pipeline.aws.object_store import ObjectStore
-from stock_pipeline.domain.lake_layout import RAW_PREFIX, raw_key
+from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.local.stack import LocalStack
@@ -17,30 +16,19 @@ from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, COMPACTI
 from stock_pipeline.orchestration.raw_file_sensor import ATTEMPTS, SESSIONS_A_TICK, Position, look
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.settings import Settings
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades
-from tests.support.trades import trade
+from tests.support.raw_files import put_raw_file, raw_file_key
 
 pytestmark = pytest.mark.xdist_group("lake")
 
-DAY_NS = 86_400 * 10**9
 FIRST = date(2018, 1, 2)
 TODAY = date(2018, 3, 1)
 
 
 @pytest.fixture
-def lake(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[LakeResource]:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
+def lake(stack: LocalStack) -> Iterator[LakeResource]:
     resource = LakeResource(environ=stack.settings.environ())
     with dg.build_resources({"lake": resource}) as resources:
         yield resources.lake
-
-
-def add(store: ObjectStore, session_date: date, number: int) -> None:
-    row = trade(number, event_time_ns=trade(number).event_time_ns + (session_date - FIRST).days * DAY_NS)
-    key = raw_key(session_date, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-    store.put(key, parquet_bytes(table_of_trades([row])))
 
 
 def job(lake: LakeResource, name: str) -> dg.JobDefinition:
@@ -51,8 +39,8 @@ def job(lake: LakeResource, name: str) -> dg.JobDefinition:
 
 
 def test_compaction_reports_what_it_read_wrote_and_took(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 2)
     result = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat())
     (event,) = result.asset_materializations_for_node("trades")
     figures = {name: value.value for name, value in event.metadata.items()}
@@ -68,7 +56,7 @@ def test_a_backfill_is_one_run_with_figures_for_each_session(lake: LakeResource)
     days = list(trading_days(FIRST, date(2018, 1, 4)))
     for number, day in enumerate(days):
         for file in range(number + 1):
-            add(lake.objects, day, file)
+            put_raw_file(lake.objects, day, file)
     result = job(lake, COMPACTION_JOB).execute_in_process(
         tags={
             "dagster/asset_partition_range_start": days[0].isoformat(),
@@ -83,9 +71,8 @@ def test_a_backfill_is_one_run_with_figures_for_each_session(lake: LakeResource)
 
 
 def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None:
-    """With `allow_missing` the run succeeds and names the file."""
-    add(lake.objects, FIRST, 1)
-    lake.objects.put(raw_key(FIRST, "shardId-000000000000", "9", "9", "0" * 16), b"broken")
+    put_raw_file(lake.objects, FIRST, 1)
+    lake.objects.put(raw_file_key(FIRST, 9), b"broken")
     failed = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat(), raise_on_error=False)
     assert not failed.success
     assert not [event for event in failed.all_events if event.is_step_up_for_retry]
@@ -107,7 +94,7 @@ def requests(result: dg.SensorResult) -> list[tuple[str | None, str]]:
 
 def test_new_and_late_files_ask_once_for_their_session(lake: LakeResource) -> None:
     for day in (FIRST, date(2018, 1, 3), date(2018, 1, 6), TODAY):  # the 6th is a Saturday
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     first = tick(lake)
     assert requests(first) == [("2018-01-02", "new files"), ("2018-01-03", "new files")]
     assert [event.partition for event in first.asset_events] == ["2018-01-02", "2018-01-03"]
@@ -116,22 +103,21 @@ def test_new_and_late_files_ask_once_for_their_session(lake: LakeResource) -> No
     for day in (FIRST, date(2018, 1, 3)):
         lake.compactor().compact(day)
     assert requests(tick(lake, first.cursor)) == []
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 2)
     late = tick(lake, first.cursor)
     assert requests(late) == [("2018-01-02", "late files")]
     again = tick(lake, first.cursor)  # the tick's cursor was lost
     assert [request.run_key for request in again.run_requests or []] == [
         request.run_key for request in late.run_requests or []
     ]
-    add(lake.objects, FIRST, 3)
+    put_raw_file(lake.objects, FIRST, 3)
     (more,) = tick(lake, late.cursor).run_requests or []
     assert more.run_key not in [request.run_key for request in late.run_requests or []]
 
 
 def test_thousands_of_files_are_one_run_and_a_short_cursor(lake: LakeResource) -> None:
     for number in range(2_500):
-        key = raw_key(FIRST, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-        lake.objects.put(key, b"a tick opens no file")
+        lake.objects.put(raw_file_key(FIRST, number), b"a tick opens no file")
     made: list[str] = []
     lake.objects.client.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
     first = tick(lake)
@@ -142,13 +128,13 @@ def test_thousands_of_files_are_one_run_and_a_short_cursor(lake: LakeResource) -
     assert made.count("GetObject") <= 2  # what the partition's head and manifest say, not the files
     assert len(first.cursor or "") < 200
     assert [again.run_key for again in tick(lake).run_requests or []] == [request.run_key]
-    add(lake.objects, FIRST, 2_500)
+    put_raw_file(lake.objects, FIRST, 2_500)
     (more,) = tick(lake, first.cursor).run_requests or []
     assert more.run_key != request.run_key
 
 
 def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     cursor, keys = None, []
     for days in (0, 0, 1, 1, 2, 3, 4):
         result = look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY + timedelta(days=days))
@@ -156,7 +142,7 @@ def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResourc
         cursor = result.cursor
     assert [str(key).rpartition(":")[2] for key in keys] == ["1", "2", "3"]
     assert len(set(keys)) == ATTEMPTS
-    add(lake.objects, FIRST, 2)
+    put_raw_file(lake.objects, FIRST, 2)
     result = look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY + timedelta(days=4))
     assert len(result.run_requests or []) == 1
 
@@ -164,7 +150,7 @@ def test_uncompacted_files_are_asked_for_on_three_days_at_most(lake: LakeResourc
 def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResource) -> None:
     saturday = date(2018, 1, 6)
     for day in (FIRST, saturday):
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     result = look(lake, raw_folders(lake.objects), Position(), TODAY, closed=True)
     (request,) = result.run_requests or []
     (observation,) = result.asset_events
@@ -181,7 +167,7 @@ def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResourc
 def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY - timedelta(days=1)))[: SESSIONS_A_TICK * 2 + 3]
     for day in days:
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     cursor, found = None, []
     for _ in range(4):
         result = tick(lake, cursor)
@@ -192,7 +178,7 @@ def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource
 
 
 def test_the_sensor_runs_as_dagster_runs_it(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     result = evaluated(lake, "raw_files")
     assert [request.partition_key for request in result.run_requests or []] == ["2018-01-02"]
 
@@ -211,7 +197,7 @@ def evaluated(lake: LakeResource, name: str) -> dg.SensorResult:
 def test_a_tick_shows_readers_the_raw_files_of_unpublished_sessions_in_few_calls(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY))
     for day in days:
-        add(lake.objects, day, 1)
+        put_raw_file(lake.objects, day, 1)
     lake.compactor().compact(days[0])
     made: list[str] = []
     lake.catalog.client.meta.events.register("before-call.glue", lambda model, **_: made.append(model.name))
@@ -225,7 +211,7 @@ def test_a_tick_shows_readers_the_raw_files_of_unpublished_sessions_in_few_calls
 def test_a_folder_of_no_session_stops_neither_registration_nor_compaction_and_fails_garbage_collection(
     lake: LakeResource,
 ) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     lake.objects.put("raw/trades/year=2018/month=2/day=31/x.parquet", b"")
     result = evaluated(lake, "raw_files")
     assert [request.partition_key for request in result.run_requests or []] == ["2018-01-02"]
@@ -257,7 +243,7 @@ def test_schedules_ask_for_todays_session_and_rest_on_holidays(name: str, at: st
 
 
 def test_garbage_collection_is_a_job_that_says_what_it_deleted(lake: LakeResource) -> None:
-    add(lake.objects, FIRST, 1)
+    put_raw_file(lake.objects, FIRST, 1)
     lake.compactor().compact(FIRST)
     for dry_run in (True, False):
         config = {"ops": {"collect": {"config": {"grace_days": 0.0, "dry_run": dry_run}}}}

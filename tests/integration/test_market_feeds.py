@@ -3,19 +3,19 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
 
 from stock_pipeline.commands.market_feeds import AlpacaFeed, alpaca_feed, market_feed
 from stock_pipeline.local.live_feed import LiveFeed
 from stock_pipeline.local.stack import LocalStack, local_stack
 from stock_pipeline.streaming.trade_json import decode_trade
-from tests.integration.test_stream_command import STREAM_TRADE, rest_page, stream_lines, welcome_and_send
 from tests.support.provider_fakes import KEY, SECRET, scripted_server
+from tests.support.stream import stream_lines
+from tests.support.stream_harness import STREAM_TRADE, Script, refusing, rest_page, sending, websocket_server
 
 
 @pytest.fixture
@@ -27,38 +27,24 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
         yield running
 
 
-def run_against(
-    stack: LocalStack,
-    log: Path,
-    answer: Callable[[ServerConnection], Awaitable[None]],
-    until: Callable[[AlpacaFeed], bool],
-) -> AlpacaFeed:
-    """Run the feed against a websocket server until a condition is true, and return it."""
-
-    async def scenario() -> AlpacaFeed:
-        async with asyncio.timeout(60), serve(answer, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            feed = alpaca_feed(stack, KEY, SECRET, log, f"ws://127.0.0.1:{port}")
-            assert isinstance(feed, AlpacaFeed)
-            stop = threading.Event()
-            running = asyncio.create_task(asyncio.to_thread(feed.run, stop))
-            while not until(feed) and not running.done():
-                await asyncio.sleep(0)
-                await asyncio.to_thread(stop.wait, 0.1)
-            stop.set()
-            await running
-        return feed
-
-    return asyncio.run(scenario())
+async def run_against(stack: LocalStack, log: Path, script: Script, until: Callable[[AlpacaFeed], bool]) -> AlpacaFeed:
+    """The feed after it ran against a websocket server until something held."""
+    async with websocket_server(script) as url:
+        feed = alpaca_feed(stack, KEY, SECRET, log, url)
+        assert isinstance(feed, AlpacaFeed)
+        stop = threading.Event()
+        running = asyncio.create_task(asyncio.to_thread(feed.run, stop))
+        while not until(feed) and not running.done():
+            await asyncio.sleep(0)
+            await asyncio.to_thread(stop.wait, 0.1)
+        stop.set()
+        await running
+    return feed
 
 
-def test_alpacas_trades_reach_the_stream_until_it_is_stopped(stack: LocalStack, tmp_path: Path) -> None:
+async def test_alpacas_trades_reach_the_stream_until_it_is_stopped(stack: LocalStack, tmp_path: Path) -> None:
     received: list[Any] = []
-
-    async def serve_one(socket: ServerConnection) -> None:
-        await welcome_and_send(socket, received, asyncio.Event())
-
-    feed = run_against(stack, tmp_path / "logs", serve_one, lambda _: bool(stream_lines(stack)))
+    feed = await run_against(stack, tmp_path / "logs", sending(received), lambda _: bool(stream_lines(stack)))
     assert feed.failure is None
     assert received[0] == {"action": "auth", "key": KEY, "secret": SECRET}
     assert STREAM_TRADE in {decode_trade(line).sequence for line in stream_lines(stack)}
@@ -68,14 +54,9 @@ def test_alpacas_trades_reach_the_stream_until_it_is_stopped(stack: LocalStack, 
     assert KEY not in log
 
 
-def test_a_refused_key_ends_it_with_its_reason(stack: LocalStack, tmp_path: Path) -> None:
-    async def refuse(socket: ServerConnection) -> None:
-        await socket.send('[{"T":"success","msg":"connected"}]')
-        await socket.recv()
-        await socket.send('[{"T":"error","code":402,"msg":"auth failed"}]')
-
-    feed = run_against(stack, tmp_path, refuse, lambda feed: feed.failure is not None)
-    assert feed.failure is not None
+async def test_a_refused_key_ends_it_with_its_reason(stack: LocalStack, tmp_path: Path) -> None:
+    feed = await run_against(stack, tmp_path, refusing(402, "auth failed"), lambda feed: bool(feed.failure))
+    assert feed.failure
     assert stack.settings.provider_secret_name in str(feed.failure)
     assert SECRET not in str(feed.failure)
 

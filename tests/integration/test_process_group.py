@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from stock_pipeline.local.process_group import process_group
+from tests.support.processes import read_line
 
 STUBBORN = """
 import os, signal, subprocess, sys
@@ -41,8 +42,7 @@ def test_a_starter_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert starter.stdout is not None
-    started = [psutil.Process(int(starter.stdout.readline())) for _ in range(2)]
+    started = [psutil.Process(int(read_line(starter))) for _ in range(2)]
     started += psutil.Process(starter.pid).children(recursive=True)
     assert len(set(started)) == 3  # the guard, the command, and what that started
     starter.kill()
@@ -57,9 +57,8 @@ def test_a_command_that_ends_takes_along_what_it_started(tmp_path: Path) -> None
         f"import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', {child!r}]).pid, flush=True)\n"
     )
     with process_group([sys.executable, str(script)], {"PATH": "/usr/bin:/bin"}, tmp_path) as process:
-        assert process.stdout is not None
         with process.stdout:
-            left_behind = psutil.Process(int(process.stdout.readline()))
+            left_behind = psutil.Process(int(read_line(process)))
         assert gone([left_behind])
 
 
@@ -67,9 +66,8 @@ def test_the_end_of_the_context_ends_the_group(tmp_path: Path) -> None:
     script = tmp_path / "patient.py"
     script.write_text("import signal\nprint('ready', flush=True)\nsignal.pause()\n")
     with process_group([sys.executable, str(script)], {"PATH": "/usr/bin:/bin"}, tmp_path) as process:
-        assert process.stdout is not None
         with process.stdout:
-            assert process.stdout.readline() == "ready\n"
+            assert read_line(process) == "ready"
         started = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
         assert len(started) == 2
     assert gone(started)

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 import pytest
 
 from stock_pipeline.aws.checkpoint_object import CheckpointObject
-from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.local.lambda_functions import load_handler
-from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.streaming.trade_json import decode_trade
 from tests.support.provider_fakes import KEY, SECRET, Answer, ScriptedServer, recorded, scripted_server
+from tests.support.stream import stream_lines
 
 # A Lambda's process ends with its connections open; here the next "process" drops them.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -37,7 +36,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class World:
+class ProducerWorld:
     stack: LocalStack
     api: ScriptedServer
     log: list[str]
@@ -46,61 +45,47 @@ class World:
         # a new process, as after a cold start: only what was stored is remembered
         return load_handler("producer", self.log.append)({}, Context())
 
-    def stream_lines(self) -> list[bytes]:
-        kinesis, name = self.stack.clients.kinesis, self.stack.settings.stream_name
-        lines: list[bytes] = []
-        for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-            iterator = kinesis.get_shard_iterator(
-                StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            for record in kinesis.get_records(ShardIterator=iterator)["Records"]:
-                lines += record["Data"].split(b"\n")
-        return lines
-
     def queue_bodies(self) -> list[str]:
         sqs, url = self.stack.clients.sqs, self.stack.settings.require_dead_letter_queue_url()
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         return [message["Body"] for message in received.get("Messages", [])]
 
     def everything_written(self) -> str:
-        """Return all that left the producer: log lines, queue messages, objects, records."""
-        lake = ObjectStore(self.stack.clients.s3, self.stack.settings.bucket_name)
+        """All that left the producer: log lines, queue messages, objects, records."""
+        lake = self.stack.wiring.objects
         objects = [lake.get(listed.key).decode("utf-8", "replace") for listed in lake.list("")]
-        records = [line.decode("utf-8", "replace") for line in self.stream_lines()]
+        records = [line.decode("utf-8", "replace") for line in stream_lines(self.stack)]
         return "\n".join([*self.log, *self.queue_bodies(), *objects, *records])
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with scripted_server() as api, local_stack({"PATH": os.environ["PATH"]}) as stack:
-        for name, value in stack.environ.items():
-            monkeypatch.setenv(name, value)
+def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProducerWorld]:
+    with scripted_server() as api:
         monkeypatch.setenv("PROVIDER_URL", api.url)
         monkeypatch.setenv("SYMBOLS", "AAPL")
         monkeypatch.setenv("POLL_INTERVAL_SECONDS", "60")
         stack.clients.secretsmanager.create_secret(
             Name=SECRET_NAME, SecretString=json.dumps({"key": KEY, "secret": SECRET})
         )
-        yield World(stack, api, [])
-        # a Lambda's process ends without closing anything; close here, not in the next test
+        yield ProducerWorld(stack, api, [])
+        # a Lambda's process ends without closing anything: here, and not in whichever test runs next
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
 
 
-def test_a_run_streams_the_apis_trades_and_keeps_its_checkpoint(world: World) -> None:
+def test_a_run_streams_the_apis_trades_and_keeps_its_checkpoint(world: ProducerWorld) -> None:
     world.api.play(Answer(recorded("alpaca/TestGetMultiTrades.1")), *[EMPTY] * 5)
     answer = world.run()
-    trades = [decode_trade(line) for line in world.stream_lines()]
+    trades = [decode_trade(line) for line in stream_lines(world.stack)]
     assert answer == {"published": len(trades), "failure": None}
     assert trades
     assert {trade.feed for trade in trades} == {"iex"}
-    lake = ObjectStore(world.stack.clients.s3, world.stack.settings.bucket_name)
-    assert CheckpointObject(lake, checkpoint_key("alpaca", "iex")).load() is not None
+    assert CheckpointObject(world.stack.wiring.objects, checkpoint_key("alpaca", "iex")).load()
     assert json.loads(world.log[0])["PublishedTrades"] == len(trades)
 
 
-def test_the_next_run_goes_on_from_the_checkpoint(world: World) -> None:
+def test_the_next_run_goes_on_from_the_checkpoint(world: ProducerWorld) -> None:
     world.api.play(*[EMPTY] * 2)
     world.run()
     first = world.api.seen[0].path
@@ -117,8 +102,7 @@ def test_the_next_run_goes_on_from_the_checkpoint(world: World) -> None:
         (403, f'{{"message":"forbidden for {KEY} {SECRET}"}}'.encode()),
     ],
 )
-def test_a_refused_key_is_one_error_that_hides_the_key(world: World, status: int, body: bytes) -> None:
-    """It is asked once, without retries."""
+def test_a_refused_key_is_one_error_that_hides_the_key(world: ProducerWorld, status: int, body: bytes) -> None:
     world.api.play(*[Answer(body, status)] * 20)
     answer = world.run()
     assert SECRET_NAME in answer["failure"]
@@ -130,7 +114,7 @@ def test_a_refused_key_is_one_error_that_hides_the_key(world: World, status: int
     assert SECRET not in world.everything_written()
 
 
-def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: World) -> None:
+def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: ProducerWorld) -> None:
     page = json.loads(recorded("alpaca/TestGetMultiTrades.1"))
     symbol = next(iter(page["trades"]))
     page["trades"][symbol][0]["p"] = -1
@@ -140,11 +124,11 @@ def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: World) -> 
     world.run()
     (message,) = [json.loads(body) for body in world.queue_bodies()]
     assert (message["kind"], message["reason"]) == ("unreadable_payload", "value")
-    assert world.stream_lines()
+    assert stream_lines(world.stack)
     assert SECRET not in world.everything_written()
 
 
-def test_a_secret_of_another_form_is_named_but_not_shown(world: World) -> None:
+def test_a_secret_of_another_form_is_named_but_not_shown(world: ProducerWorld) -> None:
     world.stack.clients.secretsmanager.put_secret_value(SecretId=SECRET_NAME, SecretString=f"token={SECRET}")
     answer = world.run()
     assert f"the secret {SECRET_NAME} is not of the form" in answer["failure"]
@@ -152,6 +136,6 @@ def test_a_secret_of_another_form_is_named_but_not_shown(world: World) -> None:
     assert world.api.seen == []
 
 
-def test_a_missing_secret_says_what_to_do(world: World) -> None:
+def test_a_missing_secret_says_what_to_do(world: ProducerWorld) -> None:
     world.stack.clients.secretsmanager.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
     assert "store the API key in it" in world.run()["failure"]

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.aws.state_table import StateTable
-from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.session_counts import data_files
@@ -22,11 +21,11 @@ from stock_pipeline.orchestration.reconciliation import reconcile
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.support.trades import trade
+from tests.support.raw_files import put_raw_file, raw_file_key
+from tests.support.trades import SESSION, trade
 
 pytestmark = pytest.mark.xdist_group("lake")
 
-SESSION = date(2018, 1, 2)
 SYMBOLS = ("ABC", "XYZ", "ZZZ")
 BATCHES = [
     [trade(n, symbol=symbol, event_id=f"sim:{symbol}:20180102:X:{n}") for symbol in SYMBOLS for n in range(30)],
@@ -45,18 +44,14 @@ class Stage:
         self._name = stack.settings.state_table_name
 
     def arrive(self, rows: Sequence[Trade], number: int) -> None:
-        """Leave a batch as the processor does: a raw file, and the state merged."""
-        self.put_raw(rows, number)
+        """A batch as the processor leaves it: a raw file, and the state merged."""
+        put_raw_file(self.lake.objects, SESSION, number, rows)
         for symbol in {row.symbol for row in rows}:
             key = SymbolKey(symbol, "sim")
             held = self.table.read([key]).get(key)
             base = held.state if held else SymbolState(key, ())
             merged = base.merged_with([row for row in rows if row.symbol == symbol], self.table.average_windows)
             self.table.write(merged, held.revision if held else None)
-
-    def put_raw(self, rows: Sequence[Trade], number: int) -> None:
-        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), f"{number:016x}")
-        self.lake.objects.put(key, parquet_bytes(table_of_trades(rows)))
 
     def forget(self, symbol: str) -> None:
         self._clients.dynamodb.delete_item(TableName=self._name, Key={"symbol": {"S": symbol}, "feed": {"S": "sim"}})
@@ -80,9 +75,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
+def stage(stack: LocalStack) -> Iterator[Stage]:
     definitions = lake_definitions(stack.settings)
     resources: dict[str, Any] = dict(definitions.resources or {})
     with dg.build_resources(resources) as running:
@@ -153,7 +146,7 @@ def test_a_late_file_disagrees_until_it_is_compacted(stage: Stage) -> None:
 
 
 def test_an_unreadable_file_fails_the_check_and_is_named(stage: Stage) -> None:
-    stage.lake.objects.put(raw_key(SESSION, "shardId-000000000000", "9", "9", "0" * 16), b"broken")
+    stage.lake.objects.put(raw_file_key(SESSION, 9), b"broken")
     evaluation, figures = stage.check()
     assert not evaluation.passed
     assert len(figures["unreadable"]) == 1

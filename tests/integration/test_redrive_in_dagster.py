@@ -1,7 +1,6 @@
 """Redrive as Dagster runs it, on AWS services on loopback: the sensor, the job, and what follows in the lake."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.orchestration import raw_file_sensor
 from stock_pipeline.orchestration.redrive_job import REDRIVE_JOB, look, redrive_definitions
 from stock_pipeline.orchestration.resources import LakeResource, RedriveResource
@@ -20,20 +19,11 @@ from stock_pipeline.redrive.ledger import Try
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.support.redrive_world import rejected
-from tests.support.trades import trade
+from tests.support.trades import trade, trade_on
 
 pytestmark = pytest.mark.xdist_group("lake")
 
-DAY_NS = 86_400 * 10**9
 NOON = 1_700_000_000
-
-
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[LocalStack]:
-    with local_stack({"PATH": os.environ["PATH"], "DUCKDB_PATH": f"{tmp_path}/lake.duckdb"}) as running:
-        for name, value in running.environ.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 @pytest.fixture
@@ -149,8 +139,7 @@ def test_redriven_trades_reopen_exactly_their_session(stack: LocalStack, redrive
     sessions = [date(2018, 1, 2), date(2018, 1, 3), date(2018, 1, 4)]
     kinesis = stack.clients.kinesis
     for number, day in enumerate(sessions):
-        shift = (day - sessions[0]).days * DAY_NS
-        line = encode_trade(trade(number, event_time_ns=trade(number).event_time_ns + shift))
+        line = encode_trade(trade_on(day, number))
         kinesis.put_record(StreamName=settings.stream_name, PartitionKey="bucket-0001", Data=line)
     poller = processor_poller(stack, SilentObserver())
     poller.run_until_idle(timeout_seconds=60)
@@ -161,7 +150,7 @@ def test_redriven_trades_reopen_exactly_their_session(stack: LocalStack, redrive
         position = raw_file_sensor.Position()
         assert not raw_file_sensor.look(resources.lake, position, date(2018, 2, 1)).run_requests
 
-        late = trade(9, event_time_ns=trade(9).event_time_ns + DAY_NS)
+        late = trade_on(sessions[1], 9)
         send(stack, rejected(encode_trade(late)))
         assert run_job(stack)["published"] == 1
         poller.run_until_idle(timeout_seconds=60)

@@ -1,41 +1,23 @@
 """Redrive against AWS services on loopback: what the processor rejected or failed on comes back, once."""
 
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.redrive.parked_messages import unpark
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.support.redrive_world import rejected
+from tests.support.stream import stream_lines
 from tests.support.trades import trade
-
-
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
-    with local_stack({"PATH": os.environ["PATH"]}) as running:
-        for name, value in running.environ.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 def send(stack: LocalStack, body: str) -> None:
     stack.clients.sqs.send_message(QueueUrl=stack.settings.require_dead_letter_queue_url(), MessageBody=body)
-
-
-def stream_lines(stack: LocalStack) -> list[bytes]:
-    kinesis, name = stack.clients.kinesis, stack.settings.stream_name
-    lines: list[bytes] = []
-    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-        start = kinesis.get_shard_iterator(StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
-        for record in kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]:
-            lines += record["Data"].split(b"\n")
-    return lines
 
 
 def depth(stack: LocalStack) -> int:
@@ -103,7 +85,6 @@ def test_an_expired_batch_stays_in_the_queue_and_says_so(stack: LocalStack, caps
 
 
 def test_an_expired_batch_is_parked_on_demand(stack: LocalStack) -> None:
-    """An operator demands it when its trades came from elsewhere."""
     send_expired(stack)
     assert main(["redrive", "--park-expired", "--dry-run"]) == 0
     assert (depth(stack), parked(stack)) == (1, [])

@@ -1,7 +1,6 @@
 """The smoke check against AWS services on loopback, with the processor running behind the stream, and without."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,12 @@ import pytest
 from stock_pipeline.cli import main
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
-from stock_pipeline.local.stack import LocalStack, local_stack
+from stock_pipeline.local.stack import LocalStack
 
 
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalStack]:
+@pytest.fixture(autouse=True)
+def an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with local_stack({"PATH": os.environ["PATH"]}) as running:
-        for name, value in running.environ.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 @contextmanager

@@ -11,8 +11,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from stock_pipeline.aws.catalog import GlueCatalog
-from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.cli import main
 from stock_pipeline.commands.status import Status, read_status, screen
 from stock_pipeline.lake.compaction import Compactor
@@ -23,7 +21,8 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
 from stock_pipeline.wiring import Wiring
-from tests.integration.test_lake_orchestration import add
+from tests.support.processes import read_line
+from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
 
 pytestmark = pytest.mark.xdist_group("lake")
@@ -32,40 +31,34 @@ THURSDAY, FRIDAY = date(2018, 1, 4), date(2018, 1, 5)
 SATURDAY = datetime(2018, 1, 6, 15, tzinfo=UTC)
 
 
-@pytest.fixture
-def environment(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
-    for name, value in stack.environ.items():
-        monkeypatch.setenv(name, value)
-    return stack
-
-
 def process(stack: LocalStack, lines: Sequence[bytes]) -> None:
     for line in lines:
         stack.clients.kinesis.put_record(StreamName=stack.settings.stream_name, PartitionKey="bucket-0001", Data=line)
     processor_poller(stack, SilentObserver()).run_until_idle(timeout_seconds=60)
 
 
+def publish_friday(stack: LocalStack) -> None:
+    put_raw_file(stack.wiring.objects, FRIDAY, 1)
+    Compactor(stack.wiring.objects, stack.wiring.catalog, now=lambda: SATURDAY).compact(FRIDAY)
+
+
 def status(stack: LocalStack, now: datetime = SATURDAY) -> Status:
     return read_status(stack.wiring, now)
 
 
-def test_an_empty_pipeline_says_what_is_missing(environment: LocalStack) -> None:
-    found = status(environment)
+def test_an_empty_pipeline_says_what_is_missing(stack: LocalStack) -> None:
+    found = status(stack)
     assert found.published is None
     assert (found.waiting, found.rejected, found.backlog, found.newest) == (0, {}, (), None)
     assert set(found.stale) == {"trades", "daily_bars"}
     assert "  last published  none" in screen("local", found)
 
 
-def test_status_shows_what_is_published_waiting_and_rejected(environment: LocalStack) -> None:
-    settings, clients = environment.settings, environment.clients
-    store = ObjectStore(clients.s3, settings.bucket_name)
-    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-    add(store, THURSDAY, 1)
-    add(store, FRIDAY, 1)
-    Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
-    process(environment, [encode_trade(trade(1)), b"not json", b"[]", b"neither"])
-    found = status(environment, datetime.now(UTC))
+def test_status_shows_what_is_published_waiting_and_rejected(stack: LocalStack) -> None:
+    put_raw_file(stack.wiring.objects, THURSDAY, 1)
+    publish_friday(stack)
+    process(stack, [encode_trade(trade(1)), b"not json", b"[]", b"neither"])
+    found = status(stack, datetime.now(UTC))
     assert sum(found.rejected.values()) == 3
     assert found.waiting + found.hidden == 3
     assert found.newest is not None
@@ -91,13 +84,10 @@ def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_stale_is_judged_on_the_exchanges_calendar(
-    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clients, settings = environment.clients, bars_of(FRIDAY, tmp_path, monkeypatch)
-    store = ObjectStore(clients.s3, settings.bucket_name)
-    catalog = GlueCatalog(clients.glue, settings.database_name, settings.bucket_name)
-    add(store, FRIDAY, 1)
-    Compactor(store, catalog, now=lambda: SATURDAY).compact(FRIDAY)
+    clients, settings = stack.clients, bars_of(FRIDAY, tmp_path, monkeypatch)
+    publish_friday(stack)
     assert read_status(Wiring(settings, clients), SATURDAY).stale == {}
     open_market = datetime(2018, 1, 8, 15, tzinfo=UTC)
     assert set(read_status(Wiring(settings, clients), open_market).stale) == {"realtime_state"}
@@ -106,30 +96,29 @@ def test_stale_is_judged_on_the_exchanges_calendar(
 
 
 def test_bars_that_are_being_built_are_not_stale(
-    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = bars_of(THURSDAY, tmp_path, monkeypatch)
-    stale = read_status(Wiring(settings, environment.clients), SATURDAY).stale
+    stale = read_status(Wiring(settings, stack.clients), SATURDAY).stale
     assert "bars of 2018-01-05 were due by 22:00" in stale["daily_bars"]
     hold = f"import duckdb; held = duckdb.connect({settings.duckdb_path!r}); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dbt:
-        assert dbt.stdout is not None
-        dbt.stdout.readline()
-        assert "daily_bars" not in read_status(Wiring(settings, environment.clients), SATURDAY).stale
+        read_line(dbt)
+        assert "daily_bars" not in read_status(Wiring(settings, stack.clients), SATURDAY).stale
         dbt.communicate(b"\n")
 
 
 def test_a_database_that_is_none_is_not_taken_for_one_in_use(
-    environment: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lake.duckdb").write_bytes(b"no database" * 1_000)
     monkeypatch.setenv("DUCKDB_PATH", str(tmp_path / "lake.duckdb"))
-    stale = read_status(Wiring(Settings.from_env(os.environ), environment.clients), SATURDAY).stale
+    stale = read_status(Wiring(Settings.from_env(os.environ), stack.clients), SATURDAY).stale
     assert "not a valid DuckDB database" in stale["daily_bars"]
 
 
 def test_the_command_ends_with_an_error_if_something_is_stale(
-    environment: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stack: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["status"]) == 1

@@ -11,9 +11,11 @@ from stock_pipeline.domain.symbol_state import SymbolState
 from stock_pipeline.streaming.record_packing import partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
+from tests.support.oracle import windows, winning_trades
 from tests.support.sample_session import sample_trades
-from tests.support.streaming_books import Line, windows, winning_rows
-from tests.support.streaming_world import BUCKETS, MAPPING, WINDOWS, World
+from tests.support.stream_batches import MAPPING
+from tests.support.streaming_books import Line
+from tests.support.streaming_world import BUCKETS, WINDOWS, StreamingWorld
 
 SYMBOLS = 5
 PAGE_LINES = 97
@@ -41,7 +43,7 @@ def lines_of_the_session(chance: random.Random) -> list[Line]:
     return lines
 
 
-def drain(world: World) -> None:
+def drain(world: StreamingWorld) -> None:
     while not world.poll():
         pass
 
@@ -49,9 +51,8 @@ def drain(world: World) -> None:
 @settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), faults=disturbances, shards=st.integers(1, 3))
 def test_streaming_in_any_order_equals_a_batch_job(seed: int, faults: list[tuple[str, Fault]], shards: int) -> None:
-    """State and lake are equal whatever the order of arrival and the faults."""
     chance = random.Random(seed)
-    world = World(MAPPING_OF_SMALL_BATCHES, shards)
+    world = StreamingWorld(MAPPING_OF_SMALL_BATCHES, shards)
     lines = lines_of_the_session(chance)
     for operation, fault in faults:
         world.faults.expect(operation, fault)
@@ -68,7 +69,7 @@ def test_streaming_in_any_order_equals_a_batch_job(seed: int, faults: list[tuple
 
     expected = world.books.trades()
     assert len(expected) == TRADES
-    assert winning_rows(world.books.lake_rows()) == winning_rows(expected)
+    assert winning_trades(world.books.lake_rows()) == winning_trades(expected)
     states = [SymbolState(key, held) for key, held in windows(expected, window_capacity(WINDOWS)).items()]
     assert len(states) == SYMBOLS
     assert world.dynamodb.items == {(s.key.symbol, s.key.feed): world.table.item(s) for s in states}

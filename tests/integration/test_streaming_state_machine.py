@@ -23,9 +23,11 @@ from stock_pipeline.streaming.state_writer import CONFLICT_ATTEMPTS
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
 from tests.fakes.stores import FakeCatalog
-from tests.support.streaming_books import Line, sessions, windows, winning_rows, without_ingest_time
-from tests.support.streaming_world import BUCKETS, MAPPING, WINDOWS, World
-from tests.support.trades import NOON, trade
+from tests.support.oracle import sessions, windows, winning_trades, without_ingest_time
+from tests.support.stream_batches import MAPPING
+from tests.support.streaming_books import Line
+from tests.support.streaming_world import BUCKETS, WINDOWS, StreamingWorld
+from tests.support.trades import DAY_NS, NOON, trade
 
 EXAMPLES = 500
 STEPS = 25
@@ -35,7 +37,6 @@ SYMBOLS = ("ABC", "XYZ", "QRS", "KLM")
 LAST_OF_THE_DAY = 15
 """Trades after this one belong to the next session."""
 
-DAY_NS = 86_400 * 10**9
 STATUSES = ("good", "corrected", "cancelled")
 
 _EFFECTS = (
@@ -125,11 +126,11 @@ coming_faults = st.lists(
 
 
 class Streaming(RuleBasedStateMachine):
-    world: World
+    world: StreamingWorld
 
     @initialize(mapping=mappings, shards=st.integers(1, 2))
     def begin(self, mapping: EventSourceMapping, shards: int) -> None:
-        self.world = World(mapping, shards)
+        self.world = StreamingWorld(mapping, shards)
         self.catalog = FakeCatalog()
         self.old_checkpoints: list[dict[str, str]] = [{}]
 
@@ -174,7 +175,7 @@ class Streaming(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 20, 61, 3700]))
     def pass_by(self, seconds: int) -> None:
-        self.world.time.pass_by(seconds)
+        self.world.clock.pass_by(seconds)
 
     @rule(mapping=st.none() | mappings, polls_back=st.integers(0, 3))
     def restart(self, mapping: EventSourceMapping | None, polls_back: int) -> None:
@@ -232,14 +233,14 @@ class Streaming(RuleBasedStateMachine):
         self.world.restart(replace(self.world.mapping, maximum_record_age_in_seconds=-1))
 
     def _drain(self) -> None:
-        """Poll until everything is done, in bounded time and rounds: no shard is blocked for ever."""
-        began_at = self.world.time.now()
+        """No shard is blocked for ever: everything is done in bounded time and a bounded number of rounds."""
+        began_at = self.world.clock.now()
         for _ in range(ROUNDS_TO_DRAIN):
             if self.world.poll():
                 break
         else:
             raise AssertionError(f"not drained after {ROUNDS_TO_DRAIN} rounds: {self.world.checkpoints}")
-        assert (self.world.time.now() - began_at).total_seconds() <= HOURS_TO_DRAIN * 3600
+        assert (self.world.clock.now() - began_at).total_seconds() <= HOURS_TO_DRAIN * 3600
         self.world.settle_books()
         assert not self.world.books.lost(self.world.stream())
 
@@ -261,11 +262,11 @@ class Streaming(RuleBasedStateMachine):
         world = self.world
         states = [SymbolState(key, held) for key, held in windows(rows, window_capacity(WINDOWS)).items()]
         assert world.dynamodb.items == {(s.key.symbol, s.key.feed): world.table.item(s) for s in states}
-        assert winning_rows(world.books.lake_rows()) == winning_rows(rows)
-        for session_date, standing in sessions(rows).items():
-            report = Compactor(world.lake, self.catalog, now=world.time.now).compact(session_date)
-            assert report.rows_out == len(standing)
-            assert report.volume == sum(row.volume or 0 for row in standing)
+        assert winning_trades(world.books.lake_rows()) == winning_trades(rows)
+        for session_date, winning in sessions(rows).items():
+            report = Compactor(world.lake, self.catalog, now=world.clock.now).compact(session_date)
+            assert report.rows_out == len(winning)
+            assert report.volume == sum(row.volume or 0 for row in winning)
 
     def _open_shards(self) -> list[str]:
         opened = [shard for shard in self.world.kinesis.shards.values() if not shard.is_closed]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ import boto3
 import duckdb
 
 from stock_pipeline.local.duckdb.catalog import connect_lake
-from tests.support.stored_lake import Lake
+from tests.support.bucket_lake import BucketLake
+from tests.support.random_trades import random_trades
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
+RAW_ROWS = random_trades(600, seed=11)
+"""What the lake of the dbt tests has in raw files only."""
 
 
 @dataclass(frozen=True)
-class BuiltLake(Lake):
+class BuiltLake(BucketLake):
     """A lake, and the DuckDB file that dbt builds the models into."""
 
     environment: dict[str, str] = field(default_factory=dict)
@@ -36,13 +40,13 @@ class BuiltLake(Lake):
             return connection.execute(sql).fetchall()
 
 
-def run_dbt(lake: BuiltLake, *arguments: str) -> dict[str, str]:
+def run_dbt(environ: Mapping[str, str], *arguments: str) -> dict[str, str]:
     """Run dbt as a user does; returns each node's status by its short name."""
-    target = lake.duckdb_path.parent / "target"
+    target = Path(environ["DUCKDB_PATH"]).parent / "target"
     command = [Path(sys.executable).with_name("dbt"), *arguments, "--target", "local"]
     places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", target, "--log-path", target]
     done = subprocess.run(
-        [*command, *places], env=lake.environment, capture_output=True, text=True, timeout=300, check=False
+        [*command, *places], env=dict(environ), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((target / "run_results.json").read_text())["results"]

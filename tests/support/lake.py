@@ -1,31 +1,24 @@
 """A lake in memory with its catalog: raw files in, compactions run, and what a reader of the catalog sees."""
 
-import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
-from stock_pipeline.domain.lake_layout import raw_key
-from stock_pipeline.domain.trade import Trade, precedence
+from stock_pipeline.domain.compaction_plan import Manifest
+from stock_pipeline.domain.lake_layout import HEAD_FILE
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.session_counts import data_files
 from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
-from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import put_raw_file, raw_file_key, read_trades
+from tests.support.trades import SESSION
 
-SESSION = date(2018, 1, 2)
 EVENING = datetime(2018, 1, 2, 22, tzinfo=UTC)
-
-
-def winning_trades(rows: Iterable[Trade]) -> list[Trade]:
-    """The oracle: one row per event id by the domain's rule, in the lake's order."""
-    winning = {row.event_id: row for row in sorted(rows, key=precedence)}
-    return sorted(winning.values(), key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
 
 
 def small_engine(session_date: date, folder: Path) -> LocalEngine:
@@ -59,13 +52,25 @@ class Lake:
     ) -> Compactor:
         return Compactor(store, catalog, now=lambda: self.now, progress=progress, engine=small_engine)
 
-    def add(self, rows: Iterable[Trade], number: int) -> str:
-        return self.add_bytes(parquet_bytes(table_of_trades(list(rows))), number)
+    def pass_time(self, time: timedelta) -> None:
+        self.now += time
+        self.store.now = self.now
+
+    def add(self, rows: Sequence[Trade], number: int) -> str:
+        return put_raw_file(self.store, SESSION, number, rows)
 
     def add_bytes(self, body: bytes, number: int) -> str:
-        key = raw_key(SESSION, "shardId-000000000000", str(number), str(number), "0" * 16)
+        key = raw_file_key(SESSION, number)
         self.store.put(key, body)
         return key
+
+    def manifest(self) -> Manifest:
+        manifest = self.compactor.published_manifest(SESSION)
+        assert manifest, "nothing is published"
+        return manifest
+
+    def published_prefix(self) -> str:
+        return self.catalog.locations[SESSION].removeprefix("s3://bucket/")
 
     def read(self) -> list[Trade]:
         """What a reader of the catalog sees: the rows of every object that is not hidden, object after object."""
@@ -81,9 +86,7 @@ class Lake:
         return winning_trades(self._rows(unpublished_trades)) if unpublished_trades else []
 
     def _rows(self, location: str) -> list[Trade]:
-        keys = data_files(self.store, location)
-        tables = [pq.read_table(io.BytesIO(self.store.get(key))).cast(trade_schema()) for key in keys]
-        return [row for table in tables for row in trades_of_table(table)]
+        return [row for key in data_files(self.store, location) for row in read_trades(self.store.get(key))]
 
     @property
     def unpublished(self) -> UnpublishedSessions:
@@ -95,6 +98,15 @@ class Lake:
     def refresh(self, catalog: FakeCatalog | None = None) -> Refreshed:
         """A tick of what registers unpublished sessions."""
         return self.unpublished_on(catalog or self.catalog).refresh(raw_folders(self.store))
+
+    def keys(self, prefix: str = "") -> list[str]:
+        return [key for key in self.store.objects if key.startswith(prefix)]
+
+    def lose_heads(self) -> None:
+        self.store.delete([key for key in self.store.objects if key.endswith(HEAD_FILE)])
+
+    def garbage_collector(self, **options: Any) -> GarbageCollector:
+        return GarbageCollector(self.store, self.catalog, now=lambda: self.now, **options)
 
 
 class Readers:

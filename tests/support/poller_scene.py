@@ -7,22 +7,17 @@ from typing import Any
 
 from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
-from stock_pipeline.local.event_source.function_runtime import LocalFunction
+from stock_pipeline.local.event_source.function_runtime import Invocation, LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping, lane_number
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_uuid
 from stock_pipeline.local.event_source.shard_consumer import PollerWiring
-from stock_pipeline.local.event_source.shard_record import EventSource
 from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
-from tests.fakes.machine import START, SteppedTime
-from tests.support.stream_batches import MAPPING
+from tests.fakes.machine import fake_machine
+from tests.support.clock import START, Clock
+from tests.support.stream_batches import FUNCTION_ARN, MAPPING, SOURCE
 
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
 UUID = mapping_uuid(STREAM_ARN, FUNCTION_ARN)
-
-
-class SimulatedCrash(BaseException):
-    """The process ends in the middle of the handler."""
 
 
 @dataclass
@@ -37,6 +32,13 @@ class FakeDestination:
             self.failing -= 1
             raise ConnectionError("no bucket")
         self.failed.append(failed)
+
+    @property
+    def last_invocation(self) -> Invocation:
+        """The one after which the last batch was given up."""
+        invocation = self.failed[-1].batch.last_invocation
+        assert invocation
+        return invocation
 
     @property
     def data(self) -> list[list[str]]:
@@ -60,7 +62,7 @@ class Scene:
 
     answer: Answer = lambda texts: None
     mapping: EventSourceMapping = MAPPING
-    time: SteppedTime = field(default_factory=SteppedTime)
+    clock: Clock = field(default_factory=Clock)
     shards: int = 1
     destination: FakeDestination = field(default_factory=FakeDestination)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
@@ -69,7 +71,8 @@ class Scene:
     times: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.kinesis = FakeKinesis(self.shards, self.time.now)
+        self.kinesis = FakeKinesis(self.shards, self.clock.now)
+        self.machine = fake_machine(self.clock)
         self.sequence_numbers: dict[str, str] = {}
         self.poller = self.new_poller()
 
@@ -80,9 +83,9 @@ class Scene:
                 function=LocalFunction(self._handle, FUNCTION_ARN),
                 destination=self.destination,
                 mapping=self.mapping,
-                source=EventSource(STREAM_ARN, "arn:aws:iam::123456789012:role/lambda-role"),
+                source=SOURCE,
                 mapping_uuid=UUID,
-                machine=self.time.machine(),
+                machine=self.machine,
                 checkpoints=self.checkpoints,
                 back_off=BackOff(1, 60, certain_share=0.5),
                 observer=self.observer,
@@ -99,7 +102,7 @@ class Scene:
     def _handle(self, event: dict[str, Any], context: Any) -> Any:
         texts = [base64.b64decode(r["kinesis"]["data"]).decode() for r in event["Records"]]
         self.batches.append(texts)
-        self.times.append((self.time.now() - START).total_seconds())
+        self.times.append((self.clock.now() - START).total_seconds())
         return self.answer(texts)
 
 

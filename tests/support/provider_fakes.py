@@ -1,4 +1,4 @@
-"""What the providers' tests share: a clock, an observer, and a loopback HTTP server that plays a script."""
+"""What the providers' tests share: an observer, and a loopback HTTP server that plays a script."""
 
 import random
 import socket
@@ -17,10 +17,7 @@ from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import HttpClient
 from stock_pipeline.providers.client.token_bucket import TokenBucket
-
-SECOND = 10**9
-START_NS = 1_767_279_600 * SECOND
-"""2026-01-01T15:00:00Z"""
+from tests.support.clock import SECOND, Clock
 
 KEY = "PKTESTKEY0123456789"
 SECRET = "s3cr3t/With+Signs=="
@@ -38,21 +35,6 @@ def credentials() -> Credentials:
 
 def query_of(target: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
-
-
-class FakeClock:
-    """Time passes only while somebody waits."""
-
-    def __init__(self, now_ns: int = START_NS) -> None:
-        self.ns = now_ns
-        self.waits: list[float] = []
-
-    def now_ns(self) -> int:
-        return self.ns
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.ns += int(seconds * SECOND)
 
 
 @dataclass
@@ -77,13 +59,11 @@ class RecordingObserver:
         self.gaps.append((start_ns, end_ns))
 
 
-def deadline(clock: FakeClock) -> int:
+def deadline(clock: Clock) -> int:
     return clock.ns + 50 * SECOND
 
 
-def alpaca_over(
-    http: HttpClient, clock: FakeClock, symbols: Sequence[str] = ("AAPL",), **options: Any
-) -> AlpacaProvider:
+def alpaca_over(http: HttpClient, clock: Clock, symbols: Sequence[str] = ("AAPL",), **options: Any) -> AlpacaProvider:
     client = alpaca_client(
         credentials(),
         now_ns=clock.now_ns,

@@ -4,10 +4,9 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 
-from stock_pipeline.domain.trade import Trade, precedence
-from tests.support.trades import NOON, trade
+from stock_pipeline.domain.trade import Trade
+from tests.support.trades import DAY_NS, NOON, trade
 
-DAY_NS = 86_400 * 10**9
 MINUTE_NS = 60 * 10**9
 
 _OF_MINUTE_NS = (0, 59_999_600_000, MINUTE_NS - 1)
@@ -38,13 +37,3 @@ def random_trades(count: int, seed: int) -> tuple[Trade, ...]:
             row = replace(row, capture_mode="quote", volume=None)
         rows.append(row)
     return tuple(rows)
-
-
-def standing(rows: tuple[Trade, ...]) -> list[Trade]:
-    """The row of each event_id that stands."""
-    best: dict[str, Trade] = {}
-    for row in rows:
-        held = best.get(row.event_id)
-        if held is None or precedence(row) > precedence(held):
-            best[row.event_id] = row
-    return list(best.values())

@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from stock_pipeline.redrive.report import RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
+from tests.fakes.crashes import Fuse
+from tests.support.clock import SECOND
 from tests.support.kinesis_events import kinesis_event
 from tests.support.lake import SESSION, Lake
 from tests.support.trades import trade
@@ -26,16 +30,11 @@ from tests.support.trades import trade
 EVENTS = Path(__file__).parents[1] / "data" / "aws_events"
 
 
-class Crash(BaseException):
-    """The process dies here."""
-
-
 @dataclass
-class World:
-    """Queue, bucket, old and new stream in memory. `crash_at`: the side effect, counted from 1, that all ends at."""
+class RedriveWorld:
+    """Queue, bucket, old and new stream in memory. `fuse` counts the side effects and ends all at one of them."""
 
-    crash_at: int | None = None
-    effects: int = 0
+    fuse: Fuse = field(default_factory=Fuse)
     waiting: dict[str, str] = field(default_factory=dict)
     deliveries: dict[str, int] = field(default_factory=dict)
     runs: int = 0
@@ -46,11 +45,6 @@ class World:
     stream: list[bytes] = field(default_factory=list)
     put_back: list[str] = field(default_factory=list)
     refuses: bool = False
-
-    def effect(self) -> None:
-        self.effects += 1
-        if self.effects == self.crash_at:
-            raise Crash
 
     def add(self, message_id: str, body: str | bytes | dict[str, Any]) -> None:
         if isinstance(body, dict):
@@ -67,9 +61,9 @@ class World:
         return [InHand(self, QueueMessage(name, self.waiting[name], self.deliveries[name])) for name in chosen]
 
     def send(self, documents: Sequence[bytes]) -> None:
-        for document in documents:
-            self.add(f"sent-{json.loads(document)['rejection_id']}", document)
-        self.effect()
+        with self.fuse.around("send"):
+            for document in documents:
+                self.add(f"sent-{json.loads(document)['rejection_id']}", document)
 
     def visible_again(self) -> None:
         self.held.clear()
@@ -84,13 +78,14 @@ class World:
 
     def put(self, target: Any, body: Any = None) -> Any:
         if isinstance(target, str):
-            self.own_objects[target] = body
-            return self.effect()
+            with self.fuse.around("put"):
+                self.own_objects[target] = body
+            return None
         if self.refuses:
             return ["ServiceUnavailable"] * len(target)
-        for record in target:
-            self.stream += record.data.split(b"\n")
-        self.effect()
+        with self.fuse.around("publish"):
+            for record in target:
+                self.stream += record.data.split(b"\n")
         return [None] * len(target)
 
     def read(self, place: StreamRange) -> Sequence[bytes] | None:
@@ -106,8 +101,7 @@ class World:
     ) -> RedriveReport:
         """One run, named run-1 and so on, a day after the one before."""
         self.runs += 1
-        ticks = iter(range(0, 10**15, 10**9))
-        publisher = Publisher(self, StayInQueue(), 4, lambda: next(ticks), lambda _attempt: None)
+        publisher = Publisher(self, StayInQueue(), 4, count(0, SECOND).__next__, lambda _attempt: None)
         now = datetime(2026, 1, 15, tzinfo=UTC) + timedelta(days=self.runs)
         run_id, ledger = f"run-{self.runs}", RedriveLedger(self)
         redrive = Redrive(self, self, self, ledger, publisher, 4, run_id, lambda: now, rate or Unlimited())
@@ -127,12 +121,12 @@ class World:
 
 @dataclass(frozen=True)
 class InHand:
-    world: World
+    world: RedriveWorld
     message: QueueMessage
 
     def delete(self) -> None:
-        self.world.effect()
-        del self.world.waiting[self.message.message_id]
+        with self.world.fuse.around("delete"):
+            del self.world.waiting[self.message.message_id]
 
     def release(self) -> None: ...
 
@@ -156,9 +150,9 @@ def notification(key: str) -> str:
     return json.dumps(event)
 
 
-def full_world(crash_at: int | None = None) -> tuple[World, set[bytes], set[str]]:
+def full_world(fuse: Fuse | None = None) -> tuple[RedriveWorld, set[bytes], set[str]]:
     """Every form of message; the lines that can be repaired, and the messages that never can."""
-    world = World(crash_at)
+    world = RedriveWorld(fuse or Fuse())
     lines = [encode_trade(trade(n)) for n in range(13)]
     broken = {Reason.NOT_JSON: b"not json", Reason.SCHEMA: b"{}", Reason.VALUE: replaced(lines[0], price=-1)}
     for number, reason in enumerate(Reason, start=10):
@@ -193,11 +187,11 @@ def replaced(line: bytes, **values: Any) -> bytes:
     return json.dumps(json.loads(line) | values).encode()
 
 
-def published_trades(lines: Sequence[bytes]) -> list[Trade]:
+@lru_cache
+def published_trades(lines: tuple[bytes, ...]) -> list[Trade]:
     """What the lake has of a stream's lines once they are compacted."""
     lake = Lake()
-    for number, line in enumerate(lines):
-        lake.add([decode_trade(line)], number)
+    lake.add([decode_trade(line) for line in lines], 1)
     lake.compactor.compact(SESSION)
     return sorted(lake.read(), key=lambda row: row.event_id)
 

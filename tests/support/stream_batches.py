@@ -9,10 +9,11 @@ from stock_pipeline.local.event_source.function_runtime import UNHANDLED, Invoca
 from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping
 from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, read_record
 from tests.fakes.kinesis import STREAM_ARN
-from tests.fakes.machine import START
+from tests.support.clock import START
 
 MAPPING_FILE = Path(__file__).parents[2] / "infra/event_source_mapping.json"
 MAPPING = EventSourceMapping.from_json(MAPPING_FILE.read_text())
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
 SOURCE = EventSource(STREAM_ARN, "arn:aws:iam::123456789012:role/lambda-role")
 
 ERROR = Invocation("id", function_error=UNHANDLED)

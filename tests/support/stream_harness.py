@@ -22,11 +22,13 @@ from stock_pipeline.providers.alpaca.trade import read_trade
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import ProviderRetryableError
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
-from tests.support.provider_fakes import SECOND, FakeClock, RecordingObserver, credentials
+from tests.support.clock import SECOND, Clock
+from tests.support.provider_fakes import Answer, RecordingObserver, credentials
 
 OPEN_NS = parse_rfc3339_ns("2026-01-02T15:00:00Z")
 PING_SECONDS, PONG_SECONDS = Limits.ping_seconds, Limits.pong_seconds
 HELD = (OPENING_SECONDS, PING_SECONDS, PONG_SECONDS, SILENCE_SECONDS, OVERLAP_SECONDS)
+STREAM_TRADE, GAP_TRADE = 7, 3
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
@@ -74,7 +76,7 @@ class Running:
     """A stream that runs against a scripted server, and everything it did."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock(OPEN_NS)
+        self.clock = Clock(OPEN_NS)
         self.waits = Waits()
         self.observer = RecordingObserver()
         self.captures: asyncio.Queue[Capture] = asyncio.Queue()
@@ -127,19 +129,36 @@ class Running:
         return (await self.captures.get()).trades[0].sequence
 
 
-async def welcome(running: Running, socket: ServerConnection) -> None:
+def rest_page() -> Answer:
+    """What the API answers for the gap: one trade that the stream never showed."""
+    trade = {name: value for name, value in frame(GAP_TRADE).items() if name not in ("T", "S")}
+    return Answer(json.dumps({"trades": {"AAPL": [trade]}, "next_page_token": None}).encode())
+
+
+async def welcome(received: list[Any], socket: ServerConnection) -> None:
     await socket.send('[{"T":"success","msg":"connected"}]')
-    running.received.append(json.loads(await socket.recv()))
+    received.append(json.loads(await socket.recv()))
     await socket.send('[{"T":"success","msg":"authenticated"}]')
-    running.received.append(json.loads(await socket.recv()))
+    received.append(json.loads(await socket.recv()))
     await socket.send('[{"T":"subscription","trades":["AAPL"],"corrections":["AAPL"],"cancelErrors":["AAPL"]}]')
+
+
+def sending(received: list[Any]) -> Script:
+    """Welcome the client, and send one trade."""
+
+    async def script(socket: ServerConnection) -> None:
+        await welcome(received, socket)
+        await socket.send(json.dumps([frame(STREAM_TRADE)]))
+        await socket.wait_closed()
+
+    return script
 
 
 def welcoming(running: Running, *trade_ids: int, end: bool = False) -> Script:
     """Welcome the client, send trades, then end the connection abruptly or stay silent."""
 
     async def script(socket: ServerConnection) -> None:
-        await welcome(running, socket)
+        await welcome(running.received, socket)
         for trade_id in trade_ids:
             await socket.send(json.dumps([frame(trade_id)]))
         if end:
@@ -164,6 +183,12 @@ async def mute(socket: ServerConnection) -> None:
 
 
 @asynccontextmanager
+async def websocket_server(script: Script) -> AsyncIterator[str]:
+    async with serve(script, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
 async def stream(
     scripts: Callable[[Running], list[Script]], start_ns: int | None = None, prepare: Callable[[Running], object] = id
 ) -> AsyncIterator[Running]:
@@ -177,9 +202,8 @@ async def stream(
         except ConnectionClosed:
             return
 
-    async with asyncio.timeout(20), serve(handle, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        running.subject = running.stream(f"ws://127.0.0.1:{port}/v2/iex")
+    async with asyncio.timeout(20), websocket_server(handle) as url:
+        running.subject = running.stream(f"{url}/v2/iex")
         start = None if start_ns is None else StreamPosition(start_ns)
         running.task = asyncio.create_task(running.subject.run(running.stop, start))
         yield running

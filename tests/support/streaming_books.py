@@ -1,26 +1,20 @@
 """The books of the streaming path: what was handed over, what became of it, and what should have become of it.
 
-The expected end is computed here from the lines alone, by rules as plain as they can be; nothing of the streaming path
-is used but the strict decoder, which is the definition of what a trade is.
+The expected end is computed from the lines alone, here and in the oracle; nothing of the streaming path is used but the
+strict decoder, which is the definition of what a trade is.
 """
 
 import base64
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date
 from functools import lru_cache
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.domain.trade import Trade, order_key, precedence
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.trade_json import decode_trade
-from stock_pipeline.trade_table import trades_of_table
+from tests.support.raw_files import read_trades
 
 Line = tuple[str, bytes]
 """A partition key and a line, or several."""
@@ -45,8 +39,7 @@ class Books:
         for key, body in objects.items():
             held = self._lake.get(key)
             if held is None or held[0] is not body:
-                rows = trades_of_table(pq.read_table(io.BytesIO(body)))
-                self._lake[key] = body, rows
+                self._lake[key] = body, read_trades(body)
 
     def note_rejected(self, payloads: Mapping[str, bytes]) -> None:
         self.rejected = payloads
@@ -100,32 +93,6 @@ class Books:
             if f"{shard}:{number}" not in self._given_up_records
         ]
         return self.rejections(kept)
-
-
-def winning_rows(rows: Iterable[Trade]) -> list[Trade]:
-    """One row per event id, in the lake's order."""
-    standing = {row.event_id: row for row in sorted(rows, key=precedence)}
-    return sorted(standing.values(), key=lambda row: (row.symbol, *order_key(row)))
-
-
-def sessions(rows: Iterable[Trade]) -> dict[date, list[Trade]]:
-    """The standing rows of each session."""
-    by_session: dict[date, list[Trade]] = {}
-    for row in winning_rows(rows):
-        by_session.setdefault(session_date_of(row.event_time_ns), []).append(row)
-    return by_session
-
-
-def windows(rows: Iterable[Trade], capacity: int) -> dict[SymbolKey, tuple[Trade, ...]]:
-    """The newest trades of each symbol, oldest first; when they were seen is not part of state."""
-    by_symbol: dict[SymbolKey, list[Trade]] = {}
-    for row in winning_rows(rows):
-        by_symbol.setdefault(SymbolKey(row.symbol, row.feed), []).append(without_ingest_time(row))
-    return {key: tuple(held[-capacity:]) for key, held in by_symbol.items()}
-
-
-def without_ingest_time(row: Trade) -> Trade:
-    return replace(row, ingest_time_ns=0)
 
 
 @lru_cache(maxsize=10_000)

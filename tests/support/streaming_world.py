@@ -6,7 +6,6 @@ happens to calls is decided by `faults`; the rules by which things happen are in
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -21,29 +20,30 @@ from stock_pipeline.local.event_source.function_runtime import LocalFunction
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.event_source.poller import EventSourcePoller
 from stock_pipeline.local.event_source.shard_consumer import PollerWiring
-from stock_pipeline.local.event_source.shard_record import EventSource, kinesis_event, read_record
+from stock_pipeline.local.event_source.shard_record import kinesis_event, read_record
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
 from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client, FakeSqsClient
-from tests.fakes.faults import Faults, FaultyClient, SimulatedCrash
-from tests.fakes.kinesis import STREAM_ARN, FakeKinesis
-from tests.fakes.machine import SteppedTime
+from tests.fakes.crashes import Crashed
+from tests.fakes.faults import Faults, FaultyClient
+from tests.fakes.kinesis import FakeKinesis
+from tests.fakes.machine import fake_machine
+from tests.support.clock import Clock
+from tests.support.stream_batches import FUNCTION_ARN, SOURCE
 from tests.support.streaming_books import Books, Line, records_of
 
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
-SOURCE = EventSource(STREAM_ARN, "arn:aws:iam::123456789012:role/processor")
-MAPPING = EventSourceMapping.from_json((Path(__file__).parents[2] / "infra/event_source_mapping.json").read_text())
 WINDOWS = (2, 3)
 BUCKETS = 4
 PUBLISH_SECONDS = 5
 
 
-class World:
+class StreamingWorld:
     def __init__(self, mapping: EventSourceMapping, shards: int) -> None:
-        self.time = SteppedTime()
-        self.faults = Faults(minute=lambda: self.time.pass_by(61), overtake=self.let_another_copy_work)
-        self.kinesis = FakeKinesis(shards, self.time.now)
+        self.clock = Clock()
+        self.machine = fake_machine(self.clock)
+        self.faults = Faults(minute=lambda: self.clock.pass_by(61), overtake=self.let_another_copy_work)
+        self.kinesis = FakeKinesis(shards, self.clock.now)
         self.s3, self.sqs, self.dynamodb = FakeS3Client(), FakeSqsClient(), FakeDynamoDbClient()
         self.books = Books()
         self.lake = ObjectStore(self._faulty(self.s3), "bucket")  # type: ignore[arg-type]
@@ -55,8 +55,8 @@ class World:
             KinesisStream(self._faulty(self.kinesis), "stock-stream"),  # type: ignore[arg-type]
             FailedZone(self.lake, self.queue),
             BUCKETS,
-            now_ns=lambda: int(self.time.now().timestamp()) * 10**9,
-            wait=lambda _attempt: self.time.pass_by(1),
+            now_ns=lambda: int(self.clock.now().timestamp()) * 10**9,
+            wait=lambda _attempt: self.clock.pass_by(1),
         )
         self.events: list[dict[str, Any]] = []
         self.unpublished: list[list[Line]] = []
@@ -70,8 +70,8 @@ class World:
         """Publish a page. One that failed half-way is published again later, as from a producer's checkpoint."""
         self.books.handed_over(line for _, line in lines)
         try:
-            self.publisher.publish_lines(lines, int(self.time.now().timestamp() + PUBLISH_SECONDS) * 10**9)
-        except SimulatedCrash:
+            self.publisher.publish_lines(lines, int(self.clock.now().timestamp() + PUBLISH_SECONDS) * 10**9)
+        except Crashed:
             self.faults.revive()
             self.unpublished.append(lines)
         except Exception:
@@ -89,16 +89,16 @@ class World:
         """One round of the poller, which is started again if it dies; whether it has nothing left to do."""
         try:
             poll = self.poller.poll_once(close_windows=True)
-        except SimulatedCrash:
+        except Crashed:
             self.restart()
             return False
         except Exception:
             # a read that failed for no passing reason; whoever steps the poller tries again
-            self.time.wait(1)
+            self.clock.wait(1)
             return False
         if not poll.acted and not poll.is_idle:
-            due_in = (poll.next_due_at - self.time.now()).total_seconds() if poll.next_due_at else 1.0
-            self.time.wait(max(0.0, due_in))
+            due_in = (poll.next_due_at - self.clock.now()).total_seconds() if poll.next_due_at else 1.0
+            self.clock.wait(max(0.0, due_in))
         return poll.is_idle
 
     def restart(self, mapping: EventSourceMapping | None = None, checkpoints: dict[str, str] | None = None) -> None:
@@ -191,7 +191,7 @@ class World:
                 mapping=self.mapping,
                 source=SOURCE,
                 mapping_uuid="00000000-0000-0000-0000-000000000000",
-                machine=self.time.machine(),
+                machine=self.machine,
                 checkpoints=self.checkpoints,
             )
         )
@@ -205,7 +205,7 @@ class World:
         return FaultyClient(client, self.faults)
 
     def _wait(self, _attempt: int) -> None:
-        self.time.pass_by(1)
+        self.clock.pass_by(1)
 
     def _held_keys(self) -> list[SymbolKey]:
         return [SymbolKey(*key) for key in self.dynamodb.items]

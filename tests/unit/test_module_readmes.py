@@ -1,19 +1,16 @@
 """Every Terraform module says what it is and takes, and says it as it is now."""
 
-import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.support.scripts import load_script
+
 ROOT = Path(__file__).parents[2]
 ROOTS = (ROOT / "infra", ROOT / "bootstrap")
-SPEC = importlib.util.spec_from_file_location("module_readmes", ROOT / "infra" / "module_readmes.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-readmes = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(readmes)
+readmes = load_script("infra/module_readmes.py")
 
 
 @pytest.mark.parametrize("module", readmes.modules(), ids=lambda module: module.name)

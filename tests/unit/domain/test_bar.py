@@ -104,7 +104,6 @@ def test_an_odd_lot_in_the_opening_auction_opens_the_session() -> None:
 
 
 def test_prints_without_meaning_count_in_nothing() -> None:
-    """Official prints, cancelled trades, notices and quotes."""
     counted = at("12:00", 1)
     others = (
         at("12:01", 2, conditions="M"),

@@ -17,26 +17,8 @@ REGULAR = PrintRule(
     is_corrected_close=False,
     unknown_codes="",
 )
-VOLUME_ONLY = PrintRule(
-    updates_volume=True,
-    updates_high_low=False,
-    updates_open_close=False,
-    is_official_print=False,
-    is_opening=False,
-    is_closing=False,
-    is_corrected_close=False,
-    unknown_codes="",
-)
-OFFICIAL = PrintRule(
-    updates_volume=False,
-    updates_high_low=False,
-    updates_open_close=False,
-    is_official_print=True,
-    is_opening=False,
-    is_closing=False,
-    is_corrected_close=False,
-    unknown_codes="",
-)
+VOLUME_ONLY = replace(REGULAR, updates_high_low=False, updates_open_close=False)
+OFFICIAL = replace(VOLUME_ONLY, updates_volume=False, is_official_print=True)
 
 
 @pytest.mark.parametrize("code", list("@12ADEFKLSXY5"))

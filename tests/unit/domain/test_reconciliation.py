@@ -18,12 +18,12 @@ from stock_pipeline.lake.session_counts import count_curated, count_raw
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore
-from tests.support.lake import SESSION, winning_trades
+from tests.support.lake import SESSION
+from tests.support.oracle import winning_trades
 from tests.support.strategies import trades
-from tests.support.trades import trade
+from tests.support.trades import DAY_NS, trade
 
 CAPACITY = 5
-DAY_NS = 86_400 * 10**9
 ABC, XYZ = SymbolKey("ABC", "sim"), SymbolKey("XYZ", "sim")
 
 
@@ -85,7 +85,6 @@ def test_only_the_symbol_on_which_places_differ_is_named(tamper: object) -> None
 
 
 def test_a_table_that_has_moved_on_answers_for_what_it_still_has() -> None:
-    """Its window holds trades of the next session too."""
     books = agreeing()
     tomorrow = tuple(replace(one, event_time_ns=one.event_time_ns + DAY_NS) for one in rows_of(XYZ, 3))
     window = (*rows_of(XYZ, 9)[-2:], *tomorrow)

@@ -8,20 +8,13 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.moving_average import CANCELLATION_RESERVE, merge, moving_averages, window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
-from stock_pipeline.domain.trade import Trade, order_key, precedence
+from stock_pipeline.domain.trade import Trade
+from tests.support.oracle import winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
 KEY = SymbolKey("ABC", "sim")
 rows = st.lists(trades(), max_size=30)
-
-
-def newest_by_definition(all_rows: list[Trade], capacity: int) -> tuple[Trade, ...]:
-    """Return the newest trades of the whole history at once: the oracle."""
-    winning = {}
-    for row in sorted(all_rows, key=precedence):
-        winning[row.event_id] = row
-    return tuple(sorted(winning.values(), key=order_key)[-capacity:])
 
 
 @given(rows, rows, rows, st.integers(1, 6))
@@ -48,7 +41,7 @@ def test_any_order_and_batching_gives_the_newest_trades(history: list[Trade], da
         size = data.draw(st.integers(1, len(arrivals)))
         window = merge(window, arrivals[:size], n)
         arrivals = arrivals[size:]
-    assert window == newest_by_definition(history, n)
+    assert window == tuple(winning_trades(history)[-n:])
 
 
 def test_a_cancelled_latest_trade_gives_way_to_the_one_before_it() -> None:

@@ -13,9 +13,12 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, UnreadableInputError
-from tests.support.lake import SESSION, Lake, winning_trades
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades
+from tests.support.lake import SESSION, Lake
+from tests.support.oracle import winning_trades
 from tests.support.strategies import trades
-from tests.support.trades import trade
+from tests.support.trades import trade, trade_on
 
 files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=12), min_size=1, max_size=5)
 
@@ -23,7 +26,6 @@ files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=1
 @settings(max_examples=50, deadline=None)
 @given(files, st.data())
 def test_published_rows_do_not_depend_on_the_raw_files(split: list[list[Trade]], data: st.DataObject) -> None:
-    """However trades are split and whenever they come, the version has the winning rows."""
     lake = Lake()
     for number, rows in enumerate(split):
         lake.add(rows, number)
@@ -32,14 +34,12 @@ def test_published_rows_do_not_depend_on_the_raw_files(split: list[list[Trade]],
     report = lake.compactor.compact(SESSION)
     assert lake.read() == winning_trades(row for rows in split for row in rows)
     assert report.rows_in == report.rows_out + report.duplicates
-    manifest = lake.compactor.published_manifest(SESSION)
-    assert manifest is not None
+    manifest = lake.manifest()
     assert len(manifest.inputs) == len(split)
     assert manifest.digest.rows == report.rows_out
 
 
-def test_compacting_twice_is_a_no_op() -> None:
-    lake = Lake()
+def test_compacting_twice_is_a_no_op(lake: Lake) -> None:
     lake.add([trade(1), trade(2)], 1)
     first = lake.compactor.compact(SESSION)
     assert first.published
@@ -50,16 +50,15 @@ def test_compacting_twice_is_a_no_op() -> None:
     assert (lake.store.objects, lake.catalog.publications) == (objects, 1)
 
 
-def test_late_files_make_a_new_version_beside_the_whole_old_one() -> None:
-    lake = Lake()
+def test_late_files_make_a_new_version_beside_the_whole_old_one(lake: Lake) -> None:
     lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
-    old = lake.catalog.locations[SESSION]
+    old = lake.published_prefix()
     lake.add([trade(0), trade(1)], 2)
     report = lake.compactor.compact(SESSION)
     assert (report.rows_in, report.rows_out, report.duplicates) == (3, 2, 1)
-    assert lake.catalog.locations[SESSION] != old
-    assert any(key.startswith(old.removeprefix("s3://bucket/")) for key in lake.store.objects)
+    assert lake.published_prefix() != old
+    assert lake.keys(old)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +74,7 @@ def test_late_files_make_a_new_version_beside_the_whole_old_one() -> None:
         (trade(1, ingest_time_ns=trade(1).ingest_time_ns - 1000), "late"),
     ],
 )
-def test_the_rule_chooses_the_winning_row_also_among_late_ones(late: Trade, winner: str) -> None:
-    lake = Lake()
+def test_the_rule_chooses_the_winning_row_also_among_late_ones(lake: Lake, late: Trade, winner: str) -> None:
     lake.add([trade(0), trade(1), trade(2)], 1)
     lake.compactor.compact(SESSION)
     lake.add([late], 2)
@@ -86,8 +84,7 @@ def test_the_rule_chooses_the_winning_row_also_among_late_ones(late: Trade, winn
     assert lake.read() == winning_trades([trade(0), trade(1), trade(2), late])
 
 
-def test_a_session_without_raw_files_publishes_nothing() -> None:
-    lake = Lake()
+def test_a_session_without_raw_files_publishes_nothing(lake: Lake) -> None:
     report = lake.compactor.compact(SESSION)
     assert (report.version, report.rows_in, report.rows_out, report.published) == ("", 0, 0, False)
     assert lake.store.objects == {}
@@ -95,47 +92,26 @@ def test_a_session_without_raw_files_publishes_nothing() -> None:
 
 
 BROKEN = {
-    "empty": b"",
-    "truncated": None,
-    "one byte short": None,
-    "without its beginning": None,
-    "a page overwritten": None,
-    "no Parquet": b"symbol,price\nABC,1\n" * 10,
-    "another session": None,
+    "empty": lambda good: b"",
+    "truncated": lambda good: good[: len(good) // 2],
+    "one byte short": lambda good: good[:-1],
+    "without its beginning": lambda good: good[len(good) // 2 :],
+    # the footer, which says where everything is, is whole
+    "a page overwritten": lambda good: good[:4] + bytes(200) + good[204:],
+    "no Parquet": lambda good: b"symbol,price\nABC,1\n" * 10,
+    "another session": lambda good: parquet_bytes(table_of_trades([trade_on(date(2018, 1, 3), 7)])),
 }
-
-
-def broken_file(kind: str, lake: Lake) -> bytes:
-    good = lake.store.get(lake.add([trade(7)], 99))
-    lake.store.delete([key for key in lake.store.objects if "-99-" in key])
-    cut = {
-        "truncated": good[: len(good) // 2],
-        "one byte short": good[:-1],
-        "without its beginning": good[len(good) // 2 :],
-        # the footer, which says where everything is, is whole
-        "a page overwritten": good[:4] + bytes(200) + good[204:],
-    }
-    if kind in cut:
-        return cut[kind]
-    if kind == "another session":
-        lake.add([trade(7, event_time_ns=trade(7).event_time_ns + 86_400 * 10**9)], 98)
-        (key,) = [key for key in lake.store.objects if "-98-" in key]
-        body = lake.store.objects.pop(key)
-        return body
-    body = BROKEN[kind]
-    assert body is not None
-    return body
+"""Files that are not this session's raw files, each made of one that is."""
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_an_unreadable_file_is_named_and_the_old_version_stays(
+    lake: Lake,
     kind: str,
 ) -> None:
-    """An operator may publish the rest."""
-    lake = Lake()
     lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
-    bad = lake.add_bytes(broken_file(kind, lake), 2)
+    bad = lake.add_bytes(BROKEN[kind](parquet_bytes(table_of_trades([trade(7)]))), 2)
     lake.add([trade(2)], 3)
     with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
         lake.compactor.compact(SESSION)
@@ -154,19 +130,18 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays(
     assert lake.read() == [trade(1), trade(2), trade(3)]
 
 
-def test_unreadable_files_alone_are_never_published() -> None:
-    lake = Lake()
+def test_unreadable_files_alone_are_never_published(lake: Lake) -> None:
     lake.add_bytes(b"nothing", 1)
     with pytest.raises(UnreadableInputError, match="nothing else to publish"):
         lake.compactor.compact(SESSION, allow_missing=True)
     assert lake.catalog.locations == {}
 
 
-def test_a_lost_head_is_no_reason_to_publish_less() -> None:
-    lake = Lake()
+def test_a_lost_head_is_no_reason_to_publish_less(lake: Lake) -> None:
     first = lake.add([trade(1)], 1)
     lake.compactor.compact(SESSION)
-    lake.store.delete([first, *(key for key in lake.store.objects if key.endswith("_head.json"))])
+    lake.store.delete([first])
+    lake.lose_heads()
     lake.add([trade(2)], 2)
     with pytest.raises(HeadLostError, match="catalog rebuild"):
         lake.compactor.compact(SESSION)

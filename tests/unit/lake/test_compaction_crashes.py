@@ -1,19 +1,18 @@
 """The process dies at every side effect: readers see whole rows, a rerun finishes, nothing is left over."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 
-import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
 from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.lake.session_counts import data_files
-from stock_pipeline.trade_table import trade_schema, trades_of_table
-from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse, fuses
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
-from tests.support.lake import SESSION, Lake, Readers, winning_trades
+from tests.support.lake import SESSION, Lake, Readers
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import read_trades
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
@@ -27,15 +26,10 @@ def lake_with_late_and_broken_files() -> Lake:
     lake = Lake()
     lake.add(FIRST, 1)
     lake.compactor.compact(SESSION)
-    pass_time(lake, GRACE * 2)
+    lake.pass_time(GRACE * 2)
     lake.add(LATE, 2)
     lake.add_bytes(b"broken", 3)
     return lake
-
-
-def pass_time(lake: Lake, time: timedelta) -> None:
-    lake.now += time
-    lake.store.now = lake.now
 
 
 def compact(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
@@ -47,20 +41,13 @@ def collect(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
 
 
 def crashes(work: Callable[..., None], start: Callable[[], Lake]) -> Iterator[tuple[Lake, Fuse]]:
-    """Yield a lake for every side effect of the work, in which the process died before or after it."""
-    for after in (False, True):
-        at = 1
-        while True:
-            lake = start()
-            fuse = Fuse(at, after)
-            try:
-                work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
-            except Crashed:
-                yield lake, fuse
-                at += 1
-            else:
-                assert at > 4, "the work has fewer side effects than the test believes"
-                break
+    """A lake for every side effect of the work, in which the process died before or after it."""
+    for fuse in fuses(fewest=4):
+        lake = start()
+        try:
+            work(lake, CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
+        except Crashed:
+            yield lake, fuse
 
 
 def assert_recovers(lake: Lake, where: str) -> None:
@@ -69,15 +56,12 @@ def assert_recovers(lake: Lake, where: str) -> None:
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
     for _ in range(2):
-        pass_time(lake, GRACE + timedelta(seconds=1))
+        lake.pass_time(GRACE + timedelta(seconds=1))
         collect(lake, lake.store, lake.catalog)
-    published = lake.catalog.locations[SESSION].removeprefix("s3://bucket/")
-    names = [key.removeprefix(published) for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
-    assert sorted(name.rpartition("/")[2] for name in names) == ["_head.json", "_manifest.json", "trades.parquet"], (
-        where
-    )
-    assert not [key for key in lake.store.objects if key.startswith(RAW_PREFIX)], where
-    assert [lake.store.objects[key] for key in lake.store.objects if key.startswith(QUARANTINE_PREFIX)] == [b"broken"]
+    names = [key.rpartition("/")[2] for key in lake.keys(CURATED_PREFIX)]
+    assert sorted(names) == ["_head.json", "_manifest.json", "trades.parquet"], where
+    assert lake.keys(RAW_PREFIX) == [], where
+    assert [lake.store.objects[key] for key in lake.keys(QUARANTINE_PREFIX)] == [b"broken"]
     assert lake.read() == winning_trades(FIRST + LATE), where
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
@@ -95,7 +79,7 @@ def test_garbage_collection_dies_at_every_side_effect() -> None:
     def start() -> Lake:
         lake = lake_with_late_and_broken_files()
         compact(lake, lake.store, lake.catalog)
-        pass_time(lake, GRACE + timedelta(seconds=1))
+        lake.pass_time(GRACE + timedelta(seconds=1))
         return lake
 
     seen = set()
@@ -116,13 +100,13 @@ def test_a_run_that_died_before_any_version_leaves_nothing(first: str) -> None:
     for lake, fuse in crashes(compact, start):
         where = f"{fuse.happened}, after: {fuse.after}"
         if first == "collection":
-            pass_time(lake, GRACE * 2)
+            lake.pass_time(GRACE * 2)
             collect(lake, lake.store, lake.catalog)
         compact(lake, lake.store, lake.catalog)
         assert lake.read() == FIRST, where
-        pass_time(lake, GRACE * 2)
+        lake.pass_time(GRACE * 2)
         collect(lake, lake.store, lake.catalog)
-        assert len([key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]) == 3, where
+        assert len(lake.keys(CURATED_PREFIX)) == 3, where
 
 
 class LongQuery:
@@ -136,8 +120,7 @@ class LongQuery:
         self._keys = data_files(lake.store, lake.catalog.locations[SESSION])
 
     def goes_on(self) -> None:
-        tables = [pq.read_table(io.BytesIO(self._lake.store.get(key))).cast(trade_schema()) for key in self._keys]
-        assert [row for table in tables for row in trades_of_table(table)] == self.rows
+        assert [row for key in self._keys for row in read_trades(self._lake.store.get(key))] == self.rows
 
 
 class WatchedObjectStore(FakeObjectStore):
@@ -178,7 +161,7 @@ class WatchedCatalog(FakeCatalog):
 
 
 def test_readers_old_and_new_always_see_whole_rows() -> None:
-    """Queries begin at every step and last two thirds of the grace period. Files come late and become garbage."""
+    """Queries begin at every step and last for two thirds of the grace period; files come late and become garbage."""
     lake = lake_with_late_and_broken_files()
     running: list[tuple[datetime, LongQuery]] = []
     known = [winning_trades(FIRST), winning_trades(FIRST + LATE)]
@@ -194,7 +177,7 @@ def test_readers_old_and_new_always_see_whole_rows() -> None:
     everything = FIRST + LATE
     for number in range(4, 10):
         compact(lake, *watched)
-        pass_time(lake, GRACE / 3)
+        lake.pass_time(GRACE / 3)
         watched[0].now = lake.now
         collect(lake, *watched)
         everything = [*everything, trade(number)]
@@ -233,11 +216,11 @@ def test_readers_of_both_tables_see_each_trade_once_from_the_first_raw_file_to_c
         lake.refresh(catalog)
         readers.look()
         registered.append(SESSION in lake.catalog.unpublished)
-        pass_time(lake, TICK)
+        lake.pass_time(TICK)
     # published in the fourth tick, and in the way of no query that begins an hour later
     assert registered == [True] * 11 + [False] * 37
     for _ in range(7):
-        pass_time(lake, timedelta(days=1))
+        lake.pass_time(timedelta(days=1))
         store.now = lake.now
         collect(lake, store, catalog)
         lake.refresh(catalog)
@@ -251,7 +234,7 @@ def test_readers_of_both_tables_see_each_trade_once_wherever_the_process_dies() 
         lake.refresh(catalog)
         compact(lake, store, catalog)
         for _ in range(9):
-            pass_time(lake, TICK)
+            lake.pass_time(TICK)
             store.now = lake.now
             lake.refresh(catalog)
 
@@ -270,7 +253,7 @@ def test_readers_of_both_tables_see_each_trade_once_wherever_the_process_dies() 
         for _ in range(15):
             compact(lake, lake.store, lake.catalog)
             readers.look()
-            pass_time(lake, TICK)
+            lake.pass_time(TICK)
             lake.refresh()
             readers.look()
         assert lake.catalog.unpublished == {}

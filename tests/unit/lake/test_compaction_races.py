@@ -11,7 +11,8 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import GarbageCollector
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
-from tests.support.lake import SESSION, Lake, Readers, winning_trades
+from tests.support.lake import SESSION, Lake, Readers
+from tests.support.oracle import winning_trades
 from tests.support.trades import trade
 
 FILES = [[trade(1), trade(2)], [trade(2), trade(0)], [trade(1, version=1, status="cancelled"), trade(3)]]
@@ -31,14 +32,13 @@ def player(lake: Lake, turns: Turns, number: int) -> Compactor:
 
 def published_version(lake: Lake) -> str:
     head = lake.compactor.publication.heads.read(SESSION).head
-    assert head.catalog_confirmed_at is not None
+    assert head.catalog_confirmed_at
     return str(head.version)
 
 
 @settings(max_examples=25)
 @given(schedules, st.integers(0, 12))
 def test_two_compactions_and_a_late_file_end_in_one_version(schedule: list[int], late_after: int) -> None:
-    """No reader sees other rows than those of a whole version."""
     lake = Lake()
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
@@ -111,8 +111,7 @@ def test_a_run_never_publishes_a_version_that_is_being_deleted(schedule: list[in
     fuse = Fuse(at=2, after=True)
     with pytest.raises(Crashed):
         lake.compactor_on(CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse)).compact(SESSION)
-    lake.now += timedelta(days=30)
-    lake.store.now = lake.now
+    lake.pass_time(timedelta(days=30))
 
     def look() -> None:
         assert lake.read() in (contents(1), contents(2))
@@ -126,9 +125,7 @@ def test_a_run_never_publishes_a_version_that_is_being_deleted(schedule: list[in
     assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
 
 
-def test_an_overtaken_run_that_dies_leaves_a_whole_version() -> None:
-    """The next run corrects the catalog."""
-    lake = Lake()
+def test_an_overtaken_run_that_dies_leaves_a_whole_version(lake: Lake) -> None:
     lake.add(FILES[0], 0)
     lake.compactor.compact(SESSION)
     old = lake.catalog.locations[SESSION]
@@ -136,11 +133,12 @@ def test_an_overtaken_run_that_dies_leaves_a_whole_version() -> None:
     lake.compactor.compact(SESSION)
     lake.catalog.locations[SESSION] = old  # written late, by a run that died before it looked again
     assert lake.read() == contents(1)
-    lake.now += timedelta(days=30)
-    assert list(GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now).collect()) == []
+    lake.pass_time(timedelta(days=30))
+    assert list(lake.garbage_collector().collect()) == []
     report = lake.compactor.compact(SESSION)
     assert not report.published
     assert lake.read() == contents(2)
     # queries that began on the old version may be running: its time as superseded begins now
-    (garbage,) = GarbageCollector(lake.store, lake.catalog, now=lambda: lake.now + timedelta(days=4)).collect()
+    lake.pass_time(timedelta(days=4))
+    (garbage,) = lake.garbage_collector().collect()
     assert (len(garbage.versions), garbage.raw_files) == (1, 2)

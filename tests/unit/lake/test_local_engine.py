@@ -1,6 +1,7 @@
 """The local engine writes the winning rows in any bounded memory; the proof finds what is wrong."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from stock_pipeline.lake import curated_file, sorted_runs
 from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.proof import digest_of_file, prove
 from stock_pipeline.lake.row_hash import hash_strings, hash_table
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
-from tests.support.lake import SESSION, winning_trades
+from stock_pipeline.trade_table import table_of_trades
+from tests.support.lake import SESSION
+from tests.support.oracle import winning_trades
+from tests.support.raw_files import read_trades
 from tests.support.strategies import trades
-from tests.support.trades import trade
+from tests.support.trades import trade, trade_on
 
 
 def compacted(
@@ -32,10 +35,6 @@ def compacted(
     engine.read([pl.DataFrame(table_of_trades(rows))])
     path = folder / "written.parquet"
     return path, engine.write(path)
-
-
-def read(path: Path) -> list[Trade]:
-    return trades_of_table(pq.read_table(path).cast(trade_schema()))
 
 
 @settings(max_examples=60)
@@ -51,7 +50,7 @@ def test_the_winning_rows_do_not_depend_on_memory(
     """Runs, ranges and groups of contested ids of any size give the same bytes."""
     folder = tmp_path_factory.mktemp("engine")
     path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
-    assert read(path) == winning_trades(rows)
+    assert read_trades(path) == winning_trades(rows)
     found = prove(expected, path, SESSION, folder / "proof")
     assert found.volume == sum(row.volume or 0 for row in winning_trades(rows))
     whole, _ = compacted(tmp_path_factory.mktemp("engine"), rows, 1000, 1000)
@@ -63,7 +62,7 @@ def test_the_winning_rows_do_not_depend_on_memory(
         small.setattr("stock_pipeline.lake.packed_rows.BLOCK_ROWS", 5)
         folder = tmp_path_factory.mktemp("engine")
         path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
-        assert read(path) == winning_trades(rows)
+        assert read_trades(path) == winning_trades(rows)
         assert prove(expected, path, SESSION, folder / "proof") == found
 
 
@@ -76,7 +75,7 @@ def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -
     assert max(sizes) <= 60
     path = tmp_path / "written.parquet"
     engine.write(path)
-    assert read(path) == winning_trades(rows)
+    assert read_trades(path) == winning_trades(rows)
 
 
 def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> None:
@@ -86,7 +85,7 @@ def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> 
     engine.write(tmp_path / "written.parquet")
     with pa.ipc.open_file(tmp_path / "engine" / "runs.arrow") as runs:
         assert [runs.get_batch(number).num_rows for number in range(runs.num_record_batches)] == [39, 39, 22]
-    assert read(tmp_path / "written.parquet") == winning_trades(rows)
+    assert read_trades(tmp_path / "written.parquet") == winning_trades(rows)
 
 
 def test_a_key_range_is_put_together_from_very_many_runs(tmp_path: Path) -> None:
@@ -95,7 +94,7 @@ def test_a_key_range_is_put_together_from_very_many_runs(tmp_path: Path) -> None
     engine.read(pl.DataFrame(table_of_trades([row])) for row in reversed(rows))
     path = tmp_path / "written.parquet"
     prove(engine.write(path), path, SESSION, tmp_path / "proof")
-    assert read(path) == winning_trades(rows)
+    assert read_trades(path) == winning_trades(rows)
 
 
 def test_a_day_of_corrections_only_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
@@ -107,13 +106,13 @@ def test_a_day_of_corrections_only_is_compared_a_few_ids_at_once(tmp_path: Path)
     assert max(groups) == 7 * 3
     path = tmp_path / "written.parquet"
     prove(engine.write(path), path, SESSION, tmp_path / "proof")
-    assert read(path) == winning_trades(rows)
+    assert read_trades(path) == winning_trades(rows)
 
 
 def test_equal_sort_keys_are_ordered_by_sequence_and_id(tmp_path: Path) -> None:
     rows = [trade(n, event_time_ns=trade(0).event_time_ns, sequence=n % 7) for n in range(100)]
     path, _ = compacted(tmp_path, rows, run_rows=9, range_rows=10)
-    assert read(path) == winning_trades(rows)
+    assert read_trades(path) == winning_trades(rows)
 
 
 def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +167,7 @@ def test_the_proof_refuses_a_file_that_is_not_its_inputs(tmp_path: Path, damage:
         "price": table_of_trades([*rows[:5], trade(5, price=trade(5).price + 1)]),
         "conditions": table_of_trades([*rows[:5], trade(5, conditions="F")]),
         "unsorted": table.take(pa.array([0, 1, 2, 3, 5, 4])),
-        "other session": table_of_trades([*rows[:5], trade(5, event_time_ns=trade(5).event_time_ns + 86_400 * 10**9)]),
+        "other session": table_of_trades([*rows[:5], trade_on(date(2018, 1, 3), 5)]),
     }[damage]
     pq.write_table(damaged, path)
     with pytest.raises(ProofError, match=complaint):

@@ -22,14 +22,14 @@ from stock_pipeline.errors import PermanentError, ProofError, QueryFailedError, 
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.footers import footer
-from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.trade_table import table_of_trades
-from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, fuses
 from tests.fakes.sql_engine import FakeSqlEngine
 from tests.fakes.stores import FakeObjectStore
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
 from tests.support.athena_files import athena_file
-from tests.support.lake import EVENING, SESSION, Lake, winning_trades
+from tests.support.lake import EVENING, SESSION, Lake
+from tests.support.oracle import in_order, winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import trade
 
@@ -49,18 +49,12 @@ def retyped(rows: list[Trade], column: str, kind: pa.DataType) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def in_order(rows: list[Trade]) -> list[Trade]:
-    return sorted(rows, key=lambda t: (t.symbol, t.event_time_ns, t.sequence, t.event_id))
-
-
 def engines_used(lake: Lake) -> list[str]:
-    manifest = lake.compactor.published_manifest(SESSION)
-    assert manifest is not None
+    manifest = lake.manifest()
     return [manifest.engine, *manifest.data_files]
 
 
-def test_only_partitions_beyond_the_size_go_to_the_sql_engine() -> None:
-    lake = Lake()
+def test_only_partitions_beyond_the_size_go_to_the_sql_engine(lake: Lake) -> None:
     lake.add(FIRST, 1)
     size = sum(each.size for each in lake.store.list("raw/"))
     by_sql(lake.compactor, lake.store, sql_engine_bytes=size).compact(SESSION)
@@ -103,9 +97,9 @@ def test_the_engines_may_take_turns_on_one_partition(deliveries: list[tuple[list
     ids=["lost", "doubled", "one lost and one doubled", "price", "shares", "another id"],
 )
 def test_only_files_equal_to_their_inputs_are_published(
+    lake: Lake,
     spoil: Callable[[list[Trade]], list[Trade]],
 ) -> None:
-    lake = Lake()
     lake.add(FIRST, 1)
     lake.compactor.compact(SESSION)
     lake.add(LATE, 2)
@@ -116,8 +110,7 @@ def test_only_files_equal_to_their_inputs_are_published(
     assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
-def test_an_unreadable_file_is_named_and_left_out_on_demand() -> None:
-    lake = Lake()
+def test_an_unreadable_file_is_named_and_left_out_on_demand(lake: Lake) -> None:
     lake.add(FIRST, 1)
     bad = lake.add_bytes(b"broken", 2)
     with pytest.raises(UnreadableInputError, match="allow-missing") as refused:
@@ -177,31 +170,24 @@ def test_a_footer_larger_than_most_is_read_whole() -> None:
 
 
 def test_a_run_that_dies_leaves_a_whole_version_and_no_remains() -> None:
-    seen, at, after = set(), 1, False
-    while True:
+    seen = set()
+    for fuse in fuses(fewest=4):
         lake = Lake()
         lake.add(FIRST, 1)
         lake.compactor.compact(SESSION)
         lake.add(LATE, 2)
-        fuse = Fuse(at, after)
         store = CrashingObjectStore(lake.store, fuse)
         try:
             by_sql(lake.compactor_on(store, CrashingCatalog(lake.catalog, fuse)), store).compact(SESSION)
         except Crashed:
             seen.add(fuse.happened.split("/")[-1].split("_")[0])
-        else:
-            if after:
-                break
-            at, after = 0, True
-        at += 1
         assert in_order(lake.read()) in (winning_trades(FIRST), winning_trades(FIRST + LATE))
         by_sql(lake.compactor, lake.store, name="again").compact(SESSION)
         assert in_order(lake.read()) == winning_trades(FIRST + LATE)
         for _ in range(2):
-            lake.now += timedelta(days=4)
-            lake.store.now = lake.now
-            list(GarbageCollector(lake.store, lake.catalog, now=lambda lake=lake: lake.now).collect())  # type: ignore[misc]
-        left = [key for key in lake.store.objects if key.startswith(CURATED_PREFIX)]
+            lake.pass_time(timedelta(days=4))
+            list(lake.garbage_collector().collect())
+        left = lake.keys(CURATED_PREFIX)
         assert len(left) == 4, left  # head, manifest, two files
         assert in_order(lake.read()) == winning_trades(FIRST + LATE)
     assert {"20180102", ""} <= seen
@@ -225,11 +211,10 @@ def test_two_at_once_end_in_one_right_version(schedule: list[int]) -> None:
     assert in_order(lake.read()) == winning_trades(FIRST + LATE)
 
 
-def test_a_version_of_several_files_is_rebuilt_from_its_manifest() -> None:
-    lake = Lake()
+def test_a_version_of_several_files_is_rebuilt_from_its_manifest(lake: Lake) -> None:
     lake.add(FIRST, 1)
     by_sql(lake.compactor, lake.store).compact(SESSION)
-    lake.store.delete([key for key in lake.store.objects if key.endswith("_head.json")])
+    lake.lose_heads()
     lake.catalog.locations.clear()
     assert CatalogRebuild(lake.compactor.publication, lake.unpublished).run().heads == 1
     assert in_order(lake.read()) == FIRST
@@ -265,9 +250,8 @@ class Sql:
 
 
 def work_of(count: int) -> SqlCompaction:
-    keys = [
-        raw_key(SESSION, "shardId-000000000000", str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)
-    ]
+    shard = "shardId-000000000000"
+    keys = [raw_key(SESSION, shard, str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)]
     files = tuple(InputFile(key, "etag", 1) for key in keys)
     return SqlCompaction(SESSION, None, files, (), VersionPrefix(SESSION, "0" * 16))
 
@@ -282,7 +266,6 @@ def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[
 
 
 def test_only_the_file_that_athena_fails_on_is_named() -> None:
-    """A failure of the whole query is no file's."""
     bad = work_of(3).files[1]
     error = QueryFailedError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
     assert list(asked(error)[1]) == [bad]

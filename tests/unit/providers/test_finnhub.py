@@ -28,17 +28,8 @@ from stock_pipeline.providers.client.http import (
     UnexpectedAnswerError,
 )
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client, parse_stream_message
-from tests.support.provider_fakes import (
-    KEY,
-    SECOND,
-    START_NS,
-    Answer,
-    FakeClock,
-    RecordingObserver,
-    ScriptedServer,
-    recorded,
-    scripted_server,
-)
+from tests.support.clock import SECOND, START_NS, Clock
+from tests.support.provider_fakes import KEY, Answer, RecordingObserver, ScriptedServer, recorded, scripted_server
 
 MINUTE = 60 * SECOND
 QUOTE = Answer(recorded("finnhub/quote"))
@@ -49,7 +40,7 @@ def finnhub_key() -> Credentials:
     return Credentials("secret stock-pipeline/dev/finnhub", KEY)
 
 
-def provider_of(http: HttpClient, clock: FakeClock, *symbols: str) -> FinnhubProvider:
+def provider_of(http: HttpClient, clock: Clock, *symbols: str) -> FinnhubProvider:
     client = finnhub_client(
         finnhub_key(),
         now_ns=clock.now_ns,
@@ -64,8 +55,8 @@ def provider_of(http: HttpClient, clock: FakeClock, *symbols: str) -> FinnhubPro
 @contextmanager
 def over_loopback(
     *answers: Answer, symbols: tuple[str, ...] = ("AAPL",)
-) -> Iterator[tuple[FinnhubProvider, ScriptedServer, FakeClock]]:
-    clock = FakeClock()
+) -> Iterator[tuple[FinnhubProvider, ScriptedServer, Clock]]:
+    clock = Clock()
     offset = time.time_ns() - START_NS
     with scripted_server() as server:
         server.play(*answers)
@@ -181,7 +172,7 @@ def test_errors_are_errors_whatever_their_status(status: int, body: bytes, error
 
 
 class FinnhubModel:
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.asked: list[tuple[int, str]] = []
 
@@ -193,7 +184,7 @@ class FinnhubModel:
 
 @given(count=st.integers(1, 150), polls=st.integers(1, 6), restart=st.booleans())
 def test_every_symbol_gets_its_turn_within_the_keys_budget(count: int, polls: int, restart: bool) -> None:
-    clock = FakeClock()
+    clock = Clock()
     model = FinnhubModel(clock)
     symbols = [f"S{n}" for n in range(count)]
     provider, checkpoint = provider_of(model, clock, *symbols), None
@@ -209,8 +200,7 @@ def test_every_symbol_gets_its_turn_within_the_keys_budget(count: int, polls: in
     assert max(sum(start <= at < start + SECOND for at in times) for start in times) <= 30
 
 
-def test_symbols_that_left_are_forgotten_and_new_ones_are_asked() -> None:
-    clock = FakeClock()
+def test_symbols_that_left_are_forgotten_and_new_ones_are_asked(clock: Clock) -> None:
     model = FinnhubModel(clock)
     (first,) = provider_of(model, clock, "A", "B", "C").poll(None, clock.ns + MINUTE)
     (second,) = provider_of(model, clock, "D", "C").poll(first.checkpoint, clock.ns + MINUTE)
@@ -219,14 +209,12 @@ def test_symbols_that_left_are_forgotten_and_new_ones_are_asked() -> None:
 
 
 @pytest.mark.parametrize("checkpoint", ["", "{}", "null", '{"turn": 1}', '{"start_ns": 1}'])
-def test_a_checkpoint_of_somebody_else_only_begins_anew(checkpoint: str) -> None:
-    clock = FakeClock()
+def test_a_checkpoint_of_somebody_else_only_begins_anew(clock: Clock, checkpoint: str) -> None:
     (capture,) = provider_of(FinnhubModel(clock), clock, "A").poll(checkpoint, clock.ns + MINUTE)
     assert len(capture.trades) == 1
 
 
-def test_a_deadline_in_the_past_asks_nothing() -> None:
-    clock = FakeClock()
+def test_a_deadline_in_the_past_asks_nothing(clock: Clock) -> None:
     model = FinnhubModel(clock)
     assert list(provider_of(model, clock, "A").poll(None, clock.ns)) == []
     assert model.asked == []
@@ -235,7 +223,7 @@ def test_a_deadline_in_the_past_asks_nothing() -> None:
 @pytest.mark.parametrize("symbols", [(), ("A B",), ("",)])
 def test_symbols_that_are_none_are_refused(symbols: tuple[str, ...]) -> None:
     with pytest.raises(RequestRefusedError):
-        provider_of(FinnhubModel(FakeClock()), FakeClock(), *symbols)
+        provider_of(FinnhubModel(Clock()), Clock(), *symbols)
 
 
 def parse(message: bytes | dict[str, Any]) -> Capture:

@@ -18,10 +18,10 @@ from stock_pipeline.providers.client.http import (
 )
 from stock_pipeline.providers.client.token_bucket import TokenBucket
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
+from tests.support.clock import Clock
 from tests.support.provider_fakes import (
     DATA,
     Answer,
-    FakeClock,
     RecordingObserver,
     alpaca_over,
     credentials,
@@ -34,7 +34,7 @@ ANSWERS = sorted(path.stem for path in (DATA / "alpaca").glob("*.json"))
 TRADE_ANSWERS = {"TestGetMultiTrades.1", "TestGetTrades.1", "TestGetTrades_Update.1"}
 
 
-def finnhub_over(http: HttpClient, clock: FakeClock) -> FinnhubProvider:
+def finnhub_over(http: HttpClient, clock: Clock) -> FinnhubProvider:
     client = finnhub_client(
         credentials(),
         now_ns=clock.now_ns,
@@ -47,9 +47,9 @@ def finnhub_over(http: HttpClient, clock: FakeClock) -> FinnhubProvider:
     return FinnhubProvider(client, ["AAPL"], clock.now_ns)
 
 
-def poll(make: Callable[[HttpClient, FakeClock], Any], answer: Answer) -> tuple[list[Any], Exception | None]:
-    """Return the captures of one poll against a server that always answers this, and how it ended."""
-    clock = FakeClock()
+def poll(make: Callable[[HttpClient, Clock], Any], answer: Answer) -> tuple[list[Any], Exception | None]:
+    """The captures of one poll against a server that gives this answer for ever, and how it ended."""
+    clock = Clock()
     with scripted_server() as server:
         server.play(*[answer] * 50)
         http = ReusedConnection(server.url, clock.now_ns)
@@ -67,7 +67,7 @@ def poll(make: Callable[[HttpClient, FakeClock], Any], answer: Answer) -> tuple[
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500, 503])
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_body_is_an_error_under_every_status(
-    make: Callable[[HttpClient, FakeClock], Any], name: str, status: int
+    make: Callable[[HttpClient, Clock], Any], name: str, status: int
 ) -> None:
     captures, error = poll(make, Answer((DATA / "errors" / f"{name}.json").read_bytes(), status))
     assert error is not None

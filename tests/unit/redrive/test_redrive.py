@@ -11,7 +11,9 @@ from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.line_rate import LineRate
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
-from tests.support.redrive_world import EXPIRED, Crash, World, full_world, published_trades, rejected
+from tests.fakes.crashes import Crashed, fuses
+from tests.support.clock import Clock
+from tests.support.redrive_world import EXPIRED, RedriveWorld, full_world, published_trades, rejected
 from tests.support.trades import trade
 
 
@@ -26,34 +28,26 @@ def test_every_form_is_redriven_or_parked_but_for_what_expired() -> None:
 
 
 def test_a_crash_at_any_side_effect_deletes_nothing_too_early() -> None:
-    crash_at = 0
-    while True:
-        crash_at += 1
-        world, repairable, never = full_world(crash_at)
+    for fuse in fuses(fewest=20, after=[True]):
+        world, repairable, never = full_world(fuse)
         bodies = dict(world.waiting)
-        crashed = False
         for _ in range(3 * MAX_TRIES):
             try:
                 world.run()
-            except Crash:
-                crashed = True
+            except Crashed:
                 gone = bodies.keys() - world.waiting.keys()
                 entries = [b for key, b in world.own_objects.items() if key != REDRIVEN_KEY]
                 kept = set(world.parked()) | {json.loads(b)["message_id"] for b in entries}
-                assert gone <= kept, f"deleted before it was safe, at effect {crash_at}"
-                world.crash_at = None
+                assert gone <= kept, f"deleted before it was safe, at effect {fuse.at}"
         assert set(world.stream) == repairable
         expected = sorted(map(decode_trade, repairable), key=lambda row: row.event_id)
-        assert published_trades(world.stream) == expected
+        assert published_trades(tuple(world.stream)) == expected
         assert set(world.parked()) == never
         assert set(world.waiting) == EXPIRED
-        if not crashed:
-            assert crash_at > 20
-            return
 
 
 def test_a_stream_that_refuses_keeps_the_message() -> None:
-    world = World(refuses=True)
+    world = RedriveWorld(refuses=True)
     world.add("rejected-good", rejected(encode_trade(trade(1))))
     report = world.run()
     assert report.counts == {"left": 1}
@@ -62,7 +56,7 @@ def test_a_stream_that_refuses_keeps_the_message() -> None:
 
 
 def test_a_hopeless_message_does_not_keep_others_waiting() -> None:
-    world = World()
+    world = RedriveWorld()
     for n in range(30):
         world.add(f"bad-{n:02}", rejected(b"not json", n))
     world.add("good", rejected(encode_trade(trade(1))))
@@ -75,12 +69,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     world, _, _ = full_world()
     report = world.run(dry_run=True)
     assert report.counts == {"published": 8, "left": 4, "parked": 3, "expired": 3}
-    assert world.effects == 0
+    assert world.fuse.count == 0
     assert len(world.waiting) == 18
 
 
 def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
-    world = World()
+    world = RedriveWorld()
     good = rejected(encode_trade(trade(1)))
     world.add("repaired", rejected(b"not json"))
     world.run()
@@ -107,7 +101,7 @@ def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
 
 
 def test_a_parked_message_has_all_its_tries_with_it() -> None:
-    world = World()
+    world = RedriveWorld()
     world.add("bad", rejected(b"not json"))
     for _ in range(MAX_TRIES):
         assert world.waiting
@@ -122,7 +116,7 @@ def test_a_parked_message_has_all_its_tries_with_it() -> None:
 
 
 def test_looks_that_are_no_tries_park_nothing() -> None:
-    world = World()
+    world = RedriveWorld()
     world.add("bad", rejected(b"not json"))
     for _ in range(2 * MAX_TRIES):
         world.run(dry_run=True)
@@ -133,7 +127,7 @@ def test_looks_that_are_no_tries_park_nothing() -> None:
 
 
 def test_a_stream_that_refuses_for_long_parks_nothing() -> None:
-    world = World(refuses=True)
+    world = RedriveWorld(refuses=True)
     world.add("good", rejected(encode_trade(trade(1))))
     for _ in range(2 * MAX_TRIES):
         assert world.run().counts == {"left": 1}
@@ -143,7 +137,6 @@ def test_a_stream_that_refuses_for_long_parks_nothing() -> None:
 
 
 def test_an_expired_message_stays_until_it_is_parked_on_demand() -> None:
-    """The stream keeps its records no longer. An operator says when its trades came from elsewhere."""
     world, _, _ = full_world()
     for _ in range(3 * MAX_TRIES):
         assert world.run().counts["expired"] == 3
@@ -164,7 +157,6 @@ def test_a_limit_bounds_the_messages_of_a_run(limit: int) -> None:
 
 
 def test_a_reason_chooses_lines_that_were_rejected_for_it() -> None:
-    """All others are put back at once."""
     world, _, _ = full_world()
     lines = [encode_trade(trade(number)) for number in (20, 21)]
     world.add("not-json", rejected(lines[0], reason=Reason.NOT_JSON))
@@ -184,19 +176,14 @@ def test_a_dry_run_puts_every_message_back() -> None:
 
 
 def test_the_rate_spaces_messages_and_leaves_what_has_no_time() -> None:
-    now, waits = [0], list[float]()
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        now[0] += int(seconds * 10**9)
-
-    world = World()
+    clock = Clock(0)
+    world = RedriveWorld()
     for number in range(4):
         world.add(f"good-{number}", rejected(encode_trade(trade(number))))
-    rate = LineRate(1, lambda: now[0], wait)
+    rate = LineRate(1, clock.now_ns, clock.wait)
     report = world.run(rate=rate)
     assert report.counts == {"published": 4}
-    assert waits == [1.0, 1.0, 1.0]
+    assert clock.waits == [1.0, 1.0, 1.0]
 
     rate.turn(10_000, 10**13)
     world.add("late", rejected(encode_trade(trade(9))))
@@ -207,14 +194,10 @@ def test_the_rate_spaces_messages_and_leaves_what_has_no_time() -> None:
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=30), st.integers(1, 1000))
 def test_no_more_lines_go_than_the_rate_allows(messages: list[int], lines_per_second: int) -> None:
-    now = [5]
-
-    def wait(seconds: float) -> None:
-        now[0] += round(seconds * 10**9)
-
-    rate = LineRate(lines_per_second, lambda: now[0], wait)
+    clock = Clock(5)
+    rate = LineRate(lines_per_second, clock.now_ns, clock.wait)
     gone = 0
     for lines in messages:
         assert rate.turn(lines, 10**18)
-        assert gone * 10**9 <= (now[0] - 5 + len(messages)) * lines_per_second
+        assert gone * 10**9 <= (clock.ns - 5 + len(messages)) * lines_per_second
         gone += lines

@@ -10,22 +10,11 @@ from stock_pipeline.streaming.poll_loop import PollLoop
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import Producer
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from tests.fakes.crashes import Crashed
+from tests.fakes.moody_stream import MoodyStream
 from tests.fakes.stores import FakeObjectStore, FakeQueue
+from tests.support.clock import SECOND, Clock
 from tests.support.trades import trade
-from tests.unit.streaming.test_publisher import MoodyStream
-
-SECOND = 10**9
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ns = 0
-
-    def now_ns(self) -> int:
-        return self.ns
-
-    def sleep(self, seconds: float) -> None:
-        self.ns += round(seconds * SECOND)
 
 
 class Memory:
@@ -49,7 +38,7 @@ class ScriptedProvider:
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
         number = len(self.asked)
         self.asked.append((self.clock.ns, checkpoint))
-        self.clock.sleep(self.seconds)
+        self.clock.wait(self.seconds)
         if number in self.trouble:
             raise self.trouble[number]
         yield Capture((trade(number),), checkpoint=f"after {number}")
@@ -60,34 +49,34 @@ def run(
 ) -> tuple[PollReport, Memory]:
     clock, shelf, queue, memory = provider.clock, FakeObjectStore(), FakeQueue(), Memory()
     publisher = Publisher(
-        stream or MoodyStream([]), FailedZone(shelf, queue), 4, clock.now_ns, lambda _attempt: clock.sleep(1)
+        stream or MoodyStream([]), FailedZone(shelf, queue), 4, clock.now_ns, lambda _attempt: clock.wait(1)
     )
-    loop = PollLoop(provider, Producer(publisher, queue), memory, 5, clock.now_ns, clock.sleep)
+    loop = PollLoop(provider, Producer(publisher, queue), memory, 5, clock.now_ns, clock.wait)
     return loop.run(60 * SECOND), memory
 
 
 def test_polls_keep_to_an_absolute_grid() -> None:
-    provider = ScriptedProvider(Clock(), seconds=0.7)
+    provider = ScriptedProvider(Clock(0), seconds=0.7)
     report, _ = run(provider)
     assert [at for at, _ in provider.asked] == [slot * SECOND for slot in range(0, 60, 5)]
     assert (report.polls, report.produced.published, report.failure) == (12, 12, None)
 
 
 def test_a_slow_poll_skips_the_slots_it_missed() -> None:
-    provider = ScriptedProvider(Clock(), seconds=12)
+    provider = ScriptedProvider(Clock(0), seconds=12)
     run(provider)
     assert [at // SECOND for at, _ in provider.asked] == [0, 15, 30, 45]
 
 
 def test_each_poll_goes_on_from_the_last_checkpoint() -> None:
-    provider = ScriptedProvider(Clock())
+    provider = ScriptedProvider(Clock(0))
     _, memory = run(provider)
     assert [checkpoint for _, checkpoint in provider.asked[:3]] == [None, "after 0", "after 1"]
     assert memory.saved[-1] == "after 11"
 
 
 def test_after_a_passing_error_the_checkpoint_is_asked_again() -> None:
-    provider = ScriptedProvider(Clock(), trouble={1: RetryableError("away")})
+    provider = ScriptedProvider(Clock(0), trouble={1: RetryableError("away")})
     report, _ = run(provider)
     assert [checkpoint for _, checkpoint in provider.asked[:3]] == [None, "after 0", "after 0"]
     assert report.failure is None
@@ -95,13 +84,12 @@ def test_after_a_passing_error_the_checkpoint_is_asked_again() -> None:
 
 def test_a_permanent_error_ends_the_run_at_once() -> None:
     refused = PermanentError("check the key")
-    report, _ = run(ScriptedProvider(Clock(), trouble={2: refused}))
+    report, _ = run(ScriptedProvider(Clock(0), trouble={2: refused}))
     assert (report.polls, report.failure, report.produced.published) == (3, refused, 2)
 
 
 def test_a_stream_that_keeps_refusing_stops_no_checkpoint() -> None:
-    """Its trades are kept for redrive."""
-    provider = ScriptedProvider(Clock())
+    provider = ScriptedProvider(Clock(0))
     report, memory = run(provider, MoodyStream([{0}] * 1000))
     assert report.produced.kept == 1
     assert report.produced.published == 0
@@ -110,20 +98,17 @@ def test_a_stream_that_keeps_refusing_stops_no_checkpoint() -> None:
 
 
 def test_a_crash_before_the_checkpoint_reads_the_page_again() -> None:
-    class Crash(BaseException):
-        pass
-
     class Forgetful(Memory):
         def save(self, checkpoint: str) -> None:
-            raise Crash
+            raise Crashed
 
-    clock, queue, stream = Clock(), FakeQueue(), MoodyStream([])
+    clock, queue, stream = Clock(0), FakeQueue(), MoodyStream([])
     publisher = Publisher(stream, FailedZone(FakeObjectStore(), queue), 4, clock.now_ns, lambda _attempt: None)
-    with pytest.raises(Crash):
-        PollLoop(ScriptedProvider(clock), Producer(publisher, queue), Forgetful(), 5, clock.now_ns, clock.sleep).run(
+    with pytest.raises(Crashed):
+        PollLoop(ScriptedProvider(clock), Producer(publisher, queue), Forgetful(), 5, clock.now_ns, clock.wait).run(
             60 * SECOND
         )
     again = ScriptedProvider(clock)
-    PollLoop(again, Producer(publisher, queue), Memory(), 5, clock.now_ns, clock.sleep).run(clock.ns + SECOND)
+    PollLoop(again, Producer(publisher, queue), Memory(), 5, clock.now_ns, clock.wait).run(clock.ns + SECOND)
     assert [checkpoint for _, checkpoint in again.asked] == [None]
     assert [record.data for record in stream.taken] == [stream.taken[0].data] * 2

@@ -5,6 +5,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
 from stock_pipeline.streaming.record_packing import CALL_BYTES, CALL_RECORDS, PackedRecord, calls, pack, partition_key
+from tests.fakes.moody_stream import MoodyStream
+from tests.support.clock import SECOND
 from tests.support.trades import trade
 
 keyed_lines = st.lists(
@@ -50,25 +53,6 @@ def test_a_symbol_always_takes_the_same_bucket() -> None:
     assert partition_key("XXX", 64) == partition_key("XXX", 64)
 
 
-class MoodyStream:
-    """Refuses records as its script says: one list of places for each call."""
-
-    def __init__(self, refusals: list[set[int]]) -> None:
-        self.refusals = refusals
-        self.taken: list[PackedRecord] = []
-
-    def put(self, records: Sequence[PackedRecord]) -> list[str | None]:
-        refused = self.refusals.pop(0) if self.refusals else set()
-        answers = []
-        for place, record in enumerate(records):
-            if place in refused:
-                answers.append("ProvisionedThroughputExceededException")
-            else:
-                self.taken.append(record)
-                answers.append(None)
-        return answers
-
-
 class Shelf:
     """A store and a queue at once."""
 
@@ -86,20 +70,12 @@ class Shelf:
         self.messages.extend(documents)
 
 
-class Clock:
-    """Moves one second a look."""
-
-    def __init__(self) -> None:
-        self.now = 0
-
-    def __call__(self) -> int:
-        self.now += 10**9
-        return self.now
-
-
 def publisher(stream: MoodyStream, shelf: Shelf) -> tuple[Publisher, list[int]]:
+    """A publisher for which every look at the clock takes a second, and its waits."""
     waits: list[int] = []
-    return Publisher(stream, FailedZone(shelf, shelf), buckets=4, now_ns=Clock(), wait=waits.append), waits
+    return Publisher(
+        stream, FailedZone(shelf, shelf), buckets=4, now_ns=count(SECOND, SECOND).__next__, wait=waits.append
+    ), waits
 
 
 def test_refused_records_alone_are_put_again() -> None:

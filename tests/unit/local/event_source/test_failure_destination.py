@@ -21,7 +21,6 @@ from stock_pipeline.local.event_source.failure_destination import (
 from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.mapping import Batch, Condition
 from stock_pipeline.local.event_source.shard_record import EventSource, ShardRecord, kinesis_event
-from tests.fakes.machine import START
 
 RECORDED = Path(__file__).parents[4] / "tests/data/aws_events"
 SOURCE = EventSource("arn:aws:kinesis:us-east-2:123456789012:stream/mystream", "arn:aws:iam::1:role/r")
@@ -85,7 +84,6 @@ def test_the_message_to_sqs_is_the_documented_one() -> None:
 
 
 def test_the_object_in_s3_is_the_documented_one() -> None:
-    """Its payload is the whole event as a string."""
     failed = documented_failure()
     expected = recorded("docs_kinesis_on_failure_s3.json")
     expected["KinesisBatchInfo"]["batchSize"] = 2
@@ -126,7 +124,7 @@ def test_the_object_key_is_the_documented_one_below_the_prefix(prefix: str) -> N
 
 
 def test_the_notification_has_the_form_that_s3_sends() -> None:
-    event = object_created_event("lake", "failed/a b+c", 12, "etag", "us-east-1", START)
+    event = object_created_event("lake", "failed/a b+c", 12, "etag", "us-east-1", time("2026-11-20T15:00:00.021+00:00"))
     expected = recorded("s3_object_created.json")
     # only in versioned buckets
     del expected["Records"][0]["s3"]["object"]["versionId"]

@@ -3,20 +3,20 @@
 from typing import Any
 
 from stock_pipeline.local.event_source.function_runtime import LambdaContext, LocalFunction
-from tests.fakes.machine import SteppedTime
-
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
+from tests.fakes.machine import fake_machine
+from tests.support.clock import Clock
+from tests.support.stream_batches import FUNCTION_ARN
 
 
 def test_the_handler_gets_a_context_as_in_lambda() -> None:
-    time = SteppedTime()
+    clock = Clock()
     seen: list[LambdaContext] = []
 
     def handler(event: Any, context: LambdaContext) -> None:
-        time.pass_by(1.5)
+        clock.pass_by(1.5)
         seen.append(context)
 
-    invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.machine())
+    invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, fake_machine(clock))
     (context,) = seen
     assert context.aws_request_id == invocation.request_id
     assert context.function_name == "processor"
@@ -24,20 +24,20 @@ def test_the_handler_gets_a_context_as_in_lambda() -> None:
     assert context.memory_limit_in_mb == 512
     assert context.log_group_name == "/aws/lambda/processor"
     assert context.get_remaining_time_in_millis() == 1500
-    time.pass_by(10)
+    clock.pass_by(10)
     assert context.get_remaining_time_in_millis() == 0
 
 
 def test_errors_late_answers_and_bad_json_are_function_errors() -> None:
-    time = SteppedTime()
+    clock = Clock()
 
     def raises(event: Any, context: Any) -> None:
         raise KeyError("price")
 
     def is_late(event: Any, context: Any) -> None:
-        time.pass_by(3.001)
+        clock.pass_by(3.001)
 
     for handler in (raises, is_late, lambda event, context: {1, 2}, lambda event, context: float("nan")):
-        invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, time.machine())
+        invocation = LocalFunction(handler, FUNCTION_ARN, timeout_seconds=3).invoke({}, fake_machine(clock))
         assert invocation.function_error == "Unhandled"
         assert invocation.error is not None

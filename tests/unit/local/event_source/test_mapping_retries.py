@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stock_pipeline.local.event_source.function_runtime import Invocation
 from stock_pipeline.local.event_source.mapping import Batch, EventSourceMapping, expired_records, plan_after
 from stock_pipeline.local.event_source.shard_consumer import BACK_OFF
-from tests.fakes.machine import START
+from tests.support.clock import START
 from tests.support.stream_batches import ERROR, MAPPING, OK, batch_of, failing, numbers, record
 
 

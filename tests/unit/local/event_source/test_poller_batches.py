@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.fakes.machine import START
+from tests.support.clock import START
 from tests.support.poller_scene import Scene, with_mapping
 
 
@@ -16,27 +16,25 @@ def test_batches_come_in_order_and_the_checkpoint_follows() -> None:
     assert counts.invocations == 3
 
 
-def test_draining_waits_for_nothing_when_nothing_fails() -> None:
-    scene = Scene()
+def test_draining_waits_for_nothing_when_nothing_fails(scene: Scene) -> None:
     scene.put("a")
     scene.poller.run_until_idle()
     scene.put("b")
     scene.poller.run_until_idle()
     assert scene.batches == [["a"], ["b"]]
-    assert scene.time.waits == []
+    assert scene.clock.waits == []
 
 
-def test_a_batch_that_is_not_full_waits_for_its_window() -> None:
-    scene = Scene()
+def test_a_batch_that_is_not_full_waits_for_its_window(scene: Scene) -> None:
     scene.put("a")
     scene.poller.poll_once()
-    scene.time.pass_by(4.9)
+    scene.clock.pass_by(4.9)
     scene.put("b")
     poll = scene.poller.poll_once()
     assert scene.batches == []
     assert not poll.is_idle
     assert poll.next_due_at == START + timedelta(seconds=5)
-    scene.time.pass_by(0.1)
+    scene.clock.pass_by(0.1)
     scene.poller.poll_once()
     assert scene.batches == [["a", "b"]]
 
@@ -49,8 +47,7 @@ def test_a_full_batch_does_not_wait() -> None:
     assert scene.batches == [["a", "b"]]
 
 
-def test_draining_can_wait_for_windows_as_aws_would() -> None:
-    scene = Scene()
+def test_draining_can_wait_for_windows_as_aws_would(scene: Scene) -> None:
     scene.put("a")
     scene.poller.run_until_idle(close_windows=False)
     assert scene.batches == [["a"]]
@@ -64,22 +61,19 @@ def test_without_a_window_records_go_at_once() -> None:
     assert scene.batches == [["a"]]
 
 
-def test_a_batch_ends_before_its_event_is_too_large() -> None:
-    scene = Scene()
+def test_a_batch_ends_before_its_event_is_too_large(scene: Scene) -> None:
     scene.put(*(letter * 2**20 for letter in "abcde"))
     scene.poller.run_until_idle()
     assert [len(batch) for batch in scene.batches] == [4, 1]
 
 
-def test_an_empty_stream_is_idle_and_calls_nothing() -> None:
-    scene = Scene()
+def test_an_empty_stream_is_idle_and_calls_nothing(scene: Scene) -> None:
     assert scene.poller.poll_once().is_idle
     assert scene.batches == []
     assert scene.checkpoints == {}
 
 
-def test_records_that_come_during_a_call_are_drained_too() -> None:
-    scene = Scene()
+def test_records_that_come_during_a_call_are_drained_too(scene: Scene) -> None:
     scene.answer = lambda texts: scene.put("b") if texts == ["a"] else None
     scene.put("a")
     scene.poller.run_until_idle()

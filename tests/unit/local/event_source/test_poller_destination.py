@@ -7,8 +7,7 @@ from stock_pipeline.local.event_source.poller import NotDrainedError
 from tests.support.poller_scene import Scene, fail_if, with_mapping
 
 
-def test_a_record_too_large_for_a_call_goes_to_the_destination() -> None:
-    scene = Scene()
+def test_a_record_too_large_for_a_call_goes_to_the_destination(scene: Scene) -> None:
     scene.put("a")
     scene.put("x" * 6 * 2**20)
     scene.put("b")
@@ -18,10 +17,9 @@ def test_a_record_too_large_for_a_call_goes_to_the_destination() -> None:
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["b"]
 
 
-def test_only_records_that_are_too_old_go_to_the_destination() -> None:
-    scene = Scene()
+def test_only_records_that_are_too_old_go_to_the_destination(scene: Scene) -> None:
     scene.put("a", "b")
-    scene.time.pass_by(3601)
+    scene.clock.pass_by(3601)
     scene.put("c")
     scene.poller.run_until_idle()
     assert scene.batches == [["c"]]
@@ -39,12 +37,10 @@ def test_a_record_that_grows_too_old_between_retries_is_given_up() -> None:
     (failed,) = scene.destination.failed
     assert failed.condition is Condition.RECORD_AGE_EXCEEDED
     assert failed.batch.invocations == len(scene.batches) > 1
-    assert failed.batch.last_invocation is not None
-    assert failed.request_id == failed.batch.last_invocation.request_id
+    assert failed.request_id == scene.destination.last_invocation.request_id
 
 
 def test_the_checkpoint_waits_for_a_failing_destination() -> None:
-    """The destination gets the same message again."""
     scene = Scene(fail_if("a"), mapping=with_mapping(maximum_retry_attempts=0))
     scene.destination.failing = 3
     scene.put("a")

@@ -10,7 +10,8 @@ from stock_pipeline.local.event_source.failure_destination import FailedBatch
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller
-from tests.support.poller_scene import Scene, SimulatedCrash, with_mapping
+from tests.fakes.crashes import Crashed
+from tests.support.poller_scene import Scene, with_mapping
 
 
 @st.composite
@@ -64,15 +65,15 @@ def test_every_record_is_handled_in_order_or_in_the_destination(schedule: dict[s
             case "nonsense":
                 return {"batchItemFailures": [{"itemIdentifier": None}]}
             case "crash":
-                raise SimulatedCrash
+                raise Crashed
             case "slow":
-                scene.time.pass_by(61)
+                scene.clock.pass_by(61)
 
     def poll_through_crashes(poll: Callable[[EventSourcePoller], object]) -> None:
         while True:
             try:
                 poll(scene.poller)
-            except SimulatedCrash:
+            except Crashed:
                 scene.poller = scene.new_poller()
             else:
                 break

@@ -32,9 +32,9 @@ def test_a_restart_at_latest_skips_nothing_of_new_shards() -> None:
 def test_latest_loses_nothing_when_its_iterator_expires() -> None:
     scene = Scene(mapping=with_mapping(starting_position="LATEST"))
     scene.put("before")
-    scene.time.pass_by(1)
+    scene.clock.pass_by(1)
     scene.poller.poll_once()
-    scene.time.pass_by(1)
+    scene.clock.pass_by(1)
     scene.put("a")
     scene.kinesis.fail_next_reads("ExpiredIteratorException")
     scene.poller.run_until_idle()
@@ -52,11 +52,10 @@ def test_reading_outlives_throttling_and_an_expired_iterator() -> None:
     scene.kinesis.fail_next_reads("ExpiredIteratorException")
     scene.poller.run_until_idle()
     assert scene.batches == [[str(number)] for number in range(13)]
-    assert sum(scene.time.waits) == pytest.approx(0.5 + 1 + 0.5)
+    assert sum(scene.clock.waits) == pytest.approx(0.5 + 1 + 0.5)
 
 
-def test_an_error_that_no_retry_mends_is_raised_when_stepping() -> None:
-    scene = Scene()
+def test_an_error_that_no_retry_mends_is_raised_when_stepping(scene: Scene) -> None:
     scene.kinesis.fail_next_reads("AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
         scene.poller.poll_once()

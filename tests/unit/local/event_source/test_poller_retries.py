@@ -12,9 +12,8 @@ def test_splitting_isolates_the_bad_record_for_the_destination() -> None:
     assert scene.destination.data == [["f"]]
     (failed,) = scene.destination.failed
     assert failed.condition is Condition.RETRY_ATTEMPTS_EXHAUSTED
-    assert failed.batch.last_invocation is not None
-    assert failed.batch.last_invocation.function_error == "Unhandled"
-    assert failed.request_id == failed.batch.last_invocation.request_id
+    assert scene.destination.last_invocation.function_error == "Unhandled"
+    assert failed.request_id == scene.destination.last_invocation.request_id
     # 8, 4, 2 records, then the record alone: the first try and five retries
     assert scene.batches.count(["f"]) == 6
     assert failed.batch.invocations == 3 + 6
@@ -39,8 +38,7 @@ def test_retries_wait_twice_as_long_each_time() -> None:
     assert scene.times == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
 
 
-def test_a_partial_response_moves_the_checkpoint() -> None:
-    scene = Scene()
+def test_a_partial_response_moves_the_checkpoint(scene: Scene) -> None:
     scene.put(*"abcd")
     scene.answer = lambda texts: scene.failing("d", "c") if "a" in texts else None
     scene.poller.poll_once()
@@ -52,8 +50,7 @@ def test_a_partial_response_moves_the_checkpoint() -> None:
     assert scene.checkpoints["shardId-000000000000"] == scene.sequence_numbers["d"]
 
 
-def test_an_always_reported_record_ends_in_the_destination() -> None:
-    scene = Scene()
+def test_an_always_reported_record_ends_in_the_destination(scene: Scene) -> None:
     scene.put(*"abc")
     scene.answer = lambda texts: scene.failing("b") if "b" in texts else None
     scene.poller.run_until_idle()
@@ -61,9 +58,7 @@ def test_an_always_reported_record_ends_in_the_destination() -> None:
     scene.poller.run_until_idle()
     assert scene.batches == [["a", "b", "c"]] + 6 * [["b", "c"]] + [["d"]]
     assert scene.destination.data == [["b", "c"]]
-    last = scene.destination.failed[0].batch.last_invocation
-    assert last is not None
-    assert last.function_error is None
+    assert scene.destination.last_invocation.function_error is None
 
 
 def test_a_response_about_an_unknown_record_fails_the_batch() -> None:
@@ -87,7 +82,7 @@ def test_a_time_out_is_a_function_error() -> None:
 
 def test_an_answer_after_the_deadline_is_a_time_out() -> None:
     scene = Scene(mapping=with_mapping(maximum_retry_attempts=0))
-    scene.answer = lambda texts: scene.time.pass_by(61)
+    scene.answer = lambda texts: scene.clock.pass_by(61)
     scene.put("a")
     assert scene.poller.run_until_idle().function_errors == 1
     assert scene.destination.data == [["a"]]

@@ -36,7 +36,7 @@ def test_children_wait_until_their_parent_is_drained() -> None:
     scene.poller.poll_once()
     low, high = scene.kinesis.split_shard("shardId-000000000000")
     scene.put("c", "d")
-    scene.time.pass_by(0.5)
+    scene.clock.pass_by(0.5)
     scene.poller.poll_once()
     assert scene.batches == [["a", "b"], ["a"]]
     scene.poller.run_until_idle()
@@ -85,8 +85,7 @@ def test_resharding_over_generations_keeps_the_order_of_each_key() -> None:
     assert seen == expected
 
 
-def test_a_parent_that_is_no_longer_listed_holds_nobody_back() -> None:
-    scene = Scene()
+def test_a_parent_that_is_no_longer_listed_holds_nobody_back(scene: Scene) -> None:
     scene.kinesis.split_shard("shardId-000000000000")
     scene.kinesis.forget_shard("shardId-000000000000")
     scene.put("a")
@@ -101,8 +100,7 @@ def test_readable_shards_are_those_without_an_undrained_parent() -> None:
     assert [shard.shard_id for shard in readable(shards, {"a", "b", "d"})] == ["c"]
 
 
-def test_children_of_a_shard_that_was_idle_are_found() -> None:
-    scene = Scene()
+def test_children_of_a_shard_that_was_idle_are_found(scene: Scene) -> None:
     scene.poller.run_until_idle()
     scene.kinesis.split_shard("shardId-000000000000")
     scene.put("a")

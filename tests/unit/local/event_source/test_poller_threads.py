@@ -7,7 +7,8 @@ import pytest
 
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.event_source.poller import EventSourcePoller
-from tests.support.poller_scene import Scene, SimulatedCrash, keys_of_lanes, with_mapping
+from tests.fakes.crashes import Crashed
+from tests.support.poller_scene import Scene, keys_of_lanes, with_mapping
 
 
 def run_in_thread(poller: EventSourcePoller, stop: threading.Event) -> threading.Thread:
@@ -89,11 +90,11 @@ def test_a_crash_in_a_thread_ends_the_run_and_is_raised() -> None:
     scene, stop = threaded_scene(), threading.Event()
 
     def answer(texts: list[str]) -> None:
-        raise SimulatedCrash
+        raise Crashed
 
     scene.answer = answer
     scene.put("a")
-    with pytest.raises(SimulatedCrash):
+    with pytest.raises(Crashed):
         scene.poller.run(stop)
     assert stop.is_set()
     assert scene.checkpoints == {}

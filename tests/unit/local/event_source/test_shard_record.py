@@ -13,7 +13,7 @@ from stock_pipeline.local.event_source.shard_record import (
     kinesis_event,
     read_record,
 )
-from tests.fakes.machine import START
+from tests.support.clock import START
 from tests.support.stream_batches import SOURCE, record
 
 RECORDED = Path(__file__).parents[3] / "data/aws_events"

@@ -72,7 +72,7 @@ def test_a_raw_key_says_what_it_covers() -> None:
 
 
 def test_rows_written_again_by_a_retry_count_once() -> None:
-    """Records 1 to 2 have five rows, one of them twice. The second half was written again."""
+    """Records 1 to 2 hold five rows, one of them twice; the second half was tried again, and written again."""
     store = FakeObjectStore()
     rows = [trade(number) for number in (1, 2, 3, 3, 4)]
     store.put(raw_key(SAMPLE_DATE, SHARD, "1", "2", HASH), parquet_bytes(table_of_trades(rows)))

@@ -20,7 +20,8 @@ from stock_pipeline.providers.alpaca.message import (
 )
 from stock_pipeline.providers.alpaca.trade import read_trade
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
-from tests.support.provider_fakes import KEY, SECRET, START_NS, FakeClock, credentials, recorded
+from tests.support.clock import START_NS, Clock
+from tests.support.provider_fakes import KEY, SECRET, credentials, recorded
 
 TRADE: dict[str, Any] = {
     "T": "t",
@@ -37,7 +38,7 @@ LATER = "2026-01-02T15:07:00Z"
 
 
 def reader(remembered_trades: int = 100) -> MessageReader:
-    return MessageReader("iex", credentials(), FakeClock().now_ns, remembered_trades)
+    return MessageReader("iex", credentials(), Clock().now_ns, remembered_trades)
 
 
 def read(reader: MessageReader, *frames: object) -> AlpacaBatch:
@@ -95,7 +96,6 @@ def correction(old: int, new: int, price: float) -> dict[str, Any]:
 
 
 def test_a_correction_replaces_its_trade_as_over_rest() -> None:
-    """The order of arrival does not matter."""
     stream = reader()
     rows = [*read(stream, TRADE).trades, *read(stream, correction(6142, 6150, 178.5)).trades]
     assert [(row.status, row.event_time_ns == rows[0].event_time_ns) for row in rows] == [

@@ -23,13 +23,11 @@ from stock_pipeline.providers.client.http import (
     UnexpectedAnswerError,
 )
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
+from tests.support.clock import SECOND, START_NS, Clock
 from tests.support.provider_fakes import (
     KEY,
-    SECOND,
     SECRET,
-    START_NS,
     Answer,
-    FakeClock,
     ScriptedServer,
     alpaca_over,
     deadline,
@@ -44,8 +42,8 @@ HOUR = 3600 * SECOND
 @contextmanager
 def over_loopback(
     *answers: Answer, symbols: tuple[str, ...] = ("AAPL",), **options: Any
-) -> Iterator[tuple[AlpacaProvider, ScriptedServer, FakeClock]]:
-    clock = FakeClock()
+) -> Iterator[tuple[AlpacaProvider, ScriptedServer, Clock]]:
+    clock = Clock()
     offset = time.time_ns() - START_NS
     with scripted_server() as server:
         server.play(*answers)
@@ -212,7 +210,6 @@ def test_no_first_price_is_no_error(body: bytes) -> None:
 
 
 def test_a_snapshot_that_is_none_is_unreadable() -> None:
-    """An answer with an error is raised."""
     with over_loopback(Answer(b'{"AAPL": {"latestTrade": 5}, "B": {"latestTrade": {"p": 1}}}')) as (provider, _, clock):
         assert len(provider.first_prices(deadline(clock)).unreadable) == 2
     error = Answer(b'{"code": 40010001, "message": "no"}')

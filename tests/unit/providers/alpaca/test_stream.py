@@ -19,7 +19,8 @@ from stock_pipeline.providers.alpaca.trade import read_trade
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
-from tests.support.provider_fakes import KEY, SECOND, SECRET, credentials
+from tests.support.clock import SECOND
+from tests.support.provider_fakes import KEY, SECRET, credentials
 from tests.support.stream_harness import (
     HELD,
     OPEN_NS,
@@ -78,7 +79,7 @@ def test_a_gap_begins_where_the_last_message_was_heard() -> None:
 
         def scripts(running: Running) -> list[Script]:
             async def first(socket: ServerConnection) -> None:
-                await welcome(running, socket)
+                await welcome(running.received, socket)
                 await socket.send(json.dumps([frame(1)]))
                 await go_on.wait()
                 await socket.send(json.dumps([frame(2)]))
@@ -244,7 +245,7 @@ def test_a_gap_still_open_at_the_next_break_keeps_its_start() -> None:
 
         def scripts(running: Running) -> list[Script]:
             async def first(socket: ServerConnection) -> None:
-                await welcome(running, socket)
+                await welcome(running.received, socket)
                 await socket.send(json.dumps([frame(1)]))
                 await closing.wait()
 

@@ -14,7 +14,8 @@ from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
-from tests.support.provider_fakes import START_NS, recorded
+from tests.support.clock import START_NS
+from tests.support.provider_fakes import recorded
 
 GOOD: dict[str, Any] = {
     "t": "2026-01-02T15:00:00.123456789Z",
@@ -144,7 +145,6 @@ EARLY, LATE = "2026-01-02T15:00:00Z", "2026-01-02T15:04:00Z"
 
 
 def test_a_correction_with_its_own_id_replaces_its_trade() -> None:
-    """The order of arrival does not matter."""
     history = [
         read(i=1, p=10),
         read(i=1, p=10, u="incorrect"),

@@ -21,13 +21,11 @@ from stock_pipeline.providers.client.http import (
     UnexpectedAnswerError,
 )
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
+from tests.support.clock import SECOND, START_NS, Clock
 from tests.support.provider_fakes import (
     KEY,
-    SECOND,
     SECRET,
-    START_NS,
     Answer,
-    FakeClock,
     RecordingObserver,
     ScriptedServer,
     credentials,
@@ -41,7 +39,7 @@ MINUTE_LATER = START_NS + 60 * SECOND
 class Harness:
     def __init__(self, server: ScriptedServer, capacity: int = 100, timeout_seconds: float = 5) -> None:
         self.server = server
-        self.clock = FakeClock()
+        self.clock = Clock()
         self.observer = RecordingObserver()
         self.bucket = TokenBucket(capacity, 60, self.clock.now_ns, self.clock.wait)
         # Sockets live in real time, everything else on the fake clock.

@@ -14,7 +14,8 @@ from stock_pipeline.providers.client.http import (
     ReusedConnection,
     UnexpectedAnswerError,
 )
-from tests.support.provider_fakes import SECOND, Answer, ScriptedServer, scripted_server
+from tests.support.clock import SECOND
+from tests.support.provider_fakes import Answer, ScriptedServer, scripted_server
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.finnhub import BURST_CALLS, REFILL_PER_MINUTE
-from tests.support.provider_fakes import SECOND, START_NS, FakeClock
+from tests.support.clock import SECOND, START_NS, Clock
 
 FAR = START_NS + 10**6 * SECOND
 
@@ -17,7 +17,7 @@ FAR = START_NS + 10**6 * SECOND
     pauses=st.lists(st.floats(0, 40, allow_nan=False), min_size=20, max_size=150),
 )
 def test_no_minute_sees_more_calls_than_capacity_and_refill(capacity: int, refill: int, pauses: list[float]) -> None:
-    clock = FakeClock()
+    clock = Clock()
     bucket = TokenBucket(capacity, refill, clock.now_ns, clock.wait)
     calls = []
     for pause in pauses:
@@ -28,8 +28,7 @@ def test_no_minute_sees_more_calls_than_capacity_and_refill(capacity: int, refil
         assert sum(call <= other < call + 60 * SECOND for other in calls) <= capacity + refill
 
 
-def test_finnhubs_budget_keeps_both_its_limits() -> None:
-    clock = FakeClock()
+def test_finnhubs_budget_keeps_both_its_limits(clock: Clock) -> None:
     bucket = TokenBucket(BURST_CALLS, REFILL_PER_MINUTE, clock.now_ns, clock.wait)
     calls = []
     for _ in range(200):
@@ -39,16 +38,14 @@ def test_finnhubs_budget_keeps_both_its_limits() -> None:
     assert max(sum(call <= other < call + SECOND for other in calls) for call in calls) <= 30
 
 
-def test_an_idle_bucket_lets_its_capacity_through_at_once() -> None:
-    clock = FakeClock()
+def test_an_idle_bucket_lets_its_capacity_through_at_once(clock: Clock) -> None:
     bucket = TokenBucket(3, 60, clock.now_ns, clock.wait)
     assert [bucket.acquire(FAR) for _ in range(5)] == [0, 0, 0, 1, 1]
     clock.ns += 3600 * SECOND
     assert [bucket.acquire(FAR) for _ in range(4)] == [0, 0, 0, 1]
 
 
-def test_a_token_after_the_deadline_is_refused_and_not_taken() -> None:
-    clock = FakeClock()
+def test_a_token_after_the_deadline_is_refused_and_not_taken(clock: Clock) -> None:
     bucket = TokenBucket(1, 60, clock.now_ns, clock.wait)
     bucket.acquire(FAR)
     for _ in range(3):
@@ -58,16 +55,14 @@ def test_a_token_after_the_deadline_is_refused_and_not_taken() -> None:
     assert bucket.acquire(clock.ns + SECOND + 1) == 1
 
 
-def test_a_hold_stops_every_call_until_its_end() -> None:
-    clock = FakeClock()
+def test_a_hold_stops_every_call_until_its_end(clock: Clock) -> None:
     bucket = TokenBucket(5, 60, clock.now_ns, clock.wait)
     bucket.pause_until(clock.ns + 7 * SECOND)
     bucket.pause_until(clock.ns + 2 * SECOND)
     assert [bucket.acquire(FAR) for _ in range(2)] == [7, 0]
 
 
-def test_threads_share_the_budget() -> None:
-    clock = FakeClock()
+def test_threads_share_the_budget(clock: Clock) -> None:
     waits: list[float] = []
     lock = threading.Lock()
 
@@ -85,7 +80,6 @@ def test_threads_share_the_budget() -> None:
 
 
 @pytest.mark.parametrize(("capacity", "refill"), [(0, 60), (1, 0)])
-def test_a_bucket_that_never_lets_through_is_refused(capacity: int, refill: int) -> None:
-    clock = FakeClock()
+def test_a_bucket_that_never_lets_through_is_refused(clock: Clock, capacity: int, refill: int) -> None:
     with pytest.raises(ValueError, match="never lets a call through"):
         TokenBucket(capacity, refill, clock.now_ns, clock.wait)

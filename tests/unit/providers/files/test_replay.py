@@ -2,8 +2,9 @@
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,26 +19,11 @@ from stock_pipeline.providers.files.replay import TICK_SECONDS, ReplayFile
 from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
 from stock_pipeline.providers.files.session_file import read_session_file
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
+from tests.support.clock import SECOND, Clock
 from tests.support.trades import NOON
 
 HEADER = "event_time,symbol,price,size,exchange,sale_condition,correction,sequence\n"
 FOREVER = 2**62
-SECOND = 10**9
-
-
-@dataclass
-class Clock:
-    """Time that passes only by waiting."""
-
-    now: int = NOON
-    waits: list[float] = field(default_factory=list)
-
-    def __call__(self) -> int:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += round(seconds * SECOND)
 
 
 def csv_file(folder: Path, *rows: str, name: str = "session.csv", header: str = HEADER) -> Path:
@@ -54,15 +40,19 @@ def replayed(path: Path) -> list[Trade]:
     return rows_of(ReplayFile(path, lambda: NOON).poll(None, FOREVER))
 
 
+@lru_cache(maxsize=1)
+def the_sample() -> list[Trade]:
+    return replayed(SAMPLE_TRADES)
+
+
 def test_the_sample_as_csv_gives_the_trades_of_the_sample(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     pa_csv.write_csv(pq.read_table(SAMPLE_TRADES), path)
     packed = tmp_path / "sample.CSV.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    from_parquet = replayed(SAMPLE_TRADES)
-    assert len(from_parquet) == 39_470
-    assert replayed(path) == from_parquet
-    assert replayed(packed) == from_parquet
+    assert len(the_sample()) == 39_470
+    assert replayed(path) == the_sample()
+    assert replayed(packed) == the_sample()
 
 
 def test_a_price_is_exact_and_has_no_more_digits_than_it_needs(tmp_path: Path) -> None:
@@ -78,7 +68,7 @@ def test_decimal_prices_of_a_parquet_file_are_read_like_doubles(tmp_path: Path) 
     decimals = table.set_column(table.column_names.index("price"), "price", table["price"].cast(pa.decimal128(18, 6)))
     pq.write_table(decimals, tmp_path / "decimals.parquet")
     assert [str(trade.price) for trade in replayed(tmp_path / "decimals.parquet")] == [
-        f"{trade.price.normalize():f}" for trade in replayed(SAMPLE_TRADES)[:500]
+        f"{trade.price.normalize():f}" for trade in the_sample()[:500]
     ]
 
 
@@ -153,13 +143,13 @@ def timed_session(folder: Path, *seconds: float | None) -> Path:
 
 
 def sent_at(path: Path, speed: float, checkpoint: str | None = None, deadline: float = 1e9) -> dict[float, list[int]]:
-    """Return which rows went out how many seconds after the start."""
-    clock = Clock()
-    replay = ReplayFile(path, clock, speed=speed, wait=clock.wait)
+    """Which rows went out how many seconds after the start."""
+    clock = Clock(NOON)
+    replay = ReplayFile(path, clock.now_ns, speed=speed, wait=clock.wait)
     sent: dict[float, list[int]] = {}
     for capture in replay.poll(checkpoint, NOON + round(deadline * SECOND)):
         rows = [*(trade.sequence for trade in capture.trades), *(-1 for _ in capture.unreadable)]
-        sent.setdefault((clock.now - NOON) / SECOND, []).extend(rows)
+        sent.setdefault((clock.ns - NOON) / SECOND, []).extend(rows)
     return sent
 
 
@@ -191,11 +181,11 @@ def test_a_very_slow_replay_ends_at_its_deadline(tmp_path: Path) -> None:
 
 
 def test_a_speed_changes_when_trades_go_out_but_not_which(tmp_path: Path) -> None:
-    clock = Clock()
-    at_speed = rows_of(ReplayFile(SAMPLE_TRADES, clock, speed=600, wait=clock.wait).poll(None, FOREVER))
-    assert [replace(trade, ingest_time_ns=NOON) for trade in at_speed] == replayed(SAMPLE_TRADES)
+    clock = Clock(NOON)
+    at_speed = rows_of(ReplayFile(SAMPLE_TRADES, clock.now_ns, speed=600, wait=clock.wait).poll(None, FOREVER))
+    assert [replace(trade, ingest_time_ns=NOON) for trade in at_speed] == the_sample()
     recorded = (at_speed[-1].event_time_ns - at_speed[0].event_time_ns) / 600 / SECOND
-    assert recorded <= (clock.now - NOON) / SECOND < recorded + 1
+    assert recorded <= (clock.ns - NOON) / SECOND < recorded + 1
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
@@ -207,9 +197,8 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
 
 
 def test_prices_of_doubles_are_the_prices_that_were_written(tmp_path: Path) -> None:
-    trades = replayed(SAMPLE_TRADES)
     doubles = pq.read_table(SAMPLE_TRADES, columns=["price"])["price"].to_pylist()
-    assert [trade.price for trade in trades] == [Decimal(str(price)) for price in doubles]
+    assert [trade.price for trade in the_sample()] == [Decimal(str(price)) for price in doubles]
 
 
 def one_row(**columns: pa.Array) -> pa.Table:

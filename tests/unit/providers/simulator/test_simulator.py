@@ -1,12 +1,11 @@
 """The simulator: the same seed, the same arrivals, and a ledger that is right about all of them."""
 
-import hashlib
 import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import islice
@@ -32,23 +31,11 @@ from stock_pipeline.providers.simulator.simulator import (
     arrivals,
 )
 from stock_pipeline.streaming.trade_json import decode_trade
+from tests.support.simulations import DAY, MISBEHAVING, fingerprint, simulate
 from tests.support.trades import NOON, trade
 
-DAY = date(2018, 1, 2)
 HALF_DAY = date(2018, 11, 23)
 WINDOWS = (5, 20)
-MISBEHAVING = Simulation(
-    ("AAA", "BBB", "CCC", "DDD"),
-    DAY,
-    trades=6_000,
-    seed=7,
-    repeated=0.05,
-    late=0.05,
-    reordered=0.2,
-    corrected=0.05,
-    cancelled=0.05,
-    broken=0.05,
-)
 
 shares = st.sampled_from([0.0, 0.05, 0.5])
 simulations = st.builds(
@@ -66,25 +53,13 @@ simulations = st.builds(
 )
 
 
-def simulate(simulation: Simulation) -> tuple[list[Arrival], Ledger]:
-    ledger = Ledger()
-    return list(arrivals(simulation, NOON, ledger)), ledger
-
-
 def trades_of(delivered: Iterable[Arrival]) -> list[Trade]:
     return [arrival for arrival in delivered if isinstance(arrival, Trade)]
 
 
-def fingerprint() -> str:
-    """Hash the arrivals. Other processes call it too: it must not depend on the process."""
-    delivered, ledger = simulate(MISBEHAVING)
-    text = repr([astuple(arrival) for arrival in delivered]) + repr(ledger.lake)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
 def test_a_seed_gives_the_same_arrivals_in_another_process(hash_seed: str) -> None:
-    script = "from tests.unit.providers.simulator.test_simulator import fingerprint; print(fingerprint())"
+    script = "from tests.support.simulations import fingerprint; print(fingerprint())"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},

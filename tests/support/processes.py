@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal, and what must be true after it."""
+"""Commands that run beside the test: what they say, and Ctrl-C."""
 
 import signal
 import subprocess
@@ -8,6 +8,22 @@ from pathlib import Path
 import psutil
 
 
+def read_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> str:
+    """What the process said up to the line with this text."""
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said)
+
+
 def assert_ctrl_c_stops_everything(
     command: Sequence[str], folder: Path, environ: Mapping[str, str], *, after: str
 ) -> None:
@@ -15,10 +31,7 @@ def assert_ctrl_c_stops_everything(
     running = subprocess.Popen(
         command, cwd=folder, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if after in line:
-            break
+    read_until(running, after)
     children = psutil.Process(running.pid).children(recursive=True)
     assert children
     running.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""A lake for tests: raw files and published partitions, put there as the pipeline would."""
+"""A lake in a bucket with a Glue catalog, on loopback or in an account: raw files and published partitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
@@ -15,13 +13,12 @@ from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
+from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 
 
 @dataclass(frozen=True)
-class Lake:
-    """A bucket and a Glue database."""
-
+class BucketLake:
     session: boto3.Session
     bucket: str
     database: str
@@ -66,6 +63,4 @@ class Lake:
         self.catalog.publish(session_date, f"s3://{self.bucket}/{place.prefix}")
 
     def _put(self, key: str, trades: Sequence[Trade]) -> None:
-        sink = pa.BufferOutputStream()
-        pq.write_table(table_of_trades(trades), sink, compression="zstd")
-        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=sink.getvalue().to_pybytes())
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=parquet_bytes(table_of_trades(trades)))

@@ -1,0 +1,10 @@
+"""The clock that providers wait on."""
+
+import pytest
+
+from tests.support.clock import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
