@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -22,11 +23,21 @@ import boto3
 
 from stock_pipeline.aws.athena import Athena
 from stock_pipeline.aws.athena_ddl import VIEW, view_query
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, session_date_of_key
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    RAW_PREFIX,
+    VersionPrefix,
+    raw_key,
+    raw_partition_prefix,
+    session_date_of_key,
+)
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.unpublished_plan import READERS_GRACE
 from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.trade_table import table_of_trades
 from tests.support.stored_lake import Lake
 from tests.support.trades import trade
 
@@ -42,10 +53,10 @@ _REQUEST = re.compile(r"(GET|HEAD) (/\S*) HTTP")
 
 
 class Requests(NamedTuple):
-    """What one query asked S3 for: sessions whose folder it listed, and objects that it read."""
+    """What one query asked S3 for: prefixes that it listed, and objects that it read."""
 
-    raw_lists: list[date]
-    curated_lists: list[date]
+    raw_lists: list[str]
+    curated_lists: list[str]
     raw_files: set[str]
     curated_files: set[str]
 
@@ -89,7 +100,7 @@ def requests_of(log: Iterable[str], bucket: str) -> Requests:
             (CURATED_PREFIX, found.curated_lists, found.curated_files),
         ):
             if listed.startswith(prefix):
-                lists.append(session_date_of_key(listed.rstrip("/") + "/"))
+                lists.append(listed)
             elif read.startswith(prefix):
                 files.add(read)
     return found
@@ -106,16 +117,24 @@ def trades_of(day: date) -> list[Trade]:
 def fill(lake: Lake, published: list[date], unpublished: list[date]) -> None:
     """Publish sessions, keep their raw files, and let others have raw files only."""
     lake.catalog.create()
+    store = ObjectStore(lake.client("s3"), lake.bucket)
     looked_at = {published[0], *unpublished}
-    for number, day in enumerate((*published, *unpublished)):
+    places = {day: VersionPrefix(day, f"{number:016x}") for number, day in enumerate(published)}
+
+    def put(key: str, rows: list[Trade]) -> None:
+        store.put(key, parquet_bytes(table_of_trades(rows)))
+
+    def put_session(day: date) -> None:
         rows = trades_of(day)
         for file in range(RAW_FILES if day in looked_at else 1):
-            lake.put_raw_file(day, rows[file // 2 :], str(file))
-        if number % 100 == 99:
-            print(f"  {number + 1} sessions")
+            put(raw_key(day, "shardId-000000000000", str(file), str(file), "0" * 16), rows[file // 2 :])
+        if day in places:
+            put(places[day].data_key, rows)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put_session, (*published, *unpublished)))
     lake.refresh()
-    for number, day in enumerate(published):
-        lake.publish(day, trades_of(day), f"{number:016x}")
+    lake.catalog.register({day: store.uri(place.prefix) for day, place in places.items()})
 
 
 def of(day: date) -> str:
@@ -143,19 +162,26 @@ def check(scale: Scale, sessions: int) -> None:
     expect(not asked.raw_lists and not asked.raw_files, "a published day lists or reads raw files")
     expect(len(asked.curated_files) == 1, f"a published day reads {len(asked.curated_files)} data files")
     _, asked = scale.ask(average.format(of(unpublished[0])))
-    expect(set(asked.raw_lists) == {unpublished[0]}, "an unpublished day lists raw files of others")
+    expect(
+        set(asked.raw_lists) == {raw_partition_prefix(unpublished[0])}, "an unpublished day lists raw files of others"
+    )
     expect(len(asked.raw_files) == RAW_FILES, f"an unpublished day reads {len(asked.raw_files)} raw files")
     expect(not asked.curated_lists, "an unpublished day lists published versions")
     for year in sorted({day.year for day in days}):
         wanted = [{day for day in part if day.year == year} for part in (published, unpublished)]
         _, asked = scale.ask(top.format(f"year = {year}"))
-        expect(set(asked.curated_lists) <= wanted[0], f"{year}: versions of other years are listed")
-        expect(len(asked.curated_files) == len(wanted[0]), f"{year}: {len(asked.curated_files)} data files are read")
-        expect(set(asked.raw_lists) == wanted[1], f"{year}: raw files of {set(asked.raw_lists)} are listed")
+        expect(set(map(session_date_of_key, asked.curated_files)) == wanted[0], f"{year}: other versions are read")
+        expect(
+            len(asked.curated_lists) <= 2 * len(wanted[0]), f"{year}: {len(asked.curated_lists)} listings of versions"
+        )
+        expect(set(asked.raw_lists) == set(map(raw_partition_prefix, wanted[1])), f"{year}: other raw files are listed")
         expect(len(asked.raw_files) == RAW_FILES * len(wanted[1]), f"{year}: {len(asked.raw_files)} raw files are read")
     rows, asked = scale.ask(every)
     expect(rows == [(TRADES * len(days), TRADES * len(days))], f"all sessions show {rows}")
-    expect(set(asked.raw_lists) == set(unpublished), "without a filter raw files of published sessions are listed")
+    expect(
+        set(asked.raw_lists) == set(map(raw_partition_prefix, unpublished)),
+        "without a filter raw files of published sessions are listed",
+    )
 
 
 def expect(holds: bool, otherwise: str) -> None:

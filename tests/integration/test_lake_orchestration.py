@@ -194,17 +194,23 @@ def evaluated(lake: LakeResource, name: str) -> dg.SensorResult:
     return result
 
 
-def test_a_tick_shows_readers_the_raw_files_of_unpublished_sessions_in_few_calls(lake: LakeResource) -> None:
-    days = list(trading_days(FIRST, TODAY))
+def test_a_tick_registers_unpublished_sessions(lake: LakeResource) -> None:
+    days = list(trading_days(FIRST, TODAY))[:4]
     for day in days:
         put_raw_file(lake.objects, day, 1)
     lake.compactor().compact(days[0])
-    made: list[str] = []
-    lake.catalog.client.meta.events.register("before-call.glue", lambda model, **_: made.append(model.name))
     evaluated(lake, "raw_files")
     assert lake.catalog.unpublished_sessions() == frozenset(days[1:])
+
+
+def test_a_refresh_without_a_change_is_four_calls_for_any_number_of_sessions(lake: LakeResource) -> None:
+    folders = [f"raw/trades/{partition_path(day)}" for day in trading_days(FIRST, TODAY)]
+    made: list[str] = []
+    lake.catalog.client.meta.events.register("before-call.glue", lambda model, **_: made.append(model.name))
+    lake.unpublished_sessions().refresh(folders)
+    assert len(lake.catalog.unpublished_sessions()) == len(folders)
     made.clear()
-    evaluated(lake, "raw_files")
+    lake.unpublished_sessions().refresh(folders)
     assert made == ["GetPartitions", "GetPartitions", "GetTable", "GetTable"]
 
 
