@@ -62,8 +62,10 @@ bench-processor: $(STAMP) ## Measure the processor's CPU time against other ways
 bench-compaction: $(STAMP) ## Measure compaction against other tools, on 5 million rows (40 minutes; DAYS="20000000x1440": your own)
 	@$(BIN)/python -m bench.compaction $(if $(DAYS),--days $(DAYS))
 
-bench-queries: $(STAMP) ## Say how many bytes the example queries read of raw and of compacted trades (two minutes)
-	@$(BIN)/python -m bench.queries
+bench-queries: $(STAMP) ## Say how many bytes Athena fetches for the example queries, of raw and of compacted trades (20 minutes)
+	@test -x ../shared/athena-trino/run || { echo "bench-queries needs ../shared/athena-trino; docs/performance.md says how to run it in an account" >&2; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    ../shared/athena-trino/run --keep-dir "$$folder" -- $(BIN)/python -u -m bench.queries --log "$$folder/aws.log" $(if $(DAYS),--days $(DAYS))
 
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done

@@ -8,30 +8,27 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.lake.packed_rows import packed_schema
 
-_ROW_GROUPS = 160
-_FEWEST_ROWS, _MOST_ROWS = 16_384, 131_072
+PIECE_ROWS = 131_072
+PIECES_A_GROUP = 8
+"""So many that the columns of a row group lie further apart than the megabyte within which Trino fetches gaps, too. One
+symbol's pages are found by the page index.
+"""
+
+_PAGE_BYTES = 131_072
 
 _DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "volume", "exchange", "conditions", "tape", "status"]
 
 _DELTA_COLUMNS = ("event_time", "event_time_ns")
 
 _STATISTICS_COLUMNS = ["event_id", "symbol", "event_time", "event_time_ns", "sequence", "price", "session_date"]
-"""Other columns have the same values in all row groups, so their bounds exclude none. A session's date excludes its
-file from a query that names no partition.
+"""Other columns have the same values in all pages, so their bounds exclude none. A session's date excludes its file
+from a query that names no partition.
 """
-
-
-def row_group_rows(rows: int) -> int:
-    """Return the rows of a row group where `rows` rows were read, repeats included.
-
-    Small, because a query for one symbol reads its row groups whole; large enough to compress, and bounded by memory.
-    """
-    return max(_FEWEST_ROWS, min(_MOST_ROWS, rows // _ROW_GROUPS))
 
 
 @contextmanager
 def curated_writer(path: Path) -> Iterator[pq.ParquetWriter]:
-    """Open a writer for `Packing.tables`."""
+    """Open a writer that makes a row group of each table of `Packing.tables`."""
     with pq.ParquetWriter(
         path,
         packed_schema(),
@@ -40,6 +37,8 @@ def curated_writer(path: Path) -> Iterator[pq.ParquetWriter]:
         use_dictionary=_DICTIONARY_COLUMNS,
         column_encoding=dict.fromkeys(_DELTA_COLUMNS, "DELTA_BINARY_PACKED"),
         write_statistics=_STATISTICS_COLUMNS,
+        write_page_index=True,
+        data_page_size=_PAGE_BYTES,
         coerce_timestamps="us",
         store_schema=False,
     ) as writer:

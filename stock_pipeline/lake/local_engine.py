@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.lake.curated_file import curated_writer, row_group_rows
+from stock_pipeline.lake.curated_file import PIECE_ROWS, PIECES_A_GROUP, curated_writer
 from stock_pipeline.lake.packed_rows import Packing
 from stock_pipeline.lake.proof import ExpectedRows
 from stock_pipeline.lake.row_hash import Hashes, hash_strings
@@ -84,8 +84,21 @@ class LocalEngine:
         return packed
 
     def _row_groups(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
-        """Yield the winning rows in the lake's order, in whole row groups."""
-        group_rows = row_group_rows(self._runs.rows)
+        """Yield whole row groups, put together from pieces."""
+        pieces: list[pa.Table] = []
+        for piece in self._pieces(losing):
+            pieces.append(piece)
+            if len(pieces) == PIECES_A_GROUP:
+                yield pa.concat_tables(pieces).unify_dictionaries()
+                pieces.clear()
+        if pieces:
+            yield pa.concat_tables(pieces).unify_dictionaries()
+
+    def _pieces(self, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
+        """Yield the winning rows in the lake's order, in pieces of one size.
+
+        Pages end where pieces do, so equal rows give equal files only if the ranges don't decide where that is.
+        """
         carried: pl.DataFrame | None = None
         for key_range in self._runs.ranges(self._range_rows):
             packed = self._runs.read(key_range)
@@ -93,11 +106,11 @@ class LocalEngine:
                 packed = drop_rows(packed, losing, self._packing)
             rows = winning_rows(packed, self._packing)
             rows = rows if carried is None else pl.concat([carried, rows])
-            whole = rows.height // group_rows * group_rows
-            yield from self._packing.tables(rows.head(whole), group_rows)
+            whole = rows.height // PIECE_ROWS * PIECE_ROWS
+            yield from self._packing.tables(rows.head(whole), PIECE_ROWS)
             carried = copied(rows.slice(whole).to_arrow(compat_level=pl.CompatLevel.oldest()))
         if carried is not None and carried.height:
-            yield from self._packing.tables(carried, group_rows)
+            yield from self._packing.tables(carried, PIECE_ROWS)
 
     def _trades(self, candidates: pl.DataFrame) -> Iterator[Trade]:
         for table in self._packing.tables(candidates, 10_000):

@@ -4,19 +4,26 @@ That they are the inputs' rows is compaction's proof.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from stock_pipeline.domain.compaction_plan import Manifest
 from stock_pipeline.domain.lake_layout import VersionPrefix
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
 from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.parquet_pieces import parquet_pieces
 from stock_pipeline.lake.partition_heads import PartitionHeads
+
+_BATCH_ROWS = 262_144
+
+_COLUMNS = ["event_id", "symbol", "event_time_ns", "price", "volume", "capture_mode", "status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +44,17 @@ def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
     version = PartitionHeads(lake).read(session_date).head.version
     if version is None:
         return None
+    rules = _rules(session_date)
+    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for number, key in enumerate(_data_keys(lake, VersionPrefix(session_date, version))):
-            paths.append(Path(folder) / f"{number}.parquet")
-            lake.download(key, paths[-1])
-        rows = pl.scan_parquet(paths, hive_partitioning=False, glob=False)
-        counts = rows.select(pl.len().alias("rows"), **_rules(session_date)).collect(engine="streaming")
-    row = counts.row(0, named=True)
-    rows = row.pop("rows")
-    return RowFindings(session_date, version, rows, {rule: count for rule, count in row.items() if count})
+        path = Path(folder) / "trades.parquet"
+        for key in _data_keys(lake, VersionPrefix(session_date, version)):
+            lake.download(key, path)
+            for batch in parquet_pieces(path, _BATCH_ROWS, _COLUMNS):
+                rows = pl.DataFrame(pa.Table.from_batches([batch]))
+                counts.update(rows.select(pl.len().alias("rows"), **rules).row(0, named=True))
+    rows_in_all = counts.pop("rows", 0)
+    return RowFindings(session_date, version, rows_in_all, {rule: count for rule, count in counts.items() if count})
 
 
 def _data_keys(lake: Lake, version: VersionPrefix) -> list[str]:

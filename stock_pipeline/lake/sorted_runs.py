@@ -42,10 +42,6 @@ class SortedRuns:
         self._slices: list[dict[int, tuple[int, int]]] = []
         self._counts: dict[int, int] = {}
 
-    @property
-    def rows(self) -> int:
-        return sum(self._counts.values())
-
     def add(self, packed: pl.DataFrame) -> None:
         if packed.is_empty():
             return

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from stock_pipeline.domain.lake_layout import RAW_PREFIX
+from stock_pipeline.domain.lake_layout import RAW_PREFIX, partition_path
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.local.stack import LocalStack

@@ -57,7 +57,8 @@ def test_the_winning_rows_do_not_depend_on_memory(
     assert whole.read_bytes() == path.read_bytes()
 
     with pytest.MonkeyPatch.context() as small:
-        small.setattr("stock_pipeline.lake.curated_file._FEWEST_ROWS", 4)
+        small.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 4)
+        small.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 3)
         small.setattr("stock_pipeline.lake.hash_spill._BUFFER_ROWS", 3)
         small.setattr("stock_pipeline.lake.packed_rows.BLOCK_ROWS", 5)
         folder = tmp_path_factory.mktemp("engine")
@@ -116,7 +117,8 @@ def test_equal_sort_keys_are_ordered_by_sequence_and_id(tmp_path: Path) -> None:
 
 
 def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.row_group_rows", lambda rows: 16 if rows == 100 else 1)
+    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 4)
+    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 4)
     path, _ = compacted(tmp_path, [trade(n, symbol=f"S{n % 9}") for n in range(100)], run_rows=30, range_rows=25)
     metadata = pq.ParquetFile(path).metadata
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [16] * 6 + [4]
@@ -127,6 +129,9 @@ def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monke
     assert "DELTA_BINARY_PACKED" in columns["event_time_ns"].encodings
     for name in curated_file._DICTIONARY_COLUMNS:
         assert columns[name].has_dictionary_page, name
+    for name, column in columns.items():
+        assert column.has_offset_index, name
+        assert column.has_column_index == (name in curated_file._STATISTICS_COLUMNS), name
     assert columns["price"].physical_type == "FIXED_LEN_BYTE_ARRAY"
     symbol = metadata.schema.names.index("symbol")
     bounds = [metadata.row_group(n).column(symbol).statistics for n in range(metadata.num_row_groups)]
@@ -134,11 +139,24 @@ def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monke
     assert (bounds[0].max, bounds[1].min, bounds[1].max, bounds[-1].min) == ("S1", "S1", "S2", "S8")
 
 
-@pytest.mark.parametrize(
-    ("rows", "group"), [(0, 16_384), (1_000_000, 16_384), (5_150_000, 32_187), (20_600_000, 128_750), (10**9, 131_072)]
-)
-def test_a_row_group_is_small_but_worth_compressing(rows: int, group: int) -> None:
-    assert curated_file.row_group_rows(rows) == group
+def test_a_row_group_has_a_million_rows() -> None:
+    assert curated_file.PIECE_ROWS * curated_file.PIECES_A_GROUP == 1024 * 1024
+
+
+@pytest.mark.parametrize(("in_memory", "order"), [(1000, 1), (1000, -1), (9, 1), (50, -1)])
+def test_equal_rows_give_equal_pages_however_much_is_held_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int, order: int
+) -> None:
+    """Of several pieces a group and several pages a column, repeats included."""
+    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 30)
+    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 3)
+    monkeypatch.setattr("stock_pipeline.lake.curated_file._PAGE_BYTES", 64)
+    rows = [trade(n, symbol=f"S{n % 9}", conditions="AB@"[n % 3], exchange=chr(65 + n % 20)) for n in range(200)]
+    whole, _ = compacted(tmp_path / "whole", rows, 1000, 1000)
+    again, _ = compacted(tmp_path / "again", (rows + rows[::7])[::order], in_memory, in_memory)
+    assert pq.read_metadata(whole).num_row_groups == 3
+    assert again.read_bytes() == whole.read_bytes()
+    assert read(again) == winning_trades(rows)
 
 
 @pytest.mark.parametrize(
