@@ -52,6 +52,7 @@ class Faults:
     """What goes wrong. Seconds are the simulation's.
 
     connection_seconds: how long the n-th connection lasts; the last one is repeated
+    away: whether no connection can be made at a second
     left_out: whether a connection leaves a print out
     rest_lag: how far REST is behind the tape
     page_seconds: what a page takes
@@ -62,6 +63,7 @@ class Faults:
     """
 
     connection_seconds: Sequence[float] = (10**9,)
+    away: Callable[[float], bool] = lambda _: False
     left_out: Callable[[Print], bool] = lambda _: False
     confirmed: Callable[[list[str]], list[str]] = lambda asked: asked
     rest_lag: float = 0.0
@@ -98,6 +100,8 @@ class Exchange:
             self._tape_of.setdefault(one.symbol, []).append(one)
 
     async def connect(self) -> "SimulatedConnection":
+        if self.faults.away(elapsed()):
+            raise DisconnectedError("the simulation is away")
         lives = self.faults.connection_seconds
         self.connections += 1
         return SimulatedConnection(self, elapsed() + lives[min(self.connections, len(lives)) - 1])
