@@ -4,6 +4,7 @@ That they are the inputs' rows is compaction's proof.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import polars as pl
 
+from stock_pipeline.domain.compaction_plan import Manifest
 from stock_pipeline.domain.lake_layout import VersionPrefix
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.lake.partition_heads import PartitionHeads
+
+_ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,21 @@ def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
     version = PartitionHeads(lake).read(session_date).head.version
     if version is None:
         return None
+    manifest = Manifest.from_json(lake.get(VersionPrefix(session_date, version).manifest_key))
+    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trades.parquet"
-        lake.download(VersionPrefix(session_date, version).data_key, path)
-        counts = (
-            pl.scan_parquet(path).select(pl.len().alias("rows"), **_rules(session_date)).collect(engine="streaming")
-        )
-    row = counts.row(0, named=True)
-    rows = row.pop("rows")
-    return RowFindings(session_date, version, rows, {rule: count for rule, count in row.items() if count})
+        for key in manifest.data_keys:
+            lake.download(key, path)
+            counts.update(_counts(path, session_date))
+    rows = counts.pop(_ROWS, 0)
+    return RowFindings(session_date, version, rows, {rule: count for rule, count in counts.items() if count})
+
+
+def _counts(path: Path, session_date: date) -> dict[str, int]:
+    """Return, for one file, the count of its rows and of those that break each rule."""
+    figures = pl.scan_parquet(path).select(pl.len().alias(_ROWS), **_rules(session_date))
+    return figures.collect(engine="streaming").row(0, named=True)
 
 
 def _rules(session_date: date) -> dict[str, pl.Expr]:
