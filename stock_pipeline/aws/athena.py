@@ -57,13 +57,6 @@ class Athena:
     output: str | None = None
     polls: int = POLLS
 
-    def rows(self, sql: str) -> list[list[str | None]]:
-        """Return the first thousand rows as text, without the heading."""
-        query_id = self._start(sql)
-        self._until_done(query_id)
-        results = self.client.get_query_results(QueryExecutionId=query_id)["ResultSet"]["Rows"]
-        return [[cell.get("VarCharValue") for cell in row["Data"]] for row in results[1:]]
-
     def query(self, sql: str) -> Answer:
         """Return the whole answer with typed values."""
         query_id, bytes_scanned = self._finished(sql)

@@ -159,13 +159,11 @@ def in_catalog(wiring: "Wiring") -> Callable[["Trade"], bool]:
 def _count(wiring: "Wiring", sql: str) -> int:
     settings = wiring.settings
     if settings.dbt_target == "athena":
-        import time
+        from dataclasses import replace
 
-        from stock_pipeline.aws.athena import Athena
+        from stock_pipeline.aws.athena import POLLS
 
-        athena = Athena(wiring.clients.athena, settings.athena_workgroup, settings.database_name, time.sleep)
-        ((count,),) = athena.rows(sql)
-        return int(count or 0)
+        return int(replace(wiring.athena, polls=POLLS).query(sql).rows[0][0])
     import boto3
     import duckdb
 

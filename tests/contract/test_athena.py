@@ -32,8 +32,10 @@ def test_an_answer_is_read_when_the_query_has_finished(client: Any) -> None:
     waited: list[float] = []
     with stubbed(client, {"State": "QUEUED"}, {"State": "RUNNING"}, {"State": "SUCCEEDED"}) as stubber:
         rows = [{"Data": [{"VarCharValue": "_col0"}]}, {"Data": [{"VarCharValue": "1"}]}, {"Data": [{}]}]
-        stubber.add_response("get_query_results", {"ResultSet": {"Rows": rows}}, {"QueryExecutionId": "id-1"})
-        assert Athena(client, "group", "stock_market", waited.append).rows(SQL) == [["1"], [None]]
+        metadata = {"ColumnInfo": [{"Name": "_col0", "Type": "bigint"}]}
+        page = {"ResultSet": {"Rows": rows, "ResultSetMetadata": metadata}}
+        stubber.add_response("get_query_results", page, {"QueryExecutionId": "id-1"})
+        assert Athena(client, "group", "stock_market", waited.append).query(SQL).rows == [(1,), (None,)]
         stubber.assert_no_pending_responses()
     assert len(waited) == 2
 
@@ -42,9 +44,9 @@ def test_an_answer_is_read_when_the_query_has_finished(client: Any) -> None:
 def test_a_query_that_fails_says_why(client: Any, state: str) -> None:
     status = {"State": state, "StateChangeReason": "Query exhausted the scan limit"}
     with stubbed(client, status), pytest.raises(PermanentError, match="scan limit"):
-        Athena(client, "group", "stock_market", lambda _: None).rows(SQL)
+        Athena(client, "group", "stock_market", lambda _: None).query(SQL)
 
 
 def test_a_query_that_never_ends_is_left(client: Any) -> None:
     with stubbed(client, *[{"State": "RUNNING"}] * POLLS), pytest.raises(RetryableError, match="id-1"):
-        Athena(client, "group", "stock_market", lambda _: None).rows(SQL)
+        Athena(client, "group", "stock_market", lambda _: None).query(SQL)
