@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.iceberg_tables import IcebergTables
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
@@ -56,6 +57,9 @@ class LakeResource(WiredResource):
     def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account Dagster may not delete raw trades: the bucket's lifecycle does
         return self.wiring.garbage_collector(grace, keep_raw=self.settings.dbt_target == "athena")
+
+    def iceberg_tables(self) -> IcebergTables:
+        return self.wiring.iceberg_tables
 
     @property
     def objects(self) -> ObjectStore:
