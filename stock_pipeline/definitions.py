@@ -11,6 +11,7 @@ from stock_pipeline.orchestration.alerts import alert_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.freshness import CHECKS as FRESHNESS_CHECKS
 from stock_pipeline.orchestration.freshness import freshness_definitions
+from stock_pipeline.orchestration.iceberg_upkeep import upkeep_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.redrive_job import redrive_definitions
@@ -28,6 +29,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(
         lake_definitions(settings),
         marts_definitions(settings),
+        upkeep_definitions(settings),
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),

@@ -35,6 +35,7 @@ from stock_pipeline.streaming.publisher import FailedZone, Publisher
 if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Athena
     from stock_pipeline.aws.athena_compaction import AthenaEngine
+    from stock_pipeline.aws.iceberg_tables import IcebergTables
     from stock_pipeline.lake.compaction import Compactor
     from stock_pipeline.lake.garbage_collection import GarbageCollector
     from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
@@ -157,6 +158,12 @@ class Wiring:
         if self.settings.dbt_target != "athena":
             return None
         return AthenaEngine(self.athena, self.catalog, utc_now)
+
+    @cached_property
+    def iceberg_tables(self) -> "IcebergTables":
+        from stock_pipeline.aws.iceberg_tables import IcebergTables
+
+        return IcebergTables(self.athena, self.clients.glue, self.settings.bucket_name)
 
     def compactor(self) -> "Compactor":
         from stock_pipeline.lake.compaction import Compactor

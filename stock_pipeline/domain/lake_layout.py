@@ -15,6 +15,8 @@ REDRIVEN_KEY = "quarantine/redriven.json"
 
 CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
+MARTS_PREFIX = "marts/"
+"""Of what dbt writes: `s3_data_dir` in dbt_project/profiles.yml."""
 
 CURATED_FILE = "trades.parquet"
 MANIFEST_FILE = "_manifest.json"

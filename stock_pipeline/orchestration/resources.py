@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.aws.iceberg_tables import IcebergTables
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
@@ -60,6 +61,9 @@ class LakeResource(WiredResource):
 
     def unpublished_sessions(self) -> UnpublishedSessions:
         return self.wiring.unpublished_sessions()
+
+    def iceberg_tables(self) -> IcebergTables:
+        return self.wiring.iceberg_tables
 
     @property
     def objects(self) -> ObjectStore:

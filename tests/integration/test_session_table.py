@@ -1,10 +1,12 @@
-"""What a session_table does in Athena's catalog, and on Iceberg, which Athena's stand-in lacks."""
+"""What a session_table does in Athena's catalog, and its MERGE into Iceberg tables, as SQL without their engine."""
 
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import agate
 import duckdb
 import jinja2
 import pytest
@@ -19,12 +21,16 @@ class Relation(str):
         return f"`{self}`"
 
 
-def macro(name: str) -> Callable[..., Any]:
-    """Return a macro as a function of its value, or else its text. Of dbt it needs only `return`."""
+def macro(name: str, **of_dbt: Any) -> Callable[..., Any]:
+    """A macro that needs nothing of dbt but `return` and these; its value is what it returns, or else its text."""
     returned: list[Any] = []
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals["return"] = lambda value: returned.append(value) or ""
-    text = "".join((MACROS / path).read_text() for path in ("window.sql", "session_table/plan.sql"))
+    environment.globals.update(of_dbt)
+    files = ("window.sql", "session_table/athena.sql", "session_table/hive.sql", "session_table/iceberg.sql")
+    text = "".join((MACROS / path).read_text() for path in files)
+    # a tag of dbt's own
+    text = re.sub("{% materialization .*{% endmaterialization %}", "", text, flags=re.DOTALL)
     module: Any = environment.from_string(text).module
 
     def call(*arguments: Any) -> Any:
@@ -33,6 +39,14 @@ def macro(name: str) -> Callable[..., Any]:
         return returned[-1] if returned else output
 
     return call
+
+
+def test_a_build_of_everything_goes_through_all_months_in_their_order() -> None:
+    found = agate.Table([(2019, 1), (2018, 2), (2018, 1)], ["year", "month"])
+    months = macro(
+        "lake_months", run_query=lambda sql: found, source=lambda *names: ".".join(names), published_partitions=str
+    )
+    assert [(month["year"], month["month"]) for month in months(Relation("bars"))] == [(2018, 1), (2018, 2), (2019, 1)]
 
 
 def changes(days: list[int], held: list[int]) -> list[str]:
@@ -73,9 +87,11 @@ def merge(source: str) -> str:
     return text
 
 
-def bars(*rows: tuple[str, date, int]) -> str:
+def bars(*rows: tuple[str, date, int | None]) -> str:
     values = ", ".join(
-        f"('{symbol}', date '{day}', {close}, {day.year}, {day.month}, {day.day})" for symbol, day, close in rows
+        f"('{symbol}', date '{day}', cast({'null' if close is None else close} as integer), "
+        f"{day.year}, {day.month}, {day.day})"
+        for symbol, day, close in rows
     )
     return f"select * from (values {values}) as bars ({', '.join(COLUMNS)})"
 
@@ -95,6 +111,19 @@ def test_a_merge_replaces_the_months_rows_and_no_others(times: int) -> None:
     assert found == [("A", JANUARY_2, 10), ("C", JANUARY_3, 30), ("A", FEBRUARY_1, 4)]
 
 
-def test_the_merge_is_sql_that_athena_takes() -> None:
+def test_a_merge_touches_only_rows_that_differ_and_a_null_is_a_value_like_others() -> None:
+    old = (("A", JANUARY_2, 1), ("B", JANUARY_2, None), ("C", JANUARY_2, 3), ("D", JANUARY_2, None))
+    new = (("A", JANUARY_2, 1), ("B", JANUARY_2, None), ("C", JANUARY_2, None), ("D", JANUARY_2, 4))
+    with duckdb.connect() as connection:
+        connection.execute(f"create table bars as {bars(*old)}")
+        touched = [connection.execute(merge(bars(*new))).fetchall() for _ in range(2)]
+        found = connection.execute("select symbol, session_date, close from bars order by 1").fetchall()
+    assert touched == [[(2,)], [(0,)]]
+    assert found == list(new)
+
+
+def test_the_merge_is_sql_that_athena_takes_and_reads_one_month_of_the_table() -> None:
     (statement,) = sqlglot.parse(merge(bars(("A", JANUARY_2, 1))), dialect="athena")
     assert isinstance(statement, sqlglot.exp.Merge)
+    found = statement.args["on"].sql("athena").lower()
+    assert "held.year = 2018 and held.month = 1 and held.day between 1 and 31" in found

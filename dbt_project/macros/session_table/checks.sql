@@ -22,3 +22,16 @@
         ) %}
     {%- endif -%}
 {% endmacro %}
+
+
+{# A table keeps its type for life: rows of the one are files that the other does not know of. #}
+{% macro check_table_type(relation, wanted) %}
+    {%- set found = 'iceberg' if adapter.get_glue_table_type(relation).value == 'iceberg_table' else 'hive' -%}
+    {%- if found != wanted -%}
+        {% do exceptions.raise_compiler_error(
+            relation ~ ' is of table_type ' ~ found ~ ', and this run wants ' ~ wanted ~ ': set table_type back to '
+            ~ found ~ ', or build all its sessions anew with --full-refresh and without --event-time-start and'
+            ~ ' --event-time-end (docs/models.md, "From Hive to Iceberg and back")'
+        ) %}
+    {%- endif -%}
+{% endmacro %}

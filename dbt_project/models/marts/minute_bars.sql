@@ -1,4 +1,4 @@
-{{ config(materialized='session_table') }}
+{{ config(materialized='session_table', table_type=var('table_type')) }}
 
 with
 
