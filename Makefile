@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-instance bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-instance bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -36,6 +36,9 @@ load: $(STAMP) ## Push two million simulated trades through the pipeline while e
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-unit: $(STAMP) ## Run the unit tests alone, after every few lines: about a minute
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
 
 test-long: $(STAMP) ## Run the property tests with 20,000 new examples each: hours, for the night
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit tests/integration/test_streaming_state_machine.py
