@@ -70,12 +70,8 @@ bench-queries: $(STAMP) ## Say how many bytes Athena fetches for the example que
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done
 
-check-engines: $(STAMP) ## Compact and build the models on Athena's stand-in and on this machine, and compare every row
-	@test -x ../shared/athena-check/run || { echo "check-engines needs ../shared/athena-check; docs/models.md says how to run it in an account" >&2; exit 1; }
-	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_compaction
-	@../shared/athena-check/run -- $(BIN)/python -u -m tests.check_engines
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	    ../shared/athena-trino/run --keep-dir "$$folder" -- $(BIN)/python -u -m tests.check_scale "$$folder/aws.log"
+check-engines: $(STAMP) ## Compact, build the models and run the commands on Athena's stand-in and on this machine; compare every value
+	@$(BIN)/python -m tests.check_all
 
 check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a second with slow PutRecords, for ten minutes
 	@$(BIN)/python -m tests.check_stream $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -24,9 +24,9 @@ from stock_pipeline.domain.conditions import SALE_CONDITIONS
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
 from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS, PRICE_UNIT, Trade
 from stock_pipeline.settings import Settings
+from tests.support.bucket_lake import BucketLake
 from tests.support.lake import winning_trades
 from tests.support.random_trades import random_trades
-from tests.support.stored_lake import Lake
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -48,10 +48,10 @@ def main() -> None:
     athena = Athena(
         session.client("athena"), settings.athena_workgroup, settings.database_name, time.sleep, output, polls=1_000
     )
-    check(Lake(session, settings.bucket_name, settings.database_name), athena)
+    check(BucketLake(session, settings.bucket_name, settings.database_name), athena)
 
 
-def check(lake: Lake, athena: Athena) -> None:
+def check(lake: BucketLake, athena: Athena) -> None:
     statements = re.split(r";\n", athena_ddl(lake.catalog).rstrip())
     print("Execute the generated DDL, twice")
     for statement in statements * 2:
@@ -72,7 +72,7 @@ def check(lake: Lake, athena: Athena) -> None:
     check_queries(athena, rows)
 
 
-def check_descriptions(lake: Lake) -> None:
+def check_descriptions(lake: BucketLake) -> None:
     """Compare the texts that the DDL brought into the catalog with the domain's."""
     wanted = {column.name: column.description for column in (*COLUMNS, *PARTITION_COLUMNS)}
     for name in ("raw_trades", "trades"):

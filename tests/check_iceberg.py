@@ -22,12 +22,12 @@ from stock_pipeline.aws.iceberg_tables import IcebergTables
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.iceberg_upkeep import iceberg_upkeep
 from stock_pipeline.orchestration.resources import LakeResource
-from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import Wiring
-from tests.check_engines import Engines, build_session, compare, moved
+from tests.check_engines import build_sessions, compare, moved
+from tests.support.bucket_lake import BucketLake
+from tests.support.engines import Engines
 from tests.support.random_trades import random_trades
 from tests.support.sample_session import SAMPLE_DATE, sample_trades
-from tests.support.stored_lake import Lake
 
 SESSION_TABLES = ("minute_bars", "daily_bars")
 MARTS = (*SESSION_TABLES, "daily_bars_adjusted", "daily_moving_averages", "top_volume")
@@ -41,8 +41,11 @@ class TypedEngines(Engines):
 
     table_type: str = "hive"
 
-    def dbt(self, target: str, *arguments: str) -> dict[str, str]:
-        return super().dbt(target, *arguments, "--vars", f"table_type: {self.table_type}")
+    def dbt_on(self, target: str, *arguments: str) -> None:
+        super().dbt_on(target, *arguments, "--vars", f"table_type: {self.table_type}")
+
+    def on_athena(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.athena.query(sql).rows
 
     def of_type(self, table_type: str) -> "TypedEngines":
         return replace(self, table_type=table_type)
@@ -61,26 +64,22 @@ class TypedEngines(Engines):
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        environ = {**os.environ, "DUCKDB_PATH": str(Path(name) / "local.duckdb"), "DBT_TARGET": "athena"}
-        environ.setdefault("BUCKET_NAME", environ.get("ATHENA_CHECK_BUCKET", ""))
-        os.environ["BUCKET_NAME"] = environ["BUCKET_NAME"]
-        check(TypedEngines(Settings.from_env(environ), Path(name)))
+        os.environ |= {"DUCKDB_PATH": str(Path(name) / "local.duckdb"), "DBT_TARGET": "athena"}
+        check(TypedEngines.of(os.environ, Path(name)))
 
 
 def check(engines: TypedEngines) -> None:
     settings = engines.settings
-    lake = Lake(boto3.Session(region_name=settings.aws_region), settings.bucket_name, settings.database_name)
+    lake = BucketLake(boto3.Session(region_name=settings.aws_region), settings.bucket_name, settings.database_name)
     if lake.database_exists():
         sys.exit(f"database {settings.database_name} exists already: set DATABASE_NAME to one that does not")
     lake.catalog.create()
-    project_one_year(lake)
     lake.put_raw(random_trades(600, seed=11), "1")
     lake.publish(SAMPLE_DATE, sample_trades()[:6_000], "00000000000000ab")
     hive, iceberg = engines.of_type("hive"), engines.of_type("iceberg")
 
     step("Build as Hive")
-    for target in ("athena", "local"):
-        engines.dbt(target, "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+    engines.dbt("build", "--exclude-resource-type", "test", "unit_test")
     compare(engines, MARTS)
     switch(hive, iceberg)
     merges(iceberg, lake)
@@ -98,19 +97,11 @@ def expect(holds: bool, otherwise: str) -> None:
         sys.exit(otherwise)
 
 
-def project_one_year(lake: Lake) -> None:
-    """Let `raw_trades` have partitions of 2018 only: a stand-in lists a hundred prefixes a second."""
-    glue = lake.client("glue")
-    table = lake.catalog.raw_table_input()
-    table["Parameters"] = {**table.get("Parameters", {}), "projection.year.range": "2018,2018"}
-    glue.update_table(DatabaseName=lake.database, TableInput=table)
-
-
 def switch(old: TypedEngines, new: TypedEngines) -> None:
     """Without --full-refresh a build says what to do and touches nothing; with it the tables are of the other type."""
     step(f"Go from {old.table_type} to {new.table_type}")
     try:
-        new.dbt("athena", *RUN)
+        new.dbt_on("athena", *RUN)
     except SystemExit as error:
         for name in SESSION_TABLES:
             said = f"is of table_type {old.table_type}, and this run wants {new.table_type}"
@@ -118,7 +109,7 @@ def switch(old: TypedEngines, new: TypedEngines) -> None:
     else:
         sys.exit(f"tables of {old.table_type} were built as {new.table_type}, as if they were")
     compare(old, MARTS)
-    new.dbt("athena", *RUN, "--full-refresh")
+    new.dbt_on("athena", *RUN, "--full-refresh")
     compare(new, MARTS)
     expect(
         new.tables.names() == (sorted(SESSION_TABLES) if new.table_type == "iceberg" else []),
@@ -129,24 +120,24 @@ def switch(old: TypedEngines, new: TypedEngines) -> None:
         expect(len(runs) == 1, f"files of the old {name} are still there, of runs {sorted(runs)}")
 
 
-def merges(engines: TypedEngines, lake: Lake) -> None:
+def merges(engines: TypedEngines, lake: BucketLake) -> None:
     """A late session, a changed one, a run that changes nothing, and one whose trades vanish."""
     step("Merge a late session")
     lake.publish(LATE, [moved(one, SAMPLE_DATE, LATE) for one in sample_trades()[3_000:5_000]], "00000000000000ba")
-    build_session(engines, LATE)
+    build_sessions(engines, LATE, LATE)
     compare(engines, MARTS)
 
     step("Merge a changed session")
     lake.publish(SAMPLE_DATE, sample_trades()[:4_000], "00000000000000bb")
     before = {name: snapshot(engines, name) for name in SESSION_TABLES}
-    build_session(engines, SAMPLE_DATE)
+    build_sessions(engines, SAMPLE_DATE, SAMPLE_DATE)
     compare(engines, MARTS)
     for name in SESSION_TABLES:
         writes_only_what_differs(engines, name, before[name])
 
     step("Build everything again, without a change")
     before = {name: (snapshot(engines, name), keys_of(engines, name)) for name in SESSION_TABLES}
-    engines.dbt("athena", *RUN)
+    engines.dbt_on("athena", *RUN)
     for name in SESSION_TABLES:
         found = snapshot(engines, name), keys_of(engines, name)
         expect(found == before[name], f"a run that changes nothing wrote to {name}: {before[name]} became {found}")
@@ -154,7 +145,7 @@ def merges(engines: TypedEngines, lake: Lake) -> None:
 
     step("Merge a session without trades any more")
     lake.publish(LATE, [], "00000000000000bc")
-    build_session(engines, LATE)
+    build_sessions(engines, LATE, LATE)
     compare(engines, MARTS)
     for name in SESSION_TABLES:
         rows = engines.on_athena(f"select * from {name} where session_date = date '{LATE}'")

@@ -38,7 +38,7 @@ from stock_pipeline.domain.unpublished_plan import READERS_GRACE
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.support.stored_lake import Lake
+from tests.support.bucket_lake import BucketLake
 from tests.support.trades import trade
 
 FIRST = date(2018, 1, 2)
@@ -64,7 +64,7 @@ class Requests(NamedTuple):
 @dataclass(frozen=True)
 class Scale:
     settings: Settings
-    lake: Lake
+    lake: BucketLake
     log: Path
 
     def ask(self, sql: str) -> tuple[list[tuple[Any, ...]], Requests]:
@@ -114,7 +114,7 @@ def trades_of(day: date) -> list[Trade]:
     ]
 
 
-def fill(lake: Lake, published: list[date], unpublished: list[date]) -> None:
+def fill(lake: BucketLake, published: list[date], unpublished: list[date]) -> None:
     """Publish sessions, keep their raw files, and let others have raw files only."""
     lake.catalog.create()
     store = ObjectStore(lake.client("s3"), lake.bucket)
@@ -197,7 +197,7 @@ def main() -> None:
     environ = {"DATABASE_NAME": "scale_check", **os.environ}
     environ.setdefault("BUCKET_NAME", environ.get("ATHENA_CHECK_BUCKET", ""))
     settings = Settings.from_env(environ)
-    lake = Lake(boto3.Session(region_name=settings.aws_region), settings.bucket_name, settings.database_name)
+    lake = BucketLake(boto3.Session(region_name=settings.aws_region), settings.bucket_name, settings.database_name)
     check(Scale(settings, lake, options.log), options.published)
 
 

@@ -74,9 +74,10 @@ class Engines:
     def dbt(self, *arguments: str) -> None:
         """Run one dbt command on both targets at once; exit with its output if it fails."""
         with ThreadPoolExecutor(len(TARGETS)) as pool:
-            list(pool.map(lambda target: self._dbt(target, *arguments), TARGETS))
+            list(pool.map(lambda target: self.dbt_on(target, *arguments), TARGETS))
 
-    def _dbt(self, target: str, *arguments: str) -> None:
+    def dbt_on(self, target: str, *arguments: str) -> None:
+        """Run one dbt command on one target; exit with its output if it fails."""
         places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         folder = self.folder / target
         command = [Path(sys.executable).with_name("dbt"), *arguments, "--target", target]
