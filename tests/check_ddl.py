@@ -75,7 +75,7 @@ def check(lake: BucketLake, athena: Athena) -> None:
 def check_descriptions(lake: BucketLake) -> None:
     """Compare the texts that the DDL brought into the catalog with the domain's."""
     wanted = {column.name: column.description for column in (*COLUMNS, *PARTITION_COLUMNS)}
-    for name in ("raw_trades", "trades"):
+    for name in ("raw_trades", "unpublished_trades", "trades"):
         table = lake.client("glue").get_table(DatabaseName=lake.database, Name=name)["Table"]
         columns = (*table["StorageDescriptor"]["Columns"], *table["PartitionKeys"])
         found = {column["Name"]: column["Comment"] for column in columns}

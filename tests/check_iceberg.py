@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -25,13 +25,16 @@ from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.wiring import Wiring
 from tests.check_engines import build_sessions, compare, moved
 from tests.support.bucket_lake import BucketLake
-from tests.support.engines import Engines
+from tests.support.engines import Alike, Allowed, Engines
 from tests.support.random_trades import random_trades
 from tests.support.sample_session import SAMPLE_DATE, sample_trades
 
 SESSION_TABLES = ("minute_bars", "daily_bars")
 MARTS = (*SESSION_TABLES, "daily_bars_adjusted", "daily_moving_averages", "top_volume")
 LATE = date(2018, 2, 5)
+MICROSECONDS: Alike = {
+    ("timestamp(6)", "TIMESTAMP"): Allowed("Iceberg tables keep microseconds, as DuckDB does", lambda value: value)
+}
 RUN = ("run", "--select", "config.materialized:session_table")
 
 
@@ -43,6 +46,9 @@ class TypedEngines(Engines):
 
     def dbt_on(self, target: str, *arguments: str) -> None:
         super().dbt_on(target, *arguments, "--vars", f"table_type: {self.table_type}")
+
+    def same(self, questions: Mapping[str, tuple[str, str]], allowed: Alike | None = None) -> None:
+        super().same(questions, {**MICROSECONDS, **(allowed or {})})
 
     def on_athena(self, sql: str) -> list[tuple[Any, ...]]:
         return self.athena.query(sql).rows

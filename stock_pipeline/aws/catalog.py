@@ -130,13 +130,17 @@ class GlueCatalog:
         return failed
 
     def widen_years(self, first: int, last: int) -> None:
-        """Let both projected tables have these years, besides those that they have.
+        """Let the projected tables have these years, besides those that they have.
 
-        Terraform leaves the range alone, so that it never hides a year again.
+        Terraform leaves the range alone, so that it never hides a year again. A database made by the DDL alone has no
+        `rejected_records`.
         """
         shape: Any = self.client.meta.service_model.shape_for("TableInput")
         for name in (RAW_TABLE, REJECTED_TABLE):
-            table: dict[str, Any] = dict(self.client.get_table(DatabaseName=self.database, Name=name)["Table"])
+            try:
+                table: dict[str, Any] = dict(self.client.get_table(DatabaseName=self.database, Name=name)["Table"])
+            except self.client.exceptions.EntityNotFoundException:
+                continue
             low, high = map(int, table["Parameters"][_YEARS].split(","))
             if low <= first and last <= high:
                 continue

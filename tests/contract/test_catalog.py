@@ -90,6 +90,16 @@ def test_the_years_of_projected_tables_only_grow_and_nothing_else_of_them_change
             assert table(name) == was
 
 
+def test_years_are_widened_in_a_database_without_a_quarantine(clients: Clients) -> None:
+    """The DDL alone makes no `rejected_records`."""
+    glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
+    glue.create()
+    clients.glue.delete_table(DatabaseName=glue.database, Name="rejected_records")
+    glue.widen_years(2018, 2018)
+    table = clients.glue.get_table(DatabaseName=glue.database, Name="raw_trades")["Table"]
+    assert table["Parameters"]["projection.year.range"] == "2018,2035"
+
+
 def test_creating_the_catalog_twice_keeps_it(clients: Clients) -> None:
     glue = GlueCatalog(clients.glue, f"db_{uuid.uuid4().hex}", "bucket")
     glue.create()

@@ -38,7 +38,7 @@ def test_times_of_both_engines_files_are_timestamps_in_utc_whatever_the_zone(
     )
     with duckdb.connect() as connection:
         connection.execute(f"set TimeZone = '{zone}'")
-        create_views(connection, LakeFiles(published, (), ()))
+        create_views(connection, LakeFiles(published, (), (), ()))
         sql = "select event_id, event_time, ingest_time, typeof(event_time), typeof(ingest_time) from trades"
         found = {row[0]: row[1:] for row in connection.execute(sql).fetchall()}
         of_day = connection.execute("select count(*) from trades where year = 2018 and month = 1 and day = 3")

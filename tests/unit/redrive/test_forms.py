@@ -16,7 +16,7 @@ from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.stores import FakeObjectStore, FakeQueue
 from tests.support.kinesis_events import kinesis_event
-from tests.support.redrive_world import EVENTS, World, failed_batch, notification, rejected
+from tests.support.redrive_world import EVENTS, RedriveWorld, failed_batch, notification, rejected
 from tests.support.trades import trade
 
 LINES = [encode_trade(trade(number)) for number in range(4)]
@@ -69,7 +69,7 @@ WRAPPED = {
 
 @pytest.mark.parametrize("form", WRAPPED)
 def test_a_failed_batch_is_redriven_whoever_tells_of_it(form: str) -> None:
-    world = World()
+    world = RedriveWorld()
     world.objects["lake", KEY] = failed_batch(LINES)
     world.history["kept"] = LINES
     world.add("message", WRAPPED[form])
@@ -79,7 +79,7 @@ def test_a_failed_batch_is_redriven_whoever_tells_of_it(form: str) -> None:
 
 @pytest.mark.parametrize("event", [TEST_EVENT, by_sns(json.dumps(TEST_EVENT))])
 def test_s3s_test_event_is_deleted_without_a_word(event: dict[str, Any]) -> None:
-    world = World()
+    world = RedriveWorld()
     world.add("test-event", event)
     assert world.run(dry_run=True).counts == {"dropped": 1}
     assert "test-event" in world.waiting
@@ -89,8 +89,8 @@ def test_s3s_test_event_is_deleted_without_a_word(event: dict[str, Any]) -> None
     assert {event.level for event in report.events("request")} == {"INFO"}
 
 
-def two_batches() -> tuple[World, dict[str, Any]]:
-    world = World()
+def two_batches() -> tuple[RedriveWorld, dict[str, Any]]:
+    world = RedriveWorld()
     world.objects["lake", "1.json"] = failed_batch(LINES[:2])
     world.objects["lake", "2.json"] = failed_batch(LINES[2:])
     both = json.loads(notification("1.json"))
@@ -118,7 +118,7 @@ def test_a_notification_waits_for_a_missing_object_and_is_then_parked_without_it
 
 @pytest.mark.parametrize("payload", [{}, {"payload": None}])
 def test_an_object_without_the_payload_is_read_from_the_stream(payload: dict[str, Any]) -> None:
-    world = World()
+    world = RedriveWorld()
     world.objects["lake", "place.json"] = json.dumps(on_failure_metadata() | payload).encode()
     world.history["kept"] = LINES
     world.add("place", notification("place.json"))
@@ -139,7 +139,7 @@ def test_a_record_comes_back_whole_whether_it_was_rejected_whole_or_line_by_line
     odd = record_of(lines).replace(b'"feed"', b'"field_of_tomorrow"')
     rejections = decode_batch(parse_kinesis_event(kinesis_event([odd]))).rejections
     assert len(rejections) == (1 if lines > MAX_REJECTIONS_OF_RECORD else lines)
-    world = World()
+    world = RedriveWorld()
     for number, rejection in enumerate(rejections):
         message = json.loads(message_bytes(rejection))
         # the reader has learned the field
@@ -155,7 +155,7 @@ def test_a_record_comes_back_whole_whether_it_was_rejected_whole_or_line_by_line
 
 
 def test_a_record_that_was_rejected_whole_stays_one_message_while_it_is_broken() -> None:
-    world = World()
+    world = RedriveWorld()
     world.add("whole", rejected(b"broken\n" * (MAX_REJECTIONS_OF_RECORD + 1)))
     for tries in range(1, MAX_TRIES + 1):
         (outcome,) = world.run().outcomes
@@ -165,7 +165,7 @@ def test_a_record_that_was_rejected_whole_stays_one_message_while_it_is_broken()
 
 
 def test_broken_lines_of_a_batch_that_are_too_many_for_a_message_each_become_one() -> None:
-    world = World()
+    world = RedriveWorld()
     broken = [b"broken %d" % number for number in range(MAX_REJECTIONS_OF_RECORD + 1)]
     world.objects["lake", "mixed.json"] = failed_batch([*broken, LINES[0]])
     world.add("mixed", notification("mixed.json"))
@@ -177,7 +177,7 @@ def test_broken_lines_of_a_batch_that_are_too_many_for_a_message_each_become_one
 
 
 def test_broken_lines_of_a_mixed_batch_are_sent_once_after_the_good_ones() -> None:
-    world = World(refuses=True)
+    world = RedriveWorld(refuses=True)
     world.objects["lake", "mixed.json"] = failed_batch([b"broken", LINES[0], b"broken too"])
     world.add("mixed", notification("mixed.json"))
     for _ in range(6):
@@ -195,7 +195,7 @@ def test_records_that_the_stream_refused_are_redriven_once_though_two_tell_of_th
     kept = [PackedRecord("bucket-0001", b"\n".join(LINES[:2]), 2), PackedRecord("bucket-0002", LINES[2], 1)]
     FailedZone(store, queue).keep(kept, "ServiceUnavailable")
     ((key, body),) = store.objects.items()
-    world = World()
+    world = RedriveWorld()
     world.objects["bucket", key] = body
     told = json.loads(notification(key))
     told["Records"][0]["s3"]["bucket"]["name"] = "bucket"

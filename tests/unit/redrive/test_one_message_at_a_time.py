@@ -16,14 +16,14 @@ from stock_pipeline.redrive.parked_messages import unpark
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import client_error
 from tests.fakes.stores import FakeObjectStore, FakeQueue
-from tests.support.redrive_world import EVENTS, InHand, World, notification, rejected
+from tests.support.redrive_world import EVENTS, InHand, RedriveWorld, notification, rejected
 from tests.support.trades import trade
 
 GOOD = encode_trade(trade(1))
 
 
 @dataclass
-class Moody(World):
+class Moody(RedriveWorld):
     """A world in which some places raise. `raises`: by name of the place, what reaching for it raises."""
 
     raises: dict[str, Exception] = field(default_factory=dict)
@@ -151,12 +151,12 @@ def test_a_look_at_a_message_that_raises_says_so_and_counts_nothing(poison: Any)
     for _ in range(MAX_TRIES + 1):
         report = world.run(dry_run=True)
         assert {outcome.message_id for outcome in report.outcomes} == {"good", "poison"}
-    assert (world.effects, set(world.waiting)) == (0, {"good", "poison"})
+    assert (world.fuse.count, set(world.waiting)) == (0, {"good", "poison"})
     assert world.run(reason=Reason.SCHEMA).counts["published"] == 1
 
 
 def test_an_entry_of_a_newer_or_an_older_release_counts_as_a_try() -> None:
-    world = World()
+    world = RedriveWorld()
     world.add("newer", rejected(b"not json"))
     world.add("torn", rejected(b"not json"))
     world.add("good", rejected(GOOD))
@@ -214,7 +214,7 @@ def test_a_message_that_got_out_of_hand_is_left_with_the_reason_and_the_run_goes
 
 
 def test_a_message_that_is_here_again_within_a_run_is_tried_once() -> None:
-    class ForgetsWhatIsInHand(World):
+    class ForgetsWhatIsInHand(RedriveWorld):
         def receive(self, limit: int) -> Sequence[InHand]:
             if self.deliveries.get("bad", 0) < 4:
                 self.held.discard("bad")
@@ -238,7 +238,7 @@ def test_a_ledger_that_can_t_be_written_stops_nobody_else() -> None:
 
 
 def test_a_queue_that_fails_later_ends_the_run_with_what_was_done() -> None:
-    class Breaks(World):
+    class Breaks(RedriveWorld):
         answers = 0
 
         def receive(self, limit: int) -> Sequence[InHand]:
@@ -268,7 +268,7 @@ def test_counts_that_can_t_be_kept_are_told_and_stop_nobody() -> None:
 
 
 def test_one_empty_answer_ends_no_run() -> None:
-    class Hesitates(World):
+    class Hesitates(RedriveWorld):
         answers = 0
 
         def receive(self, limit: int) -> Sequence[InHand]:

@@ -14,44 +14,44 @@ from stock_pipeline.redrive.parked_messages import unpark
 from stock_pipeline.redrive.redriven import Redriven
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.stores import FakeObjectStore, FakeQueue
-from tests.support.redrive_world import EVENTS, World, failed_batch, notification, rejected
+from tests.support.redrive_world import EVENTS, RedriveWorld, failed_batch, notification, rejected
 from tests.support.trades import trade
 
 NOON = 1_700_000_000
 POISON = [encode_trade(trade(number)) for number in range(4)]
 
 
-def as_it_was(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def as_it_was(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     give_up(world, lines, cycle)
 
 
-def turned_round_in_one_record(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def turned_round_in_one_record(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     give_up(world, [b"\n".join(reversed(lines)) + b"\n"], cycle)
 
 
-def in_halves(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def in_halves(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     for half in (0, 1):
         give_up(world, lines[half::2], 2 * cycle + half)
 
 
-def with_other_neighbours(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def with_other_neighbours(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     give_up(world, [encode_trade(trade(100 + cycle)), *lines, encode_trade(trade(200 + cycle))], cycle)
 
 
-def as_its_place_in_the_stream(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def as_its_place_in_the_stream(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     metadata = json.loads((EVENTS / "docs_kinesis_on_failure_sqs.json").read_text())
     metadata["KinesisBatchInfo"]["shardId"] = f"shard-{cycle}"
     world.history[f"shard-{cycle}"] = [b"\n".join(lines)]
     world.add(f"again-{cycle}", metadata)
 
 
-def as_rejected_lines(world: World, lines: Sequence[bytes], cycle: int) -> None:
+def as_rejected_lines(world: RedriveWorld, lines: Sequence[bytes], cycle: int) -> None:
     """The processor's release does not know a field that redrive's does."""
     for number, line in enumerate(lines):
         world.add(f"again-{cycle}-{number}", rejected(line, number))
 
 
-def give_up(world: World, payloads: Sequence[bytes], cycle: int) -> None:
+def give_up(world: RedriveWorld, payloads: Sequence[bytes], cycle: int) -> None:
     key = f"aws/lambda/id/{cycle}.json"
     world.objects["lake", key] = failed_batch(payloads)
     world.add(f"again-{cycle}", notification(key))
@@ -73,9 +73,9 @@ WAYS_BACK = [
 
 @pytest.mark.parametrize("come_back", WAYS_BACK)
 def test_lines_that_always_fail_are_parked_the_fifth_time_however_they_come_back(
-    come_back: Callable[[World, Sequence[bytes], int], None],
+    come_back: Callable[[RedriveWorld, Sequence[bytes], int], None],
 ) -> None:
-    world = World()
+    world = RedriveWorld()
     come_back(world, POISON, 0)
     for cycle in range(1, 3 * MAX_TRIES):
         before = len(world.stream)
@@ -93,7 +93,7 @@ def test_lines_that_always_fail_are_parked_the_fifth_time_however_they_come_back
 
 
 def test_neighbours_of_lines_that_are_parked_are_published() -> None:
-    world = World()
+    world = RedriveWorld()
     for cycle in range(MAX_TRIES):
         with_other_neighbours(world, POISON, cycle)
         world.run()
@@ -103,9 +103,9 @@ def test_neighbours_of_lines_that_are_parked_are_published() -> None:
 
 @pytest.mark.parametrize("come_back", [as_it_was, as_its_place_in_the_stream])
 def test_what_was_parked_begins_anew_after_a_repair(
-    come_back: Callable[[World, Sequence[bytes], int], None],
+    come_back: Callable[[RedriveWorld, Sequence[bytes], int], None],
 ) -> None:
-    world = World()
+    world = RedriveWorld()
     for cycle in range(MAX_TRIES):
         come_back(world, POISON, cycle)
         world.run()
@@ -121,14 +121,14 @@ def test_what_was_parked_begins_anew_after_a_repair(
 
 
 def test_copies_of_a_message_are_no_tries() -> None:
-    world = World()
+    world = RedriveWorld()
     for number in range(3 * MAX_TRIES):
         world.add(f"copy-{number}", rejected(POISON[0], number))
     assert world.run().counts == {"published": 3 * MAX_TRIES}
 
 
 def test_lines_that_the_stream_refuses_are_not_counted() -> None:
-    world = World(refuses=True)
+    world = RedriveWorld(refuses=True)
     as_it_was(world, POISON, 0)
     for _ in range(2 * MAX_TRIES):
         assert world.run().counts == {"left": 1}
@@ -138,7 +138,7 @@ def test_lines_that_the_stream_refuses_are_not_counted() -> None:
 
 def test_a_poison_batch_costs_a_handful_of_runs_a_day() -> None:
     """A tick a minute; what is published fails again, and is back after four minutes."""
-    world, pace, asked, back_at = World(), Pace(), list[int](), [0]
+    world, pace, asked, back_at = RedriveWorld(), Pace(), list[int](), [0]
     for minute in range(24 * 60):
         now = NOON + 60 * minute
         if minute in back_at:
@@ -159,7 +159,7 @@ def test_a_poison_batch_costs_a_handful_of_runs_a_day() -> None:
 
 def test_the_oldest_counts_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redriven, "MAX_HASHES", 3)
-    world = World()
+    world = RedriveWorld()
     for line in (b"1", b"2", b"3", b"1", b"4"):
         counts = Redriven.load(world)
         counts.add([line])
@@ -170,14 +170,14 @@ def test_the_oldest_counts_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"times": [1]}', b'{"times": {"a": "b"}}', b"\xff"])
 def test_counts_that_can_t_be_understood_count_nothing(body: bytes) -> None:
-    world = World()
+    world = RedriveWorld()
     world.own_objects[REDRIVEN_KEY] = body
     world.add("good", rejected(POISON[0]))
     assert world.run().counts == {"published": 1}
 
 
 def test_origins_are_the_same_for_a_parked_batch_that_names_its_object() -> None:
-    world = World()
+    world = RedriveWorld()
     for cycle in range(MAX_TRIES):
         as_it_was(world, POISON, cycle)
         world.run()
