@@ -64,8 +64,8 @@ class ScriptedLake:
 
 
 @pytest.fixture
-def clients(endpoint: str) -> Iterator[Clients]:
-    with closing(local_clients(endpoint)) as opened:
+def clients(aws_endpoint: str) -> Iterator[Clients]:
+    with closing(local_clients(aws_endpoint)) as opened:
         yield opened
 
 

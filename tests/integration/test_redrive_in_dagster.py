@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
 from stock_pipeline.local.stack import LocalStack
@@ -148,13 +149,20 @@ def test_redriven_trades_reopen_exactly_their_session(stack: LocalStack, redrive
         for day in sessions:
             resources.lake.compactor().compact(day)
         position = raw_file_sensor.Position()
-        assert not raw_file_sensor.look(resources.lake, position, date(2018, 2, 1)).run_requests
+        assert not raw_file_sensor.look(
+            resources.lake, raw_folders(resources.lake.objects), position, date(2018, 2, 1)
+        ).run_requests
 
         late = trade_on(sessions[1], 9)
         send(stack, rejected(encode_trade(late)))
         assert run_job(stack)["published"] == 1
         poller.run_until_idle(timeout_seconds=60)
-        requests = raw_file_sensor.look(resources.lake, position, date(2018, 2, 1)).run_requests or []
+        requests = (
+            raw_file_sensor.look(
+                resources.lake, raw_folders(resources.lake.objects), position, date(2018, 2, 1)
+            ).run_requests
+            or []
+        )
         assert [(request.partition_key, request.tags["reason"]) for request in requests] == [
             ("2018-01-03", "late files")
         ]

@@ -31,9 +31,10 @@ from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.clients import FakeDynamoDbClient, FakeS3Client
 from tests.fakes.faults import client_error
 from tests.fakes.kinesis import FakeKinesis
-from tests.fakes.machine import SteppedTime
+from tests.fakes.machine import fake_machine
 from tests.fakes.sqs import TimedSqsClient
-from tests.support.streaming_world import FUNCTION_ARN, MAPPING, SOURCE
+from tests.support.clock import Clock
+from tests.support.stream_batches import FUNCTION_ARN, MAPPING, SOURCE
 from tests.support.trades import trade
 
 DAY_SECONDS = 24 * 3_600
@@ -56,8 +57,8 @@ class RefusingTable(FakeDynamoDbClient):
 
 class Account:
     def __init__(self, code: str) -> None:
-        self.time = SteppedTime()
-        self.kinesis = FakeKinesis(1, self.time.now)
+        self.clock = Clock()
+        self.kinesis = FakeKinesis(1, self.clock.now)
         self.s3, self.sqs = FakeS3Client(), TimedSqsClient(self._now_ns)
         self.dynamodb = RefusingTable(code)
         s3, sqs, kinesis, dynamodb = self._clients()
@@ -74,7 +75,7 @@ class Account:
                 mapping=MAPPING,
                 source=SOURCE,
                 mapping_uuid="00000000-0000-0000-0000-000000000000",
-                machine=self.time.machine(),
+                machine=fake_machine(self.clock),
             )
         )
         self.runs: list[dict[str, int]] = []
@@ -92,14 +93,14 @@ class Account:
             if poll.is_idle:
                 return
             if not poll.acted and poll.next_due_at is not None:
-                self.time.wait(max(0.0, (poll.next_due_at - self.time.now()).total_seconds()))
+                self.clock.wait(max(0.0, (poll.next_due_at - self.clock.now()).total_seconds()))
 
     def redrive(self) -> None:
         _, _, kinesis, _ = self._clients()
         report = Redrive(
             queue=SqsRedriveQueue(self.queue, self._now_ns),
             objects=BucketObjects(self.lake),
-            history=KinesisHistory(kinesis, self.time.pass_by),
+            history=KinesisHistory(kinesis, self.clock.pass_by),
             ledger=RedriveLedger(self.lake),
             publisher=Publisher(self.stream, StayInQueue(), 4, self._now_ns, self._wait),
             buckets=4,
@@ -115,10 +116,10 @@ class Account:
         return self.s3, self.sqs, self.kinesis, self.dynamodb
 
     def _now_ns(self) -> int:
-        return int(self.time.now().timestamp() * 10**6) * 10**3
+        return int(self.clock.now().timestamp() * 10**6) * 10**3
 
     def _wait(self, _attempt: int) -> None:
-        self.time.pass_by(1)
+        self.clock.pass_by(1)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "ThrottlingException"])
@@ -126,17 +127,17 @@ def test_a_symbol_that_can_never_be_written_costs_a_handful_of_runs_a_day(code: 
     """A live trade of another symbol comes with every tick, so that each failed batch has other neighbours."""
     account, pace = Account(code), Pace()
     account.publish("ABC", POISON, "KLM", POISON)
-    began = account.time.now()
-    while (account.time.now() - began).total_seconds() < DAY_SECONDS:
+    began = account.clock.now()
+    while (account.clock.now() - began).total_seconds() < DAY_SECONDS:
         account.publish("ABC")
         account.process()
-        now, depth = int(account.time.now().timestamp()), account.queue.depth()
+        now, depth = int(account.clock.now().timestamp()), account.queue.depth()
         if not depth.total:
             pace = after_emptying(pace) if nothing_came_back(pace, now) else pace
         elif depth.waiting and now >= due_at(pace, depth):
             pace = after_asking(pace, depth, now)
             account.redrive()
-        account.time.pass_by(TICK_SECONDS)
+        account.clock.pass_by(TICK_SECONDS)
     assert len(account.runs) == MAX_TRIES
     assert [run.keys() for run in account.runs] == [{"published"}] * (MAX_TRIES - 1) + [{"parked"}]
     assert account.sqs.messages == {}

@@ -44,7 +44,11 @@ def macro(name: str, **of_dbt: Any) -> Callable[..., Any]:
 def test_a_build_of_everything_goes_through_all_months_in_their_order() -> None:
     found = agate.Table([(2019, 1), (2018, 2), (2018, 1)], ["year", "month"])
     months = macro(
-        "lake_months", run_query=lambda sql: found, source=lambda *names: ".".join(names), published_partitions=str
+        "lake_months",
+        run_query=lambda sql: found,
+        source=lambda *names: ".".join(names),
+        published_partitions=str,
+        partitions_of=str,
     )
     assert [(month["year"], month["month"]) for month in months(Relation("bars"))] == [(2018, 1), (2018, 2), (2019, 1)]
 

@@ -33,9 +33,9 @@ def break_file(lake: BuiltLake, day: date) -> str:
 
 
 @pytest.fixture
-def market(endpoint: str, tmp_path: Path) -> BuiltLake:
+def market(aws_endpoint: str, tmp_path: Path) -> BuiltLake:
     """One session published and its raw files still there, two sessions in raw only."""
-    lake = new_lake(endpoint, tmp_path, tmp_path.name)
+    lake = new_lake(aws_endpoint, tmp_path, tmp_path.name)
     lake.duckdb_path.parent.mkdir(exist_ok=True)
     lake.catalog.create()
     for day in (FIRST, SECOND, THIRD):
@@ -59,7 +59,7 @@ def test_a_broken_raw_file_of_a_published_session_breaks_no_query_and_no_model(
     assert (FIRST in market.catalog.unpublished_sessions()) is not dropped
     assert market.query("select 1") == [(1,)]
     assert shown(market) == [(15, 15)]
-    statuses = run_dbt(market, "build")
+    statuses = run_dbt(market.environment, "build")
     assert set(statuses.values()) <= {"success", "pass"}
     assert market.query("select count(*) from stock_market_data") == [(15,)]
     assert market.query("select count(*) from raw_trades where day > 2") == [(18,)]
