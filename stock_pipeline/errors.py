@@ -62,5 +62,9 @@ class HeadLostError(PermanentError):
     """A published partition lost its head: publishing anew would lose trades that only its version has."""
 
 
+class DamagedVersionError(PermanentError):
+    """A published version lacks objects, or its manifest is torn; nothing of the session was changed or deleted."""
+
+
 class IncompatibleSchemaError(PermanentError):
     """A table's columns would change in a way that existing files do not follow."""

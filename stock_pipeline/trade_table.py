@@ -29,6 +29,9 @@ _ARROW_TYPES = {
     "decimal(18,6)": pa.decimal128(18, 6),
 }
 
+SCHEMA_VERSION_KEY = b"stock_pipeline.schema_version"
+"""Of the schema version in a raw file's footer."""
+
 _DAY_NS = 86_400 * 10**9
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.iceberg_tables import IcebergTables
     from stock_pipeline.lake.compaction import Compactor
     from stock_pipeline.lake.garbage_collection import GarbageCollector
+    from stock_pipeline.lake.session_partition import SessionPartition
     from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 
 
@@ -151,13 +152,13 @@ class Wiring:
         )
 
     @cached_property
-    def sql_engine(self) -> "AthenaEngine | None":
+    def sql_queries(self) -> "AthenaEngine | None":
         """The engine of large sessions; None on a laptop."""
         from stock_pipeline.aws.athena_compaction import AthenaEngine
 
         if self.settings.dbt_target != "athena":
             return None
-        return AthenaEngine(self.athena, self.catalog, utc_now)
+        return AthenaEngine(self.athena, self.catalog, self.objects, utc_now)
 
     @cached_property
     def iceberg_tables(self) -> "IcebergTables":
@@ -168,10 +169,13 @@ class Wiring:
     def compactor(self) -> "Compactor":
         from stock_pipeline.lake.compaction import Compactor
 
-        sql_engine_bytes = self.settings.athena_compaction_megabytes * 10**6
-        return Compactor(
-            self.objects, self.catalog, utc_now, sql_engine=self.sql_engine, sql_engine_bytes=sql_engine_bytes
-        )
+        sql_bytes = self.settings.athena_compaction_megabytes * 10**6
+        return Compactor(self.objects, self.catalog, utc_now, sql_queries=self.sql_queries, sql_bytes=sql_bytes)
+
+    def partition(self, session_date: date) -> "SessionPartition":
+        from stock_pipeline.lake.session_partition import SessionPartition
+
+        return SessionPartition(self.objects, self.catalog, utc_now, session_date)
 
     def garbage_collector(self, grace: timedelta, keep_raw: bool) -> "GarbageCollector":
         """Return the collector of what was superseded for longer than `grace`.

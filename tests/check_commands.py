@@ -76,7 +76,7 @@ def check(wiring: Wiring, folder: Path) -> None:
         expect(f"without {truncated}" in allowed, allowed)
     winning = winning_trades(rows)
     with step("the check of published rows, and reconciliation's counts, on what Athena wrote"):
-        findings = published_findings(wiring.objects, SESSION)
+        findings = published_findings(wiring.partition(SESSION))
         expect(findings is not None and (findings.rows, findings.bad) == (len(winning), {}), findings)
         expect(counted(wiring, folder) == Counter(one.symbol for one in winning), "reconciliation counts other rows")
     with step("catalog rebuild: head and database are lost"):

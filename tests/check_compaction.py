@@ -55,8 +55,8 @@ class Check:
         )
 
     def compactor(self, by_athena: bool) -> Compactor:
-        sql_engine = AthenaEngine(self.athena, self.catalog, lambda: datetime.now(UTC)) if by_athena else None
-        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), sql_engine=sql_engine)
+        queries = AthenaEngine(self.athena, self.catalog, self.store, lambda: datetime.now(UTC)) if by_athena else None
+        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), sql_queries=queries)
 
     def arrive(self, rows: Sequence[Trade], belongs: bool = True) -> str:
         if belongs:

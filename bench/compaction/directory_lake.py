@@ -27,7 +27,7 @@ class DirectoryLake:
     def get(self, key: str) -> bytes:
         return self._path(key).read_bytes()
 
-    def tail(self, key: str, size: int) -> bytes:
+    def tail(self, key: str, size: int, etag: str | None = None) -> bytes:
         return self.get(key)[-size:]
 
     def read(self, key: str) -> tuple[bytes, str] | None:

@@ -66,6 +66,11 @@ class Athena:
         """Run a statement without an answer, and return the bytes scanned."""
         return self._finished(sql)[1]
 
+    def bytes_scanned_cutoff(self) -> int | None:
+        """Return how many bytes the workgroup lets a query read, or None for any number."""
+        found = self.client.get_work_group(WorkGroup=self.workgroup)["WorkGroup"]
+        return found.get("Configuration", {}).get("BytesScannedCutoffPerQuery")
+
     def _finished(self, sql: str) -> tuple[str, int]:
         query_id = self._start(sql)
         try:

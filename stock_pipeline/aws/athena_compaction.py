@@ -4,21 +4,23 @@
 empty; objects of a failed one stay (Athena User Guide, "UNLOAD"). Planning and publishing belong to `lake`.
 """
 
-import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
-from stock_pipeline.aws.athena import Athena
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stock_pipeline.aws.athena import RESULTS_PREFIX, Athena
 from stock_pipeline.aws.athena_ddl import BEST_ROW_FIRST
 from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
-from stock_pipeline.domain.compaction_plan import InputFile
+from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.session import session_bounds_ns
-from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
 from stock_pipeline.domain.trade import COLUMNS, LAKE_ORDER, NULLABLE_COLUMN
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import PermanentError, QueryFailedError
@@ -30,99 +32,144 @@ BASE, RAW, WRITTEN = "base", "raw", "written"
 
 _FORGOTTEN = timedelta(days=1)
 
-_KEY_END = "-0123456789abcdef.parquet"
-_HASH_AT = len("0123456789abcdef.parquet")
+_LISTS_PREFIX = f"{RESULTS_PREFIX}compaction/"
+_PATH = "path"
+_PATHS_FILE = "paths.parquet"
 
-_NAMES = ", ".join(column.name for column in COLUMNS)
+_NAMES_ALL = tuple(column.name for column in COLUMNS)
+_NAMES = ", ".join(_NAMES_ALL)
 _ORDER = ", ".join(LAKE_ORDER)
 _NOT_HASHED = ("event_time", "ingest_time", "session_date")
 """Ingest time, and columns that follow from others; as in `lake.row_hash`."""
+
+
+class Scratch(NamedTuple):
+    """Tables of one attempt: `rows` has a partition for each place, `files` the paths of the plan's raw files."""
+
+    rows: str
+    files: str
 
 
 @dataclass(frozen=True)
 class AthenaEngine:
     athena: Athena
     catalog: GlueCatalog
+    objects: ObjectStore
     now: Callable[[], datetime]
 
     def new_attempt(self) -> str:
         return uuid.uuid4().hex
 
-    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
-        """Return files with rows of other sessions, or the file that ended the query."""
+    def most_bytes(self) -> int | None:
+        return self.athena.bytes_scanned_cutoff()
+
+    def read(self, work: SqlCompaction) -> SqlReading:
+        """Count each file's rows, and those of other sessions; or name the file that ended the query."""
         by_uri = {self._uri(file.key): file for file in work.files}
-        with self._scratch(work) as table:
+        with self._scratch(work) as scratch:
             try:
-                answer = self.athena.query(checked(strangers(table, self._uris(work.unreadable), work)))
+                answer = self.athena.query(checked(file_figures(scratch, self._left_out(work), work.session_date)))
             except QueryFailedError as error:
                 # Athena names only the file that it could not read, and not for every reason
                 named = {file: str(error) for uri, file in by_uri.items() if uri in str(error)}
                 if not named:
                     raise
-                return named
-        reasons = {uri: f"{count} rows are not trades of session {work.session_date}" for uri, count in answer.rows}
-        return {by_uri[uri]: reason for uri, reason in reasons.items() if uri in by_uri}
+                return SqlReading({}, named)
+        figures = {by_uri[uri]: (int(rows), int(strangers)) for uri, rows, strangers in answer.rows}
+        return SqlReading(
+            rows={file: rows for file, (rows, _) in figures.items()},
+            unreadable={
+                file: f"{strangers} rows are not trades of session {work.session_date}"
+                for file, (_, strangers) in figures.items()
+                if strangers
+            },
+        )
 
     def write(self, work: SqlCompaction) -> SqlResult:
-        with self._scratch(work) as table:
-            source = inputs(table, work, self._uris(work.unreadable))
+        with self._scratch(work) as scratch:
+            source = inputs(scratch, work, self._left_out(work))
             rows_in, expected, _ = _read(self.athena.query(checked(expected_figures(source))).rows[0])
             self.athena.run(checked(unload_statement(source, self._uri(work.target.prefix))))
-            _, found, distinct_ids = _read(self.athena.query(found_figures(table)).rows[0])
+            _, found, distinct_ids = _read(self.athena.query(found_figures(scratch.rows)).rows[0])
         return SqlResult(rows_in, expected, found, distinct_ids)
 
     @contextmanager
-    def _scratch(self, work: SqlCompaction) -> Iterator[str]:
-        """Create a table over base, raw files and target, for as long as the context lasts."""
+    def _scratch(self, work: SqlCompaction) -> Iterator[Scratch]:
+        """Create tables over base, raw files and target, and of the plan's files, for as long as the context lasts."""
         self.catalog.drop_scratch_before(self.now() - _FORGOTTEN)
         name = f"{SCRATCH_PREFIX}{work.target.version}"
+        listed = f"{_LISTS_PREFIX}{work.target.version}/"
         places = {RAW: raw_partition_prefix(work.session_date), WRITTEN: work.target.prefix}
         if work.base is not None:
             places[BASE] = work.base.prefix
-        self.catalog.create_scratch(name, {place: self._uri(prefix) for place, prefix in places.items()})
         try:
-            yield f"{self.catalog.database}.{name}"
+            self.catalog.create_scratch(name, {place: self._uri(prefix) for place, prefix in places.items()})
+            self.objects.put(f"{listed}{_PATHS_FILE}", _paths_file([self._uri(file.key) for file in work.files]))
+            self.catalog.create_scratch_list(f"{name}_files", self._uri(listed), _PATH)
+            yield Scratch(f"{self.catalog.database}.{name}", f"{self.catalog.database}.{name}_files")
         finally:
+            self.catalog.drop_scratch(f"{name}_files")
             self.catalog.drop_scratch(name)
+            self.objects.delete([f"{listed}{_PATHS_FILE}"])
 
     def _uri(self, key: str) -> str:
         return f"s3://{self.catalog.bucket}/{key}"
 
-    def _uris(self, files: Iterable[InputFile]) -> list[str]:
-        return [self._uri(file.key) for file in files]
+    def _left_out(self, work: SqlCompaction) -> list[str]:
+        """Return unreadable objects, which Athena may not open. One of these keys may have a readable object now."""
+        keys = {file.key for file in work.files}
+        return [self._uri(file.key) for file in work.unreadable if file.key not in keys]
 
 
 def checked(sql: str) -> str:
     if len(sql.encode()) > MOST_SQL_BYTES:
         raise PermanentError(
-            f"the statement that names all raw files has {len(sql.encode()):,} bytes, Athena takes {MOST_SQL_BYTES:,}: "
-            "set ATHENA_COMPACTION_MEGABYTES higher, so that this machine compacts the session"
+            f"the statement that leaves out all unreadable raw files has {len(sql.encode()):,} bytes, Athena takes "
+            f"{MOST_SQL_BYTES:,}: move these files away, or set ATHENA_COMPACTION_MEGABYTES higher, so that this "
+            "machine compacts the session"
         )
     return sql
 
 
-def inputs(table: str, work: SqlCompaction, unreadable: Iterable[str]) -> str:
+def inputs(scratch: Scratch, work: SqlCompaction, left_out: Iterable[str]) -> str:
     """Return a query of all input rows: the base, and exactly the raw files of the plan."""
-    raw = f"SELECT {_NAMES} FROM {table} WHERE {_of_plan(work, unreadable)}"
+    raw = f"SELECT {_input_names()} FROM {scratch.rows} WHERE {_of_plan(scratch, left_out)}"
     if work.base is None:
         return raw
-    return f"SELECT {_NAMES} FROM {table} WHERE place = '{BASE}' UNION ALL {raw}"
+    return f"SELECT {_input_names()} FROM {scratch.rows} WHERE place = '{BASE}' UNION ALL {raw}"
 
 
-def strangers(table: str, unreadable: Iterable[str], work: SqlCompaction) -> str:
-    """Return a query that counts rows that can't be of the session, by file. It reads every column, because a file that
-    Athena can't read must end it.
+def file_figures(scratch: Scratch, left_out: Iterable[str], session_date: date) -> str:
+    """Return a query that counts rows by file, and those that can't be of the session.
+
+    It reads every column, because a file that Athena can't read must end it.
     """
-    start_ns, end_ns = session_bounds_ns(work.session_date)
-    nulls = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if column.name != NULLABLE_COLUMN)
+    start_ns, end_ns = session_bounds_ns(session_date)
+    nulls = " OR ".join(f"{name} IS NULL" for name in _NAMES_ALL if name != NULLABLE_COLUMN)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
-    return (
-        f'SELECT "$path" AS path, count(*) AS strangers FROM {table} WHERE {_of_plan(work, unreadable)} AND ({nulls} '
-        f"OR volume < 0 OR session_date <> date '{work.session_date}' "
+    strange = (
+        f"{nulls} OR session_date <> date '{session_date}' "
         f"OR event_time_ns < {start_ns} OR event_time_ns >= {end_ns} "
-        f"OR abs({milliseconds} - event_time_ns / 1000000) > 1) "  # Athena rounds times to milliseconds
-        'GROUP BY "$path"'
+        f"OR abs({milliseconds} - event_time_ns / 1000000) > 1"  # Athena rounds times to milliseconds
     )
+    return (
+        f'WITH source AS (SELECT "$path" AS path, {_input_names()} FROM {scratch.rows} '
+        f"WHERE {_of_plan(scratch, left_out)}) "
+        f"SELECT path, count(*) AS trades, sum(CASE WHEN {strange} THEN 1 ELSE 0 END) AS strangers "
+        "FROM source GROUP BY path"
+    )
+
+
+def _input_names() -> str:
+    """Return the columns of files of any release: Athena reads null where an older one lacks a column."""
+    return ", ".join(
+        column.name if column.since == 1 else f"coalesce({column.name}, {_literal(column.default)}) AS {column.name}"
+        for column in COLUMNS
+    )
+
+
+def _literal(value: str | int | None) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
 def unload_statement(source: str, target: str) -> str:
@@ -169,24 +216,17 @@ def _winning_rows(source: str) -> str:
     )
 
 
-def _of_plan(work: SqlCompaction, unreadable: Iterable[str]) -> str:
-    """Return the condition for raw files of the plan, by the hashes at the ends of their keys.
-
-    Whole keys of a large session do not fit into a statement; eight digits do. A file that comes meanwhile and shares
-    them by chance only brings its trades early.
-    """
-    hashes = sorted(f"'{_hash_of(file.key)[:8]}'" for file in work.files)
-    conditions = [f"place = '{RAW}'", f'substr("$path", -{_HASH_AT}, 8) IN ({", ".join(hashes)})']
-    # by the whole path, so that Athena does not open them
-    excluded = ", ".join(f"'{uri}'" for uri in unreadable)
+def _of_plan(scratch: Scratch, left_out: Iterable[str]) -> str:
+    """Return the condition for raw files of the plan. Their list is a table, because a statement has no room for it."""
+    conditions = [f"place = '{RAW}'", f'"$path" IN (SELECT {_PATH} FROM {scratch.files})']
+    excluded = ", ".join(f"'{uri}'" for uri in left_out)
     return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
 
 
-def _hash_of(key: str) -> str:
-    match = re.fullmatch(r".*-([0-9a-f]{16})\.parquet", key)
-    if match is None:
-        raise PermanentError(f"{key} does not end like a raw file ({_KEY_END}): move it out of the raw zone")
-    return match.group(1)
+def _paths_file(uris: Sequence[str]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({_PATH: pa.array(uris, pa.string())}), sink)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _content() -> str:

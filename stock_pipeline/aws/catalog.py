@@ -184,14 +184,8 @@ class GlueCatalog:
         return len(locations) - len(errors)
 
     def create_scratch(self, name: str, places: Mapping[str, str]) -> None:
-        """Create a table for one query over these prefixes, each a partition (`place`)."""
-        location = next(iter(places.values()))
-        table: TableInputTypeDef = {
-            **self._table_input(name, "Scratch of a compaction that is under way.", location, COLUMNS, {}),
-            "PartitionKeys": [{"Name": "place", "Type": "string"}],
-        }
-        self.drop_scratch(name)
-        self.client.create_table(DatabaseName=self.database, TableInput=table)
+        """Create a table of trades over these prefixes, each a partition (`place`)."""
+        self._create_scratch(name, next(iter(places.values())), COLUMNS, ["place"])
         self.client.batch_create_partition(
             DatabaseName=self.database,
             TableName=name,
@@ -199,6 +193,18 @@ class GlueCatalog:
                 {"Values": [place], "StorageDescriptor": _storage(prefix, COLUMNS)} for place, prefix in places.items()
             ],
         )
+
+    def create_scratch_list(self, name: str, location: str, column: str) -> None:
+        """Create a table of texts, one a row, over the Parquet files of a prefix."""
+        self._create_scratch(name, location, [Column(column, "string", "")], [])
+
+    def _create_scratch(self, name: str, location: str, columns: Sequence[Column], keys: Sequence[str]) -> None:
+        table: TableInputTypeDef = {
+            **self._table_input(name, "Scratch of a compaction that is under way.", location, columns, {}),
+            "PartitionKeys": [{"Name": key, "Type": "string"} for key in keys],
+        }
+        self.drop_scratch(name)
+        self.client.create_table(DatabaseName=self.database, TableInput=table)
 
     def drop_scratch_before(self, created: datetime) -> None:
         """Drop tables that dead runs left; Athena ends a query after half an hour."""

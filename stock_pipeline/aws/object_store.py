@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -75,14 +75,19 @@ class ObjectStore:
                 return None
             raise
 
-    def tail(self, key: str, size: int) -> bytes:
-        """Return the object's last bytes, or all of a smaller one."""
+    def tail(self, key: str, size: int, etag: str | None = None) -> bytes:
+        """Return the object's last bytes, or all of a smaller one.
+
+        Raises `RetryableError` if it is gone or has another etag.
+        """
+        condition: dict[str, Any] = {} if etag is None else {"IfMatch": etag}
         try:
-            return self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes=-{size}")["Body"].read()
+            answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes=-{size}", **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] == "InvalidRange":
                 return b""  # an empty object has no range
-            raise
+            raise _gone_as_retryable(error, key) from error
+        return answer["Body"].read()
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Return the object and its etag, or None."""
@@ -102,9 +107,7 @@ class ObjectStore:
             else:
                 body = self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)["Body"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404", "PreconditionFailed", "412"):
-                raise RetryableError(f"{key} was removed or replaced meanwhile; try again") from error
-            raise
+            raise _gone_as_retryable(error, key) from error
         with path.open("wb") as file:
             shutil.copyfileobj(body, file, 1024 * 1024)
 
@@ -174,6 +177,12 @@ class BucketObjects:
 
     def put(self, key: str, body: bytes) -> None:
         self.store.put(key, body)
+
+
+def _gone_as_retryable(error: ClientError, key: str) -> Exception:
+    if error.response["Error"]["Code"] in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+        return RetryableError(f"{key} was removed or replaced meanwhile; try again")
+    return error
 
 
 def _condition_failed(error: ClientError, key: str) -> bool:

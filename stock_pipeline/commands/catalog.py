@@ -29,16 +29,13 @@ def add_to(commands: Commands) -> None:
 
 def run(_options: argparse.Namespace) -> int:
     from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
-    from stock_pipeline.lake.publication import Publication
     from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring, utc_now
 
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         wiring.catalog.create()
         wiring.catalog.evolve()
-        rebuilt = CatalogRebuild(
-            Publication(wiring.objects, wiring.catalog, utc_now), wiring.unpublished_sessions()
-        ).run()
+        rebuilt = CatalogRebuild(wiring.objects, wiring.catalog, utc_now, wiring.unpublished_sessions()).run()
         print(
             f"{rebuilt.sessions:,} sessions have a published version: {rebuilt.registered:,} were registered, "
             f"{rebuilt.heads:,} heads were made anew"

@@ -13,7 +13,8 @@ def add_to(commands: Commands) -> None:
         "compact",
         summary="compact, prove and publish one session's raw files",
         description="Brings the published version of a session up to the raw files that are there now. Running it "
-        "twice, or twice at once, or again after a crash, is safe: readers always see a whole version.",
+        "twice, or twice at once, or again after a crash, is safe: readers always see a whole version. A damaged "
+        "version, which lacks objects, is made again from raw files and older versions.",
         example="stock-pipeline compact --session 2018-01-02 --dry-run",
     )
     parser.add_argument(
@@ -21,7 +22,9 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument(
-        "--allow-missing", action="store_true", help="publish without the raw files that can't be read, and name them"
+        "--allow-missing",
+        action="store_true",
+        help="publish without raw files that can't be read or are gone, and name them",
     )
     parser.set_defaults(run=run)
 
@@ -34,15 +37,21 @@ def run(options: argparse.Namespace) -> int:
         compactor = wiring.compactor()
         session_date: date = options.session
         if options.dry_run:
-            plan = compactor.plan(session_date)
+            plan = compactor.plan(session_date, options.allow_missing)
             if plan.is_empty:
                 print(f"session {session_date}: nothing to do")
                 return 0
             size = sum(file.size for file in plan.new_files)
             base = f"version {plan.base.version}" if plan.base else "no version yet"
+            engine, why = compactor.choose_engine(plan)
+            if plan.damage:
+                print(f"session {session_date}: version {plan.replaces} is damaged ({plan.damage})")
             print(
-                f"session {session_date}: {len(plan.new_files):,} raw files ({size:,} bytes) would be added to {base}"
+                f"session {session_date}: {len(plan.new_files):,} raw files ({size:,} bytes) would be added to {base}, "
+                f"by the engine {engine.name}"
             )
+            if why:
+                print(f"  {why}")
             return 0
         report = compactor.compact(session_date, allow_missing=options.allow_missing)
         if not report.version:
@@ -54,6 +63,12 @@ def run(options: argparse.Namespace) -> int:
                 f"session {session_date}: published version {report.version}, {report.rows_in:,} rows in = "
                 f"{report.rows_out:,} rows + {report.duplicates:,} duplicates, {report.bytes_out:,} bytes"
             )
+            if report.repaired:
+                print(f"  it replaces a damaged version ({report.repaired})")
+            for note in report.notes:
+                print(f"  {note}")
+            if report.ignored:
+                print(f"  ignored columns: {', '.join(report.ignored)}")
             for key in report.unreadable:
                 print(f"  without {key}, which can't be read")
             for key in report.unsorted:

@@ -90,13 +90,12 @@ def run(options: argparse.Namespace) -> int:
 
 def read_status(wiring: "Wiring", now: datetime) -> Status:
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
-    from stock_pipeline.lake.partition_heads import PartitionHeads
 
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), int(now.timestamp() * 1e9))
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
     expected = expected_session(now)
-    head = PartitionHeads(wiring.objects).read(expected).head
+    head = wiring.partition(expected).head().head
     lag = judge_stream(newest_ns, now)
     judged = {
         "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None),

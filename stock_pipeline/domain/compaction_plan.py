@@ -63,9 +63,25 @@ class Manifest:
     engine: str = LOCAL
 
     @property
+    def place(self) -> VersionPrefix:
+        return VersionPrefix(self.session_date, self.version)
+
+    @property
     def data_keys(self) -> list[str]:
-        prefix = VersionPrefix(self.session_date, self.version).prefix
-        return [prefix + name for name in self.data_files]
+        return [self.place.prefix + name for name in self.data_files]
+
+    def damage(self, objects: Iterable[ListedObject]) -> str:
+        """Return why readers of these objects would not find what was proved, or ""."""
+        sizes = {each.key: each.size for each in objects}
+        missing = [key for key in self.data_keys if key not in sizes]
+        if missing:
+            return f"{', '.join(missing)} is missing"
+        found = sum(sizes[key] for key in self.data_keys)
+        if found != self.data_bytes:
+            return (
+                f"the data files of {self.place.prefix} have {found:,} bytes, their manifest says {self.data_bytes:,}"
+            )
+        return ""
 
     @property
     def known_files(self) -> frozenset[InputFile]:
@@ -83,14 +99,21 @@ class Manifest:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Manifest":
-        values: dict[str, Any] = json.loads(document)
+        """Read a manifest; `ValueError` if it is torn. What a newer release added is left out."""
+        try:
+            return cls._from_values(json.loads(document))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is no manifest ({error!r})") from error
+
+    @classmethod
+    def _from_values(cls, values: dict[str, Any]) -> "Manifest":
         values["session_date"] = date.fromisoformat(values["session_date"])
         values["digest"] = TradesDigest.from_document(values["digest"])
         values["inputs"] = _input_files(values["inputs"])
         values["unreadable"] = _input_files(values.pop("set_aside"))
         if "data_files" in values:  # missing in manifests from before Athena wrote versions
             values["data_files"] = tuple(values["data_files"])
-        return cls(**values)
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
 
 def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
@@ -101,28 +124,39 @@ def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
 class CompactionPlan:
     """The next version of one partition.
 
-    base: the published version that it starts from.
+    base: manifest of the version that it starts from: the published one, unless that is damaged.
     new_files: raw files that the base does not know.
-    base_inputs, base_unreadable: raw files of the base.
+    lost: raw files of the damaged version that are neither in the base nor there.
+    replaces: the published version.
+    damage: what is wrong with the published version, or "".
     """
 
     session_date: date
     generation: int
-    base: VersionPrefix | None
+    base: Manifest | None
     new_files: tuple[InputFile, ...]
-    base_inputs: tuple[InputFile, ...] = ()
-    base_unreadable: tuple[InputFile, ...] = ()
+    lost: tuple[InputFile, ...] = ()
+    replaces: str | None = None
+    damage: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not self.new_files
+        return not (self.new_files or self.damage)
+
+    @property
+    def size(self) -> int:
+        """Bytes to read."""
+        return sum(file.size for file in self.new_files) + (self.base.data_bytes if self.base else 0)
 
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """Return all raw files whose trades will be in the new version."""
-        return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
+        base_inputs = self.base.inputs if self.base else ()
+        return tuple(sorted({*base_inputs, *self.new_files} - unreadable))
 
     def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
-        return tuple(sorted({*self.base_unreadable, *unreadable}))
+        """Return all raw files whose trades will be missing from the new version."""
+        base_unreadable = self.base.unreadable if self.base else ()
+        return tuple(sorted({*base_unreadable, *self.lost, *unreadable}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
         """Return the new version's prefix, if these of the new files are unreadable.
@@ -135,18 +169,27 @@ class CompactionPlan:
 
 
 def plan_compaction(
-    session_date: date, listing: Iterable[InputFile], head: PartitionHead, published: Manifest | None
+    session_date: date,
+    listing: Iterable[InputFile],
+    head: PartitionHead,
+    base: Manifest | None,
+    damage: str = "",
+    lost: Iterable[InputFile] = (),
 ) -> CompactionPlan:
-    """Plan the next version; the plan is empty if the published one knows all files."""
-    known = published.known_files if published else frozenset()
-    new_files = tuple(sorted(set(listing) - known))
+    """Plan the next version; the plan is empty if the published one is whole and knows all files.
+
+    base, damage, lost: as of `CompactionPlan`. Whatever replaces a damaged version is of the next generation, so that
+    it is not written over the damaged objects.
+    """
+    known = base.known_files if base else frozenset()
     return CompactionPlan(
         session_date=session_date,
-        generation=head.generation,
-        base=VersionPrefix(session_date, published.version) if published else None,
-        new_files=new_files,
-        base_inputs=published.inputs if published else (),
-        base_unreadable=published.unreadable if published else (),
+        generation=head.generation + bool(damage),
+        base=base,
+        new_files=tuple(sorted(set(listing) - known)),
+        lost=tuple(sorted(lost)),
+        replaces=head.version,
+        damage=damage,
     )
 
 

@@ -4,11 +4,12 @@ Whatever a pointer names stays, and for a grace period what an older query may r
 location nothing goes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
 
 
@@ -16,12 +17,17 @@ from stock_pipeline.domain.partition_head import PartitionHead
 class VersionObjects:
     """The objects under one version's prefix.
 
-    newest: when the last one was written.
+    newest: when the last one was written; None without objects.
     """
 
     keys: tuple[str, ...]
     size: int
-    newest: datetime
+    newest: datetime | None
+
+    @classmethod
+    def of(cls, listed: Collection[ListedObject]) -> "VersionObjects":
+        newest = max((each.modified for each in listed), default=None)
+        return cls(tuple(each.key for each in listed), sum(each.size for each in listed), newest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,24 @@
-"""Chooses the version to publish when only a partition's manifests are left."""
+"""Chooses the version to go on from when a partition's head is lost, or its published version is damaged."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 
 
-def version_to_publish(manifests: Sequence[Manifest], raw: Collection[InputFile]) -> Manifest | None:
-    """Return the version with the most inputs that loses no trade, or None.
+def best_version(
+    whole: Iterable[Manifest], named: Collection[InputFile], raw: Collection[InputFile]
+) -> tuple[Manifest | None, frozenset[InputFile]]:
+    """Return the whole version that loses fewest raw files, of those the one with most inputs, and what is lost.
 
-    Every raw file that any manifest names must be in it, or among the raw files still there.
+    A named raw file is lost if it is neither in the version nor among the raw files still there. None, if no version
+    loses fewer than the raw files alone.
+
+    named: the raw files of every manifest.
     """
-    every = {file for manifest in manifests for file in manifest.inputs}
-    whole = [manifest for manifest in manifests if every <= {*manifest.inputs, *raw}]
-    return max(whole, key=lambda manifest: (len(manifest.inputs), manifest.version), default=None)
+    candidates = [(manifest, frozenset(named) - {*manifest.inputs, *raw}) for manifest in whole]
+    nothing: tuple[Manifest | None, frozenset[InputFile]] = (None, frozenset(named) - {*raw})
+    return min([*candidates, nothing], key=lambda each: (len(each[1]), *_by_inputs(each[0])))
+
+
+def _by_inputs(manifest: Manifest | None) -> tuple[int, str]:
+    return (-len(manifest.inputs), manifest.version) if manifest else (0, "")

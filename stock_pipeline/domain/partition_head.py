@@ -25,8 +25,8 @@ class Superseded:
 class PartitionHead:
     """The state of a partition.
 
-    generation: how often versions were deleted here. Part of every later version's name, so that no run writes to a
-    prefix that is being emptied.
+    generation: how often versions were deleted or given up here. Part of every later version's name, so that no run
+    writes to a prefix that is being emptied.
     version: the published one, or None before the first.
     catalog_confirmed_at: when the catalog was seen to point at it; None until then.
     """
@@ -35,13 +35,16 @@ class PartitionHead:
     version: str | None = None
     catalog_confirmed_at: datetime | None = None
     superseded: tuple[Superseded, ...] = ()
+    deleted: tuple[str, ...] = ()
+    """Versions that the last deletion began with; they may still be there, and are not published again."""
 
-    def publishing(self, version: str) -> "PartitionHead":
+    def publishing(self, version: str, generation: int | None = None) -> "PartitionHead":
         """Publish another version, which the catalog does not point at yet."""
         others = tuple(old for old in self.superseded if old.version != version)
         if self.version not in (None, version):
             others += (Superseded(str(self.version), None),)
-        return replace(self, version=version, catalog_confirmed_at=None, superseded=others)
+        generation = self.generation if generation is None else generation
+        return replace(self, generation=generation, version=version, catalog_confirmed_at=None, superseded=others)
 
     def confirmed(self, now: datetime) -> "PartitionHead":
         """Note that the catalog was seen to point at the version."""
@@ -58,7 +61,7 @@ class PartitionHead:
     def deleting(self, versions: frozenset[str]) -> "PartitionHead":
         """Raise the generation, before these versions are deleted."""
         kept = tuple(old for old in self.superseded if old.version not in versions)
-        return replace(self, generation=self.generation + 1, superseded=kept)
+        return replace(self, generation=self.generation + 1, superseded=kept, deleted=tuple(sorted(versions)))
 
     def to_json(self) -> bytes:
         document = {
@@ -66,6 +69,7 @@ class PartitionHead:
             "version": self.version,
             "settled_at": _text(self.catalog_confirmed_at),
             "superseded": [{"version": old.version, "since": _text(old.since)} for old in self.superseded],
+            "deleted": list(self.deleted),
         }
         return json.dumps(document, indent=1).encode()
 
@@ -77,6 +81,7 @@ class PartitionHead:
             version=fields["version"],
             catalog_confirmed_at=_time(fields["settled_at"]),
             superseded=tuple(Superseded(old["version"], _time(old["since"])) for old in fields["superseded"]),
+            deleted=tuple(fields.get("deleted", ())),  # missing in heads of older releases
         )
 
 

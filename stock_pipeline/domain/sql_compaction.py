@@ -1,5 +1,6 @@
 """A SQL engine's share of a compaction: what to write, and the result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -21,6 +22,17 @@ class SqlCompaction:
     files: tuple[InputFile, ...]
     unreadable: tuple[InputFile, ...]
     target: VersionPrefix
+
+
+class SqlReading(NamedTuple):
+    """Figures of the plan's new files.
+
+    rows: of each file that has any.
+    unreadable: files that are no trades of the session, with the reason.
+    """
+
+    rows: Mapping[InputFile, int]
+    unreadable: Mapping[InputFile, str]
 
 
 class SqlResult(NamedTuple):

@@ -97,6 +97,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("session_date", "date", "The exchange's calendar date (New York)."),
 )
 
+SCHEMA_VERSION = max(column.since for column in COLUMNS)
+"""Written into each raw file. A column that comes later is added at the end, with the next version and a default."""
+
 PARTITION_COLUMNS: tuple[Column, ...] = (
     Column("year", "int", "Year of session_date."),
     Column("month", "int", "Month of session_date."),

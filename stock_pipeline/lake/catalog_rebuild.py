@@ -1,22 +1,17 @@
 """Rebuilds the catalog from heads, or from manifests where a head is lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from stock_pipeline.domain.compaction_plan import InputFile, Manifest
-from stock_pipeline.domain.head_choice import version_to_publish
-from stock_pipeline.domain.lake_layout import (
-    CURATED_PREFIX,
-    MANIFEST_FILE,
-    VersionPrefix,
-    raw_partition_prefix,
-    session_date_of_key,
-)
-from stock_pipeline.errors import HeadLostError
-from stock_pipeline.lake.publication import Publication
+from stock_pipeline.domain.head_choice import best_version
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, session_date_of_key
+from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.errors import DamagedVersionError, HeadLostError, StockPipelineError
+from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions, raw_folders
 
 
@@ -35,53 +30,75 @@ class Rebuilt(NamedTuple):
 
 @dataclass(frozen=True)
 class CatalogRebuild:
-    publication: Publication
+    lake: Lake
+    catalog: Catalog
+    now: Callable[[], datetime]
     unpublished: UnpublishedSessions
 
     def run(self) -> Rebuilt:
         """Register every session that has a published version and point its readers there, then every unpublished one.
 
-        Raises `HeadLostError`, at the end, for sessions without a version to publish.
+        Raises `HeadLostError`, at the end, with the names of all sessions without a whole version to publish.
         """
         locations: dict[date, str] = {}
-        restored, lost = 0, []
-        for session_date, keys in self._sessions():
-            stored = self.publication.heads.read(session_date)
-            version = stored.head.version
-            if version is None:
-                manifest = self._choose(session_date, keys)
-                if manifest is None:
-                    if _manifest_keys(keys):
-                        lost.append(session_date)
-                    continue
-                version = manifest.version
-                self.publication.heads.change(stored, stored.head.publishing(version))
-                restored += 1
-            locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
-        registered = self.publication.catalog.register(locations)
+        restored, failures = 0, []
+        for partition in self._partitions():
+            try:
+                version, head_written = _version_of(partition)
+            except StockPipelineError as error:
+                failures.append(str(error))
+                continue
+            restored += head_written
+            if version is not None:
+                place = VersionPrefix(partition.session_date, version)
+                locations[partition.session_date] = self.lake.uri(place.prefix)
+        registered = self.catalog.register(locations)
         for session_date in locations:
-            self.publication.point_catalog_at_head(session_date)
+            SessionPartition(self.lake, self.catalog, self.now, session_date).point_catalog_at_head()
         refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
-        if lost:
-            raise HeadLostError(
-                f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "
-                "deleted objects (bucket versioning keeps them), then run again"
-            )
+        if failures:
+            raise HeadLostError(f"{len(failures)} sessions are not as they were: {'; '.join(failures)}")
         return Rebuilt(len(locations), registered, restored, refreshed.registered)
 
-    def _sessions(self) -> Iterator[tuple[date, list[str]]]:
-        keys = (listed.key for listed in self.publication.lake.list(CURATED_PREFIX))
-        for session_date, of_session in groupby(keys, key=session_date_of_key):
-            yield session_date, list(of_session)
-
-    def _choose(self, session_date: date, keys: Sequence[str]) -> Manifest | None:
-        lake = self.publication.lake
-        manifests = [Manifest.from_json(lake.get(key)) for key in _manifest_keys(keys)]
-        whole = [each for each in manifests if set(each.data_keys) <= set(keys)]
-        raw = [InputFile.of(each) for each in lake.list(raw_partition_prefix(session_date))]
-        chosen = version_to_publish(manifests, raw)
-        return chosen if chosen in whole else version_to_publish(whole, raw)
+    def _partitions(self) -> Iterator[SessionPartition]:
+        keys = (listed.key for listed in self.lake.list(CURATED_PREFIX))
+        for session_date, _ in groupby(keys, key=session_date_of_key):
+            yield SessionPartition(self.lake, self.catalog, self.now, session_date)
 
 
-def _manifest_keys(keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if key.endswith("/" + MANIFEST_FILE)]
+def _version_of(partition: SessionPartition) -> tuple[str | None, bool]:
+    """Return the session's published version, None without any, and whether its head was written again."""
+    stored = partition.head()
+    if stored.head.version is not None:
+        published = partition.confirmed(partition.version(stored.head.version))
+        if published.damage:
+            raise DamagedVersionError(
+                f"session {partition.session_date}: version {published.name} is damaged ({published.damage}): run "
+                f"`stock-pipeline compact --session {partition.session_date}`, which makes it again or says what is "
+                "lost"
+            )
+        return published.name, False
+    version = _best_version(partition, stored.head)
+    if version is not None:
+        partition.change_head(stored, stored.head.publishing(version))
+    return version, version is not None
+
+
+def _best_version(partition: SessionPartition, head: PartitionHead) -> str | None:
+    """Return the version to publish where the head names none.
+
+    Versions that a deletion began with are left out: they may be half there, or gone in a moment.
+    """
+    versions = [each for each in partition.versions() if each.name not in head.deleted]
+    manifests = [each.manifest for each in versions if each.manifest]
+    whole = [each.manifest for each in map(partition.confirmed, versions) if each.manifest and each.is_whole]
+    raw = partition.raw_files()
+    chosen, lost = best_version(whole, {file for manifest in manifests for file in manifest.inputs}, raw)
+    torn = [each.place.manifest_key for each in versions if each.is_torn]
+    if lost or torn:
+        raise HeadLostError(
+            f"session {partition.session_date}: no version has all raw files that its manifests name"
+            + (f", and {', '.join(torn)} can't be read" if torn else "")
+            + ": restore the deleted objects (bucket versioning keeps them), then run again"
+        )
+    return chosen.version if chosen else None

@@ -4,33 +4,22 @@ Nothing is visible before the catalog's location moves, by one call. A crash lea
 run plans the same version and goes on.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import polars as pl
-
-from stock_pipeline.domain.compaction_plan import LOCAL, CompactionPlan, InputFile, Manifest, plan_compaction
-from stock_pipeline.domain.lake_layout import (
-    CURATED_FILE,
-    MANIFEST_FILE,
-    VersionPrefix,
-    curated_partition_prefix,
-    raw_partition_prefix,
-)
+from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile, Manifest, plan_compaction
+from stock_pipeline.domain.head_choice import best_version
 from stock_pipeline.domain.trades_digest import TradesDigest
-from stock_pipeline.errors import HeadLostError, ProofError, PublishConflictError, UnreadableInputError
-from stock_pipeline.lake.downloads import downloaded
-from stock_pipeline.lake.input_files import UnreadableFile, read_group, read_in_pieces, unreadable_files
+from stock_pipeline.errors import DamagedVersionError, HeadLostError, PublishConflictError, UnreadableInputError
+from stock_pipeline.lake.engine import Engine, Inputs, WrittenVersion
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.local_engine import LocalEngine
-from stock_pipeline.lake.partition_heads import StoredHead
-from stock_pipeline.lake.proof import prove
-from stock_pipeline.lake.publication import Publication
-from stock_pipeline.lake.sql_engine import SqlEngine, WrittenVersion, find_unreadable, write_version
+from stock_pipeline.lake.row_sort import RowSort
+from stock_pipeline.lake.session_partition import SessionPartition, StoredHead, Version
+from stock_pipeline.lake.sql_engine import SqlEngine, SqlQueries
 
 ATTEMPTS = 5
 """How often a run plans, because another run may publish meanwhile."""
@@ -42,12 +31,16 @@ class CompactionReport(NamedTuple):
     version: the published one, or "" if the session has no raw files and no version.
     unreadable: keys of the new files that the version lacks.
     unsorted: keys of data files that are not in the order of symbols, so that queries for one symbol read more.
+    ignored: columns of new files that nobody declared.
+    repaired: what was wrong with the version that this one replaces, or "".
+    notes: what an operator should know of how it was written.
     published: False if there was nothing to do.
     """
 
     session_date: date
     version: str
     files_in: int
+    files_out: int
     bytes_in: int
     bytes_out: int
     rows_in: int
@@ -56,16 +49,28 @@ class CompactionReport(NamedTuple):
     volume: int
     unreadable: tuple[str, ...]
     unsorted: tuple[str, ...]
+    ignored: tuple[str, ...]
+    repaired: str
+    notes: tuple[str, ...]
     published: bool
+
+
+class ChosenEngine(NamedTuple):
+    """The engine of a plan.
+
+    why: the reason, if it is not the one that the session's size would have; else "".
+    """
+
+    engine: Engine
+    why: str
 
 
 @dataclass(frozen=True)
 class Compactor:
     """Compacts partitions of the lake's trades.
 
-    progress: told the number of raw files read so far, and of all.
-    scratch: folder for spilled rows; the system's temporary one by default.
-    sql_engine: writes partitions of more than `sql_engine_bytes`.
+    row_sort, progress, scratch: of the local engine.
+    sql_queries: write partitions of more than `sql_bytes`.
     """
 
     lake: Lake
@@ -73,19 +78,19 @@ class Compactor:
     now: Callable[[], datetime]
     progress: Callable[[int, int], None] = lambda _done, _all: None
     scratch: Path | None = None
-    engine: Callable[[date, Path], LocalEngine] = field(default=LocalEngine)
-    sql_engine: SqlEngine | None = None
-    sql_engine_bytes: int = 0
+    row_sort: Callable[[date, Path], RowSort] = RowSort
+    sql_queries: SqlQueries | None = None
+    sql_bytes: int = 0
 
-    @property
-    def publication(self) -> Publication:
-        return Publication(self.lake, self.catalog, self.now)
+    def partition(self, session_date: date) -> SessionPartition:
+        return SessionPartition(self.lake, self.catalog, self.now, session_date)
 
     def compact(self, session_date: date, allow_missing: bool = False) -> CompactionReport:
         """Bring the published version up to the raw files that are there now.
 
-        Readers keep the old version on every error: `UnreadableInputError` if files can't be read, unless
-        `allow_missing`; `ProofError` if the written rows are not those of the inputs.
+        Readers keep the old version on every error: `UnreadableInputError` if files can't be read, and
+        `DamagedVersionError` if the published version can't be made again from what is left, unless `allow_missing`;
+        `ProofError` if the written rows are not those of the inputs.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -95,137 +100,96 @@ class Compactor:
                     raise
         raise AssertionError("unreachable")
 
-    def plan(self, session_date: date) -> CompactionPlan:
-        """Return the plan that `compact` would follow now."""
-        return self._planned(self.publication.heads.read(session_date))[0]
+    def plan(self, session_date: date, allow_missing: bool = False) -> CompactionPlan:
+        """Return the plan that `compact` would follow now; the errors are those of `compact`."""
+        partition = self.partition(session_date)
+        stored = partition.head()
+        return _planned(partition, stored, partition.published(stored), allow_missing)
 
-    def raw_listing(self, session_date: date) -> Sequence[InputFile]:
-        return [
-            InputFile.of(listed)
-            for listed in self.lake.list(raw_partition_prefix(session_date))
-            if listed.key.endswith(".parquet")
-        ]
-
-    def published_manifest(self, session_date: date) -> Manifest | None:
-        """Return the manifest of the published version, if there is one."""
-        return self._manifest(self.publication.heads.read(session_date))
+    def choose_engine(self, plan: CompactionPlan) -> ChosenEngine:
+        """Choose by size; what the SQL engine can't take goes to this machine."""
+        local = LocalEngine(self.lake, self.row_sort, self.progress, self.scratch)
+        if self.sql_queries is None or plan.size <= self.sql_bytes:
+            return ChosenEngine(local, "")
+        by_sql = SqlEngine.of(self.lake, self.sql_queries, plan)
+        objection = by_sql.objection(plan)
+        return ChosenEngine(local, f"not by Athena: {objection}") if objection else ChosenEngine(by_sql, "")
 
     def _attempt(self, session_date: date, allow_missing: bool) -> CompactionReport:
-        self.publication.point_catalog_at_head(session_date)
-        stored = self.publication.heads.read(session_date)
-        plan, published = self._planned(stored)
+        partition = self.partition(session_date)
+        partition.point_catalog_at_head()
+        stored = partition.head()
+        published = partition.published(stored)
+        plan = _planned(partition, stored, partition.confirmed(published) if published else None, allow_missing)
         if plan.is_empty:
-            return _nothing_to_do(session_date, published)
-        with tempfile.TemporaryDirectory(prefix="compaction-", dir=self.scratch) as folder:
-            written = self._written(plan, published, Path(folder), allow_missing)
-        manifest = Manifest(
-            session_date=session_date,
-            version=written.target.version,
-            replaces=plan.base.version if plan.base else None,
-            inputs=plan.inputs(written.unreadable),
-            unreadable=plan.all_unreadable(written.unreadable),
-            digest=written.digest,
-            data_bytes=written.data_bytes,
-            data_files=written.data_files,
-            engine=written.engine,
-        )
+            return _nothing_to_do(plan)
+        engine, why = self.choose_engine(plan)
+        with engine.opened(plan) as inputs:
+            _check_unreadable(plan, inputs.unreadable, allow_missing)
+            written = inputs.write()
+        manifest = _manifest(plan, engine, inputs, written)
         self.lake.put(written.target.manifest_key, manifest.to_json())
-        self.publication.publish(stored, written.target.version)
-        return _report(plan, written)
+        partition.publish(stored, written.target.version, plan.generation)
+        return _report(plan, inputs, written, (why,) if why else ())
 
-    def _planned(self, stored: StoredHead) -> tuple[CompactionPlan, Manifest | None]:
-        published = self._manifest(stored)
-        listing = self.raw_listing(stored.session_date)
-        if published is None:
-            self._check_head_was_not_lost(stored.session_date, listing)
-        return plan_compaction(stored.session_date, listing, stored.head, published), published
 
-    def _manifest(self, stored: StoredHead) -> Manifest | None:
-        if stored.head.version is None:
-            return None
-        return Manifest.from_json(self.lake.get(VersionPrefix(stored.session_date, stored.head.version).manifest_key))
+def _planned(
+    partition: SessionPartition, stored: StoredHead, published: Version | None, allow_missing: bool
+) -> CompactionPlan:
+    raw = partition.raw_files()
+    if published is None:
+        _check_head_was_not_lost(partition, raw)
+        return plan_compaction(partition.session_date, raw, stored.head, None)
+    if published.is_whole:
+        return plan_compaction(partition.session_date, raw, stored.head, published.manifest)
+    return _repair(partition, stored, published, raw, allow_missing)
 
-    def _check_head_was_not_lost(self, session_date: date, listing: Sequence[InputFile]) -> None:
-        """Raise `HeadLostError` if a manifest names raw files that are gone."""
-        for listed in self.lake.list(curated_partition_prefix(session_date)):
-            if listed.key.endswith("/" + MANIFEST_FILE):
-                manifest = Manifest.from_json(self.lake.get(listed.key))
-                if not set(manifest.inputs) <= set(listing):
-                    raise HeadLostError(
-                        f"session {session_date} has version {manifest.version}, whose raw files are gone, but no "
-                        "head: run `stock-pipeline catalog rebuild` first"
-                    )
 
-    def _written(
-        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
-    ) -> WrittenVersion:
-        size = sum(file.size for file in plan.new_files) + (published.data_bytes if published else 0)
-        if self.sql_engine is not None and size > self.sql_engine_bytes:
-            return self._write_by_sql(self.sql_engine, plan, allow_missing)
-        return self._write(plan, published, folder, allow_missing)
+def _repair(
+    partition: SessionPartition, stored: StoredHead, damaged: Version, raw: Collection[InputFile], allow_missing: bool
+) -> CompactionPlan:
+    """Plan to make the damaged version again, from another whole version and the raw files."""
+    others = [each for each in partition.versions() if each.name not in (damaged.name, *stored.head.deleted)]
+    manifests = [each.manifest for each in (damaged, *others) if each.manifest]
+    whole = [each.manifest for each in map(partition.confirmed, others) if each.manifest and each.is_whole]
+    base, lost = best_version(whole, {file for manifest in manifests for file in manifest.inputs}, raw)
+    if not allow_missing and (lost or damaged.manifest is None):
+        what = (
+            f"{len(lost):,} raw files that were in it are gone" if damaged.manifest else "so what it had is not known"
+        )
+        raise DamagedVersionError(
+            f"session {partition.session_date}: version {damaged.name} is damaged ({damaged.damage}), {what}: restore "
+            "the object (bucket versioning keeps it), or publish what is left with --allow-missing"
+        )
+    return plan_compaction(partition.session_date, raw, stored.head, base, damaged.damage, lost)
 
-    def _write_by_sql(self, sql_engine: SqlEngine, plan: CompactionPlan, allow_missing: bool) -> WrittenVersion:
-        attempt = sql_engine.new_attempt()
-        reasons = find_unreadable(self.lake, sql_engine, plan, attempt)
-        _check_unreadable(plan, reasons, allow_missing)
-        return write_version(self.lake, sql_engine, plan, frozenset(reasons), attempt)
 
-    def _write(
-        self, plan: CompactionPlan, published: Manifest | None, folder: Path, allow_missing: bool
-    ) -> WrittenVersion:
-        """Read the inputs, write the version unless it is there, and prove the stored object."""
-        engine = self.engine(plan.session_date, folder / "engine")
-        unreadable: dict[InputFile, str] = {}
-        engine.read(self._base_rows(plan, published, folder))
-        engine.read(self._new_rows(plan, folder, unreadable))
-        _check_unreadable(plan, unreadable, allow_missing)
-        target = plan.target(frozenset(unreadable))
-        expected = engine.write(folder / "written.parquet")
-        self.lake.upload_if_absent(target.data_key, folder / "written.parquet")
-        (folder / "written.parquet").unlink()
-
-        stored = folder / "stored.parquet"
-        self.lake.download(target.data_key, stored)
-        digest = prove(expected, stored, plan.session_date, folder / "proof")
-        size = stored.stat().st_size
-        return WrittenVersion(target, engine.rows_in, frozenset(unreadable), digest, size, (CURATED_FILE,), LOCAL, ())
-
-    def _base_rows(self, plan: CompactionPlan, published: Manifest | None, folder: Path) -> Iterator[pl.DataFrame]:
-        if plan.base is None or published is None:
-            return
-        rows = 0
-        for key in published.data_keys:
-            path = folder / "base.parquet"
-            self.lake.download(key, path)
-            for frame in read_in_pieces(path):
-                rows += frame.height
-                yield frame
-            path.unlink()
-        if rows != published.digest.rows:
-            raise ProofError(
-                f"session {plan.session_date}: version {plan.base.version} has {rows} rows, its manifest says "
-                f"{published.digest.rows}; nothing was published"
+def _check_head_was_not_lost(partition: SessionPartition, raw: Collection[InputFile]) -> None:
+    """Raise `HeadLostError` if a manifest names raw files that are gone, or is torn."""
+    for version in partition.versions():
+        if version.is_torn or (version.manifest and not {*version.manifest.inputs} <= {*raw}):
+            raise HeadLostError(
+                f"session {partition.session_date} has version {version.name}, whose raw files are gone, but no head: "
+                "run `stock-pipeline catalog rebuild` first"
             )
 
-    def _new_rows(self, plan: CompactionPlan, folder: Path, unreadable: dict[InputFile, str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the new files; put unreadable files into `unreadable`, with the reason."""
-        done = 0
-        for files, paths in downloaded(self.lake, plan.new_files, folder / "inputs"):
-            try:
-                yield from read_group(paths, plan.session_date)
-            except UnreadableFile:
-                bad = {error.path: error.reason for error in unreadable_files(paths, plan.session_date)}
-                unreadable.update({file: bad[path] for file, path in zip(files, paths, strict=True) if path in bad})
-                good = [path for path in paths if path not in bad]
-                if good:
-                    yield from read_group(good, plan.session_date)
-            for path in paths:
-                path.unlink()
-            done += len(files)
-            self.progress(done, len(plan.new_files))
+
+def _manifest(plan: CompactionPlan, engine: Engine, inputs: Inputs, written: WrittenVersion) -> Manifest:
+    unreadable = frozenset(inputs.unreadable)
+    return Manifest(
+        session_date=plan.session_date,
+        version=written.target.version,
+        replaces=plan.replaces,
+        inputs=plan.inputs(unreadable),
+        unreadable=plan.all_unreadable(unreadable),
+        digest=written.digest,
+        data_bytes=written.data_bytes,
+        data_files=written.data_files,
+        engine=engine.name,
+    )
 
 
-def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], allow_missing: bool) -> None:
+def _check_unreadable(plan: CompactionPlan, unreadable: Mapping[InputFile, str], allow_missing: bool) -> None:
     if not unreadable:
         return
     nothing_left = not plan.inputs(frozenset(unreadable))
@@ -242,29 +206,34 @@ def _check_unreadable(plan: CompactionPlan, unreadable: dict[InputFile, str], al
     )
 
 
-def _report(plan: CompactionPlan, written: WrittenVersion) -> CompactionReport:
+def _report(plan: CompactionPlan, inputs: Inputs, written: WrittenVersion, notes: tuple[str, ...]) -> CompactionReport:
     return CompactionReport(
         session_date=plan.session_date,
         version=written.target.version,
         files_in=len(plan.new_files),
+        files_out=len(written.data_files),
         bytes_in=sum(file.size for file in plan.new_files),
         bytes_out=written.data_bytes,
         rows_in=written.rows_in,
         rows_out=written.digest.rows,
         duplicates=written.rows_in - written.digest.rows,
         volume=written.digest.volume,
-        unreadable=tuple(sorted(file.key for file in written.unreadable)),
+        unreadable=tuple(sorted(file.key for file in (*inputs.unreadable, *plan.lost))),
         unsorted=written.unsorted,
+        ignored=inputs.ignored,
+        repaired=plan.damage,
+        notes=notes,
         published=True,
     )
 
 
-def _nothing_to_do(session_date: date, published: Manifest | None) -> CompactionReport:
-    digest = published.digest if published else TradesDigest()
+def _nothing_to_do(plan: CompactionPlan) -> CompactionReport:
+    digest = plan.base.digest if plan.base else TradesDigest()
     return CompactionReport(
-        session_date=session_date,
-        version=published.version if published else "",
+        session_date=plan.session_date,
+        version=plan.base.version if plan.base else "",
         files_in=0,
+        files_out=0,
         bytes_in=0,
         bytes_out=0,
         rows_in=digest.rows,
@@ -273,5 +242,8 @@ def _nothing_to_do(session_date: date, published: Manifest | None) -> Compaction
         volume=digest.volume,
         unreadable=(),
         unsorted=(),
+        ignored=(),
+        repaired="",
+        notes=(),
         published=False,
     )

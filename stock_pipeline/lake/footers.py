@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.trade import LAKE_ORDER
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.trade_table import trade_schema
+from stock_pipeline.lake.raw_file_gate import Verdict, judge_file
 
 _THREADS = 16
 _TAIL_BYTES = 65_536
@@ -18,38 +18,31 @@ _END_BYTES = 8
 """The footer's length, and the magic number."""
 
 
-def footer(lake: Lake, key: str) -> pq.FileMetaData:
-    tail = lake.tail(key, _TAIL_BYTES)
+def footer(lake: Lake, key: str, etag: str | None = None) -> pq.FileMetaData:
+    """Read a footer; an Arrow error or `OSError` if the object is no Parquet file."""
+    tail = lake.tail(key, _TAIL_BYTES, etag)
     size = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
     if size > len(tail):
-        tail = lake.tail(key, size)
+        tail = lake.tail(key, size, etag)
     return pq.read_metadata(pa.BufferReader(tail))
 
 
-def other_types(lake: Lake, files: Iterable[InputFile]) -> dict[InputFile, str]:
-    """Return files whose columns have other types than the catalog says, with the reason."""
+def judge_files(lake: Lake, files: Iterable[InputFile]) -> dict[InputFile, Verdict]:
+    """Return what the gate says of each file."""
+
+    def judged(file: InputFile) -> tuple[InputFile, Verdict]:
+        try:
+            return file, judge_file(footer(lake, file.key, file.etag))
+        except (pa.ArrowException, OSError):
+            return file, Verdict(0, refused="it is no Parquet file")
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        reasons = pool.map(lambda file: (file, _other_type(lake, file.key)), files)
-        return {file: reason for file, reason in reasons if reason is not None}
+        return dict(pool.map(judged, files))
 
 
 def unsorted_files(lake: Lake, keys: Iterable[str]) -> tuple[str, ...]:
     """Return the files whose row groups do not say that symbols come in order."""
     return tuple(key for key in keys if not _is_sorted(footer(lake, key)))
-
-
-def _other_type(lake: Lake, key: str) -> str | None:
-    try:
-        found = footer(lake, key).schema.to_arrow_schema()
-    except (pa.ArrowException, OSError):
-        return "it is no Parquet file"
-    for field in trade_schema():
-        if field.name in found.names:
-            kind = found.field(field.name).type
-            # a time has other units and no zone where Athena wrote it
-            if kind != field.type and not (pa.types.is_timestamp(kind) and pa.types.is_timestamp(field.type)):
-                return f"its column {field.name} is {kind}, not {field.type}"
-    return None
 
 
 def _is_sorted(metadata: pq.FileMetaData) -> bool:

@@ -4,27 +4,25 @@ A crash leaves work for the next run. Before a version is deleted, the head's ge
 is writing the same version can't publish it and plans again under another name.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from stock_pipeline.domain.compaction_plan import InputFile, Manifest
+from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan_garbage_collection
-from stock_pipeline.domain.lake_layout import (
-    CURATED_PREFIX,
-    MANIFEST_FILE,
-    VersionPrefix,
-    raw_partition_prefix,
-    session_date_of_key,
-    unreadable_key,
-    version_of_key,
-)
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, MANIFEST_FILE, session_date_of_key, unreadable_key
 from stock_pipeline.domain.listed_object import ListedObject
-from stock_pipeline.errors import PublishConflictError
+from stock_pipeline.errors import DamagedVersionError, PublishConflictError
 from stock_pipeline.lake.lake_access import Catalog, Lake
-from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
+from stock_pipeline.lake.session_partition import (
+    SessionPartition,
+    StoredHead,
+    Version,
+    version_of_location,
+    versions_of,
+)
 
 DEFAULT_GRACE = timedelta(days=3)
 """Athena stops a query after 30 minutes, a Dagster run takes hours; days leave room for a mishap."""
@@ -54,62 +52,62 @@ class GarbageCollector:
     keep_raw: bool = False
 
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
-        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing."""
-        for session_date, listed in self._sessions():
-            stored = self._heads.read(session_date)
-            plan = self._plan(stored, listed)
-            if self.keep_raw:
-                plan = plan.keeping_raw_files()
-            if plan.is_empty or not (dry_run or self._deleted(stored, plan)):
+        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing.
+
+        Of a session whose published version is damaged nothing is deleted. Raises `DamagedVersionError` at the end,
+        with all their names.
+        """
+        damaged = []
+        for partition, listed in self._sessions():
+            stored = partition.head()
+            published = partition.published(stored)
+            plan = self._plan(partition, stored, published, listed)
+            if published is not None and plan.compacted:
+                published = partition.confirmed(published)
+            if published is not None and not published.is_whole:
+                damaged.append(f"session {partition.session_date}: version {published.name}: {published.damage}")
+                continue
+            if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
                 continue
             unreadable = tuple(file.key for file in plan.unreadable)
-            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size)
+            versions = tuple(sorted(plan.versions))
+            yield SessionGarbage(partition.session_date, versions, len(plan.compacted), unreadable, plan.size)
+        if damaged:
+            raise DamagedVersionError(
+                f"published versions are damaged, and nothing of their sessions was deleted ({'; '.join(damaged)}): "
+                "run `stock-pipeline compact --session` for each, which makes it again or says what is lost"
+            )
 
-    @property
-    def _heads(self) -> PartitionHeads:
-        return PartitionHeads(self.lake)
-
-    def _sessions(self) -> Iterator[tuple[date, list[ListedObject]]]:
+    def _sessions(self) -> Iterator[tuple[SessionPartition, list[ListedObject]]]:
         """Yield sessions with curated objects, which a listing sorts by session."""
         listing = self.lake.list(CURATED_PREFIX)
         for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
-            yield session_date, list(listed)
+            yield SessionPartition(self.lake, self.catalog, self.now, session_date), list(listed)
 
-    def _plan(self, stored: StoredHead, listed: Iterable[ListedObject]) -> GarbagePlan:
-        session_date, head = stored.session_date, stored.head
-        published = None
-        if head.version is not None:
-            manifest_key = VersionPrefix(session_date, head.version).manifest_key
-            published = Manifest.from_json(self.lake.get(manifest_key))
-        location = self.catalog.published_location(session_date)
-        raw, versions = self._raw(session_date), _versions(listed)
-        if published is None:
-            versions = {name: each for name, each in versions.items() if self._is_replaceable(each, frozenset(raw))}
-        return plan_garbage_collection(
-            session_date=session_date,
-            head=head,
-            published=published,
-            catalog_version=version_of_key(location.rstrip("/") + "/") if location else None,
+    def _plan(
+        self, partition: SessionPartition, stored: StoredHead, published: Version | None, listed: Iterable[ListedObject]
+    ) -> GarbagePlan:
+        raw = partition.raw_files()
+        versions = {name: VersionObjects.of(objects) for name, objects in versions_of(listed).items()}
+        if stored.head.version is None:
+            versions = {name: each for name, each in versions.items() if _is_replaceable(partition.version(name), raw)}
+        plan = plan_garbage_collection(
+            session_date=partition.session_date,
+            head=stored.head,
+            published=published.manifest if published else None,
+            catalog_version=version_of_location(self.catalog.published_location(partition.session_date)),
             versions=versions,
             raw=raw,
             now=self.now(),
             grace=self.grace,
         )
+        return plan.keeping_raw_files() if self.keep_raw else plan
 
-    def _is_replaceable(self, version: VersionObjects, raw: frozenset[InputFile]) -> bool:
-        """Tell if all raw files of an unpublished version are there; else it may be the only copy."""
-        manifests = (key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
-        return all(raw.issuperset(Manifest.from_json(self.lake.get(key)).inputs) for key in manifests)
-
-    def _raw(self, session_date: date) -> list[InputFile]:
-        listing = self.lake.list(raw_partition_prefix(session_date))
-        return [InputFile.of(listed) for listed in listing]
-
-    def _deleted(self, stored: StoredHead, plan: GarbagePlan) -> bool:
+    def _deleted(self, partition: SessionPartition, stored: StoredHead, plan: GarbagePlan) -> bool:
         """Carry the plan out; return False if another run changed the partition meanwhile."""
         if plan.versions:
             try:
-                self._heads.change(stored, stored.head.deleting(frozenset(plan.versions)))
+                partition.change_head(stored, stored.head.deleting(frozenset(plan.versions)))
             except PublishConflictError:
                 return False
         for version in plan.versions.values():
@@ -123,12 +121,8 @@ class GarbageCollector:
         return True
 
 
-def _versions(listed: Iterable[ListedObject]) -> dict[str, VersionObjects]:
-    found: dict[str, VersionObjects] = {}
-    for each in listed:
-        version = version_of_key(each.key)
-        if version is not None:
-            so_far = found.get(version, VersionObjects((), 0, each.modified))
-            newest = max(so_far.newest, each.modified)
-            found[version] = VersionObjects((*so_far.keys, each.key), so_far.size + each.size, newest)
-    return found
+def _is_replaceable(version: Version, raw: Collection[InputFile]) -> bool:
+    """Tell if an unpublished version's raw files are all there; else it may be the only copy."""
+    if version.is_torn:
+        return False
+    return version.manifest is None or {*version.manifest.inputs} <= {*raw}

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import NULLABLE_COLUMN
-from stock_pipeline.lake.parquet_pieces import trade_pieces, with_catalog_types
+from stock_pipeline.lake.parquet_pieces import trade_pieces
+from stock_pipeline.lake.raw_file_gate import Verdict, conformed, ignored_columns, judge_file
 from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
@@ -18,14 +22,20 @@ BATCH_ROWS = 524_288
 _FILES_AT_ONCE = 1_024
 _BYTES_AT_ONCE = 12_000_000
 
+_UNREADABLE = (pl.exceptions.PolarsError, pa.ArrowException, OSError, UnicodeDecodeError)
+"""What a broken file makes polars and Arrow raise."""
 
-class UnreadableFile(Exception):
-    """A file has no trades of its session. Never leaves this package."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(reason)
-        self.path = path
-        self.reason = reason
+class GroupRows(NamedTuple):
+    """The rows of some files.
+
+    unreadable: files that are no trades of the session, with the reason; their rows are not in `frames`.
+    ignored: columns that nobody declared.
+    """
+
+    frames: Iterator[pl.DataFrame]
+    unreadable: dict[Path, str]
+    ignored: tuple[str, ...]
 
 
 def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
@@ -45,14 +55,23 @@ def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
         yield group
 
 
-def read_group(paths: Sequence[Path], session_date: date) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a group; `UnreadableFile`, before the first row, for a file without trades of the session."""
-    if len(paths) > 1:
-        yield _read_small(paths, session_date)
-    else:
-        for path in paths:
-            _check_whole(path, session_date)
-            yield from read_in_pieces(path)
+def read_group(paths: Sequence[Path], session_date: date) -> GroupRows:
+    """Judge each file by itself, and read those that are trades of the session."""
+    verdicts = {path: _verdict(path) for path in paths}
+    unreadable = {path: verdict.refused for path, verdict in verdicts.items() if verdict.refused}
+    frames: list[Iterable[pl.DataFrame]] = []
+    for alike in _alike({path: verdict for path, verdict in verdicts.items() if not verdict.refused}):
+        together = _read_together(alike, sum(verdicts[path].rows for path in alike), session_date)
+        if together is not None:
+            frames.append([together])
+            continue
+        for path in alike:
+            reason = _why_unreadable(path, verdicts[path].rows, session_date)
+            if reason is None:
+                frames.append(read_in_pieces(path))
+            else:
+                unreadable[path] = reason
+    return GroupRows(chain.from_iterable(frames), unreadable, ignored_columns(verdicts.values()))
 
 
 def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
@@ -60,40 +79,47 @@ def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame(piece)
 
 
-def unreadable_files(paths: Iterable[Path], session_date: date) -> Iterator[UnreadableFile]:
-    """Yield an error for each unreadable file."""
-    for path in paths:
-        try:
-            _check_whole(path, session_date)
-        except UnreadableFile as error:
-            yield error
-
-
-def _read_small(paths: Sequence[Path], session_date: date) -> pl.DataFrame:
+def _verdict(path: Path) -> Verdict:
     try:
-        rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).select(trade_schema().names).collect()
+        return judge_file(pq.read_metadata(path))
+    except (pa.ArrowException, OSError) as error:
+        return Verdict(0, refused=_one_line(error))
+
+
+def _alike(verdicts: dict[Path, Verdict]) -> Iterator[list[Path]]:
+    """Yield files with the same columns together."""
+    alike: dict[Verdict, list[Path]] = {}
+    for path, verdict in verdicts.items():
+        alike.setdefault(verdict._replace(rows=0), []).append(path)
+    yield from alike.values()
+
+
+def _read_together(paths: Sequence[Path], expected_rows: int, session_date: date) -> pl.DataFrame | None:
+    """Return the rows of small files; None if any of them has to be looked at alone."""
+    if len(paths) == 1:
+        return None
+    try:
+        rows = pl.scan_parquet(list(paths), hive_partitioning=False, glob=False).collect()
         rows = rows.rechunk()  # because polars would do all that follows once a file
-        rows = pl.DataFrame(with_catalog_types(rows.to_arrow())) if rows.schema != _schema() else rows
+        rows = rows if rows.schema == _schema() else pl.DataFrame(conformed(rows.to_arrow()))
         reason = _wrong_rows(rows, session_date)
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
-        reason = _one_line(error)
-    if reason is None:
-        return rows
-    for path in paths:
-        _check_whole(path, session_date)
-    # each can be read alone: one of them has INT96 times, as Athena writes them
-    return pl.concat(rows for path in paths for rows in read_in_pieces(path))
+    except _UNREADABLE:
+        return None
+    return rows if reason is None and rows.height == expected_rows else None
 
 
-def _check_whole(path: Path, session_date: date) -> None:
-    """Read every page; `UnreadableFile` if that fails."""
+def _why_unreadable(path: Path, expected_rows: int, session_date: date) -> str | None:
+    """Read every page; return why the file is no trades of the session, or None."""
+    found = 0
     try:
         for rows in read_in_pieces(path):
+            found += rows.height
             reason = _wrong_rows(rows, session_date)
             if reason is not None:
-                raise UnreadableFile(path, reason)
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
-        raise UnreadableFile(path, _one_line(error)) from error
+                return reason
+    except _UNREADABLE as error:
+        return _one_line(error)
+    return None if found == expected_rows else f"it has {found} rows, its footer says {expected_rows}"
 
 
 def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:

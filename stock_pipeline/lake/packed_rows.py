@@ -78,11 +78,7 @@ class Packing:
             pl.col("event_id"),
             pl.Series("id_hash", id_hashes),
             *(pl.col(name).cast(pl.Categorical(self._categories[name])).to_physical() for name in CODED),
-            pl.col("event_time_ns"),
-            pl.col("sequence"),
-            pl.col("price").to_physical().cast(pl.Int64),
-            pl.col("volume"),
-            pl.col("version"),
+            *(pl.col(name).to_physical().cast(pl.Int64) if name == "price" else pl.col(name) for name in NUMBERS),
             pl.col("ingest_time").to_physical(),
         )
 
@@ -127,7 +123,7 @@ class Packing:
             yield pa.table([columns[name] for name in packed_schema().names], schema=packed_schema())
 
     def _plain_columns(self, packed: pl.DataFrame) -> dict[str, pa.Array]:
-        kept = ("event_id", "event_time_ns", "sequence", "volume", "version")
+        kept = ("event_id", *(name for name in NUMBERS if name != "price"))
         table = packed.select(kept).to_arrow(compat_level=pl.CompatLevel.oldest())
         days = (self.session_date - date(1970, 1, 1)).days
         microseconds = pa.timestamp("us", tz="UTC")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stock_pipeline.lake.raw_file_gate import conformed
 from stock_pipeline.trade_table import trade_schema
 
 
@@ -22,11 +23,6 @@ def parquet_pieces(
 
 
 def trade_pieces(path: Path, rows: int) -> Iterator[pa.Table]:
-    """Yield the trades of a file in order, with the catalog's types."""
+    """Yield the trades of an admitted file in order, in the types of `trade_schema`."""
     for batch in parquet_pieces(path, rows, trade_schema().names):
-        yield with_catalog_types(pa.Table.from_batches([batch]))
-
-
-def with_catalog_types(table: pa.Table) -> pa.Table:
-    """Cast to the types of `trade_schema`; nulls pass, other types raise an Arrow error."""
-    return table.cast(pa.schema([field.with_nullable(True) for field in trade_schema()]))
+        yield conformed(pa.Table.from_batches([batch]))

@@ -13,13 +13,10 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from stock_pipeline.domain.compaction_plan import Manifest
-from stock_pipeline.domain.lake_layout import VersionPrefix
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
-from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.lake.parquet_pieces import parquet_pieces
-from stock_pipeline.lake.partition_heads import PartitionHeads
+from stock_pipeline.lake.session_partition import SessionPartition
 
 _BATCH_ROWS = 262_144
 
@@ -31,34 +28,36 @@ class RowFindings:
     """Findings of one check.
 
     bad: broken rules with the number of rows.
+    damage: why the version could not be read, or "".
     """
 
     session_date: date
     version: str
     rows: int
     bad: Mapping[str, int]
+    damage: str = ""
 
 
-def published_findings(lake: Lake, session_date: date) -> RowFindings | None:
+def published_findings(partition: SessionPartition) -> RowFindings | None:
     """Return findings about the published version; None if there is none."""
-    version = PartitionHeads(lake).read(session_date).head.version
-    if version is None:
+    published = partition.published()
+    if published is None:
         return None
-    rules = _rules(session_date)
+    published = partition.confirmed(published)
+    if published.manifest is None or published.damage:
+        return RowFindings(partition.session_date, published.name, 0, {}, published.damage)
+    rules = _rules(partition.session_date)
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trades.parquet"
-        for key in _data_keys(lake, VersionPrefix(session_date, version)):
-            lake.download(key, path)
+        for key in published.manifest.data_keys:
+            partition.lake.download(key, path)
             for batch in parquet_pieces(path, _BATCH_ROWS, _COLUMNS):
                 rows = pl.DataFrame(pa.Table.from_batches([batch]))
                 counts.update(rows.select(pl.len().alias("rows"), **rules).row(0, named=True))
     rows_in_all = counts.pop("rows", 0)
-    return RowFindings(session_date, version, rows_in_all, {rule: count for rule, count in counts.items() if count})
-
-
-def _data_keys(lake: Lake, version: VersionPrefix) -> list[str]:
-    return Manifest.from_json(lake.get(version.manifest_key)).data_keys
+    bad = {rule: count for rule, count in counts.items() if count}
+    return RowFindings(partition.session_date, published.name, rows_in_all, bad)
 
 
 def _rules(session_date: date) -> dict[str, pl.Expr]:

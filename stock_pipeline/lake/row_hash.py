@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stock_pipeline.domain.trade import COLUMNS
+
 Hashes = npt.NDArray[np.uint64]
 
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
@@ -25,8 +27,10 @@ BLOCK_ROWS = 32_768
 _PADDED_BYTES = 512 * BLOCK_ROWS
 """Limit of strings hashed together: one long string makes all others as long."""
 
-CODED = ("feed", "capture_mode", "symbol", "exchange", "conditions", "tape", "status")
-NUMBERS = ("event_time_ns", "sequence", "price", "volume", "version")
+_STRING, _NUMBERS = "string", ("bigint", "int", "decimal(18,6)")
+
+CODED = tuple(column.name for column in COLUMNS if column.sql_type == _STRING and column.name != "event_id")
+NUMBERS = tuple(column.name for column in COLUMNS if column.sql_type in _NUMBERS)
 
 HASHED_COLUMNS = ("event_id", *CODED, *NUMBERS)
 """All columns but ingest time, and those that follow from other columns."""

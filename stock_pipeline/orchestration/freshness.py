@@ -18,7 +18,6 @@ from stock_pipeline.domain.freshness import (
     newest_event,
 )
 from stock_pipeline.domain.session import is_trading_day, session_date_of
-from stock_pipeline.lake.partition_heads import PartitionHeads
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
@@ -100,8 +99,8 @@ def stream_is_current() -> dg.AssetChecksDefinition:
 
 
 def published_finding(lake: LakeResource, session_date: date) -> Finding:
-    head = PartitionHeads(lake.objects).read(session_date).head
-    return judge_session(session_date, head.catalog_confirmed_at if head.version else None)
+    stored = lake.partition(session_date).head()
+    return judge_session(session_date, stored.head.catalog_confirmed_at if stored.head.version else None)
 
 
 def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:

@@ -95,6 +95,12 @@ def compact_session(
         context.log.warning("session %s is published without %s, which can't be read", session_date, key)
     for key in report.unsorted:
         context.log.warning("%s is not sorted: queries for one symbol read more of it", key)
+    if report.ignored:
+        context.log.warning("session %s: ignored columns of raw files: %s", session_date, ", ".join(report.ignored))
+    if report.repaired:
+        context.log.warning("session %s: replaced a damaged version (%s)", session_date, report.repaired)
+    for note in report.notes:
+        context.log.warning("session %s: %s", session_date, note)
     return compaction_metadata(report) | process_metadata(time.monotonic() - started)
 
 
@@ -107,7 +113,7 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
         "duplicates": report.duplicates,
         "volume": report.volume,
         "files_in": report.files_in,
-        "files_out": int(report.published),
+        "files_out": report.files_out,
         "bytes_in": report.bytes_in,
         "bytes_out": report.bytes_out,
     }
@@ -116,6 +122,8 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
         "bytes_out_to_in": dg.MetadataValue.float(report.bytes_out / report.bytes_in if report.bytes_in else 1.0),
         "unreadable": dg.MetadataValue.json(list(report.unreadable)),
         "unsorted": dg.MetadataValue.json(list(report.unsorted)),
+        "ignored_columns": dg.MetadataValue.json(list(report.ignored)),
+        "repaired": dg.MetadataValue.text(report.repaired),
         "published": dg.MetadataValue.bool(report.published),
         "version": dg.MetadataValue.text(report.version),
         "window_start": dg.MetadataValue.timestamp(start_ns / 1e9),

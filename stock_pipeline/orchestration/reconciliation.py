@@ -104,10 +104,10 @@ def _published_files(lake: LakeResource, session_date: date, folder: Path) -> It
 
 def _raw(lake: LakeResource, session_date: date, folder: Path) -> RawSession | None:
     """Count the raw files; None if garbage collection took some of the published version's."""
-    compactor = lake.compactor()
-    listed = compactor.raw_listing(session_date)
-    manifest = compactor.published_manifest(session_date)
-    if manifest is not None and not set(manifest.inputs) <= set(listed):
+    partition = lake.partition(session_date)
+    listed = partition.raw_files()
+    published = partition.published()
+    if published and published.manifest and not {*published.manifest.inputs} <= {*listed}:
         return None
     return count_raw(lake.objects, listed, folder)
 

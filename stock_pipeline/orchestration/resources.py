@@ -5,7 +5,7 @@ Neither asset logic nor wiring belongs here.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -17,6 +17,7 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, GarbageCollector
+from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.redrive.redrive import Redrive
 from stock_pipeline.redrive.wiring import wired_redrive
@@ -54,6 +55,9 @@ class LakeResource(WiredResource):
 
     def compactor(self) -> Compactor:
         return self.wiring.compactor()
+
+    def partition(self, session_date: date) -> SessionPartition:
+        return self.wiring.partition(session_date)
 
     def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
         # in an account Dagster may not delete raw trades: the bucket's lifecycle does

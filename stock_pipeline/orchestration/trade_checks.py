@@ -25,7 +25,7 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
     )
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         sessions = sessions_of_run(context.run.tags)
-        found = [findings for day in sessions if (findings := published_findings(lake.objects, day))]
+        found = [findings for day in sessions if (findings := published_findings(lake.partition(day)))]
         return check_result(found)
 
     return check
@@ -43,13 +43,16 @@ def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
 
 def check_result(found: list[RowFindings]) -> dg.AssetCheckResult:
     bad = {findings.session_date.isoformat(): dict(findings.bad) for findings in found if findings.bad}
+    damaged = {str(findings.session_date): findings.damage for findings in found if findings.damage}
     sentences = [f"{day}: {count} rows whose {rule}" for day, rules in bad.items() for rule, count in rules.items()]
+    sentences += [f"{day}: the published version is damaged, {damage}" for day, damage in damaged.items()]
     return dg.AssetCheckResult(
-        passed=not bad,
+        passed=not (bad or damaged),
         description="; ".join(sentences) or f"{sum(findings.rows for findings in found)} rows can be true",
         metadata={
             "rows": sum(findings.rows for findings in found),
             "bad_rows": dg.MetadataValue.json(bad),
+            "damaged": dg.MetadataValue.json(damaged),
             "versions": dg.MetadataValue.json({str(findings.session_date): findings.version for findings in found}),
         },
     )

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlResult
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import QueryFailedError
@@ -22,10 +22,12 @@ from tests.support.raw_files import read_trades
 
 
 @dataclass
-class FakeSqlEngine:
+class FakeSqlQueries:
     """spoil: what becomes of the rows on their way into the files.
 
     failure: what every query ends with.
+    cutoff: how many bytes a query may read.
+    left_out: keys whose rows it does not see.
     """
 
     store: FakeObjectStore
@@ -33,22 +35,29 @@ class FakeSqlEngine:
     attempts: list[str] = field(default_factory=list)
     name: str = "one"
     failure: str = ""
+    cutoff: int | None = None
+    left_out: set[str] = field(default_factory=set)
 
     def new_attempt(self) -> str:
         self.attempts.append(f"{self.name}-{len(self.attempts)}")
         return self.attempts[-1]
 
-    def find_unreadable(self, work: SqlCompaction) -> dict[InputFile, str]:
+    def most_bytes(self) -> int | None:
+        return self.cutoff
+
+    def read(self, work: SqlCompaction) -> SqlReading:
         if self.failure:
             raise QueryFailedError(self.failure)
         self._check_types(work.files)
-        return {file: reason for file in work.files if (reason := self._reason(file.key, work.session_date))}
+        unreadable = {file: reason for file in work.files if (reason := self._reason(file.key, work.session_date))}
+        readable = [file for file in work.files if file not in unreadable]
+        return SqlReading({file: len(self._rows(file.key)) for file in readable}, unreadable)
 
     def write(self, work: SqlCompaction) -> SqlResult:
         assert not list(self.store.list(work.target.prefix)), "UNLOAD refuses a place that is not empty"
         keys = [listed.key for listed in self.store.list(work.base.prefix)] if work.base else []
         keys = [key for key in keys if "/_" not in key] + [file.key for file in work.files]
-        rows = [row for key in keys for row in read_trades(self.store.get(key))]
+        rows = [row for key in keys for row in self._rows(key)]
         winning = winning_trades(rows)
         written = self.spoil(winning)
         for number in range(2):
@@ -58,6 +67,9 @@ class FakeSqlEngine:
         listed = list(self.store.list(work.target.prefix))
         found = [row for each in listed for row in read_trades(self.store.get(each.key))]
         return SqlResult(len(rows), _digest(winning), _digest(found), len({row.event_id for row in found}))
+
+    def _rows(self, key: str) -> list[Trade]:
+        return [] if key in self.left_out else read_trades(self.store.get(key))
 
     def _check_types(self, files: Iterable[InputFile]) -> None:
         """Fail as Trino does for a file of another type: without its name."""

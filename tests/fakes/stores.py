@@ -43,18 +43,21 @@ class FakeObjectStore:
     def get_if_there(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
-    def tail(self, key: str, size: int) -> bytes:
-        return self.objects[key][-size:]
+    def tail(self, key: str, size: int, etag: str | None = None) -> bytes:
+        return self._with_etag(key, etag)[-size:]
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         body = self.objects.get(key)
         return None if body is None else (body, _etag(body))
 
     def download(self, key: str, path: Path, etag: str | None = None) -> None:
+        path.write_bytes(self._with_etag(key, etag))
+
+    def _with_etag(self, key: str, etag: str | None) -> bytes:
         body = self.objects.get(key)
         if body is None or etag not in (None, _etag(body)):
             raise RetryableError(f"{key} was removed or replaced meanwhile; try again")
-        path.write_bytes(body)
+        return body
 
     def copy(self, key: str, target: str) -> None:
         self.put(target, self.objects[key])

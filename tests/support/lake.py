@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stock_pipeline.domain.compaction_plan import Manifest
-from stock_pipeline.domain.lake_layout import HEAD_FILE
+from stock_pipeline.domain.lake_layout import HEAD_FILE, partition_path
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import GarbageCollector
-from stock_pipeline.lake.local_engine import LocalEngine
+from stock_pipeline.lake.row_sort import RowSort
 from stock_pipeline.lake.session_counts import data_files
+from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
 from tests.support.oracle import winning_trades
@@ -21,10 +22,10 @@ from tests.support.trades import SESSION
 EVENING = datetime(2018, 1, 2, 22, tzinfo=UTC)
 
 
-def small_engine(session_date: date, folder: Path) -> LocalEngine:
+def small_sort(session_date: date, folder: Path) -> RowSort:
     """Spills every four rows, reads back six and compares two ids at once, so that a handful of trades is a day too
     large for memory."""
-    return LocalEngine(session_date, folder, run_rows=4, range_rows=6, contested_ids=2)
+    return RowSort(session_date, folder, run_rows=4, range_rows=6, contested_ids=2)
 
 
 LONGEST_QUERY = timedelta(minutes=30)
@@ -50,7 +51,7 @@ class Lake:
         catalog: FakeCatalog,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> Compactor:
-        return Compactor(store, catalog, now=lambda: self.now, progress=progress, engine=small_engine)
+        return Compactor(store, catalog, now=lambda: self.now, progress=progress, row_sort=small_sort)
 
     def pass_time(self, time: timedelta) -> None:
         self.now += time
@@ -64,10 +65,23 @@ class Lake:
         self.store.put(key, body)
         return key
 
+    other_date = date(2018, 1, 3)
+
+    def other_session(self) -> str:
+        """Publish another session, and return the end of its folders."""
+        put_raw_file(self.store, self.other_date, 1)
+        self.compactor.compact(self.other_date)
+        return partition_path(self.other_date)
+
     def manifest(self) -> Manifest:
-        manifest = self.compactor.published_manifest(SESSION)
-        assert manifest, "nothing is published"
-        return manifest
+        published = self.partition.published()
+        assert published, "nothing is published"
+        assert published.manifest, published.damage
+        return published.manifest
+
+    @property
+    def partition(self) -> SessionPartition:
+        return self.compactor.partition(SESSION)
 
     def published_prefix(self) -> str:
         return self.catalog.locations[SESSION].removeprefix("s3://bucket/")

@@ -31,6 +31,6 @@ def put_raw_file(store: Store, session_date: date, number: int, rows: Sequence[T
 
 
 def read_trades(file: bytes | Path) -> list[Trade]:
-    """The rows of a raw file or data file, in its order."""
+    """The rows of a raw file or data file, in its order, with its columns found by name."""
     table = pq.read_table(io.BytesIO(file) if isinstance(file, bytes) else file)
-    return trades_of_table(table.cast(trade_schema()))
+    return trades_of_table(table.select(trade_schema().names).cast(trade_schema()))

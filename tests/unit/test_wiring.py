@@ -32,11 +32,11 @@ def test_without_a_queue_only_its_parts_fail() -> None:
 def test_large_sessions_go_to_athena_in_an_account_only() -> None:
     account = {"DBT_TARGET": "athena", "ATHENA_WORKGROUP": "research", "ATHENA_COMPACTION_MEGABYTES": "7"}
     with Wiring.open(Settings.from_env(account)) as wiring:
-        assert isinstance(wiring.sql_engine, AthenaEngine)
-        assert wiring.sql_engine.athena.workgroup == "research"
-        assert wiring.compactor().sql_engine_bytes == 7_000_000
+        assert isinstance(wiring.sql_queries, AthenaEngine)
+        assert wiring.sql_queries.athena.workgroup == "research"
+        assert wiring.compactor().sql_bytes == 7_000_000
     with Wiring.open(Settings.from_env({})) as wiring:
-        assert wiring.sql_engine is None
+        assert wiring.sql_queries is None
 
 
 def test_the_module_imports_nothing_that_a_lambda_package_lacks() -> None:

@@ -13,7 +13,7 @@ from stock_pipeline.lake.published_rows import published_findings
 from stock_pipeline.lake.session_counts import count_curated
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
-from tests.fakes.sql_engine import FakeSqlEngine
+from tests.fakes.sql_engine import FakeSqlQueries
 from tests.support.athena_files import athena_file
 from tests.support.lake import SESSION, Lake, winning_trades
 from tests.support.trades import trade
@@ -45,7 +45,7 @@ def test_a_raw_file_that_athena_wrote_is_read_among_small_ones_of_ours(tmp_path:
     paths[0].write_bytes(parquet_bytes(table_of_trades(ROWS[:2])))
     paths[1].write_bytes(athena_file(ROWS[2:]))
     for some, rows in ((paths, ROWS), (paths[::-1], [*ROWS[2:], *ROWS[:2]])):
-        read = pl.concat(read_group(some, SESSION))
+        read = pl.concat(list(read_group(some, SESSION).frames))
         assert read.equals(pl.DataFrame(table_of_trades(rows)))
 
 
@@ -60,8 +60,8 @@ def test_the_newest_trades_of_a_symbol_are_the_same(tmp_path: Path) -> None:
 def test_rows_of_every_file_of_a_version_are_checked() -> None:
     lake = Lake()
     lake.add([*ROWS, trade(7, volume=-1), trade(8, volume=-1)], 1)
-    replace(lake.compactor, sql_engine=FakeSqlEngine(lake.store)).compact(SESSION)
-    findings = published_findings(lake.store, SESSION)
+    replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store)).compact(SESSION)
+    findings = published_findings(lake.partition)
     assert findings is not None
     assert findings.rows == 7
     assert findings.bad == {"volume is below zero": 2}
@@ -71,7 +71,7 @@ def test_rows_of_every_file_of_a_version_are_checked() -> None:
 def test_compaction_on_top_of_what_athena_wrote_keeps_its_times() -> None:
     lake = Lake()
     lake.add(ROWS[:3], 1)
-    replace(lake.compactor, sql_engine=FakeSqlEngine(lake.store)).compact(SESSION)
+    replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store)).compact(SESSION)
     lake.add(ROWS[2:], 2)
     lake.compactor.compact(SESSION)
     assert lake.read() == winning_trades(ROWS)

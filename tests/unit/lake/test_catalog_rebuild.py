@@ -12,7 +12,7 @@ from tests.support.trades import trade
 
 
 def rebuild(lake: Lake) -> Rebuilt:
-    return CatalogRebuild(lake.compactor.publication, lake.unpublished).run()
+    return CatalogRebuild(lake.store, lake.catalog, lambda: lake.now, lake.unpublished).run()
 
 
 @pytest.fixture

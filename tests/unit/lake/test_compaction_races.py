@@ -31,7 +31,7 @@ def player(lake: Lake, turns: Turns, number: int) -> Compactor:
 
 
 def published_version(lake: Lake) -> str:
-    head = lake.compactor.publication.heads.read(SESSION).head
+    head = lake.partition.head().head
     assert head.catalog_confirmed_at
     return str(head.version)
 

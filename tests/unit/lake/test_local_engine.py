@@ -17,9 +17,9 @@ from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake import curated_file, sorted_runs
-from stock_pipeline.lake.local_engine import LocalEngine
 from stock_pipeline.lake.proof import digest_of_file, prove
 from stock_pipeline.lake.row_hash import hash_strings, hash_table
+from stock_pipeline.lake.row_sort import RowSort
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.lake import SESSION
 from tests.support.oracle import winning_trades
@@ -31,7 +31,7 @@ from tests.support.trades import trade, trade_on
 def compacted(
     folder: Path, rows: Sequence[Trade], run_rows: int, range_rows: int, contested_ids: int = 1000
 ) -> tuple[Path, TradesDigest]:
-    engine = LocalEngine(SESSION, folder / "engine", run_rows, range_rows, contested_ids)
+    engine = RowSort(SESSION, folder / "engine", run_rows, range_rows, contested_ids)
     engine.read([pl.DataFrame(table_of_trades(rows))])
     path = folder / "written.parquet"
     return path, engine.write(path)
@@ -57,8 +57,8 @@ def test_the_winning_rows_do_not_depend_on_memory(
     assert whole.read_bytes() == path.read_bytes()
 
     with pytest.MonkeyPatch.context() as small:
-        small.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 4)
-        small.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 3)
+        small.setattr("stock_pipeline.lake.row_sort.PIECE_ROWS", 4)
+        small.setattr("stock_pipeline.lake.row_sort.PIECES_A_GROUP", 3)
         small.setattr("stock_pipeline.lake.hash_spill._BUFFER_ROWS", 3)
         small.setattr("stock_pipeline.lake.packed_rows.BLOCK_ROWS", 5)
         folder = tmp_path_factory.mktemp("engine")
@@ -69,7 +69,7 @@ def test_the_winning_rows_do_not_depend_on_memory(
 
 def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -> None:
     rows = [trade(number) for number in np.random.default_rng(1).permutation(500).tolist()]
-    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=40, range_rows=50)
+    engine = RowSort(SESSION, tmp_path / "engine", run_rows=40, range_rows=50)
     engine.read([pl.DataFrame(table_of_trades(rows))])
     sizes = [engine._runs.read(key_range).height for key_range in engine._runs.ranges(50)]
     assert sum(sizes) == 500
@@ -81,7 +81,7 @@ def test_a_symbol_with_more_trades_than_a_range_is_cut_by_time(tmp_path: Path) -
 
 def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> None:
     rows = [trade(number) for number in range(100)]
-    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=40, range_rows=50)
+    engine = RowSort(SESSION, tmp_path / "engine", run_rows=40, range_rows=50)
     engine.read(pl.DataFrame(table_of_trades(rows[start : start + 3])) for start in range(0, 100, 3))
     engine.write(tmp_path / "written.parquet")
     with pa.ipc.open_file(tmp_path / "engine" / "runs.arrow") as runs:
@@ -91,7 +91,7 @@ def test_rows_that_come_a_few_at_a_time_are_spilled_together(tmp_path: Path) -> 
 
 def test_a_key_range_is_put_together_from_very_many_runs(tmp_path: Path) -> None:
     rows = [trade(number) for number in range(2 * sorted_runs._PIECES_AT_ONCE + 1)]
-    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=1)
+    engine = RowSort(SESSION, tmp_path / "engine", run_rows=1)
     engine.read(pl.DataFrame(table_of_trades([row])) for row in reversed(rows))
     path = tmp_path / "written.parquet"
     prove(engine.write(path), path, SESSION, tmp_path / "proof")
@@ -100,7 +100,7 @@ def test_a_key_range_is_put_together_from_very_many_runs(tmp_path: Path) -> None
 
 def test_a_day_of_corrections_only_is_compared_a_few_ids_at_once(tmp_path: Path) -> None:
     rows = [trade(n, version=version, volume=100 + version) for version in (0, 1, 2) for n in range(200)]
-    engine = LocalEngine(SESSION, tmp_path / "engine", run_rows=50, range_rows=50, contested_ids=7)
+    engine = RowSort(SESSION, tmp_path / "engine", run_rows=50, range_rows=50, contested_ids=7)
     engine.read([pl.DataFrame(table_of_trades(rows))])
     groups = [group.height for group in engine._candidates(engine._expected.contested())]
     assert sum(groups) == 600
@@ -117,8 +117,8 @@ def test_equal_sort_keys_are_ordered_by_sequence_and_id(tmp_path: Path) -> None:
 
 
 def test_row_groups_span_ranges_and_are_encoded_for_athena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 4)
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 4)
+    monkeypatch.setattr("stock_pipeline.lake.row_sort.PIECE_ROWS", 4)
+    monkeypatch.setattr("stock_pipeline.lake.row_sort.PIECES_A_GROUP", 4)
     path, _ = compacted(tmp_path, [trade(n, symbol=f"S{n % 9}") for n in range(100)], run_rows=30, range_rows=25)
     metadata = pq.ParquetFile(path).metadata
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [16] * 6 + [4]
@@ -148,8 +148,8 @@ def test_equal_rows_give_equal_pages_however_much_is_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int, order: int
 ) -> None:
     """Of several pieces a group and several pages a column, repeats included."""
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECE_ROWS", 30)
-    monkeypatch.setattr("stock_pipeline.lake.local_engine.PIECES_A_GROUP", 3)
+    monkeypatch.setattr("stock_pipeline.lake.row_sort.PIECE_ROWS", 30)
+    monkeypatch.setattr("stock_pipeline.lake.row_sort.PIECES_A_GROUP", 3)
     monkeypatch.setattr("stock_pipeline.lake.curated_file._PAGE_BYTES", 64)
     rows = [trade(n, symbol=f"S{n % 9}", conditions="AB@"[n % 3], exchange=chr(65 + n % 20)) for n in range(200)]
     whole, _ = compacted(tmp_path / "whole", rows, 1000, 1000)

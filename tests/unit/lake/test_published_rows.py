@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stock_pipeline.lake.published_rows import published_findings
-from tests.fakes.sql_engine import FakeSqlEngine
+from tests.fakes.sql_engine import FakeSqlQueries
 from tests.support.lake import SESSION, Lake
 from tests.support.trades import trade
 
@@ -14,12 +14,12 @@ from tests.support.trades import trade
 def test_rows_are_judged_whichever_engine_wrote_the_version(engine: str) -> None:
     lake = Lake()
     lake.add([trade(number) for number in range(4)] + [trade(number, volume=None) for number in (4, 5)], 1)
-    sql_engine = FakeSqlEngine(lake.store) if engine == "athena" else None
-    version = replace(lake.compactor, sql_engine=sql_engine).compact(SESSION).version
+    sql_engine = FakeSqlQueries(lake.store) if engine == "athena" else None
+    version = replace(lake.compactor, sql_queries=sql_engine).compact(SESSION).version
 
-    findings = published_findings(lake.store, SESSION)
+    findings = published_findings(lake.partition)
 
-    manifest = lake.compactor.published_manifest(SESSION)
+    manifest = lake.manifest()
     assert manifest is not None
     assert (manifest.engine, len(manifest.data_files)) == (engine, 1 if engine == "local" else 2)
     assert findings is not None
@@ -27,4 +27,4 @@ def test_rows_are_judged_whichever_engine_wrote_the_version(engine: str) -> None
 
 
 def test_a_session_without_a_published_version_has_no_findings() -> None:
-    assert published_findings(Lake().store, SESSION) is None
+    assert published_findings(Lake().partition) is None

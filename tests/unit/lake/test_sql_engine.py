@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from stock_pipeline.aws.athena_compaction import AthenaEngine
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, raw_key
-from stock_pipeline.domain.sql_compaction import SqlCompaction
+from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import PermanentError, ProofError, QueryFailedError, UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
@@ -24,7 +24,7 @@ from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.footers import footer
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, fuses
-from tests.fakes.sql_engine import FakeSqlEngine
+from tests.fakes.sql_engine import FakeSqlQueries
 from tests.fakes.stores import FakeObjectStore
 from tests.fakes.turns import Turns, TurnTakingCatalog, TurnTakingObjectStore
 from tests.support.athena_files import athena_file
@@ -37,8 +37,8 @@ FIRST = [trade(1), trade(2), trade(3)]
 LATE = [trade(2), trade(3, version=1, status="cancelled"), trade(0)]
 
 
-def by_sql(compactor: Compactor, store: FakeObjectStore, sql_engine_bytes: int = 0, **options: Any) -> Compactor:
-    return replace(compactor, sql_engine=FakeSqlEngine(store, **options), sql_engine_bytes=sql_engine_bytes)
+def by_sql(compactor: Compactor, store: FakeObjectStore, sql_bytes: int = 0, **options: Any) -> Compactor:
+    return replace(compactor, sql_queries=FakeSqlQueries(store, **options), sql_bytes=sql_bytes)
 
 
 def retyped(rows: list[Trade], column: str, kind: pa.DataType) -> bytes:
@@ -57,10 +57,10 @@ def engines_used(lake: Lake) -> list[str]:
 def test_only_partitions_beyond_the_size_go_to_the_sql_engine(lake: Lake) -> None:
     lake.add(FIRST, 1)
     size = sum(each.size for each in lake.store.list("raw/"))
-    by_sql(lake.compactor, lake.store, sql_engine_bytes=size).compact(SESSION)
+    by_sql(lake.compactor, lake.store, sql_bytes=size).compact(SESSION)
     assert engines_used(lake) == ["local", "trades.parquet"]
     lake.add(LATE, 2)
-    by_sql(lake.compactor, lake.store, sql_engine_bytes=size).compact(SESSION)
+    by_sql(lake.compactor, lake.store, sql_bytes=size).compact(SESSION)
     assert engines_used(lake)[0] == "athena"
     assert len(engines_used(lake)) == 3
     assert in_order(lake.read()) == winning_trades(FIRST + LATE)
@@ -216,12 +216,12 @@ def test_a_version_of_several_files_is_rebuilt_from_its_manifest(lake: Lake) -> 
     by_sql(lake.compactor, lake.store).compact(SESSION)
     lake.lose_heads()
     lake.catalog.locations.clear()
-    assert CatalogRebuild(lake.compactor.publication, lake.unpublished).run().heads == 1
+    assert CatalogRebuild(lake.store, lake.catalog, lambda: lake.now, lake.unpublished).run().heads == 1
     assert in_order(lake.read()) == FIRST
 
 
 class Glue:
-    """Scratch tables, as far as the sql_engine knows them."""
+    """Scratch tables, as far as the engine knows them."""
 
     bucket, database = "bucket", "stock_market"
 
@@ -229,6 +229,9 @@ class Glue:
         self.tables: list[str] = []
 
     def create_scratch(self, name: str, places: dict[str, str]) -> None:
+        self.tables.append(name)
+
+    def create_scratch_list(self, name: str, location: str, column: str) -> None:
         self.tables.append(name)
 
     def drop_scratch(self, name: str) -> None:
@@ -249,45 +252,54 @@ class Sql:
         return self.outcome
 
 
-def work_of(count: int) -> SqlCompaction:
+def work_of(count: int, unreadable: int = 0) -> SqlCompaction:
     shard = "shardId-000000000000"
-    keys = [raw_key(SESSION, shard, str(n), str(n), f"{n * 2654435761 % 2**64:016x}") for n in range(count)]
+    keys = [raw_key(SESSION, shard, str(n), str(n), f"{n:016x}") for n in range(count + unreadable)]
     files = tuple(InputFile(key, "etag", 1) for key in keys)
-    return SqlCompaction(SESSION, None, files, (), VersionPrefix(SESSION, "0" * 16))
+    return SqlCompaction(SESSION, None, files[:count], files[count:], VersionPrefix(SESSION, "0" * 16))
 
 
-def asked(outcome: Answer | PermanentError, count: int = 3) -> tuple[Glue, dict[InputFile, str]]:
-    glue = Glue()
-    sql_engine = AthenaEngine(Sql(outcome), glue, lambda: EVENING)  # type: ignore[arg-type]
+def read_by_athena(outcome: Answer | PermanentError, work: SqlCompaction) -> SqlReading:
+    glue, store = Glue(), FakeObjectStore()
     try:
-        return glue, sql_engine.find_unreadable(work_of(count))
+        return AthenaEngine(Sql(outcome), glue, store, lambda: EVENING).read(work)  # type: ignore[arg-type]
     finally:
-        assert glue.tables == [], "the scratch table is left"
+        assert (glue.tables, store.objects) == ([], {}), "scratch is left"
 
 
 def test_only_the_file_that_athena_fails_on_is_named() -> None:
     bad = work_of(3).files[1]
     error = QueryFailedError(f"HIVE_CANNOT_OPEN_SPLIT: Error opening Hive split s3://bucket/{bad.key} (offset=0)")
-    assert list(asked(error)[1]) == [bad]
+    assert list(read_by_athena(error, work_of(3)).unreadable) == [bad]
     with pytest.raises(PermanentError, match="exhausted"):
-        asked(QueryFailedError("Query exhausted resources"))
-    rows = [(f"s3://bucket/{bad.key}", 7)]
-    assert asked(Answer(("path", "strangers"), rows, 0))[1] == {
-        bad: f"7 rows are not trades of session {date(2018, 1, 2)}"
-    }
+        read_by_athena(QueryFailedError("Query exhausted resources"), work_of(3))
 
 
-def test_a_statement_takes_twenty_thousand_files_not_thirty() -> None:
-    assert asked(Answer(("path", "strangers"), [], 0), 20_000)[1] == {}
-    with pytest.raises(PermanentError, match="ATHENA_COMPACTION_MEGABYTES"):
-        asked(Answer(("path", "strangers"), [], 0), 30_000)
+def test_rows_are_counted_file_by_file() -> None:
+    good, bad, _empty = work_of(3).files
+    rows = [(f"s3://bucket/{good.key}", 9, 0), (f"s3://bucket/{bad.key}", 8, 7)]
+    reading = read_by_athena(Answer(("path", "trades", "strangers"), rows, 0), work_of(3))
+    assert reading == SqlReading({good: 9, bad: 8}, {bad: "7 rows are not trades of session 2018-01-02"})
 
 
-def test_a_key_that_is_no_raw_files_is_named() -> None:
-    work = replace(work_of(1), files=(InputFile("raw/trades/year=2018/month=1/day=2/mine.parquet", "etag", 1),))
-    sql_engine = AthenaEngine(Sql(Answer((), [], 0)), Glue(), lambda: EVENING)  # type: ignore[arg-type]
-    with pytest.raises(PermanentError, match=r"mine\.parquet"):
-        sql_engine.find_unreadable(work)
+@pytest.mark.parametrize("files", [0, 3, 100_000])
+def test_a_statement_takes_any_number_of_files(files: int) -> None:
+    assert read_by_athena(Answer((), [], 0), work_of(files)) == SqlReading({}, {})
+
+
+def test_a_statement_that_leaves_out_more_files_than_it_has_room_for_is_not_sent() -> None:
+    with pytest.raises(PermanentError, match="262,144"):
+        read_by_athena(Answer((), [], 0), work_of(1, unreadable=3_000))
+
+
+def test_a_repaired_file_is_read_and_the_broken_one_of_its_key_is_not_left_out() -> None:
+    glue, sql = Glue(), Sql(Answer((), [], 0))
+    broken = InputFile(work_of(1).files[0].key, "another etag", 5)
+    work = replace(work_of(1), unreadable=(broken, *work_of(2).files[1:]))
+    AthenaEngine(sql, glue, FakeObjectStore(), lambda: EVENING).read(work)  # type: ignore[arg-type]
+    (statement,) = sql.asked
+    assert broken.key not in statement
+    assert work_of(2).files[1].key in statement
 
 
 def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> None:

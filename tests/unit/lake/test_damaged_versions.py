@@ -1,0 +1,222 @@
+"""A published version that lost objects is named: it is made again, or said to be lost, and never built on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from stock_pipeline.domain.lake_layout import RAW_PREFIX, head_key
+from stock_pipeline.errors import DamagedVersionError, HeadLostError, ProofError
+from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
+from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.published_rows import published_findings
+from tests.fakes.sql_engine import FakeSqlQueries
+from tests.support.lake import SESSION, Lake
+from tests.support.oracle import in_order, winning_trades
+from tests.support.trades import trade
+
+FIRST = [trade(1), trade(2), trade(3)]
+LATE = [trade(2), trade(0)]
+
+
+def data_key(lake: Lake) -> str:
+    return lake.manifest().data_keys[-1]
+
+
+def manifest_key(lake: Lake) -> str:
+    return lake.manifest().place.manifest_key
+
+
+def cut(lake: Lake, key: str) -> None:
+    lake.store.put(key, lake.store.objects[key][:-7])
+
+
+def spoil(lake: Lake, key: str) -> None:
+    lake.store.put(key, b"?" * len(lake.store.objects[key]))
+
+
+DAMAGES: dict[str, Callable[[Lake], None]] = {
+    "data is missing": lambda lake: lake.store.delete([data_key(lake)]),
+    "data is cut": lambda lake: cut(lake, data_key(lake)),
+    "data is something else of its size": lambda lake: spoil(lake, data_key(lake)),
+}
+TORN: dict[str, Callable[[Lake], None]] = {
+    "manifest is missing": lambda lake: lake.store.delete([manifest_key(lake)]),
+    "manifest is cut": lambda lake: cut(lake, manifest_key(lake)),
+    "manifest is another document": lambda lake: lake.store.put(manifest_key(lake), b"[1]"),
+}
+
+
+@pytest.fixture(params=["local", "athena"])
+def compactor(request: pytest.FixtureRequest, lake: Lake) -> Compactor:
+    if request.param == "local":
+        return lake.compactor
+    return replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store))
+
+
+@pytest.fixture
+def published(lake: Lake, compactor: Compactor) -> Lake:
+    """Compacted, while its raw files are there."""
+    lake.add(FIRST, 1)
+    lake.add(LATE, 2)
+    compactor.compact(SESSION)
+    return lake
+
+
+def collect(lake: Lake) -> None:
+    lake.pass_time(timedelta(days=4))
+    list(lake.garbage_collector().collect())
+
+
+def rebuild(lake: Lake) -> None:
+    CatalogRebuild(lake.store, lake.catalog, lambda: lake.now, lake.unpublished).run()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_version_is_made_again_from_its_raw_files(published: Lake, compactor: Compactor, damage: str) -> None:
+    damaged = published.published_prefix()
+    DAMAGES[damage](published)
+    report = compactor.compact(SESSION)
+    assert report.published
+    assert damaged in report.repaired
+    assert published.published_prefix() != damaged
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+    assert not compactor.compact(SESSION).published
+    collect(published)
+    assert published.keys(damaged) == []
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+
+
+@pytest.mark.parametrize("damage", DAMAGES | TORN)
+def test_nothing_is_collected_of_a_session_whose_version_is_damaged(published: Lake, damage: str) -> None:
+    (DAMAGES | TORN)[damage](published)
+    before = dict(published.store.objects)
+    with pytest.raises(DamagedVersionError, match="compact --session"):
+        collect(published)
+    assert published.store.objects == before
+
+
+def test_other_sessions_are_collected_before_a_damaged_one_is_told(published: Lake) -> None:
+    published.store.delete([data_key(published)])
+    other = published.other_session()
+    published.pass_time(timedelta(days=4))
+    with pytest.raises(DamagedVersionError, match="2018-01-02"):
+        for _ in published.garbage_collector().collect():
+            pass
+    assert published.keys(RAW_PREFIX + other) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_lost_is_said_and_the_rest_published_only_on_request(
+    published: Lake, compactor: Compactor, damage: str
+) -> None:
+    collect(published)
+    DAMAGES[damage](published)
+    published.add([trade(7)], 7)
+    with pytest.raises(DamagedVersionError, match=r"2 raw files .* are gone.*allow-missing"):
+        compactor.compact(SESSION)
+    report = compactor.compact(SESSION, allow_missing=True)
+    assert len(report.unreadable) == 2
+    assert published.read() == [trade(7)]
+    assert len(published.manifest().unreadable) == 2
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_older_whole_version_is_gone_on_from(lake: Lake, compactor: Compactor, damage: str) -> None:
+    first = lake.add(FIRST, 1)
+    compactor.compact(SESSION)
+    lake.add(LATE, 2)
+    compactor.compact(SESSION)
+    lake.store.delete([first])  # its trades are in the older version
+    DAMAGES[damage](lake)
+    compactor.compact(SESSION)
+    assert in_order(lake.read()) == winning_trades(FIRST + LATE)
+
+
+@pytest.mark.parametrize("damage", TORN)
+def test_a_torn_manifest_is_a_named_state(published: Lake, compactor: Compactor, damage: str) -> None:
+    TORN[damage](published)
+    with pytest.raises(DamagedVersionError, match="what it had is not known"):
+        compactor.compact(SESSION)
+    report = compactor.compact(SESSION, allow_missing=True)
+    assert report.unreadable == ()
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+
+
+@pytest.mark.parametrize("damage", DAMAGES | TORN)
+def test_rebuild_and_check_name_a_damaged_version(published: Lake, damage: str) -> None:
+    version = published.manifest().version
+    (DAMAGES | TORN)[damage](published)
+    with pytest.raises(HeadLostError, match=f"2018-01-02: version {version} is damaged"):
+        rebuild(published)
+    findings = published_findings(published.partition)
+    assert findings is not None
+    assert findings.damage
+
+
+def test_rebuild_goes_on_past_a_torn_session(published: Lake) -> None:
+    published.other_session()
+    published.store.put(head_key(SESSION), b"{")
+    published.catalog.locations.clear()
+    with pytest.raises(HeadLostError, match=r"_head\.json can't be read"):
+        rebuild(published)
+    assert list(published.catalog.locations) == [published.other_date]
+    published.store.delete([head_key(SESSION)])
+    rebuild(published)
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+
+
+def test_a_version_that_is_being_deleted_is_not_published(lake: Lake) -> None:
+    """A run died between manifest and head; days later a rebuild reads the head that collection has just marked."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    version = lake.published_prefix()
+    lake.lose_heads()
+    lake.catalog.locations.clear()
+    lake.pass_time(timedelta(days=4))
+    partition = lake.partition
+    stored = partition.head()
+    partition.change_head(
+        stored, stored.head.deleting(frozenset({lake.compactor.partition(SESSION).versions()[0].name}))
+    )
+    rebuild(lake)
+    assert lake.catalog.locations == {}
+    lake.store.delete(lake.keys(version))
+    lake.compactor.compact(SESSION)
+    assert lake.read() == winning_trades(FIRST)
+
+
+def test_rows_that_the_sql_engine_does_not_see_are_missed_file_by_file(lake: Lake) -> None:
+    key = lake.add(FIRST, 1)
+    lake.add(FIRST + LATE, 2)
+    blind = replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store, left_out={key}))
+    with pytest.raises(ProofError, match=r"0 rows of .*its footer says 3"):
+        blind.compact(SESSION)
+
+
+def test_a_file_repaired_under_its_key_is_compacted_by_either_engine(lake: Lake, compactor: Compactor) -> None:
+    lake.add(FIRST, 1)
+    lake.add_bytes(b"broken", 2)
+    lake.compactor.compact(SESSION, allow_missing=True)
+    lake.add(LATE, 2)
+    lake.add([trade(9)], 3)
+    compactor.compact(SESSION)
+    assert in_order(lake.read()) == winning_trades([*FIRST, *LATE, trade(9)])
+
+
+def test_only_an_unreadable_late_file_is_left_out_by_either_engine(lake: Lake, compactor: Compactor) -> None:
+    lake.add(FIRST, 1)
+    compactor.compact(SESSION)
+    bad = lake.add_bytes(b"broken", 2)
+    report = compactor.compact(SESSION, allow_missing=True)
+    assert report.unreadable == (bad,)
+    assert in_order(lake.read()) == winning_trades(FIRST)
+
+
+def test_a_session_beyond_the_workgroups_limit_goes_to_this_machine(lake: Lake) -> None:
+    lake.add(FIRST, 1)
+    limited = replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store, cutoff=100))
+    report = limited.compact(SESSION)
+    assert "bytes_scanned_cutoff is 100" in report.notes[0]
+    assert lake.manifest().engine == "local"
