@@ -49,7 +49,7 @@ def test_a_dry_run_says_what_compaction_would_do(stack: LocalStack, run: Run) ->
     status, said, _ = run(*COMPACT, "--dry-run")
     assert status == 0
     assert said.startswith("session 2018-01-02: 2 raw files (")
-    assert said.endswith("would be added to no version yet\n")
+    assert said.endswith("would be added to no version yet, by the engine local\n")
     assert keys(stack, CURATED_PREFIX) == []
     assert stack.wiring.catalog.published_locations() == {}
 

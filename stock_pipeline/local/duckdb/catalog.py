@@ -28,9 +28,11 @@ from dbt_common.invocation import get_invocation_id
 
 from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, UNPUBLISHED_TABLE, GlueCatalog
 from stock_pipeline.domain.columns import Column
+from stock_pipeline.domain.compaction_plan import Manifest
 from stock_pipeline.domain.lake_layout import (
     CURATED_FILE,
     CURATED_PREFIX,
+    MANIFEST_FILE,
     QUARANTINE_PREFIX,
     RAW_PREFIX,
     raw_partition_prefix,
@@ -51,7 +53,7 @@ _DUCKDB_TYPES = {"string": "varchar", "int": "integer"}
 
 @dataclass(frozen=True, slots=True)
 class PublishedPartition:
-    """A registered partition of `trades`. Without objects it has no rows."""
+    """A registered partition of `trades`, with the objects that its version has, or should have."""
 
     session_date: date
     uris: tuple[str, ...]
@@ -122,7 +124,7 @@ def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
     places = [f"s3://{catalog.bucket}/{raw_partition_prefix(session_date)}".rstrip("/") for session_date in unpublished]
     return LakeFiles(
         published=tuple(
-            PublishedPartition(session_date, tuple(curated.get(location, ())))
+            PublishedPartition(session_date, _data_uris_of_version(s3, location, curated.get(location, [])))
             for session_date, location in sorted(locations.items())
         ),
         unpublished_uris=tuple(uri for place in places for uri in raw.get(place, ())),
@@ -209,6 +211,23 @@ def _data_uris(s3: "S3Client", bucket_name: str, prefix: str) -> list[str]:
     return sorted(f"s3://{bucket_name}/{key}" for key in keys if key.rpartition("/")[2][:1] not in ("_", "."))
 
 
+def _data_uris_of_version(s3: "S3Client", location: str, found: Sequence[str]) -> tuple[str, ...]:
+    """Return the objects that a version must have, so that a query fails by the name of a missing one.
+
+    The local engine's versions have one object; those of Athena are named by their manifest.
+    """
+    ours = f"{location}/{CURATED_FILE}"
+    if ours in found or not found:
+        return (ours,)
+    bucket = urlsplit(location)
+    try:
+        body = s3.get_object(Bucket=bucket.netloc, Key=f"{bucket.path[1:]}/{MANIFEST_FILE}")["Body"].read()
+        manifest = Manifest.from_json(body)
+    except (s3.exceptions.NoSuchKey, ValueError):
+        return tuple(found)
+    return tuple(f"s3://{bucket.netloc}/{key}" for key in manifest.data_keys)
+
+
 def _by_folder(uris: Iterable[str]) -> dict[str, list[str]]:
     folders: dict[str, list[str]] = {}
     for uri in uris:
@@ -216,16 +235,20 @@ def _by_folder(uris: Iterable[str]) -> dict[str, list[str]]:
     return folders
 
 
-def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
-    """Read files that this pipeline's Lambda functions wrote, with the table's columns as their schema.
+def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...], times: str = "timestamptz") -> str:
+    """Read files with the table's columns as their schema, whatever columns they have.
 
-    With the files' own, DuckDB opens the first one when the view is made, and a broken one fails every query.
+    With the files' own, DuckDB opens the first one when the view is made, and a broken or missing one fails every
+    query. This way it fails the queries that read it.
+
+    times: the type of times in the files; in ours they are marked as UTC.
     """
     if not uris:
         return _no_rows((*in_files, *PARTITION_COLUMNS))
     schema = ", ".join(
-        f"{_literal(column.name)}: {{name: {_literal(column.name)}, type: {_literal(_file_type(column))}, "
-        "default_value: null}"
+        f"{_literal(column.name)}: {{name: {_literal(column.name)}, "
+        f"type: {_literal(times if column.sql_type == 'timestamp' else _type(column))}, "
+        f"default_value: {_default(column)}}}"
         for column in in_files
     )
     # Hive partitions can't be had with a schema. A filter on these expressions passes over files just as well.
@@ -242,23 +265,12 @@ def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
 def _curated_query(uris: Sequence[str]) -> str:
     """Query the files of both engines apart: times of one have a zone, of the other none.
 
-    `read_parquet` would take the first file's type for all, by way of the session's zone.
+    `read_parquet` would take one type for all, by way of the session's zone.
     """
     ours = [uri for uri in uris if uri.rpartition("/")[2] == CURATED_FILE]
     athenas = [uri for uri in uris if uri.rpartition("/")[2] != CURATED_FILE]
-    queries = [_files_query(some, COLUMNS) for some in (ours, athenas) if some]
-    return " union all ".join(queries) or _files_query((), COLUMNS)
-
-
-def _files_query(uris: Sequence[str], in_files: tuple[Column, ...]) -> str:
-    if not uris:
-        return _no_rows((*in_files, *PARTITION_COLUMNS))
-    types = ", ".join(f"{_literal(column.name)}: {_type(column)}" for column in PARTITION_COLUMNS)
-    columns = ", ".join(_column(column) for column in (*in_files, *PARTITION_COLUMNS))
-    return (
-        f"select {columns} from read_parquet([{', '.join(map(_literal, uris))}], "
-        f"hive_partitioning = true, hive_types = {{{types}}})"
-    )
+    queries = [_declared_query(some, COLUMNS, kind) for some, kind in ((ours, "timestamptz"), (athenas, "timestamp"))]
+    return " union all ".join(query for query, some in zip(queries, (ours, athenas), strict=True) if some) or queries[0]
 
 
 def _partitions_query(published: Iterable[PublishedPartition]) -> str:
@@ -297,9 +309,8 @@ def _type(column: Column) -> str:
     return _DUCKDB_TYPES.get(column.sql_type, column.sql_type)
 
 
-def _file_type(column: Column) -> str:
-    """Return the type as Parquet has it: times are marked as UTC."""
-    return "timestamptz" if column.sql_type == "timestamp" else _type(column)
+def _default(column: Column) -> str:
+    return _literal(column.default) if isinstance(column.default, str) else str(column.default or "null")
 
 
 def _name(text: str) -> str:
