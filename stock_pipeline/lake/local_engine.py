@@ -81,7 +81,8 @@ class LocalInputs:
         self._lake.upload_if_absent(target.data_key, written)
         written.unlink()
         self._lake.download(target.data_key, stored)
-        digest = prove(expected, stored, self._plan.session_date, self._folder / "proof")
+        rows, proof = self._rows, self._folder / "proof"
+        digest = prove(expected, stored, self._plan.session_date, proof, rows.expected_with)
         return WrittenVersion(target, self._rows.rows_in, digest, stored.stat().st_size, (CURATED_FILE,))
 
     def _new_rows(self, progress: Callable[[int, int], None]) -> Iterator[pl.DataFrame]:

@@ -4,7 +4,7 @@ Expected: hashes of the inputs as they were read, and the domain's rule where ro
 no part in it. Found: the written file alone. Equal content hashes prove every column of every row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
@@ -68,12 +68,21 @@ def _winning_trades(candidates: Iterable[Trade]) -> list[Trade]:
     return list(winning.values())
 
 
-def prove(expected: TradesDigest, written: Path, session_date: date, folder: Path) -> TradesDigest:
+def prove(
+    expected: TradesDigest,
+    written: Path,
+    session_date: date,
+    folder: Path,
+    with_collisions: Callable[[Hashes], TradesDigest] | None = None,
+) -> TradesDigest:
     """Return the written file's digest; `ProofError` names what is wrong.
 
     folder: for spilled hashes.
+    with_collisions: returns what is expected if different event ids have these hashes.
     """
-    found = digest_of_file(written, session_date, folder)
+    found, collisions = _read(written, session_date, folder)
+    if len(collisions) and with_collisions:
+        expected = with_collisions(collisions)
     for name in ("rows", "ids_hash", "rows_hash"):
         if getattr(found, name) != getattr(expected, name):
             raise ProofError(
@@ -88,6 +97,11 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
 
     Raises `ProofError` if it is unsorted, repeats an event id, or has trades of another session.
     """
+    return _read(path, session_date, folder)[0]
+
+
+def _read(path: Path, session_date: date, folder: Path) -> tuple[TradesDigest, Hashes]:
+    """Return the file's digest, and the hashes that different event ids share."""
     ids = HashSpill(folder, columns=1)
     total = TradesDigest()
     last: pa.Table | None = None
@@ -104,10 +118,22 @@ def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest
         if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
             raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
         last = order.slice(max(0, rows.num_rows - 1))
-    for (part,) in ids.parts():
-        if len(_distinct(part)) < len(part):
-            raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
-    return total
+    repeated = np.concatenate([np.empty(0, np.uint64), *(_repeated(part) for (part,) in ids.parts())])
+    if len(repeated) and _repeats_ids(path, repeated):
+        raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
+    return total, repeated
+
+
+def _repeats_ids(path: Path, hashes: Hashes) -> bool:
+    """Tell if any of these hashes is of one event id in two rows, rather than of two ids."""
+    seen: set[str] = set()
+    for batch in parquet_pieces(path, _BATCH_ROWS, ["event_id"]):
+        ids = batch.column(0)
+        for event_id in ids.filter(pa.array(np.isin(hash_strings(ids), hashes))).to_pylist():
+            if event_id in seen:
+                return True
+            seen.add(event_id)
+    return False
 
 
 def _table_digest(rows: pa.Table, id_hashes: Hashes) -> TradesDigest:
@@ -138,6 +164,11 @@ def _distinct(hashes: Hashes) -> Hashes:
     kept = np.ones(len(ordered), bool)
     kept[1:] = ordered[1:] != ordered[:-1]
     return ordered[kept]
+
+
+def _repeated(hashes: Hashes) -> Hashes:
+    ordered = np.sort(hashes)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
 
 def _is_ordered(rows: pa.Table) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -70,6 +71,13 @@ class RowSort:
         with curated_writer(path) as writer:
             for table in self._row_groups(pl.concat(losing) if losing else None):
                 writer.write_table(table)
+        return self._digest(contested)
+
+    def expected_with(self, collisions: Hashes) -> TradesDigest:
+        """Return what the written rows must have, if different event ids have these hashes."""
+        return self._digest(np.union1d(self._expected.contested(), collisions))
+
+    def _digest(self, contested: Hashes) -> TradesDigest:
         return self._expected.digest(contested, map(self._trades, self._candidates(contested)))
 
     def _candidates(self, contested: Hashes) -> Iterator[pl.DataFrame]:

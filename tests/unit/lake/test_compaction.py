@@ -1,8 +1,10 @@
 """Compaction conserves the set of trades; planning twice plans nothing; a failure leaves the old version published."""
 
+from dataclasses import replace
 from datetime import date
 from random import Random
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import HeadLostError, UnreadableInputError
+from stock_pipeline.lake.row_hash import hash_strings
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.lake import SESSION, Lake
@@ -82,6 +85,23 @@ def test_the_rule_chooses_the_winning_row_also_among_late_ones(lake: Lake, late:
     chosen = [row for row in lake.read() if row.event_id == late.event_id]
     assert chosen == [late if winner == "late" else trade(1)]
     assert lake.read() == winning_trades([trade(0), trade(1), trade(2), late])
+
+
+COLLIDING = "sim:ABC:A0-0AD0A", "0s.WSVBKScr6jyak"
+"""Two event ids with one hash, because the hash has no key."""
+
+
+@pytest.mark.parametrize("times", [(1, 2), (1, 1)])
+def test_event_ids_that_share_a_hash_are_two_trades(lake: Lake, times: tuple[int, int]) -> None:
+    first, second = (trade(number, event_id=event_id) for number, event_id in zip(times, COLLIDING, strict=True))
+    assert len(set(hash_strings(pa.array(COLLIDING)).tolist())) == 1
+    lake.add([first, second, trade(5), first], 1)
+    report = lake.compactor.compact(SESSION)
+    assert (report.rows_in, report.rows_out) == (4, 3)
+    assert lake.read() == winning_trades([first, second, trade(5)])
+    lake.add([replace(second, version=1, status="cancelled"), trade(6)], 2)
+    lake.compactor.compact(SESSION)
+    assert lake.read() == winning_trades([first, replace(second, version=1, status="cancelled"), trade(5), trade(6)])
 
 
 def test_a_session_without_raw_files_publishes_nothing(lake: Lake) -> None:
