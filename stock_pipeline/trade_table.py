@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
-from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, Trade
+from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, SCHEMA_VERSION, Trade
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -37,12 +37,16 @@ _DAY_NS = 86_400 * 10**9
 
 @lru_cache(maxsize=1)
 def trade_schema() -> pa.Schema:
-    """Return the columns of raw and curated files, in the catalog's order. Only `NULLABLE_COLUMN` may be null."""
+    """Return the columns of raw and curated files, in the catalog's order. Only `NULLABLE_COLUMN` may be null.
+
+    A file of this schema says its version.
+    """
     return pa.schema(
         [
             pa.field(column.name, _ARROW_TYPES[column.sql_type], nullable=column.name == NULLABLE_COLUMN)
             for column in COLUMNS
-        ]
+        ],
+        metadata={SCHEMA_VERSION_KEY: str(SCHEMA_VERSION)},
     )
 
 

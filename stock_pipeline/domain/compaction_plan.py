@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
+from stock_pipeline.domain.trade import SCHEMA_VERSION
 from stock_pipeline.domain.trades_digest import TradesDigest
 
 LAYOUT = "trades-2"
@@ -50,6 +51,8 @@ class Manifest:
     data_bytes: size of the version's data.
     data_files: names of its objects.
     engine: the writer; each engine has its own hash for the digest.
+    schema_version: of the columns that the version has.
+    newest_schema_version: of its raw files. Where an older release compacted files of a newer one, it is greater.
     """
 
     session_date: date
@@ -61,6 +64,13 @@ class Manifest:
     data_bytes: int
     data_files: tuple[str, ...] = (CURATED_FILE,)
     engine: str = LOCAL
+    schema_version: int = 1
+    newest_schema_version: int = 1
+
+    @property
+    def lacks_columns(self) -> bool:
+        """Tell if raw files have columns that the version lacks, so that they must stay."""
+        return self.schema_version < self.newest_schema_version
 
     @property
     def place(self) -> VersionPrefix:
@@ -80,6 +90,11 @@ class Manifest:
         if found != self.data_bytes:
             return (
                 f"the data files of {self.place.prefix} have {found:,} bytes, their manifest says {self.data_bytes:,}"
+            )
+        if self.schema_version < min(self.newest_schema_version, SCHEMA_VERSION):
+            return (
+                f"{self.place.prefix} has the columns of schema version {self.schema_version}, its raw files those of "
+                f"{self.newest_schema_version}"
             )
         return ""
 

@@ -75,6 +75,8 @@ def plan_garbage_collection(
     nothing = GarbagePlan(session_date, {}, (), ())
     if catalog_version != head.version or (head.version is not None and head.catalog_confirmed_at is None):
         return nothing
+    if published is not None and published.lacks_columns:
+        return nothing  # a newer release makes the version again from what is there
     latest = now - grace
     superseded = {old.version: old.since for old in head.superseded}
     old_versions = {

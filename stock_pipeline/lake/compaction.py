@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile, Manifest, plan_compaction
 from stock_pipeline.domain.head_choice import best_version
+from stock_pipeline.domain.trade import SCHEMA_VERSION
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import DamagedVersionError, HeadLostError, PublishConflictError, UnreadableInputError
 from stock_pipeline.lake.engine import Engine, Inputs, WrittenVersion
@@ -130,7 +131,13 @@ class Compactor:
         manifest = _manifest(plan, engine, inputs, written)
         self.lake.put(written.target.manifest_key, manifest.to_json())
         partition.publish(stored, written.target.version, plan.generation)
-        return _report(plan, inputs, written, (why,) if why else ())
+        notes = [why] if why else []
+        if manifest.lacks_columns:
+            notes.append(
+                f"columns of schema version {manifest.newest_schema_version} are left out: the files that have them stay "
+                "until a release that knows them compacts the session"
+            )
+        return _report(plan, inputs, written, tuple(notes))
 
 
 def _planned(
@@ -152,7 +159,10 @@ def _repair(
     others = [each for each in partition.versions() if each.name not in (damaged.name, *stored.head.deleted)]
     manifests = [each.manifest for each in (damaged, *others) if each.manifest]
     whole = [each.manifest for each in map(partition.confirmed, others) if each.manifest and each.is_whole]
-    base, lost = best_version(whole, {file for manifest in manifests for file in manifest.inputs}, raw)
+    named = {file for manifest in manifests for file in manifest.inputs}
+    base, lost = best_version(whole, named, raw)
+    if lost and damaged.manifest and damaged.manifest.lacks_columns:
+        base, lost = damaged.manifest, frozenset[InputFile]()  # its rows are all there
     if not allow_missing and (lost or damaged.manifest is None):
         what = (
             f"{len(lost):,} raw files that were in it are gone" if damaged.manifest else "so what it had is not known"
@@ -186,6 +196,10 @@ def _manifest(plan: CompactionPlan, engine: Engine, inputs: Inputs, written: Wri
         data_bytes=written.data_bytes,
         data_files=written.data_files,
         engine=engine.name,
+        schema_version=SCHEMA_VERSION,
+        newest_schema_version=max(
+            SCHEMA_VERSION, inputs.schema_version, plan.base.newest_schema_version if plan.base else 1
+        ),
     )
 
 

@@ -34,6 +34,10 @@ class Inputs(Protocol):
     def ignored(self) -> tuple[str, ...]:
         """Columns that nobody declared."""
 
+    @property
+    def schema_version(self) -> int:
+        """The newest schema version of the files."""
+
     def write(self) -> WrittenVersion:
         """Write the winning rows of base and readable files; `ProofError` if others came out than went in."""
 

@@ -31,11 +31,13 @@ class GroupRows(NamedTuple):
 
     unreadable: files that are no trades of the session, with the reason; their rows are not in `frames`.
     ignored: columns that nobody declared.
+    schema_version: the newest of the files'.
     """
 
     frames: Iterator[pl.DataFrame]
     unreadable: dict[Path, str]
     ignored: tuple[str, ...]
+    schema_version: int
 
 
 def groups(files: Sequence[InputFile]) -> Iterator[list[InputFile]]:
@@ -71,7 +73,8 @@ def read_group(paths: Sequence[Path], session_date: date) -> GroupRows:
                 frames.append(read_in_pieces(path))
             else:
                 unreadable[path] = reason
-    return GroupRows(chain.from_iterable(frames), unreadable, ignored_columns(verdicts.values()))
+    newest = max((verdict.version for verdict in verdicts.values() if not verdict.refused), default=1)
+    return GroupRows(chain.from_iterable(frames), unreadable, ignored_columns(verdicts.values()), newest)
 
 
 def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:

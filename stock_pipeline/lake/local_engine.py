@@ -50,6 +50,7 @@ class LocalInputs:
         self._lake, self._plan, self._folder, self._rows = lake, plan, folder, row_sort
         self._ignored: set[str] = set()
         self.unreadable: dict[InputFile, str] = {}
+        self.schema_version = 1
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -93,6 +94,7 @@ class LocalInputs:
             of_path = dict(zip(paths, files, strict=True))
             self.unreadable.update({of_path[path]: reason for path, reason in group.unreadable.items()})
             self._ignored.update(group.ignored)
+            self.schema_version = max(self.schema_version, group.schema_version)
             for path in paths:
                 path.unlink()
             done += len(files)

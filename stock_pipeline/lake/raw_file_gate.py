@@ -19,6 +19,7 @@ class Verdict(NamedTuple):
     """What the gate says of a file.
 
     rows: by its footer.
+    version: the schema version that it says.
     refused: why it is not admitted, or "".
     missing: declared columns that it lacks because it is older; they get their defaults.
     extra: columns that nobody declared; they are ignored.
@@ -26,6 +27,7 @@ class Verdict(NamedTuple):
     """
 
     rows: int
+    version: int = 1
     refused: str = ""
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -35,8 +37,8 @@ class Verdict(NamedTuple):
 def judge_file(footer: pq.FileMetaData) -> Verdict:
     """Judge a file by its footer."""
     schema = footer.schema.to_arrow_schema()
-    verdict = _judge_schema(schema.remove_metadata(), _version(footer))
-    return verdict._replace(rows=footer.num_rows)
+    version = _version(footer)
+    return _judge_schema(schema.remove_metadata(), version)._replace(rows=footer.num_rows, version=version)
 
 
 def conformed(table: pa.Table) -> pa.Table:

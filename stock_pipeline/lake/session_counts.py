@@ -1,5 +1,6 @@
 """Counts, symbol by symbol, what raw files and published versions have of one session."""
 
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +22,7 @@ from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.lake.parquet_pieces import trade_pieces
-from stock_pipeline.lake.row_hash import column_array, hash_strings
+from stock_pipeline.lake.row_hash import column_array
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
 _BATCH_ROWS = 262_144
@@ -86,6 +88,7 @@ class _Ids:
     def __init__(self, folder: Path) -> None:
         self._spill = HashSpill(folder, columns=2)
         self._numbers: dict[SymbolKey, int] = {}
+        self._seed = secrets.randbits(64)  # so that nobody can make ids that collide
 
     def add(self, rows: pa.Table, of_stream: bool) -> Counter[SymbolKey]:
         """Take rows in, and return their number of each symbol."""
@@ -97,7 +100,8 @@ class _Ids:
             counts[key] = len(places)
         if rows.num_rows:
             marks = numbers << np.uint64(1) | np.uint64(of_stream)
-            self._spill.add(hash_strings(column_array(rows["event_id"])), marks)
+            ids = pl.Series(column_array(rows["event_id"]).cast(pa.large_string()))
+            self._spill.add(ids.hash(self._seed).to_numpy(), marks)
         return counts
 
     def distinct(self) -> tuple[Counter[SymbolKey], Counter[SymbolKey]]:

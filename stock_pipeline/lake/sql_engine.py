@@ -84,6 +84,10 @@ class SqlInputs:
     def ignored(self) -> tuple[str, ...]:
         return ignored_columns(self._engine.verdicts.values())
 
+    @property
+    def schema_version(self) -> int:
+        return max((verdict.version for verdict in self._engine.verdicts.values() if not verdict.refused), default=1)
+
     def read(self) -> None:
         """Ask again without unreadable files until the rest can be read."""
         while (work := self._work()).files:

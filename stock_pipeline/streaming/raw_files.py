@@ -11,9 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.lake_layout import raw_key
-from stock_pipeline.domain.trade import SCHEMA_VERSION
 from stock_pipeline.streaming.kinesis_event import StreamBatch
-from stock_pipeline.trade_table import SCHEMA_VERSION_KEY
 
 
 class RawFile(NamedTuple):
@@ -32,7 +30,7 @@ def raw_files(batch: StreamBatch, trades: pa.Table) -> Iterator[RawFile]:
         rows = trades
         if len(session_dates) > 1:
             rows = trades.filter(pc.equal(trades["session_date"], pa.scalar(session_date)))
-        body = parquet_bytes(rows.replace_schema_metadata({SCHEMA_VERSION_KEY: str(SCHEMA_VERSION)}))
+        body = parquet_bytes(rows)
         key = raw_key(session_date, batch.shard_id, batch.first_sequence, batch.last_sequence, content_hash(body))
         repeats = rows.num_rows - pc.count_distinct(rows["event_id"]).as_py()
         yield RawFile(key, body, rows.num_rows, repeats)

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.raw_file_gate import conformed
 from stock_pipeline.streaming.raw_files import parquet_bytes
-from stock_pipeline.trade_table import table_of_trades, trade_schema, trades_of_table
+from stock_pipeline.trade_table import table_of_trades, trades_of_table
 from tests.support.trades import trade_on
 
 
@@ -33,4 +34,4 @@ def put_raw_file(store: Store, session_date: date, number: int, rows: Sequence[T
 def read_trades(file: bytes | Path) -> list[Trade]:
     """The rows of a raw file or data file, in its order, with its columns found by name."""
     table = pq.read_table(io.BytesIO(file) if isinstance(file, bytes) else file)
-    return trades_of_table(table.select(trade_schema().names).cast(trade_schema()))
+    return trades_of_table(conformed(table))
