@@ -10,7 +10,7 @@ LEFT_TO_TRINO = {
     "unreadable files": "the translation opens the very files that a statement leaves out by their path",
     "rounding of averages": "an average of prices is an unrounded double in the translation",
     "rounding of times": "the translation cuts microseconds, which Athena rounds half up to milliseconds",
-    "check_query_bytes": "the translation fetches whole files",
+    "check_query_bytes": "the translation counts columns, not what an engine fetches",
     "check_scale": "the translation lists the emulated S3 in its own way",
     "check_iceberg": "the translation has no Iceberg",
 }
