@@ -17,20 +17,20 @@ export DO_NOT_TRACK := 1
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Demo options: make demo TRADES=session.parquet (your own session), JSON=out.json (figures as JSON)"
 	@echo "Load options: make load TRADES=20000 SYMBOLS=20 SEED=7 NO_FAULTS=1 JSON=out.json"
 
 demo: $(STAMP) ## Run the whole pipeline on a real session, on this machine, in about two minutes
 	@$(BIN)/stock-pipeline demo $(if $(TRADES),--trades "$(TRADES)") $(if $(JSON),--json "$(JSON)")
 
-up: $(STAMP) ## Run the pipeline on this machine until Ctrl-C: simulated market, processor, Dagster's UI (PORT=3000)
+up: $(STAMP) ## Run the pipeline on this machine until Ctrl-C, with Dagster's UI (PORT=3000)
 	@$(BIN)/stock-pipeline up $(if $(PORT),--port $(PORT))
 
 status: $(STAMP) ## Show on one screen how it is doing (ENV=dev or prod: a deployment)
 	@$(BIN)/stock-pipeline status $(if $(ENV),--env $(ENV))
 
-load: $(STAMP) ## Push two million simulated trades through the pipeline while everything that can fail does
+load: $(STAMP) ## Push two million simulated trades through while everything that can fail does
 	@$(BIN)/stock-pipeline load $(if $(TRADES),--trades $(TRADES)) $(if $(SYMBOLS),--symbols $(SYMBOLS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(NO_FAULTS),--no-faults) $(if $(JSON),--json "$(JSON)")
 
@@ -56,13 +56,13 @@ types: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports
 
-bench-processor: $(STAMP) ## Measure the processor's CPU time against other ways to write it (minutes)
+bench-processor: $(STAMP) ## Measure the processor against other ways to write it (minutes)
 	@$(BIN)/python -m bench.processor
 
-bench-compaction: $(STAMP) ## Measure compaction against other tools, on 5 million rows (40 minutes; DAYS="20000000x1440": your own)
+bench-compaction: $(STAMP) ## Measure compaction against other tools (40 minutes; DAYS="20000000x1440": another session)
 	@$(BIN)/python -m bench.compaction $(if $(DAYS),--days $(DAYS))
 
-bench-queries: $(STAMP) ## Say how many bytes Athena fetches for the example queries, of raw and of compacted trades (20 minutes)
+bench-queries: $(STAMP) ## Measure what the example queries fetch, of raw and of compacted trades (20 minutes)
 	@test -x ../shared/athena-trino/run || { echo "bench-queries needs ../shared/athena-trino; docs/performance.md says how to run it in an account" >&2; exit 1; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	    ../shared/athena-trino/run --keep-dir "$$folder" -- $(BIN)/python -u -m bench.queries --log "$$folder/aws.log" $(if $(DAYS),--days $(DAYS))
@@ -70,13 +70,13 @@ bench-queries: $(STAMP) ## Say how many bytes Athena fetches for the example que
 dbt-parse: $(STAMP) ## Parse the dbt models for both targets; needs no credentials
 	@for target in local athena; do $(BIN)/stock-pipeline dbt-parse --target $$target || exit 1; done
 
-check-engines: $(STAMP) ## Compact, build the models and run the commands on Athena's stand-in and on this machine; compare every value
+check-engines: $(STAMP) ## Compact, build and ask on Athena's stand-in and on this machine; compare every value
 	@$(BIN)/python -m tests.check_all
 
-check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a second with slow PutRecords, for ten minutes
+check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a second, for ten minutes
 	@$(BIN)/python -m tests.check_stream $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
 
-check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (as root it makes a user `pgserver` for it)
+check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (root gets a user `pgserver`)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py
 
 definitions: $(STAMP) ## Load the Dagster definitions as the webserver would
@@ -86,14 +86,14 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-terraform: $(STAMP) ## Check the Terraform: format, validity, settings of dev and prod (TERRAFORM=path, if not on PATH)
+terraform: $(STAMP) ## Check the Terraform of dev and prod (TERRAFORM=path, if not on PATH)
 	@$(TERRAFORM) fmt -check -recursive infra bootstrap
 	@for root in infra bootstrap; do \
 	    $(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null && $(TERRAFORM) -chdir=$$root validate || exit 1; done
 	@for environment in dev prod; do $(TERRAFORM) -chdir=infra test -var-file=envs/$$environment.tfvars || exit 1; done
 	@$(TERRAFORM) -chdir=bootstrap test
 
-plans: $(STAMP) ## Write what Terraform plans into tests/data/terraform, where the tests read it (CHECK=1: compare)
+plans: $(STAMP) ## Write what Terraform plans where the tests read it, tests/data/terraform (CHECK=1: compare)
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
 	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
 
@@ -110,7 +110,7 @@ apply: backend
 drift: backend
 	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -detailed-exitcode -refresh-only -var-file=envs/$(ENV).tfvars
 
-destroy: backend ## Take it down again: make destroy ENV=dev STATE_BUCKET=your-state (data included; prod refuses)
+destroy: backend ## Take it down: make destroy ENV=dev STATE_BUCKET=your-state (data included; prod refuses)
 	@$(TERRAFORM) -chdir=infra destroy -var-file=envs/$(ENV).tfvars
 
 image: # Dagster's image into the account's repository; nothing where Dagster does not run

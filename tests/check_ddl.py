@@ -9,12 +9,12 @@ import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 
@@ -22,9 +22,11 @@ from stock_pipeline.aws.athena import Athena
 from stock_pipeline.aws.athena_ddl import athena_ddl
 from stock_pipeline.domain.conditions import SALE_CONDITIONS
 from stock_pipeline.domain.session import session_bounds_ns, session_date_of
-from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS, PRICE_UNIT, Trade
+from stock_pipeline.domain.trade import COLUMNS, EFFECTIVE_STATUSES, PARTITION_COLUMNS, Trade
 from stock_pipeline.settings import Settings
 from tests.support.bucket_lake import BucketLake
+from tests.support.engines import cut_to_milliseconds, to_milliseconds, to_price
+from tests.support.judge import is_judged
 from tests.support.lake import winning_trades
 from tests.support.random_trades import random_trades
 
@@ -51,6 +53,20 @@ def main() -> None:
     check(BucketLake(session, settings.bucket_name, settings.database_name), athena)
 
 
+class Reading(NamedTuple):
+    """How the engine that judges reads an average of prices, and a time."""
+
+    average: Callable[[Any], Decimal]
+    time: Callable[[datetime], datetime]
+
+    @classmethod
+    def of_this_engine(cls) -> "Reading":
+        return cls(
+            average=Decimal if is_judged("rounding of averages") else rounded,
+            time=to_milliseconds if is_judged("rounding of times") else cut_to_milliseconds,
+        )
+
+
 def check(lake: BucketLake, athena: Athena) -> None:
     statements = re.split(r";\n", athena_ddl(lake.catalog).rstrip())
     print("Execute the generated DDL, twice")
@@ -66,10 +82,11 @@ def check(lake: BucketLake, athena: Athena) -> None:
     print(
         "Ask the README's queries: of a session that is not published, and of the same one published, with more trades"
     )
-    check_queries(athena, rows)
+    reading = Reading.of_this_engine()
+    check_queries(athena, rows, reading)
     rows = [*rows, *trades_of(ASKED, seed=22)]
     lake.publish(ASKED, winning_trades(rows), "00000000000000ab")
-    check_queries(athena, rows)
+    check_queries(athena, rows, reading)
 
 
 def check_descriptions(lake: BucketLake) -> None:
@@ -84,15 +101,16 @@ def check_descriptions(lake: BucketLake) -> None:
     print("  ✓ the catalog has every comment as it was written")
 
 
-def check_queries(athena: Athena, rows: Sequence[Trade]) -> None:
+def check_queries(athena: Athena, rows: Sequence[Trade], reading: Reading) -> None:
     counted = [
         one for one in winning_trades(rows) if one.status in EFFECTIVE_STATUSES and not OFFICIAL & set(one.conditions)
     ]
     average, history, top = readme_queries()
-    compare(average, sorted(athena.query(average).rows), sorted(average_prices(counted)))
+    prices = [(symbol, reading.average(price)) for symbol, price in athena.query(average).rows]
+    compare(average, sorted(prices), sorted(average_prices(counted)))
     found = athena.query(history).rows
     compare(history, [row[0] for row in found], sorted(row[0] for row in found))
-    compare(history, sorted(found), sorted(price_history(counted)))
+    compare(history, sorted(found), sorted(price_history(counted, reading)))
     compare(top, athena.query(top).rows, top_by_volume(counted))
 
 
@@ -113,14 +131,11 @@ def average_prices(rows: Sequence[Trade]) -> list[tuple[Any, ...]]:
     prices: dict[str, list[Decimal]] = defaultdict(list)
     for one in rows:
         prices[one.symbol].append(one.price)
-    return [
-        (symbol, (sum(of_symbol, Decimal()) / len(of_symbol)).quantize(PRICE_UNIT, ROUND_HALF_UP))
-        for symbol, of_symbol in prices.items()
-    ]
+    return [(symbol, to_price(sum(of_symbol, Decimal()) / len(of_symbol))) for symbol, of_symbol in prices.items()]
 
 
-def price_history(rows: Sequence[Trade]) -> list[tuple[Any, ...]]:
-    return [(in_milliseconds(one.event_time_ns), one.price) for one in rows if one.symbol == SYMBOL]
+def price_history(rows: Sequence[Trade], reading: Reading) -> list[tuple[Any, ...]]:
+    return [(reading.time(in_microseconds(one.event_time_ns)), one.price) for one in rows if one.symbol == SYMBOL]
 
 
 def top_by_volume(rows: Sequence[Trade]) -> list[tuple[Any, ...]]:
@@ -130,10 +145,13 @@ def top_by_volume(rows: Sequence[Trade]) -> list[tuple[Any, ...]]:
     return sorted(volumes.items(), key=lambda pair: -pair[1])[:5]
 
 
-def in_milliseconds(event_time_ns: int) -> datetime:
-    """Return the time as Athena reads it: microseconds, rounded half up to milliseconds."""
-    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=(event_time_ns // 1000 + 500) // 1000)
-    return instant.replace(tzinfo=None)
+def rounded(average: float) -> Decimal:
+    return to_price(Decimal(average))
+
+
+def in_microseconds(event_time_ns: int) -> datetime:
+    """Return the time as files have it."""
+    return datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(microseconds=event_time_ns // 1000)
 
 
 def trades_of(session_date: date, seed: int) -> list[Trade]:

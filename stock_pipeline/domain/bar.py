@@ -20,8 +20,8 @@ _EXACT = Context(prec=80)
 class Bar:
     """One session of one symbol and feed.
 
-    `volume` and `trade_count` cover every effective trade of the session date that no official print repeats, with
-    extended hours and odd lots. Prices come from fewer trades, and are None if none of them is eligible.
+    `volume` and `trade_count` cover the date's effective trades, extended hours and odd lots included. Official prints
+    repeat others and don't count. Prices come from fewer trades, and are None if none is eligible.
     """
 
     symbol: str

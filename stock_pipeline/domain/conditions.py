@@ -2,10 +2,10 @@
 
 The table is the rule; dbt gets it as a seed (`local.seeds`). Regular hours belong to `session`, bars to `bar`.
 
-`B` is an average price on the CTA tapes (A and B) and a bunched trade on UTP's (C), so a row may be for one tape only.
-Without a tape, the stricter meaning counts. Alpaca hands the same letters through. The table is stricter than the tapes
-for `4`, `G`, `P`, `R` and `Z`: they let these make a high or a low, but the prices were fixed earlier or elsewhere. The
-bar published for the recorded session agrees with either reading.
+A row may be for one tape only: `B` is an average price on the CTA tapes (A and B), a bunched trade on UTP's (C).
+Without a tape, the stricter meaning counts. Alpaca hands the same letters through. The tapes let `4`, `G`, `P`, `R` and
+`Z` make a high or a low. The table does not, because their prices were fixed earlier or elsewhere. The bar published
+for the recorded session agrees with either reading.
 """
 
 from dataclasses import dataclass
@@ -126,8 +126,8 @@ class PrintRule:
 def print_rule(conditions: str, tape: str = "") -> PrintRule:
     """Return the rule for one print's codes, in any order; without codes it is a regular sale.
 
-    Each code must allow a figure, except that an auction print makes prices beside any code, and an official print
-    changes nothing. An unknown code forbids nothing, because the tape's rules are lists of exceptions.
+    Each code must allow a figure. But an auction print makes prices beside any code, and an official print changes
+    nothing. An unknown code forbids nothing, because the tape's rules are lists of exceptions.
     """
     table = _BY_TAPE.get(tape, _BY_TAPE[""])
     known = [table[code] for code in conditions if code in table]

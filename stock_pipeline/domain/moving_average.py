@@ -3,9 +3,9 @@
 State is a join (a semilattice): `merge` is associative, commutative and idempotent. So retried, reordered, late,
 repeated and redriven trades converge to the same window. Figures are computed from it, never updated.
 
-A bounded window may forget rows and still converge. A row leaves only when `capacity` rows of other ids have a greater
-(event_time_ns, sequence, event_id), and the row of an id only moves up in that order (`trade.PRECEDENCE` compares time
-and sequence first).
+A bounded window may forget rows and still converge. Rows are in the order of (event_time_ns, sequence, event_id). A row
+leaves only when `capacity` rows of other ids are greater. The row of an id only moves up, because `trade.PRECEDENCE`
+compares time and sequence first.
 """
 
 from collections.abc import Iterable

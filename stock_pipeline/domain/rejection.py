@@ -6,8 +6,8 @@ from enum import StrEnum
 from stock_pipeline.domain.columns import Column
 
 MAX_REJECTIONS_OF_RECORD = 1_000
-"""Of more, one rejection is made: a full record of trades has some 3,600 lines, and a million newlines must not become
-a million messages, because sending them outlasts an invocation."""
+"""Of more, one rejection is made. A full record of trades has some 3,600 lines. A million newlines must not become a
+million messages, because sending them outlasts an invocation."""
 
 
 class Reason(StrEnum):

@@ -190,8 +190,7 @@ def derived_event_id(
 ) -> str:
     """Return an identity where the provider gives no id.
 
-    ordinal: counts equal trades of one instant in the source's order, because a quarter of real trades share every
-    field with another.
+    ordinal: counts equal trades of one instant in the source's order, because a quarter of real trades have a twin.
     """
     size = "" if volume is None else volume
     return f"{feed}:{symbol}:{event_time_ns}:{price.normalize():f}:{size}:{ordinal}"

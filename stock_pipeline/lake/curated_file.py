@@ -10,8 +10,8 @@ from stock_pipeline.lake.packed_rows import packed_schema
 
 PIECE_ROWS = 131_072
 PIECES_A_GROUP = 8
-"""So many that the columns of a row group lie further apart than the megabyte within which Trino fetches gaps, too. One
-symbol's pages are found by the page index.
+"""So many that a group's columns lie more than a megabyte apart, because Trino also fetches smaller gaps. One symbol's
+pages are found by the page index.
 """
 
 _PAGE_BYTES = 131_072

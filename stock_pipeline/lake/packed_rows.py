@@ -1,7 +1,7 @@
 """Packs trades for sorting: repeated strings as codes, the price as an integer.
 
-`event_time` and `session_date` are dropped and computed again from `event_time_ns` and the session, because moving rows
-is most of a compaction's work and a packed row is half as wide.
+`event_time` and `session_date` are dropped and computed again from `event_time_ns` and the session. So a packed row is
+half as wide, and moving rows is most of a compaction's work.
 """
 
 from collections.abc import Iterator

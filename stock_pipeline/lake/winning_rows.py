@@ -1,8 +1,8 @@
 """Chooses the winning row of each event id, by `domain.trade.PRECEDENCE`.
 
-A redelivery or a correction has its original's symbol, time and sequence, so sorting makes them neighbours. A row that
-gives a known event id another symbol or time, which a correct source never sends, can lie anywhere. Such rows are found
-by hash, and the losing ones dropped before sorting.
+A redelivery or a correction has its original's symbol, time and sequence, so sorting makes them neighbours. A wrong
+source may give a known event id another symbol or time. Such rows can lie anywhere: they are found by hash, and the
+losing ones dropped before sorting.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every alarm and every check has its section in the runbook, and every command there exists."""
+"""Every alarm and every check has its section in the runbook."""
 
 import json
 import re
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from stock_pipeline.cli import parser
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.settings import Settings
 
@@ -53,9 +52,3 @@ def test_every_schedule_and_sensor_is_in_the_list_to_switch_on() -> None:
     names = {one.name for one in (*repository.schedule_defs, *repository.sensor_defs)}
     first_day = RUNBOOK.split("## The first day in an account", 1)[1].split("\n## ", 1)[0]
     assert names - {"default_automation_condition_sensor"} == set(re.findall(r"`(\w+)`", first_day))
-
-
-def test_what_the_runbook_says_to_type_exists() -> None:
-    typed = {match.split()[0] for match in re.findall(r"stock-pipeline ([a-z][a-z -]*)", RUNBOOK)}
-    (commands,) = [action for action in parser()._actions if action.choices]
-    assert typed <= set(commands.choices or ())

@@ -23,6 +23,7 @@ from stock_pipeline.aws.athena import RESULTS_PREFIX, Athena
 from stock_pipeline.domain.trade import PRICE_UNIT
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
+from tests.support.judge import is_judged
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 TARGETS = ("athena", "local")
@@ -68,8 +69,7 @@ class Engines:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], folder: Path) -> "Engines":
-        translated = "AWS_ENDPOINT_URL_ATHENA" in environ and "ATHENA_TRINO_URL" not in environ
-        return cls(Settings.from_env(environ), folder, translated)
+        return cls(Settings.from_env(environ), folder, translated=not is_judged("rounding of times", environ))
 
     def dbt(self, *arguments: str) -> None:
         """Run one dbt command on both targets at once; exit with its output if it fails."""
@@ -158,11 +158,16 @@ def alike(translated: bool) -> Alike:
 ALIKE_IN_QUERIES: Alike = {
     ("decimal(18,6)", "DOUBLE"): Allowed(
         "an average of prices is a price on Athena, rounded half up, and a double on DuckDB",
-        lambda value: Decimal(value).quantize(PRICE_UNIT, ROUND_HALF_UP),
+        lambda value: to_price(Decimal(value)),
     ),
     ("bigint", "HUGEINT"): Allowed("a sum of bigint stays one on Athena; DuckDB widens it", lambda value: value),
 }
 """What may differ in queries, beside that."""
+
+
+def to_price(value: Decimal) -> Decimal:
+    """Round half up to a price's places."""
+    return value.quantize(PRICE_UNIT, ROUND_HALF_UP)
 
 
 def to_milliseconds(value: datetime) -> datetime:

@@ -1,0 +1,41 @@
+"""Links between README and docs lead somewhere, and what they say to type exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stock_pipeline.cli import parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if "://" not in link]
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_lists_every_page() -> None:
+    linked = set(re.findall(r"^\| \[\w+\]\((docs/\w+\.md)\)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert linked == {page.relative_to(ROOT).as_posix() for page in PAGES[1:]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_says_to_type_exists(page: Path) -> None:
+    text = page.read_text()
+    (commands,) = [action for action in parser()._actions if action.choices]
+    assert set(re.findall(r"stock-pipeline ([a-z][a-z-]*)", text)) <= set(commands.choices or ())
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
