@@ -134,7 +134,7 @@ class Compactor:
         notes = [why] if why else []
         if manifest.lacks_columns:
             notes.append(
-                f"columns of schema version {manifest.newest_schema_version} are left out: the files that have them stay "
+                f"columns of schema version {manifest.newest_schema_version} are left out: files that have them stay "
                 "until a release that knows them compacts the session"
             )
         return _report(plan, inputs, written, tuple(notes))
