@@ -1,7 +1,7 @@
 """The head of a curated partition: it names the published version, and is changed on condition only.
 
 Of two runs that want to publish, one changes the head, and the other plans again. The catalog follows:
-`lake.publication`.
+`lake.session_partition`.
 """
 
 import json
