@@ -187,7 +187,7 @@ locals {
     namespace  = "StockPipeline"
     dimensions = { Service = "processor", Environment = var.environment }
   }
-  rejection_reasons = ["not_json", "schema", "value"]
+  rejection_reasons = ["not_json", "schema", "value", "future"]
   rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
 }
 

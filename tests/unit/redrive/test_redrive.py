@@ -68,9 +68,9 @@ def test_a_hopeless_message_does_not_keep_others_waiting() -> None:
 def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     world, _, _ = full_world()
     report = world.run(dry_run=True)
-    assert report.counts == {"published": 8, "left": 4, "parked": 3, "expired": 3}
+    assert report.counts == {"published": 9, "left": 5, "parked": 3, "expired": 3}
     assert world.fuse.count == 0
-    assert len(world.waiting) == 18
+    assert len(world.waiting) == 20
 
 
 def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
@@ -166,7 +166,7 @@ def test_a_reason_chooses_lines_that_were_rejected_for_it() -> None:
     assert lines[1] in world.stream
     assert lines[0] not in world.stream
     assert set(world.put_back) == set(world.waiting) - {"bad-value"}
-    assert len(world.put_back) == 17
+    assert len(world.put_back) == 19
 
 
 def test_a_dry_run_puts_every_message_back() -> None:
