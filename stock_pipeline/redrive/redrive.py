@@ -164,7 +164,7 @@ class Redrive:
         self, message: QueueMessage, earlier: Sequence[Try], redriven: Redriven, park_expired: bool
     ) -> Decision:
         lines = MessageLines(self.objects, self.history)
-        # S3 and the producer both tell of records that the stream refused
+        # a producer that tries again tells twice of records that the stream refused
         parts = tuple(
             part for part in lines.parts(message.body) if not (part.kept_records and redriven.knows(part.kept_records))
         )

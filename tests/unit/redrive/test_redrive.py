@@ -10,8 +10,11 @@ from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.line_rate import LineRate
+from stock_pipeline.redrive.report import RedriveReport
+from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.fakes.crashes import Crashed, fuses
+from tests.support.alarms import firing
 from tests.support.clock import Clock
 from tests.support.redrive_world import EXPIRED, RedriveWorld, full_world, published_trades, rejected
 from tests.support.trades import trade
@@ -201,3 +204,18 @@ def test_no_more_lines_go_than_the_rate_allows(messages: list[int], lines_per_se
         assert rate.turn(lines, 10**18)
         assert gone * 10**9 <= (clock.ns - 5 + len(messages)) * lines_per_second
         gone += lines
+
+
+def test_what_redrive_gives_up_or_leaves_undone_is_an_alarm() -> None:
+    world = RedriveWorld()
+    world.add("good", rejected(encode_trade(trade(1))))
+    world.add("bad", rejected(b"not json"))
+    lines: list[str] = []
+    telemetry = Telemetry("redrive", "dev", lines.append, lambda: 0)
+    for _ in range(MAX_TRIES - 1):
+        telemetry.record(world.run().events("request-1"))
+    assert firing([lines]) == set()
+    telemetry.record(world.run().events("request-1"))
+    assert firing([lines]) == {"parked-messages"}
+    telemetry.record(RedriveReport((), "ClientError: it is away").events("request-1"))
+    assert firing([lines]) == {"parked-messages", "redrive-interrupted"}
