@@ -112,6 +112,14 @@ class Books:
         """What must be in the queue once all of these records were processed."""
         return {each.rejection_id: each.payload for record in records for each in judged(record) if each.row is None}
 
+    def trades_ahead(self, records: Iterable[Record]) -> set[bytes]:
+        """Lines that are rejected for their time alone."""
+        return {
+            line
+            for line in self.rejections(records).values()
+            if other_form(line) is None and read_line(line) is not None
+        }
+
     def rejections_never_given_up(self, records: Iterable[Record]) -> dict[str, bytes]:
         return self.rejections(self._never_given_up(records))
 
