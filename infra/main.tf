@@ -1,12 +1,13 @@
 # The pipeline in an account: storage, stream, catalog, and who watches them. The functions are in functions.tf.
 module "lake" {
-  source                = "./modules/s3"
-  name                  = var.bucket_name
-  partition             = local.partition
-  kms_key_arn           = local.kms_key_arn
-  force_destroy         = !var.protected
-  notify_queue_arn      = module.dlq.arn
-  notify_queue_prefixes = ["failed/", "aws/lambda/"]
+  source           = "./modules/s3"
+  name             = var.bucket_name
+  partition        = local.partition
+  kms_key_arn      = local.kms_key_arn
+  force_destroy    = !var.protected
+  notify_queue_arn = module.dlq.arn
+  # not of failed/: the producer announces what it keeps there, with the reason
+  notify_queue_prefixes = ["aws/lambda/"]
 
   lifecycle_rules = [
     { prefix = "raw/", infrequent_access_days = 30, expire_days = var.raw_expire_days },

@@ -59,6 +59,7 @@ locals {
       ALERT_TOPIC_ARN        = local.arn.topic
 
       ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
+      FUTURE_TOLERANCE_SECONDS    = tostring(var.future_tolerance_seconds)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

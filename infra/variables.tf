@@ -196,6 +196,10 @@ variable "functions" {
     condition     = var.functions.producer.timeout_seconds <= 60
     error_message = "The producer starts every minute, one at a time: its timeout takes at most 60 seconds."
   }
+  validation {
+    condition     = var.functions.processor.timeout_seconds >= 30
+    error_message = "The processor keeps ten seconds for its answer: its timeout takes at least 30 seconds."
+  }
 }
 
 variable "schedules_enabled" {
@@ -260,8 +264,18 @@ variable "state_ttl_days" {
   type        = number
   default     = 7
   validation {
-    condition     = var.state_ttl_days >= 1 && var.state_ttl_days <= 3650
-    error_message = "state_ttl_days takes 1 to 3650."
+    condition     = var.state_ttl_days >= 1 && var.state_ttl_days <= 36500
+    error_message = "state_ttl_days takes 1 to 36500."
+  }
+}
+
+variable "future_tolerance_seconds" {
+  description = "Seconds that a trade's time may be ahead of its record's arrival in the stream."
+  type        = number
+  default     = 900
+  validation {
+    condition     = var.future_tolerance_seconds >= 1 && var.future_tolerance_seconds <= 86400
+    error_message = "future_tolerance_seconds takes 1 to 86400."
   }
 }
 

@@ -105,7 +105,14 @@ SETTINGS: tuple[Setting, ...] = (
         _windows,
         "rising numbers of trades from 1 to 50, such as 5,20",
     ),
-    Setting("state_ttl_days", "STATE_TTL_DAYS", "7", _whole(1, 3650), "a whole number of days from 1 to 3650"),
+    Setting("state_ttl_days", "STATE_TTL_DAYS", "7", _whole(1, 36_500), "a whole number of days from 1 to 36500"),
+    Setting(
+        "future_tolerance_seconds",
+        "FUTURE_TOLERANCE_SECONDS",
+        "900",
+        _whole(1, 86_400),
+        "a whole number of seconds from 1 to 86400",
+    ),
     Setting("provider", "PROVIDER", "alpaca", _one_of("alpaca", "finnhub"), "alpaca or finnhub"),
     Setting("feed", "FEED", "iex", _name(r"[a-z][a-z0-9_]{0,15}"), "a feed of the provider, such as iex or sip"),
     Setting("symbols", "SYMBOLS", "AAPL,AMZN,GOOG,MSFT,TSLA", _symbols, "ticker symbols, such as AAPL,MSFT"),
@@ -172,6 +179,7 @@ class Settings:
     partition_buckets: int
     moving_average_windows: tuple[int, ...]
     state_ttl_days: int
+    future_tolerance_seconds: int
     provider: str
     feed: str
     symbols: tuple[str, ...]

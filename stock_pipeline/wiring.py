@@ -24,6 +24,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.secrets import SecretReader
 from stock_pipeline.aws.state_heartbeat import StateHeartbeat
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.settings import Settings
@@ -55,9 +56,9 @@ class Wiring:
     clients: Clients
 
     @classmethod
-    def of(cls, settings: Settings) -> "Wiring":
+    def of(cls, settings: Settings, hurried: bool = False) -> "Wiring":
         """Return the parts with new clients, which stay open as in a Lambda's process."""
-        return cls(settings, Clients(settings.aws_region))
+        return cls(settings, Clients(settings.aws_region, hurried=hurried))
 
     @classmethod
     @contextmanager
@@ -106,6 +107,10 @@ class Wiring:
         name: of the provider or stream.
         """
         return CheckpointObject(self.objects, checkpoint_key(name, self.settings.feed))
+
+    @property
+    def arrival_limits(self) -> ArrivalLimits:
+        return ArrivalLimits(self.settings.future_tolerance_seconds, self.settings.state_ttl_days)
 
     @cached_property
     def secrets(self) -> SecretReader:

@@ -88,8 +88,8 @@ class Pipeline:
             self.files.append(body)
         return True
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
-        return {key: self._stored[key] for key in keys if key in self._stored}
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
+        return {key: self._stored[key] for key in keys if key in self._stored}, ()
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         assert state.latest is not None

@@ -16,6 +16,8 @@ run "alarms" {
       [
         "iterator-age", "stream-throttles", "dead-letter-depth", "dead-letter-age", "expired-records", "dropped-invocations",
         "freshness", "producer-missing", "rejected-ratio", "table-throttles",
+        "producer-refused", "producer-unfinished", "kept-trades", "processor-unfinished", "destination-failures",
+        "parked-messages", "redrive-interrupted",
       ],
     ))
     error_message = "Every part has its alarms."

@@ -57,7 +57,7 @@ run "notification" {
   command = plan
 
   assert {
-    condition     = toset(module.lake.bucket.notification.queue[*].filter_prefix) == toset(["failed/", "aws/lambda/"])
+    condition     = toset(module.lake.bucket.notification.queue[*].filter_prefix) == toset(["aws/lambda/"])
     error_message = "Both places of failed batches are announced to the queue."
   }
   assert {

@@ -1,26 +1,32 @@
-"""Processor Lambda: Kinesis records into the dead-letter queue, the raw lake and the realtime state. Wiring only."""
+"""Processor Lambda: Kinesis records into the raw lake, the dead-letter queue and the realtime state. Wiring only."""
 
 import os
 import time
 from functools import lru_cache
 from typing import Any
 
+from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.wiring import Wiring
 
+LAST_SECONDS = 10
+"""With less time left nothing is begun. What was begun ends before: a hurried call after 7 s, a pause after 5."""
+
 
 @lru_cache(maxsize=1)
 def parts() -> tuple[Processor, Telemetry]:
     settings = Settings.from_env(os.environ)
-    wiring = Wiring.of(settings)
+    wiring = Wiring.of(settings, hurried=True)
     processor = Processor(
         dead_letters=wiring.dead_letters,
         raw_store=wiring.objects,
         state_store=wiring.state_table,
         average_windows=settings.moving_average_windows,
         wait=wiring.wait,
+        limits=wiring.arrival_limits,
+        is_refusal=is_refusal,
     )
     return processor, Telemetry("processor", settings.environment, print, time.time_ns)
 
@@ -28,6 +34,6 @@ def parts() -> tuple[Processor, Telemetry]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Process a batch. Return the first record to deliver again (ReportBatchItemFailures)."""
     processor, telemetry = parts()
-    report = processor.process(event)
+    report = processor.process(event, lambda: context.get_remaining_time_in_millis() > LAST_SECONDS * 1000)
     telemetry.record(report.events(context.aws_request_id, time.time_ns()))
     return dict(report.response())

@@ -10,6 +10,8 @@ from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.selection import PollingProvider, provider_named
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.poll_loop import PollLoop
+from stock_pipeline.streaming.poll_report import PollReport
+from stock_pipeline.streaming.producer import ProducerReport
 from stock_pipeline.streaming.provider_calls import ProviderCalls
 from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.wiring import Wiring
@@ -55,14 +57,13 @@ def poll_loop(wiring: Wiring) -> PollLoop:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Poll until shortly before the timeout. Return the number of published trades, and the failure.
 
-    A permanent error is logged, not raised, because raising would make the scheduler try again at once.
+    A permanent error is not raised, because the scheduler would try again at once. It is counted, for an alarm.
     """
     telemetry = Telemetry("producer", os.environ.get("ENVIRONMENT", "dev"), print, time.time_ns)
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
     try:
         report = poll_loop(wiring()).run(deadline_ns)
     except PermanentError as error:
-        telemetry.log("ERROR", str(error), request_id=context.aws_request_id)
-        return {"published": 0, "failure": str(error)}
+        report = PollReport(0, ProducerReport(0, 0, 0, 0, 0), error)
     telemetry.record(report.events(calls.taken(), context.aws_request_id))
     return {"published": report.produced.published, "failure": str(report.failure) if report.failure else None}

@@ -14,16 +14,29 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 
+CONNECT_SECONDS = 2
+ANSWER_SECONDS = 5
+"""Time-outs of hurried clients: no call of theirs outlasts the two together."""
+
+
 class Clients:
     """Clients of one session, each made when first asked for.
 
     Endpoint and credentials are boto3's (AWS_ENDPOINT_URL, roles, profiles) unless given.
+    hurried: each call is tried once and soon given up, because the caller tries again itself and has a deadline.
     """
 
-    def __init__(self, region: str, endpoint: str | None = None, credentials: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        endpoint: str | None = None,
+        credentials: tuple[str, str] | None = None,
+        hurried: bool = False,
+    ) -> None:
         key_id, secret = credentials or (None, None)
         self._session = boto3.Session(region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret)
         self._endpoint = endpoint
+        self._hurried = hurried
         self._made: dict[str, Any] = {}
 
     @property
@@ -75,9 +88,9 @@ class Clients:
     def _client(self, service: str, max_attempts: int, read_seconds: int = 30) -> Any:
         if service not in self._made:
             config = Config(
-                connect_timeout=3,
-                read_timeout=read_seconds,
-                retries={"mode": "standard", "max_attempts": max_attempts},
+                connect_timeout=CONNECT_SECONDS if self._hurried else 3,
+                read_timeout=ANSWER_SECONDS if self._hurried else read_seconds,
+                retries={"mode": "standard", "total_max_attempts": 1 if self._hurried else max_attempts + 1},
                 max_pool_connections=32,
             )
             self._made[service] = self._session.client(  # type: ignore[call-overload]

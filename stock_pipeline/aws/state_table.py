@@ -13,8 +13,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
+from stock_pipeline.aws.passing_errors import passing_code
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError, StateConflictError
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 
 KEYS_PER_READ = 100
 READ_ATTEMPTS = 8
-
-THROTTLES = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "TransactionInProgressException",
-    }
-)
 
 _WINDOW_FIELDS = (
     "event_time_ns",
@@ -71,9 +62,23 @@ class StateTable:
         Raises `RetryableError` if DynamoDB throttles or does not answer.
         """
         states: dict[SymbolKey, StoredState] = {}
+        pending: Sequence[SymbolKey] = keys
+        for earlier_attempts in range(READ_ATTEMPTS):
+            if earlier_attempts:
+                self.wait(earlier_attempts)
+            found, pending = self.read_once(pending)
+            states.update(found)
+            if not pending:
+                return states
+        raise RetryableError(f"DynamoDB left keys of {self.name} unread; try again")
+
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[dict[SymbolKey, StoredState], list[SymbolKey]]:
+        """Do `read` without a wait. Return also the keys that DynamoDB left unread."""
+        states: dict[SymbolKey, StoredState] = {}
+        unread: list[SymbolKey] = []
         for start in range(0, len(keys), KEYS_PER_READ):
-            states.update(self._read_some(keys[start : start + KEYS_PER_READ]))
-        return states
+            unread += self._read_some(keys[start : start + KEYS_PER_READ], states)
+        return states, unread
 
     def keys_of_session(self, session_date: date) -> list[SymbolKey]:
         """Return the symbols whose latest trade is of this session. Reads the whole table: an item a symbol."""
@@ -128,27 +133,21 @@ class StateTable:
             item["expires_at"] = {"N": str(newest + self.time_to_live_days * 86_400)}
         return item
 
-    def _read_some(self, keys: Sequence[SymbolKey]) -> dict[SymbolKey, StoredState]:
-        pending: dict[str, Any] = {
-            self.name: {
-                "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}} for key in keys],
-                "ProjectionExpression": "symbol, feed, revision, trade_window",
-                "ConsistentRead": True,
-            }
+    def _read_some(self, keys: Sequence[SymbolKey], states: dict[SymbolKey, StoredState]) -> list[SymbolKey]:
+        """Put what one call reads into `states`; return the keys that it left unread."""
+        request: Any = {
+            "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}} for key in keys],
+            "ProjectionExpression": "symbol, feed, revision, trade_window",
+            "ConsistentRead": True,
         }
-        states: dict[SymbolKey, StoredState] = {}
-        for earlier_attempts in range(READ_ATTEMPTS):
-            if earlier_attempts:
-                self.wait(earlier_attempts)
-            with _passing_errors_retryable(f"read {self.name}"):
-                response = self.client.batch_get_item(RequestItems=pending)
-            for item in response["Responses"].get(self.name, ()):
-                stored = _stored_state(item)
-                states[stored.state.key] = stored
-            pending = dict(response.get("UnprocessedKeys", {}))
-            if not pending:
-                return states
-        raise RetryableError(f"DynamoDB left keys of {self.name} unread; try again")
+        with _passing_errors_retryable(f"read {self.name}"):
+            response = self.client.batch_get_item(RequestItems={self.name: request})
+        for item in response["Responses"].get(self.name, ()):
+            stored = _stored_state(item)
+            states[stored.state.key] = stored
+        unprocessed: Any = response.get("UnprocessedKeys", {})
+        left = unprocessed.get(self.name, {}).get("Keys", ())
+        return [SymbolKey(key["symbol"]["S"], key["feed"]["S"]) for key in left]
 
 
 @contextmanager
@@ -156,13 +155,11 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
     """Raise `RetryableError` for what may pass by itself: throttling and lost calls."""
     try:
         yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in THROTTLES:
-            raise RetryableError(f"DynamoDB refused to {doing} ({code}); try again") from error
-        raise
-    except (ConnectionError, HTTPClientError) as error:
-        raise RetryableError(f"DynamoDB did not answer when asked to {doing}; try again") from error
+    except Exception as error:
+        code = passing_code(error)
+        if code is None:
+            raise
+        raise RetryableError(f"DynamoDB refused to {doing}, or did not answer ({code}); try again") from error
 
 
 def _stored_state(item: Mapping[str, Any]) -> StoredState:

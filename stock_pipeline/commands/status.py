@@ -90,8 +90,10 @@ def run(options: argparse.Namespace) -> int:
 
 def read_status(wiring: "Wiring", now: datetime) -> Status:
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
+    from stock_pipeline.domain.session import session_date_of
 
-    newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), int(now.timestamp() * 1e9))
+    now_ns = int(now.timestamp() * 1e9)
+    newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), now_ns)
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
     expected = expected_session(now)
@@ -110,7 +112,7 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
         rejected=rejected,
         quarantine_files=files,
         published=max(wiring.catalog.published_locations(), default=None),
-        backlog=tuple(_backlog(wiring)),
+        backlog=tuple(_backlog(wiring, session_date_of(now_ns))),
         stale={name: finding.why for name, finding in judged.items() if not finding.fresh},
     )
 
@@ -146,13 +148,13 @@ def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], i
     return dict(sorted(counts.items())), len(keys)
 
 
-def _backlog(wiring: "Wiring") -> Iterator[Backlog]:
-    """Yield the backlogs of the last few sessions."""
-    from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key
+def _backlog(wiring: "Wiring", today: date) -> Iterator[Backlog]:
+    """Yield the backlogs of the last few sessions. Those of a source's wrong clock lie behind today."""
+    from stock_pipeline.lake.unpublished_sessions import raw_folders, sessions_of
 
     compactor = wiring.compactor()
-    sessions = sorted(session_date_of_key(folder) for folder in wiring.objects.folders(RAW_PREFIX, depth=3))
-    for session_date in sessions[-SESSIONS_LOOKED_AT:]:
+    sessions, _ = sessions_of(raw_folders(wiring.objects))
+    for session_date in [day for day in sorted(sessions) if day <= today][-SESSIONS_LOOKED_AT:]:
         plan = compactor.plan(session_date)
         if not plan.is_empty:
             yield Backlog(session_date, len(plan.new_files), sum(file.size for file in plan.new_files))

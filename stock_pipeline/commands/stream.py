@@ -97,7 +97,7 @@ async def carry(
             now_ns=time.time_ns,
         )
         with _alpaca_stream(wiring, sink, calls, url) as stream:
-            stored = await keeper.run(sink.checkpoints.load)
+            stored = await keeper.run(sink.position)
             await _carry_and_tell(stream, sink, keeper, stop, stored, tell_seconds)
 
 

@@ -45,7 +45,7 @@ class SessionBooks:
 
     raw: None once garbage collection has deleted raw files of the published version.
     windows: each symbol's realtime window, of `capacity` trades at most.
-    expired: whether symbols may be missing in the table, because their time to live is over.
+    expired: whether trades may be missing in the table, because their time to live is over.
     """
 
     session_date: date
@@ -92,6 +92,11 @@ def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) 
         if not books.expired:
             yield f"{published[-1].event_id} is published, and nothing of the session is in the realtime table"
         return
+    if books.expired:
+        # what came later than the table remembers entered the lake only
+        held = {trade.event_id for trade in in_state}
+        published = tuple(trade for trade in published if trade.event_id in held)
+        in_state = in_state[len(in_state) - len(published) :]
     # a window that was enlarged is still filling up: it may have fewer trades, but no others
     compared = published[len(published) - min(len(in_state), len(published)) :]
     if list(map(_plain, in_state)) != list(map(_plain, compared)):

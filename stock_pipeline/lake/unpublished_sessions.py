@@ -39,7 +39,7 @@ class UnpublishedSessions:
 
         folders: those of sessions with raw files.
         """
-        sessions, failures = _sessions(folders)
+        sessions, failures = sessions_of(folders)
         now = self.now()
         plan = plan_unpublished(sessions, self.catalog.unpublished_sessions(), self.catalog.published_since(), now)
         locations = {day: self.lake.uri(raw_partition_prefix(day)) for day in plan.register}
@@ -54,7 +54,8 @@ class UnpublishedSessions:
         return Refreshed(len(plan.register), len(plan.drop))
 
 
-def _sessions(folders: Iterable[str]) -> tuple[list[date], list[str]]:
+def sessions_of(folders: Iterable[str]) -> tuple[list[date], list[str]]:
+    """Return the sessions of folders, and a sentence for each folder that is none."""
     sessions: list[date] = []
     failures: list[str] = []
     for folder in folders:

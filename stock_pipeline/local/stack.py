@@ -64,6 +64,8 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
         local = {
             # every setting by name, as Terraform sets them for the functions
             **{setting.variable: setting.default for setting in SETTINGS if setting.default is not None},
+            # sessions of any year are replayed here
+            "STATE_TTL_DAYS": "36500",
             **loopback_environment(environ),
             **_CREDENTIALS,
             "AWS_ENDPOINT_URL": endpoint,

@@ -17,9 +17,10 @@ from stock_pipeline.domain.freshness import (
     judge_stream,
     newest_event,
 )
-from stock_pipeline.domain.session import is_trading_day, session_date_of
+from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
+from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
@@ -178,7 +179,8 @@ def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization
         return []
     beats = [dg.AssetMaterialization("realtime_state")]
     session_date = session_date_of(newest)
-    if is_trading_day(session_date):
+    # a source's wrong clock may give a date that the calendar does not have
+    if session_partitions().has_partition_key(session_date.isoformat()):
         beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
     return beats
 

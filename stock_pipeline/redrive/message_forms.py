@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from stock_pipeline.domain.redrive_plan import Inline, Origin, StoredObject, StreamRange, Unredrivable
+from stock_pipeline.streaming.record_lines import lines_of
 from stock_pipeline.streaming.rejection_message import KIND as REJECTED
 
 UNPUBLISHED = "unpublished_records"
@@ -46,8 +47,9 @@ def reason_of(body: str) -> str | None:
 
 def message_of_lines(lines: Sequence[bytes], why: str) -> str:
     """Return a message that has lines itself, for some that are kept nowhere else."""
-    record = {"partition_key": "", "data_base64": base64.b64encode(b"\n".join(lines)).decode()}
-    return json.dumps({"kind": UNPUBLISHED, "reason": why, "records": [record]})
+    # a record each, because some are records that stay whole
+    records = [{"partition_key": "", "data_base64": base64.b64encode(line).decode()} for line in lines]
+    return json.dumps({"kind": UNPUBLISHED, "reason": why, "records": records})
 
 
 def origin_of_object(body: bytes) -> Inline | StreamRange:
@@ -74,9 +76,9 @@ def is_kept_records(body: bytes) -> bool:
     return _parsed(body).get("kind") == UNPUBLISHED
 
 
-def lines_of(payloads: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Return the lines of records, split as the processor splits them."""
-    return tuple(line for payload in payloads for line in payload.removesuffix(b"\n").split(b"\n"))
+def lines_of_records(payloads: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the lines of records, as the processor has them: what is no lines of JSON is one."""
+    return tuple(line for payload in payloads for line in lines_of(payload))
 
 
 def _origins(message: Mapping[str, Any]) -> tuple[Origin, ...]:
@@ -127,7 +129,7 @@ def _unpublished(document: Mapping[str, Any]) -> Inline:
 
 
 def _inline(payloads: Iterable[bytes]) -> Inline:
-    return Inline(lines_of(payloads))
+    return Inline(lines_of_records(payloads))
 
 
 def _parsed(body: str | bytes) -> Mapping[str, Any]:

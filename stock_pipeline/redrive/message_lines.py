@@ -13,7 +13,7 @@ from stock_pipeline.domain.redrive_plan import (
     StreamRange,
     Unredrivable,
 )
-from stock_pipeline.redrive.message_forms import is_kept_records, lines_of, origin_of_object, origins_of
+from stock_pipeline.redrive.message_forms import is_kept_records, lines_of_records, origin_of_object, origins_of
 from stock_pipeline.redrive.ports import MessageObjects, RecordHistory
 
 
@@ -51,7 +51,7 @@ class MessageLines:
             return Part(
                 Found(missing=Expired(f"the stream keeps the {origin.records} records of {origin.shard_id} no longer"))
             )
-        return Part(Found(lines_of(payloads)), endures=False)
+        return Part(Found(lines_of_records(payloads)), endures=False)
 
     def _part_of_object(self, place: StoredObject) -> Part:
         uri = f"s3://{place.bucket}/{place.key}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
+from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
     MAX_TRIES,
@@ -35,6 +36,7 @@ from stock_pipeline.redrive.ports import MessageObjects, Rate, Received, RecordH
 from stock_pipeline.redrive.redriven import Redriven
 from stock_pipeline.redrive.report import Outcome, RedriveReport
 from stock_pipeline.streaming.publisher import Publisher
+from stock_pipeline.streaming.record_lines import other_form
 from stock_pipeline.streaming.record_packing import PackedRecord, partition_key
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import decode_trade
@@ -71,6 +73,8 @@ class Redrive:
     publisher: its leftovers are `StayInQueue`.
     run_id: names the run in the ledger.
     now: UTC.
+    limits: what the processor judges trades by. A line that is published again arrives again, so that one rejected as
+    `future` is a trade once its time has come.
     """
 
     queue: RedriveQueue
@@ -82,6 +86,7 @@ class Redrive:
     run_id: str
     now: Callable[[], datetime]
     rate: Rate = field(default_factory=Unlimited)
+    limits: ArrivalLimits = field(default_factory=ArrivalLimits)
 
     def run(
         self,
@@ -159,7 +164,7 @@ class Redrive:
         self, message: QueueMessage, earlier: Sequence[Try], redriven: Redriven, park_expired: bool
     ) -> Decision:
         lines = MessageLines(self.objects, self.history)
-        # S3 and the producer both tell of records that the stream refused
+        # a producer that tries again tells twice of records that the stream refused
         parts = tuple(
             part for part in lines.parts(message.body) if not (part.kept_records and redriven.knows(part.kept_records))
         )
@@ -169,7 +174,7 @@ class Redrive:
         found = merged(parts)
         if park_expired and isinstance(found.missing, Expired):
             found = replace(found, missing=Unredrivable(found.missing.why))
-        action = plan(tries, found, _is_trade, redriven.times, is_rejection(message.body))
+        action = plan(tries, found, self._is_trade, redriven.times, is_rejection(message.body))
         came_back = max(map(redriven.times, found.lines), default=0)
         return Decision(action, parts, max(tries, came_back + 1))
 
@@ -238,19 +243,39 @@ class Redrive:
         return self.publisher.publish_lines(keyed, deadline_ns).published == len(lines)
 
     def _rejections(self, message: QueueMessage, lines: Sequence[bytes]) -> list[Rejection]:
-        """Return a rejection for each line, or one for all if that were too many messages."""
-        if len(lines) <= MAX_REJECTIONS_OF_RECORD:
-            return [self._rejection(message, number, line) for number, line in enumerate(lines)]
-        first = self._rejection(message, 0, lines[0])
-        detail = f"{len(lines):,} lines are not trades, the first because: {first.detail}"
-        return [replace(first, detail=detail, payload=b"\n".join(lines))]
+        """Return a rejection for each line, or one for all if that were too many messages.
+
+        Records that stay whole have one each in any case.
+        """
+        single = [(number, line) for number, line in enumerate(lines) if other_form(line) is None]
+        whole = [self._rejection(message, number, line) for number, line in enumerate(lines) if other_form(line)]
+        if len(single) <= MAX_REJECTIONS_OF_RECORD:
+            return whole + [self._rejection(message, number, line) for number, line in single]
+        first = self._rejection(message, *single[0])
+        detail = f"{len(single):,} lines are not trades, the first because: {first.detail}"
+        payload = b"\n".join(line for _, line in single)
+        return [*whole, replace(first, detail=detail, payload=payload, line=None, lines=len(single))]
 
     def _rejection(self, message: QueueMessage, number: int, line: bytes) -> Rejection:
         try:
-            decode_trade(line)
+            self._check(line)
         except InvalidTradeError as error:
             reason, detail = Reason(error.reason), error.detail
         return Rejection(reason, detail, line, "redrive", message.message_id, number, "", self.now().timestamp())
+
+    def _is_trade(self, line: bytes) -> bool:
+        try:
+            self._check(line)
+        except InvalidTradeError:
+            return False
+        return True
+
+    def _check(self, line: bytes) -> None:
+        """Raise `InvalidTradeError` for what the processor would reject if it arrived now."""
+        form = other_form(line)
+        if form is not None:
+            raise InvalidTradeError(Reason.NOT_JSON, form)
+        self.limits.check(decode_trade(line), round(self.now().timestamp() * 1e9))
 
     def _try(self, outcome: Outcome) -> Try:
         return Try(self.now().isoformat(), self.run_id, outcome.action, outcome.why, outcome.lines, outcome.rejected)
@@ -295,11 +320,3 @@ def _put_back(untouched: Sequence[Received], outcomes: dict[str, Outcome]) -> No
 def _told(error: Exception) -> str:
     """Return an error's kind and text."""
     return f"{type(error).__name__}: {str(error)[:500]}"
-
-
-def _is_trade(line: bytes) -> bool:
-    try:
-        decode_trade(line)
-    except InvalidTradeError:
-        return False
-    return True

@@ -14,7 +14,11 @@ REDRIVEN_MESSAGES = Metric(
 )
 REDRIVEN_LINES = Metric("RedrivenLines", "Count", None, "Lines that redrive put into the stream again.")
 
-METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES)
+INTERRUPTED_REDRIVES = Metric(
+    "InterruptedRedrives", "Count", None, "Runs of redrive that ended before the queue was empty, or lost their counts."
+)
+
+METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES, INTERRUPTED_REDRIVES)
 
 ACTIONS = ("published", "parked", "left", "expired", "dropped")
 """What becomes of a message. Dropped is one that has nothing to redrive, such as S3's test of the notification."""
@@ -59,8 +63,11 @@ class RedriveReport:
     def events(self, request_id: str) -> Iterator[LogEvent]:
         """Yield one event, one for each action, and one for each message that needs a look."""
         run = {"request_id": request_id}
-        lines = sum(outcome.lines for outcome in self.outcomes)
-        yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, {REDRIVEN_LINES: lines})
+        values: dict[Metric, float] = {
+            REDRIVEN_LINES: sum(outcome.lines for outcome in self.outcomes),
+            INTERRUPTED_REDRIVES: int(bool(self.trouble)),
+        }
+        yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, values)
         for action, count in self.counts.items():
             yield LogEvent("INFO", "messages redriven", run, {REDRIVEN_MESSAGES: count}, action)
         for outcome in self.outcomes:

@@ -40,6 +40,7 @@ def wired_redrive(wiring: Wiring, run_id: str, lines_per_second: int = DEFAULT_L
         run_id=run_id,
         now=utc_now,
         rate=LineRate(lines_per_second, time.time_ns, sleep),
+        limits=wiring.arrival_limits,
     )
 
 

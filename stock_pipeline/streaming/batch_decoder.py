@@ -3,10 +3,12 @@
 The fast path parses the whole batch at once and gives up at the first doubt. The batch is then cut in pieces. Doubtful
 pieces take the strict path, line by line, where `trade_json.decode_trade` decides. A differential property test proves
 that the fast path accepts nothing else and reads no value differently.
+
+A trade from far ahead of its record's arrival is rejected. A redelivery has the same arrival and is judged alike.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,17 +18,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason, Rejection
-from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS, MAX_PRICE
+from stock_pipeline.domain.arrival import ArrivalLimits, ahead
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_BATCH, MAX_REJECTIONS_OF_RECORD, Reason, Rejection
+from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, FIELDS, LATEST_EVENT_TIME_NS, MAX_PRICE
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
+from stock_pipeline.streaming.record_lines import lines_of, other_form
 from stock_pipeline.streaming.trade_json import FEW_VALUES, QUOTES_PER_LINE, decode_trade, plain_values
-from stock_pipeline.trade_table import fields_of, record_schema, table_of_rows, with_derived_columns
+from stock_pipeline.trade_table import fields_of, int64_values, record_schema, table_of_rows, with_derived_columns
 
 PIECES_OF_ODD_BATCH = 8
 """An odd line sends only its piece down the strict path. More pieces cost more than they save."""
 
 _EVENT_ID_LENGTHS = (1, 96)
+_EVENT_TIME = FIELDS.index("event_time_ns")
 _NEWLINE, _QUOTE, _BRACE = b'\n"{'
 
 
@@ -36,7 +41,7 @@ class DecodedBatch:
 
     trades: a table of `trade_schema`, in the stream's order.
     record_of_row: for each row, the index of its record in the batch.
-    rejections: the rejected lines; the whole record instead of more than `MAX_REJECTIONS_OF_RECORD` of them.
+    rejections: the rejected lines in the stream's order, or whole records where lines would be too many messages.
     """
 
     trades: pa.Table
@@ -44,64 +49,117 @@ class DecodedBatch:
     rejections: tuple[Rejection, ...]
 
 
-def decode_batch(batch: StreamBatch) -> DecodedBatch:
+def decode_batch(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch:
     """Decode every line of the batch. Never raises for a record's content."""
-    whole = _decode_fast(batch)
+    whole = _decode_fast(batch, limits)
     if whole is not None:
         return whole
     size = -(-len(batch.records) // PIECES_OF_ODD_BATCH)
     pieces = []
     for start in range(0, len(batch.records), size):
         piece = StreamBatch(batch.shard_id, batch.records[start : start + size])
-        decoded = _decode_fast(piece) or decode_strict(piece)
+        decoded = _decode_fast(piece, limits) or decode_strict(piece, limits)
         pieces.append(replace(decoded, record_of_row=decoded.record_of_row + start))
     return DecodedBatch(
         pa.concat_tables([piece.trades for piece in pieces]),
         np.concatenate([piece.record_of_row for piece in pieces]),
-        tuple(rejection for piece in pieces for rejection in piece.rejections),
+        _bounded([rejection for piece in pieces for rejection in piece.rejections], batch),
     )
 
 
-def decode_strict(batch: StreamBatch) -> DecodedBatch:
+def decode_strict(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch:
     """Decode the batch line by line."""
     rows: list[tuple[Any, ...]] = []
     record_of_row: list[int] = []
     rejections: list[Rejection] = []
+    arrivals_ns = batch.arrivals_ns.tolist()
     for index, record in enumerate(batch.records):
-        of_record: list[Rejection] = []
-        for number, line in enumerate(_lines(record.data)):
-            try:
-                rows.append(plain_values(line) or fields_of(decode_trade(line)))
-                record_of_row.append(index)
-            except InvalidTradeError as error:
-                of_record.append(
-                    Rejection(
-                        reason=Reason(error.reason),
-                        detail=error.detail,
-                        payload=line,
-                        shard_id=batch.shard_id,
-                        sequence_number=record.sequence_number,
-                        line=number,
-                        partition_key=record.partition_key,
-                        arrival_time=record.arrival_time,
-                    )
-                )
-        rejections += of_record if len(of_record) <= MAX_REJECTIONS_OF_RECORD else [_whole(record, of_record)]
+        rejected = _Rejected(batch.shard_id, record)
+        form = other_form(record.data)
+        if form is not None:
+            rejected.add_whole(form)
+        else:
+            before = len(rows)
+            _decode_lines(record.data, arrivals_ns[index], limits, rows, rejected)
+            record_of_row += [index] * (len(rows) - before)
+        rejections += rejected.rejections()
     return DecodedBatch(table_of_rows(rows), np.array(record_of_row, np.int64), tuple(rejections))
 
 
-def _whole(record: StreamRecord, rejections: Sequence[Rejection]) -> Rejection:
-    first = rejections[0]
-    detail = f"{len(rejections):,} lines of the record are not trades, the first because: {first.detail}"
-    return replace(first, detail=detail, payload=record.data)
+def _decode_lines(
+    data: bytes, arrival_ns: int, limits: ArrivalLimits, rows: list[tuple[Any, ...]], rejected: "_Rejected"
+) -> None:
+    """Add a record's trades to `rows`, and its other lines to `rejected`."""
+    latest_ns = arrival_ns + limits.ahead_ns
+    for number, line in enumerate(lines_of(data)):
+        try:
+            values = plain_values(line) or fields_of(decode_trade(line))
+        except InvalidTradeError as error:
+            rejected.add(number, line, Reason(error.reason), error.detail)
+            continue
+        if values[_EVENT_TIME] > latest_ns:
+            rejected.add(number, line, Reason.FUTURE, ahead(values[_EVENT_TIME] - arrival_ns))
+        else:
+            rows.append(values)
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
-    """Yield the lines of a record. An empty record is one empty line, because rejecting it accounts for the record."""
-    return iter(data.removesuffix(b"\n").split(b"\n"))
+class _Rejected:
+    """The rejections of one record, in memory no more than are sent."""
+
+    def __init__(self, shard_id: str, record: StreamRecord) -> None:
+        self._shard_id = shard_id
+        self._record = record
+        self._kept: list[Rejection] = []
+        self._count = 0
+
+    def add(self, number: int, line: bytes, reason: Reason, detail: str) -> None:
+        self._count += 1
+        if len(self._kept) <= MAX_REJECTIONS_OF_RECORD:
+            self._kept.append(self._rejection(number, line, reason, detail))
+
+    def add_whole(self, what: str) -> None:
+        self._count += 1
+        self._kept.append(self._rejection(None, self._record.data, Reason.NOT_JSON, what))
+
+    def rejections(self) -> list[Rejection]:
+        if self._count <= MAX_REJECTIONS_OF_RECORD:
+            return self._kept
+        return [_whole(self._kept[0], self._count, self._record.data)]
+
+    def _rejection(self, number: int | None, payload: bytes, reason: Reason, detail: str) -> Rejection:
+        return Rejection(
+            reason=reason,
+            detail=detail,
+            payload=payload,
+            shard_id=self._shard_id,
+            sequence_number=self._record.sequence_number,
+            line=number,
+            partition_key=self._record.partition_key,
+            arrival_time=self._record.arrival_time,
+        )
 
 
-def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
+def _bounded(rejections: Sequence[Rejection], batch: StreamBatch) -> tuple[Rejection, ...]:
+    """Return the rejections, or one for each record if they are too many."""
+    if len(rejections) <= MAX_REJECTIONS_OF_BATCH:
+        return tuple(rejections)
+    data = {record.sequence_number: record.data for record in batch.records}
+    by_record: dict[str, list[Rejection]] = {}
+    for rejection in rejections:
+        by_record.setdefault(rejection.sequence_number, []).append(rejection)
+    return tuple(
+        of_record[0] if len(of_record) == 1 else _whole(of_record[0], len(of_record), data[number])
+        for number, of_record in by_record.items()
+    )
+
+
+def _whole(first: Rejection, lines: int, data: bytes) -> Rejection:
+    """Return one rejection for a record's rejected lines. first: the first of them."""
+    detail = f"{lines:,} lines of the record are not trades, the first because: {first.detail}"
+    return replace(first, detail=detail, payload=data, line=None, lines=lines)
+
+
+def _decode_fast(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch | None:
     """Decode the whole batch at once, or return None at the first doubt."""
     bodies = [record.data.removesuffix(b"\n") for record in batch.records]
     text = b"\n".join(bodies)
@@ -122,6 +180,8 @@ def _decode_fast(batch: StreamBatch) -> DecodedBatch | None:
     # the newline after a record's last line is the first one at or behind the record's end
     record_ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)) + 1) - 1
     record_of_row = np.searchsorted(record_ends, np.append(line_ends, len(text))).astype(np.int64)
+    if not _have_come(int64_values(records["event_time_ns"]), record_of_row, batch.arrivals_ns + limits.ahead_ns):
+        return None
     return DecodedBatch(with_derived_columns(records), record_of_row, ())
 
 
@@ -153,6 +213,13 @@ def _is_valid(records: pa.Table) -> bool:
         and _are_prices(records["price"])
         and _are_event_ids(records["event_id"])
     )
+
+
+def _have_come(
+    event_times_ns: npt.NDArray[np.int64], record_of_row: npt.NDArray[np.int64], latest_ns: npt.NDArray[np.int64]
+) -> bool:
+    """Check every trade against the latest time that its record's arrival allows."""
+    return bool(event_times_ns.max() <= latest_ns.min() or (event_times_ns <= latest_ns[record_of_row]).all())
 
 
 def _within(column: pa.ChunkedArray, low: int, high: int | None) -> bool:

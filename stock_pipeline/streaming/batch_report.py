@@ -53,11 +53,13 @@ class StateResult:
     """Result of writing a batch's states.
 
     failed_record: index of the first record that is not in the states, or None.
+    why: what kept it out.
     """
 
     writes: int
     conflicts: int
     failed_record: int | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class BatchReport:
     """Result of processing one batch.
 
     failed_sequence: where Lambda begins again, or None if all is done.
+    why: what kept the rest from being done.
     """
 
     shard_id: str
@@ -78,6 +81,7 @@ class BatchReport:
     lake: LakeResult
     states: StateResult
     failed_sequence: str | None
+    why: str = ""
 
     def response(self) -> dict[str, list[dict[str, str]]]:
         """Return the answer to Lambda: the first record to deliver again (ReportBatchItemFailures)."""
@@ -110,6 +114,8 @@ class BatchReport:
         }
         level = "WARNING" if self.failed_sequence is not None or self.rejected_by_reason else "INFO"
         yield LogEvent(level, "batch processed", place, values)
+        if self.why:
+            yield LogEvent("ERROR", f"the batch is not finished: {self.why}", place)
         for reason, count in self.rejected_by_reason.items():
             yield LogEvent("WARNING", "lines rejected", place, {REJECTED_RECORDS: count}, reason)
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 
 class StreamRecord(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -22,7 +26,10 @@ class _Delivery(msgspec.Struct, frozen=True, gc=False):
     kinesis: StreamRecord
 
 
-@dataclass(frozen=True, slots=True)
+_arrival_time = attrgetter("arrival_time")
+
+
+@dataclass(frozen=True)
 class StreamBatch:
     """Records of one invocation, of one shard, in the shard's order."""
 
@@ -36,6 +43,12 @@ class StreamBatch:
     @property
     def last_sequence(self) -> str:
         return self.records[-1].sequence_number
+
+    @cached_property
+    def arrivals_ns(self) -> npt.NDArray[np.int64]:
+        """Return when each record arrived, in nanoseconds since 1970 UTC."""
+        seconds = np.fromiter(map(_arrival_time, self.records), np.float64, len(self.records))
+        return np.rint(seconds * 1e9).astype(np.int64)
 
 
 def parse_kinesis_event(event: Mapping[str, Any]) -> StreamBatch:

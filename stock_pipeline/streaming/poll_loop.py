@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.streaming.checkpoint_time import check_not_ahead
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.ports import CheckpointStore, Provider
 from stock_pipeline.streaming.producer import Producer, ProducerReport
@@ -43,6 +44,7 @@ class PollLoop:
             polls += 1
             checkpoint = self.checkpoints.load()
             try:
+                check_not_ahead(checkpoint, self.now_ns())
                 for capture in self.provider.poll(checkpoint, deadline_ns):
                     total = total.plus(self._produce(capture, deadline_ns))
                 failure = None

@@ -17,9 +17,18 @@ PROVIDER_REQUESTS = Metric("ProviderRequests", "Count", None, "Calls to the pric
 PROVIDER_ERRORS = Metric("ProviderErrors", "Count", "Kind", "Failed calls to the price API, by kind of error.")
 RATE_LIMIT_WAIT_SECONDS = Metric("RateLimitWaitSeconds", "Seconds", None, "Time spent waiting for the key's budget.")
 
+REFUSED_RUNS = Metric(
+    "RefusedRuns", "Count", None, "Runs of the producer that ended with what somebody must change: a key, a setting."
+)
+UNFINISHED_RUNS = Metric(
+    "UnfinishedRuns", "Count", None, "Runs of the producer whose last poll failed for a passing reason."
+)
+
 METRICS = (
     PUBLISHED_TRADES,
     KEPT_TRADES,
+    REFUSED_RUNS,
+    UNFINISHED_RUNS,
     UNREADABLE_PAYLOADS,
     PROVIDER_REQUESTS,
     PROVIDER_ERRORS,
@@ -44,6 +53,8 @@ class PollReport:
         values: dict[Metric, float] = {
             PUBLISHED_TRADES: produced.published,
             KEPT_TRADES: produced.kept,
+            REFUSED_RUNS: int(isinstance(self.failure, PermanentError)),
+            UNFINISHED_RUNS: int(isinstance(self.failure, RetryableError)),
             UNREADABLE_PAYLOADS: produced.unreadable,
             PROVIDER_REQUESTS: calls.requests,
             RATE_LIMIT_WAIT_SECONDS: round(calls.waited_seconds, 3),

@@ -53,8 +53,8 @@ class AddressedObjects(Objects, Protocol):
 
 
 class StateStore(Protocol):
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
-        """Return the stored states; keys without one are left out."""
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
+        """Return stored states, without keys that have none; and the keys that could not be read now."""
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Write if the stored revision is `replaces` (None: nothing is stored), else raise `StateConflictError`."""

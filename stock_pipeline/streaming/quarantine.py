@@ -37,7 +37,7 @@ def quarantine_file(batch: StreamBatch, rejections: Sequence[Rejection]) -> Quar
 def rejections_parquet(rejections: Sequence[Rejection]) -> bytes:
     """Return the lines as Parquet, a row each, in the catalog's columns."""
     schema = pa.schema([(column.name, _ARROW_TYPES[column.sql_type]) for column in REJECTION_COLUMNS])
-    rows: list[dict[str, str | int]] = [
+    rows: list[dict[str, str | int | None]] = [
         {
             "rejection_id": rejection.rejection_id,
             "reason": str(rejection.reason),

@@ -1,4 +1,4 @@
-"""A rejected line as a message of the dead-letter queue, and back."""
+"""A rejected line or record as a message of the dead-letter queue, and back."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def parse_rejection_message(message: Mapping[str, Any]) -> Rejection:
             payload=base64.b64decode(message["payload_base64"], validate=True),
             shard_id=message["shard_id"],
             sequence_number=message["sequence_number"],
-            line=int(message["line"]),
+            line=None if message["line"] is None else int(message["line"]),
             partition_key=message["partition_key"],
             arrival_time=float(message["arrival_time"]),
         )

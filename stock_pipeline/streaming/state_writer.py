@@ -1,83 +1,135 @@
 """A batch's newest trades into the stored states."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.batch_report import StateResult
 from stock_pipeline.streaming.newest_trades import NewestTrades
+from stock_pipeline.streaming.patience import ATTEMPTS, Patience, in_threads
 from stock_pipeline.streaming.ports import StateStore
 
-CONFLICT_ATTEMPTS = 8
+KEYS_A_READ = 100
+"""What one call of BatchGetItem takes."""
+
+
+@dataclass
+class _Progress:
+    """What the threads share.
+
+    written, conflicts: an entry each; lists, because threads append to them safely.
+    away: the table's refusal; nothing more is tried, because the next call would be refused too.
+    unfinished: first records of symbols that are not written.
+    why: the last reason of one.
+    raised: errors that are no matter of time.
+    """
+
+    stored: dict[SymbolKey, StoredState] = field(default_factory=dict)
+    written: list[SymbolKey] = field(default_factory=list)
+    conflicts: list[SymbolKey] = field(default_factory=list)
+    away: str = ""
+    unfinished: list[int] = field(default_factory=list)
+    why: str = ""
+    raised: list[Exception] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class StateWriter:
     """Writer of states, by conditional writes in parallel.
 
-    wait: pauses before the given attempt (1, 2, …).
+    is_refusal: tells if an error is the table's refusal of us, which no trade causes.
     """
 
     state_store: StateStore
     average_windows: tuple[int, ...]
-    wait: Callable[[int], None]
+    patience: Patience
+    is_refusal: Callable[[Exception], bool]
     threads: int
 
     def write(self, newest: Sequence[NewestTrades]) -> StateResult:
-        """Merge trades into the states. One symbol's error is raised after all others were written."""
+        """Merge trades into the states, those of the first records first.
+
+        One symbol's error is raised after all others were written.
+        """
         if not newest:
             return StateResult(0, 0, None)
-        stored = self._read([group.key for group in newest])
-        # One iterator that the threads share: handing over each symbol as a task costs more than merging it.
-        waiting = iter(newest)
-        results: list[StateResult] = []
-        raised: list[Exception] = []
+        groups = sorted(newest, key=attrgetter("first_record"))
+        done = _Progress()
+        chunks = [groups[start : start + KEYS_A_READ] for start in range(0, len(groups), KEYS_A_READ)]
+        read: list[NewestTrades] = []
 
-        def work(_thread: int) -> None:
-            for group in waiting:
-                try:
-                    results.append(self._write_one(group, stored.get(group.key)))
-                except Exception as error:
-                    raised.append(error)
+        def read_chunk(chunk: Sequence[NewestTrades]) -> None:
+            if self._attempt(done, chunk, lambda: self._read(done, [group.key for group in chunk])):
+                read.extend(chunk)
 
-        threads = min(self.threads, len(newest))
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            list(pool.map(work, range(threads)))
-        if raised:
-            raise raised[0]
-        return StateResult(
-            writes=sum(result.writes for result in results),
-            conflicts=sum(result.conflicts for result in results),
-            failed_record=min((r.failed_record for r in results if r.failed_record is not None), default=None),
-        )
+        def write_group(group: NewestTrades) -> None:
+            self._attempt(done, (group,), lambda: self._write_one(done, group))
 
-    def _read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
-        """Read again while the table throttles, because a batch must not spend its retries on that."""
-        for earlier_attempts in range(CONFLICT_ATTEMPTS - 1):
+        in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
+        if read:
+            read.sort(key=attrgetter("first_record"))
+            in_threads(min(self.threads, len(read)), read, write_group)
+        if done.raised:
+            raise done.raised[0]
+        return StateResult(len(done.written), len(done.conflicts), min(done.unfinished, default=None), done.why)
+
+    def _attempt(self, done: _Progress, groups: Sequence[NewestTrades], do: Callable[[], None]) -> bool:
+        """Do it unless the table is away. Return whether it was done; what was not is noted."""
+        why = done.away
+        if not why:
             try:
-                return self.state_store.read(keys)
-            except RetryableError:
-                self.wait(earlier_attempts + 1)
-        return self.state_store.read(keys)
+                do()
+            except RetryableError as error:
+                why = str(error)
+            except Exception as error:
+                if not self.is_refusal(error):
+                    done.raised.append(error)
+                    return False
+                why = done.away = f"the state table refuses: {error}"
+        if why:
+            done.unfinished += [group.first_record for group in groups]
+            done.why = why
+        return not why
 
-    def _write_one(self, group: NewestTrades, stored: StoredState | None) -> StateResult:
-        """Merge and write; after a conflict, again from a fresh read."""
-        conflicts = 0
-        for earlier_attempts in range(CONFLICT_ATTEMPTS):
+    def _read(self, done: _Progress, keys: Sequence[SymbolKey]) -> None:
+        """Read again while the table throttles, because a batch must not spend its retries on that."""
+        pending = keys
+
+        def read_some() -> None:
+            nonlocal pending
+            states, pending = self.state_store.read_once(pending)
+            done.stored.update(states)
+            if pending:
+                raise RetryableError("the state table left keys unread; try again")
+
+        self.patience.call(read_some)
+
+    def _write_one(self, done: _Progress, group: NewestTrades) -> None:
+        """Merge and write; after a failure, again from a fresh read."""
+        stored = done.stored.get(group.key)
+        failure: RetryableError | None = None
+        for earlier_attempts in range(ATTEMPTS):
+            self.patience.begin(earlier_attempts)
             try:
                 if earlier_attempts:
-                    self.wait(earlier_attempts)
-                    stored = self.state_store.read([group.key]).get(group.key)
+                    stored = self._read_again(group.key)
                 base = stored.state if stored else SymbolState(group.key, ())
                 merged = base.merged_with(group.trades, self.average_windows)
-                if merged == base:
-                    return StateResult(0, conflicts, None)
-                self.state_store.write(merged, stored.revision if stored else None)
-                return StateResult(1, conflicts, None)
-            except StateConflictError:
-                conflicts += 1
-            except RetryableError:
-                pass
-        return StateResult(0, conflicts, group.first_record)
+                if merged != base:
+                    self.state_store.write(merged, stored.revision if stored else None)
+                    done.written.append(group.key)
+                return
+            except StateConflictError as error:
+                done.conflicts.append(group.key)
+                failure = error
+            except RetryableError as error:
+                failure = error
+        raise RetryableError(f"{failure}") from failure
+
+    def _read_again(self, key: SymbolKey) -> StoredState | None:
+        states, unread = self.state_store.read_once([key])
+        if unread:
+            raise RetryableError(f"the state table left {key} unread; try again")
+        return states.get(key)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
+from stock_pipeline.streaming.checkpoint_time import check_not_ahead
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.ports import CheckpointStore
 from stock_pipeline.streaming.producer import Producer, ProducerReport
@@ -63,6 +64,12 @@ class StreamSink:
     now_ns: Callable[[], int]
     _total: ProducerReport = _NOTHING
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def position(self) -> str | None:
+        """Return the stored position. Raises `FutureCheckpointError` for one that lies ahead of the clock."""
+        checkpoint = self.checkpoints.load()
+        check_not_ahead(checkpoint, self.now_ns())
+        return checkpoint
 
     def publish(self, capture: Capture) -> None:
         """Put a capture into the stream, or keep it for redrive."""

@@ -122,6 +122,14 @@ def decode_trade(line: bytes) -> Trade:
     return trade
 
 
+def is_trade(line: bytes) -> bool:
+    try:
+        decode_trade(line)
+    except InvalidTradeError:
+        return False
+    return True
+
+
 def plain_values(line: bytes) -> tuple[Any, ...] | None:
     """Return the values of `FIELDS`, or None if anything about the line is unusual.
 

@@ -1,7 +1,9 @@
 """An error of AWS passes or stays by its status class: boto3 against a server that answers with each status."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,13 +12,18 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
+from stock_pipeline.aws import clients
+from stock_pipeline.aws.clients import ANSWER_SECONDS
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.errors import RetryableError
+from stock_pipeline.streaming.back_off import BACK_OFF
 from stock_pipeline.streaming.record_packing import PackedRecord
+from tests.support.scripts import load_script
 
 RECORDS = [PackedRecord("bucket-0001", b"data", 1)] * 2
 
@@ -123,3 +130,62 @@ def test_a_bucket_that_refuses_for_good_is_no_passing_trouble() -> None:
 def test_a_bucket_that_can_not_be_reached_is_worth_another_try() -> None:
     with pytest.raises(RetryableError, match="EndpointConnectionError"):
         store_at("http://127.0.0.1:9").put_if_absent("failed/key", b"body")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "refuses"),
+    [
+        (400, "AccessDeniedException", True),
+        (400, "UnrecognizedClientException", True),
+        (400, "ExpiredTokenException", True),
+        (400, "ResourceNotFoundException", True),
+        (400, "KMSDisabledException", True),
+        (403, "RequestThrottled", False),
+        (400, "ProvisionedThroughputExceededException", False),
+        (400, "ValidationException", False),
+        (400, "ConditionalCheckFailedException", False),
+        (500, "AccessDeniedException", False),
+        (503, None, False),
+    ],
+)
+def test_a_refusal_is_told_from_what_passes_and_from_what_the_request_is_at_fault_for(
+    status: int, code: str | None, refuses: bool
+) -> None:
+    with (
+        server_answering(Refusal(status, code)) as url,
+        closing(client("dynamodb", url)) as dynamodb,
+        pytest.raises(ClientError) as raised,
+    ):
+        dynamodb.put_item(TableName="table", Item={"symbol": {"S": "ABC"}})
+    assert is_refusal(raised.value) == refuses
+
+
+def test_a_bucket_that_forbids_refuses_though_it_says_nothing() -> None:
+    with server_answering(Refusal(403, None)) as url, pytest.raises(ClientError) as raised:
+        store_at(url).put_if_absent("failed/key", b"body")
+    assert is_refusal(raised.value)
+
+
+def test_a_role_without_credentials_is_refused() -> None:
+    assert is_refusal(NoCredentialsError())
+    assert not is_refusal(ValueError("a defect"))
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_hurried_call_is_tried_once_and_soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time-outs bound it: the invocation keeps more time than that for its answer."""
+    monkeypatch.setattr(clients, "ANSWER_SECONDS", 0.2)
+    with silent_server() as url, closing(clients.Clients("us-east-1", url, ("local", "local"), hurried=True)) as made:
+        began = time.monotonic()
+        with pytest.raises(RetryableError, match="ReadTimeoutError"):
+            ObjectStore(made.s3, "bucket").put_if_absent("key", b"body")
+        assert time.monotonic() - began < 2
+    last_seconds = load_script("lambdas/processor/app.py").LAST_SECONDS
+    assert last_seconds > clients.CONNECT_SECONDS + ANSWER_SECONDS
+    assert BACK_OFF.longest_seconds < last_seconds

@@ -252,6 +252,7 @@ def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
         "partition_buckets",
         "moving_average_windows",
         "state_ttl_days",
+        "future_tolerance_seconds",
         "provider",
         "feed",
         "symbols",

@@ -26,6 +26,10 @@ class Fault(StrEnum):
     """The answer is lost and boto3 repeats the call by itself: the caller sees the second answer."""
     PARTIAL = "partial"
     """The service takes every second entry of the call and refuses the others."""
+    FORBIDDEN = "forbidden"
+    """The service refuses the caller: no grant of its role allows the call."""
+    LATE = "late"
+    """The call takes effect after twenty seconds: a few of them use up the function's time."""
     SLOW = "slow"
     """The call takes effect after a minute, which is longer than the function may run."""
     CUT_OFF_BEFORE = "cut off before"
@@ -55,14 +59,17 @@ ERROR_CODES = {
 }
 """The error that each operation's throttling shows as."""
 
+LATE_SECONDS = 20
+MINUTE_SECONDS = 61
+
 Call = Callable[..., Any]
 
 
 class Faults:
-    """The faults to come, by operation. `minute` lets a minute pass; `overtake` is what another copy does."""
+    """The faults to come, by operation. `pass_by` lets seconds pass; `overtake` is what another copy does."""
 
-    def __init__(self, minute: Callable[[], None], overtake: Callable[[], None]) -> None:
-        self._minute, self._overtake = minute, overtake
+    def __init__(self, pass_by: Callable[[float], None], overtake: Callable[[], None]) -> None:
+        self._pass_by, self._overtake = pass_by, overtake
         self._coming: dict[str, deque[Fault]] = defaultdict(deque)
         self._calm = False
         self._dead = False
@@ -125,8 +132,12 @@ class Faults:
                 raise client_error(operation, *ERROR_CODES.get(operation, ("ServiceUnavailable", 503)))
             case Fault.UNREACHABLE:
                 raise EndpointConnectionError(endpoint_url="https://service")
+            case Fault.FORBIDDEN:
+                raise client_error(operation, "AccessDeniedException", 403 if operation == "put_object" else 400)
+            case Fault.LATE:
+                self._pass_by(LATE_SECONDS)
             case Fault.SLOW:
-                self._minute()
+                self._pass_by(MINUTE_SECONDS)
             case Fault.OVERTAKEN:
                 with self.calm():
                     self._overtake()

@@ -105,6 +105,9 @@ class FakeStateTable:
     def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         return {key: self.held[key] for key in keys if key in self.held}
 
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
+        return self.read(keys), ()
+
     def write(self, state: SymbolState, replaces: str | None) -> None:
         self.interfere(state)
         held = self.held.get(state.key)

@@ -32,6 +32,9 @@ ONLY_DAILY_BARS = (
     "--exclude-resource-type",
     "unit_test",
 )
+AFTER_THE_SESSION = 1_515_000_000.0
+"""2018-01-03 17:20 UTC, in seconds since 1970."""
+
 REPEATED = 0.05
 ORDERS = 5
 
@@ -77,7 +80,9 @@ def outcome(stack: LocalStack, seed: int) -> Outcome:
     )
     sequence = 1
     for records in batches(sample_trades(), seed):
-        assert processor.handle(kinesis_event(records, first=sequence)) == {"batchItemFailures": []}
+        assert processor.handle(kinesis_event(records, first=sequence, arrived_at=AFTER_THE_SESSION)) == {
+            "batchItemFailures": []
+        }
         sequence += len(records)
     report = Compactor(wiring.objects, wiring.catalog, lambda: datetime.now(UTC)).compact(SAMPLE_DATE)
     (data_file,) = data_files(wiring.objects, wiring.catalog.published_locations()[SAMPLE_DATE])

@@ -149,6 +149,14 @@ def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: Freshness
     assert beats(world.tick(datetime(2018, 11, 3, 16, tzinfo=UTC), first.cursor)) == [("realtime_state", None)]
 
 
+def test_a_trade_before_the_calendar_fails_no_tick(world: FreshnessWorld) -> None:
+    world.trade_at(datetime(1970, 1, 1, 1, tzinfo=UTC), "OLD")
+    world.trade_at(datetime(2099, 12, 31, tzinfo=UTC), "AHEAD")
+    result = world.tick(MONDAY_MORNING)
+    beats = [event.asset_key for event in result.asset_events if isinstance(event, dg.AssetMaterialization)]
+    assert beats == [dg.AssetKey("realtime_state")]
+
+
 def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: FreshnessWorld) -> None:
     definitions = build_definitions(world.stack.settings)
     checks = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*CHECKS))

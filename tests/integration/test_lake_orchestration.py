@@ -164,6 +164,18 @@ def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResourc
     assert again.run_requests == []
 
 
+def test_folders_of_a_wrong_clock_take_no_sessions_turn(lake: LakeResource) -> None:
+    """What is ahead waits for its day; what is before the calendar is compacted as a closed day."""
+    ancient = date(1969, 12, 31)
+    for day in (FIRST, ancient, *(date(2090 + n, 1, 2) for n in range(SESSIONS_A_TICK + 1))):
+        put_raw_file(lake.objects, day, 1)
+    lake.objects.put("raw/trades/year=2018/month=13/day=1/file.parquet", b"")
+    assert requests(tick(lake)) == [("2018-01-02", "new files")]
+    (request,) = look(lake, raw_folders(lake.objects), Position(), TODAY, closed=True).run_requests or []
+    assert job(lake, CLOSED_DAY_JOB).execute_in_process(run_config=request.run_config).success
+    assert list(lake.catalog.published_locations()) == [ancient]
+
+
 def test_each_tick_looks_at_a_few_sessions_and_all_get_a_turn(lake: LakeResource) -> None:
     days = list(trading_days(FIRST, TODAY - timedelta(days=1)))[: SESSIONS_A_TICK * 2 + 3]
     for day in days:

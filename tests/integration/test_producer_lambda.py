@@ -2,18 +2,22 @@
 
 import gc
 import json
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from stock_pipeline.aws.checkpoint_object import CheckpointObject
+from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.local.lambda_functions import load_handler
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.streaming.record_packing import PackedRecord
 from stock_pipeline.streaming.trade_json import decode_trade
+from tests.support.alarms import firing
 from tests.support.provider_fakes import KEY, SECRET, Answer, ScriptedServer, recorded, scripted_server
 from tests.support.stream import stream_lines
 
@@ -41,9 +45,9 @@ class ProducerWorld:
     api: ScriptedServer
     log: list[str]
 
-    def run(self) -> dict[str, Any]:
+    def run(self, milliseconds: int = 60_000) -> dict[str, Any]:
         # a new process, as after a cold start: only what was stored is remembered
-        return load_handler("producer", self.log.append)({}, Context())
+        return load_handler("producer", self.log.append)({}, Context(milliseconds))
 
     def queue_bodies(self) -> list[str]:
         sqs, url = self.stack.clients.sqs, self.stack.settings.require_dead_letter_queue_url()
@@ -83,6 +87,7 @@ def test_a_run_streams_the_apis_trades_and_keeps_its_checkpoint(world: ProducerW
     assert {trade.feed for trade in trades} == {"iex"}
     assert CheckpointObject(world.stack.wiring.objects, checkpoint_key("alpaca", "iex")).load()
     assert json.loads(world.log[0])["PublishedTrades"] == len(trades)
+    assert firing([world.log] * 3) == set()
 
 
 def test_the_next_run_goes_on_from_the_checkpoint(world: ProducerWorld) -> None:
@@ -112,6 +117,47 @@ def test_a_refused_key_is_one_error_that_hides_the_key(world: ProducerWorld, sta
     assert sum(line.get("ProviderErrors", 0) for line in lines) == 1
     assert KEY not in world.everything_written()
     assert SECRET not in world.everything_written()
+    assert firing([world.log]) == {"producer-refused"}
+
+
+def test_a_run_that_an_api_ends_badly_is_an_alarm_if_the_next_ones_do_too(world: ProducerWorld) -> None:
+    world.api.play(*[Answer(b"away", 503)] * 100)
+    answer = world.run()
+    assert answer["failure"]
+    assert firing([world.log] * 2) == set()
+    assert firing([world.log] * 3) == {"producer-unfinished"}
+    away = list(world.log)
+    world.api.script.clear()
+    world.api.play(*[EMPTY] * 5)
+    world.log.clear()
+    world.run()
+    # one run that ends well is enough
+    assert firing([away, away, [*away, *world.log]]) == set()
+
+
+def test_a_checkpoint_from_the_future_is_an_alarm(world: ProducerWorld) -> None:
+    ahead_ns = time.time_ns() + 86_400 * 10**9
+    checkpoint = json.dumps({"start_ns": 1, "end_ns": ahead_ns, "page_token": None, "query": ""})
+    CheckpointObject(world.stack.wiring.objects, checkpoint_key("alpaca", "iex")).save(checkpoint)
+    answer = world.run()
+    assert "put an older version of it back" in answer["failure"]
+    assert world.api.seen == []
+    assert firing([world.log]) == {"producer-refused"}
+
+
+def test_trades_that_the_stream_refuses_are_kept_announced_once_and_an_alarm(
+    world: ProducerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: KinesisStream, records: Sequence[PackedRecord]) -> list[str | None]:
+        return ["ProvisionedThroughputExceededException"] * len(records)
+
+    monkeypatch.setattr(KinesisStream, "put", refuse)
+    world.api.play(Answer(recorded("alpaca/TestGetMultiTrades.1")), *[EMPTY] * 5)
+    # ten seconds, of which eight are kept for putting records into failed/
+    world.run(milliseconds=10_000)
+    (message,) = [json.loads(body) for body in world.queue_bodies()]
+    assert message["kind"] == "unpublished_records"
+    assert firing([world.log]) == {"kept-trades"}
 
 
 def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: ProducerWorld) -> None:
@@ -132,6 +178,7 @@ def test_a_secret_of_another_form_is_named_but_not_shown(world: ProducerWorld) -
     world.stack.clients.secretsmanager.put_secret_value(SecretId=SECRET_NAME, SecretString=f"token={SECRET}")
     answer = world.run()
     assert f"the secret {SECRET_NAME} is not of the form" in answer["failure"]
+    assert firing([world.log]) == {"producer-refused"}
     assert SECRET not in world.everything_written()
     assert world.api.seen == []
 

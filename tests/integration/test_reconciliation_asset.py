@@ -124,9 +124,10 @@ def test_the_realtime_table_finds_another_price_in_the_lake(stage: Stage) -> Non
 def test_a_symbol_missing_in_the_table_is_named_until_it_expires(stage: Stage) -> None:
     stage.forget("ABC")
     end_of_session = datetime(2018, 1, 3, 3, tzinfo=UTC)
-    soon = reconcile(stage.lake, stage.table, SESSION, end_of_session)
+    table = replace(stage.table, time_to_live_days=7)
+    soon = reconcile(stage.lake, table, SESSION, end_of_session)
     assert [found.key.symbol for found in soon.found] == ["ABC"]
-    assert reconcile(stage.lake, stage.table, SESSION, end_of_session + timedelta(days=30)).agrees
+    assert reconcile(stage.lake, table, SESSION, end_of_session + timedelta(days=30)).agrees
 
 
 def test_a_symbol_that_only_the_realtime_table_has_is_named(stage: Stage) -> None:

@@ -66,7 +66,7 @@ class Account:
         self.queue = SqsQueue(sqs, "queue", self.lake)
         self.stream = KinesisStream(kinesis, "stock-stream")
         table = StateTable(dynamodb, "table", (2, 3))
-        processor = Processor(self.queue, self.lake, table, (2, 3), self._wait, parallel_writes=1)
+        processor = Processor(self.queue, self.lake, table, (2, 3), self._wait, parallel_calls=1)
         self.poller = EventSourcePoller(
             PollerWiring(
                 kinesis=kinesis,

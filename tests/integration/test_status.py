@@ -73,6 +73,14 @@ def test_status_shows_what_is_published_waiting_and_rejected(stack: LocalStack) 
     assert "2018-01-04: 1 files" in shown
 
 
+def test_a_sources_clock_hides_no_backlog(stack: LocalStack) -> None:
+    """Folders of years that are far ahead or long past, as a source's clock made them, and one of no date."""
+    for day in (THURSDAY, FRIDAY, date(1969, 12, 31), *(date(2090 + n, 1, 2) for n in range(6))):
+        put_raw_file(stack.wiring.objects, day, 1)
+    stack.wiring.objects.put("raw/trades/year=2018/month=13/day=1/file.parquet", b"")
+    assert [backlog.session_date for backlog in status(stack).backlog] == [date(1969, 12, 31), THURSDAY, FRIDAY]
+
+
 def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return settings of a database with one bar, of that session."""
     path = folder / "lake.duckdb"

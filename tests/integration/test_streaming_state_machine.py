@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD
 from stock_pipeline.domain.symbol_state import SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
+from stock_pipeline.streaming.patience import ATTEMPTS
 from stock_pipeline.streaming.record_packing import partition_key
-from stock_pipeline.streaming.state_writer import CONFLICT_ATTEMPTS
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.faults import Fault
 from tests.fakes.stores import FakeCatalog
+from tests.support.clock import SECOND, START_NS
 from tests.support.oracle import sessions, windows, winning_trades, without_ingest_time
 from tests.support.stream_batches import MAPPING
 from tests.support.streaming_books import Line
@@ -45,6 +47,8 @@ _EFFECTS = (
     Fault.ANSWER_LOST,
     Fault.REPEATED,
     Fault.PARTIAL,
+    Fault.FORBIDDEN,
+    Fault.LATE,
     Fault.SLOW,
     Fault.CUT_OFF_BEFORE,
     Fault.CUT_OFF_AFTER,
@@ -58,7 +62,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "put_object": _EFFECTS,
     "send_message_batch": _EFFECTS,
     "send_message": _EFFECTS,
-    "batch_get_item": (*_READS, Fault.PARTIAL, Fault.CUT_OFF_BEFORE),
+    "batch_get_item": (*_READS, Fault.PARTIAL, Fault.FORBIDDEN, Fault.LATE, Fault.CUT_OFF_BEFORE),
     "put_records": (Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST, Fault.REPEATED, Fault.PARTIAL),
     "handle": (Fault.REFUSED, Fault.ANSWER_LOST, Fault.SLOW, Fault.CRASH_BEFORE, Fault.CRASH_AFTER),
     "get_records": _READS,
@@ -79,6 +83,21 @@ BROKEN_LINES = (
     encode_trade(trade(1)).replace(b'"volume":100', b'"volume":' + b"9" * 30),
     encode_trade(trade(1)).replace(b'"tape":"A"', b'"tape":"\\ud800"'),
 )
+
+CALLS_OF_THE_PROCESSOR = ("put_object", "send_message_batch", "batch_get_item", "put_item")
+
+OTHER_FORMS = (
+    b"\xf3\x89\x9a\xc2\x0a\x0bbucket-0001\x1a" + encode_trade(trade(1)) + b"\n" + encode_trade(trade(2)),
+    b"\x1f\x8b\x08 a\ngzip\nframe",
+    b"{\n" + encode_trade(trade(1))[1:-1] + b"\n}",
+    b"[\n" + encode_trade(trade(1)) + b",\n" + encode_trade(trade(2)) + b"\n]",
+    (encode_trade(trade(1)) + b"\n" + encode_trade(trade(2))).decode().encode("utf-16"),
+    b"<html>\n</html>",
+    b"\n" * 1000,
+)
+"""Records of other programs, which are no lines of JSON."""
+
+MISSPELT = encode_trade(trade(1)).replace(b'"volume"', b'"volumes"')
 
 mappings = st.builds(
     lambda **changes: replace(MAPPING, **changes),
@@ -107,17 +126,33 @@ def trade_of(symbol: str, number: int, version: int, seen: int) -> Trade:
     )
 
 
+def trade_ahead(symbol: str, half_hours: int) -> Trade:
+    """Return a trade of so much time after the start. The same one comes again when its time has come."""
+    return trade(
+        half_hours,
+        event_id=f"sim:{symbol}:ahead:{half_hours}",
+        symbol=symbol,
+        event_time_ns=START_NS + half_hours * 1_800 * SECOND,
+        ingest_time_ns=START_NS,
+    )
+
+
+def line_of(row: Trade) -> Line:
+    return partition_key(row.symbol, BUCKETS), encode_trade(row)
+
+
 trade_lines = st.builds(
     trade_of,
     symbol=st.sampled_from(SYMBOLS),
     number=st.integers(0, 20),
     version=st.sampled_from([0, 0, 0, 1, 2]),
     seen=st.integers(0, 1),
-).map(lambda row: (partition_key(row.symbol, BUCKETS), encode_trade(row)))
+).map(line_of)
+lines_ahead = st.builds(trade_ahead, symbol=st.sampled_from(SYMBOLS), half_hours=st.integers(0, 6)).map(line_of)
 broken_lines = st.tuples(
     st.sampled_from([partition_key(symbol, BUCKETS) for symbol in SYMBOLS]), st.sampled_from(BROKEN_LINES)
 )
-pages = st.lists(st.one_of(trade_lines, trade_lines, trade_lines, broken_lines), min_size=1, max_size=6)
+pages = st.lists(st.one_of(*[trade_lines] * 6, lines_ahead, *[broken_lines] * 2), min_size=1, max_size=6)
 coming_faults = st.lists(
     st.sampled_from([(operation, fault) for operation, faults in FAULTS.items() for fault in faults]),
     min_size=1,
@@ -143,7 +178,18 @@ class Streaming(RuleBasedStateMachine):
         """Publish each trade as a record. With others they are more of a symbol than its state keeps."""
         for number in range(first, first + 5):
             row = trade_of(symbols[number % len(symbols)], number, 0, 0)
-            self.world.publish([(partition_key(row.symbol, BUCKETS), encode_trade(row))])
+            self.world.publish([line_of(row)])
+
+    @rule(form=st.sampled_from(OTHER_FORMS), symbol=st.sampled_from(SYMBOLS))
+    def another_program_writes(self, form: bytes, symbol: str) -> None:
+        self.world.put_record(partition_key(symbol, BUCKETS), form)
+
+    @rule(broken=st.sampled_from([MAX_REJECTIONS_OF_RECORD, MAX_REJECTIONS_OF_RECORD + 1]), line=trade_lines)
+    def a_source_misspells_a_field(self, broken: int, line: Line) -> None:
+        """Publish so many broken lines in one record that they are, or are not, one message."""
+        key, text = line
+        self.world.books.handed_over([text])
+        self.world.put_record(key, b"\n".join([MISSPELT] * broken + [text]))
 
     @precondition(lambda self: self.world.books.lines)
     @rule(places=st.lists(st.integers(0, 200), min_size=1, max_size=4))
@@ -163,7 +209,23 @@ class Streaming(RuleBasedStateMachine):
     @rule(fault=st.sampled_from([Fault.REFUSED, Fault.UNREACHABLE, Fault.ANSWER_LOST]), symbols=st.integers(1, 4))
     def exhaust_the_patience_of_the_next_writes(self, fault: Fault, symbols: int) -> None:
         """Let the states of so many symbols fail: the answer names the first record that touches one of them."""
-        self.world.faults.expect("put_item", *[fault] * CONFLICT_ATTEMPTS * symbols)
+        self.world.faults.expect("put_item", *[fault] * ATTEMPTS * symbols)
+        self.world.poll()
+        self.world.poll()
+
+    @rule(page=pages, operation=st.sampled_from(CALLS_OF_THE_PROCESSOR), calls=st.integers(1, 12))
+    def forbid(self, page: list[Line], operation: str, calls: int) -> None:
+        """Let bucket, queue or table refuse everybody for a while: the answer names the first unfinished record."""
+        self.world.publish(page)
+        self.world.faults.expect(operation, *[Fault.FORBIDDEN] * calls)
+        self.world.poll()
+        self.world.poll()
+
+    @rule(page=pages, operation=st.sampled_from(CALLS_OF_THE_PROCESSOR), calls=st.integers(2, 4))
+    def run_out_of_time(self, page: list[Line], operation: str, calls: int) -> None:
+        """Let some calls take long: with too little time left none is begun."""
+        self.world.publish(page)
+        self.world.faults.expect(operation, *[Fault.LATE] * calls)
         self.world.poll()
         self.world.poll()
 
@@ -227,6 +289,10 @@ class Streaming(RuleBasedStateMachine):
             self._drain()
             assert not self.world.redrive(), "given up again although nothing fails any more"
         self._assert_everything_is_complete()
+        self.world.clock.pass_by(DAY_NS // SECOND)
+        if self.world.redrive_what_has_come():
+            self._drain()
+        self._assert_state_and_lake_are(self.world.books.trades())
 
     def _stop_faults(self) -> None:
         self.world.faults.clear()
@@ -245,18 +311,21 @@ class Streaming(RuleBasedStateMachine):
         assert not self.world.books.lost(self.world.stream())
 
     def _assert_what_was_never_given_up_is_complete(self) -> None:
-        books = self.world.books
-        assert books.trades_never_given_up() <= books.lake_rows() <= books.trades()
-        expected = books.rejections_never_given_up(self.world.stream())
-        assert expected.items() <= books.rejected.items() <= books.rejections(self.world.stream()).items()
+        books, records = self.world.books, list(self.world.stream())
+        assert books.trades_never_given_up(records) <= books.lake_rows() <= books.trades_of(records) <= books.trades()
+        expected = books.rejections_never_given_up(records)
+        assert expected.items() <= books.rejected.items() <= books.rejections(records).items()
         if not books.anything_given_up:
-            self._assert_state_and_lake_are(books.trades())
+            self._assert_state_and_lake_are(books.trades_of(records))
 
     def _assert_everything_is_complete(self) -> None:
-        books = self.world.books
-        self._assert_state_and_lake_are(books.trades())
-        assert books.lake_rows() == books.trades()
-        assert set(books.rejected.values()) == set(books.rejections(self.world.stream()).values())
+        books, records = self.world.books, list(self.world.stream())
+        self._assert_state_and_lake_are(books.trades_of(records))
+        assert books.lake_rows() == books.trades_of(records)
+        rejected = set(books.rejected.values())
+        # a record that was given up may have come again when the time of its trades had come
+        ahead = books.trades_ahead(records) - set(books.rejections_never_given_up(records).values())
+        assert set(books.rejections(records).values()) - ahead <= rejected <= set(books.rejections(records).values())
 
     def _assert_state_and_lake_are(self, rows: set[Trade]) -> None:
         world = self.world

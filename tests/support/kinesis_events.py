@@ -4,8 +4,14 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+NOON = 1514912400.5
+"""Of 2018-01-02 in New York."""
 
-def kinesis_event(payloads: Sequence[bytes], shard: int = 0, first: int = 1) -> dict[str, Any]:
+
+def kinesis_event(
+    payloads: Sequence[bytes], shard: int = 0, first: int = 1, arrived_at: float = NOON
+) -> dict[str, Any]:
+    """Records of a shard. arrived_at: all of them, in seconds since 1970 UTC."""
     shard_id = f"shardId-{shard:012}"
     return {
         "Records": [
@@ -15,7 +21,7 @@ def kinesis_event(payloads: Sequence[bytes], shard: int = 0, first: int = 1) -> 
                     "partitionKey": "bucket-0001",
                     "sequenceNumber": f"{first + number:056}",
                     "data": base64.b64encode(payload).decode(),
-                    "approximateArrivalTimestamp": 1514912400.5,
+                    "approximateArrivalTimestamp": arrived_at,
                 },
                 "eventSource": "aws:kinesis",
                 "eventVersion": "1.0",

@@ -153,8 +153,13 @@ def notification(key: str) -> str:
 def full_world(fuse: Fuse | None = None) -> tuple[RedriveWorld, set[bytes], set[str]]:
     """Every form of message; the lines that can be repaired, and the messages that never can."""
     world = RedriveWorld(fuse or Fuse())
-    lines = [encode_trade(trade(n)) for n in range(13)]
-    broken = {Reason.NOT_JSON: b"not json", Reason.SCHEMA: b"{}", Reason.VALUE: replaced(lines[0], price=-1)}
+    lines = [encode_trade(trade(n)) for n in range(14)]
+    broken = {
+        Reason.NOT_JSON: b"not json",
+        Reason.SCHEMA: b"{}",
+        Reason.VALUE: replaced(lines[0], price=-1),
+        Reason.FUTURE: replaced(lines[0], event_time_ns=4_000_000_000 * SECOND),
+    }
     for number, reason in enumerate(Reason, start=10):
         world.add(f"good-{reason}", rejected(lines[number], reason=reason))
         world.add(f"bad-{reason}", rejected(broken[reason], reason=reason))

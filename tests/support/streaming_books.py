@@ -1,26 +1,47 @@
 """The books of the streaming path: what was handed over, what became of it, and what should have become of it.
 
-The expected end is computed from the lines alone, here and in the oracle; nothing of the streaming path is used but the
-strict decoder, which is the definition of what a trade is.
+The expected end is computed from the records alone, here and in the oracle; nothing of the streaming path is used but
+the definitions of what a trade is (the strict decoder) and of what has lines (`record_lines`).
 """
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from stock_pipeline.domain.arrival import ArrivalLimits
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.streaming.record_lines import other_form
 from stock_pipeline.streaming.trade_json import decode_trade
 from tests.support.raw_files import read_trades
 
 Line = tuple[str, bytes]
 """A partition key and a line, or several."""
 
-Record = tuple[str, str, bytes]
-"""Shard id, sequence number and data of a record of the stream."""
+
+class Record(NamedTuple):
+    """A record of the stream."""
+
+    shard_id: str
+    sequence_number: str
+    data: bytes
+    arrived_ns: int
+
+    @property
+    def record_id(self) -> str:
+        return f"{self.shard_id}:{self.sequence_number}"
+
+
+class Judged(NamedTuple):
+    """What a line or a whole record must become: a row of the lake, or a rejection with this id."""
+
+    rejection_id: str
+    payload: bytes
+    row: Trade | None
 
 
 class Books:
@@ -64,35 +85,46 @@ class Books:
         """Lines of these records that are neither in the lake, nor in the queue with their payload, nor given up."""
         lake = self.lake_rows()
         return [
-            f"{rejection_id} {line!r}"
-            for rejection_id, record_id, line in _lines(records)
-            if record_id not in self._given_up_records and not self._is_settled(rejection_id, line, lake)
+            f"{each.rejection_id} {each.payload!r}"
+            for record in records
+            if record.record_id not in self._given_up_records
+            for each in judged(record)
+            if not self._is_settled(each, lake)
         ]
 
-    def _is_settled(self, rejection_id: str, line: bytes, lake: set[Trade]) -> bool:
-        row = read_line(line)
-        return self.rejected.get(rejection_id) == line if row is None else row in lake
+    def _is_settled(self, each: Judged, lake: set[Trade]) -> bool:
+        return self.rejected.get(each.rejection_id) == each.payload if each.row is None else each.row in lake
 
     # What there should be
 
     def trades(self) -> set[Trade]:
+        """All that was handed over, whether its time has come or not."""
         return {row for line in self.lines if (row := read_line(line)) is not None}
 
-    def trades_never_given_up(self) -> set[Trade]:
-        lines = set(self.lines) - self._given_up_lines
-        return {row for line in lines if (row := read_line(line)) is not None}
+    def trades_of(self, records: Iterable[Record]) -> set[Trade]:
+        """What must be in the lake once all of these records were processed."""
+        return {each.row for record in records for each in judged(record) if each.row is not None}
+
+    def trades_never_given_up(self, records: Iterable[Record]) -> set[Trade]:
+        return self.trades_of(self._never_given_up(records))
 
     def rejections(self, records: Iterable[Record]) -> dict[str, bytes]:
         """What must be in the queue once all of these records were processed."""
-        return {rejection_id: line for rejection_id, _, line in _lines(records) if read_line(line) is None}
+        return {each.rejection_id: each.payload for record in records for each in judged(record) if each.row is None}
+
+    def trades_ahead(self, records: Iterable[Record]) -> set[bytes]:
+        """Lines that are rejected for their time alone."""
+        return {
+            line
+            for line in self.rejections(records).values()
+            if other_form(line) is None and read_line(line) is not None
+        }
 
     def rejections_never_given_up(self, records: Iterable[Record]) -> dict[str, bytes]:
-        kept = [
-            (shard, number, data)
-            for shard, number, data in records
-            if f"{shard}:{number}" not in self._given_up_records
-        ]
-        return self.rejections(kept)
+        return self.rejections(self._never_given_up(records))
+
+    def _never_given_up(self, records: Iterable[Record]) -> list[Record]:
+        return [record for record in records if record.record_id not in self._given_up_records]
 
 
 @lru_cache(maxsize=10_000)
@@ -113,8 +145,19 @@ def records_of(document: Mapping[str, Any]) -> list[Line]:
     return [(record["partitionKey"], base64.b64decode(record["data"])) for record in records]
 
 
-def _lines(records: Iterable[Record]) -> Iterator[tuple[str, str, bytes]]:
-    """(rejection id, record id, line) of every line; a newline at a record's end begins no line."""
-    for shard_id, sequence_number, data in records:
-        for number, line in enumerate(data.removesuffix(b"\n").split(b"\n")):
-            yield f"{shard_id}:{sequence_number}:{number}", f"{shard_id}:{sequence_number}", line
+@lru_cache(maxsize=10_000)
+def judged(record: Record) -> list[Judged]:
+    """What must become of a record: of each of its lines, or of all that are rejected together."""
+    if other_form(record.data) is not None:
+        return [Judged(record.record_id, record.data, None)]
+    lines = record.data.removesuffix(b"\n").split(b"\n")
+    rows = [read_line(line) for line in lines]
+    latest_ns = record.arrived_ns + ArrivalLimits().ahead_ns
+    each = [
+        Judged(f"{record.record_id}:{number}", line, row if row and row.event_time_ns <= latest_ns else None)
+        for number, (line, row) in enumerate(zip(lines, rows, strict=True))
+    ]
+    good = [one for one in each if one.row is not None]
+    if len(each) - len(good) <= MAX_REJECTIONS_OF_RECORD:
+        return each
+    return [*good, Judged(record.record_id, record.data, None)]

@@ -4,6 +4,7 @@ Real: publisher, event source poller, processor, AWS adapters. Fake: the clients
 happens to calls is decided by `faults`; the rules by which things happen are in the state machine that steps this.
 """
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import unquote_plus
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
@@ -30,19 +32,21 @@ from tests.fakes.faults import Faults, FaultyClient
 from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.machine import fake_machine
 from tests.support.clock import Clock
+from tests.support.scripts import load_script
 from tests.support.stream_batches import FUNCTION_ARN, SOURCE
-from tests.support.streaming_books import Books, Line, records_of
+from tests.support.streaming_books import Books, Line, Record, records_of
 
 WINDOWS = (2, 3)
 BUCKETS = 4
 PUBLISH_SECONDS = 5
+LAST_SECONDS = load_script("lambdas/processor/app.py").LAST_SECONDS
 
 
 class StreamingWorld:
     def __init__(self, mapping: EventSourceMapping, shards: int) -> None:
         self.clock = Clock()
         self.machine = fake_machine(self.clock)
-        self.faults = Faults(minute=lambda: self.clock.pass_by(61), overtake=self.let_another_copy_work)
+        self.faults = Faults(self.clock.pass_by, overtake=self.let_another_copy_work)
         self.kinesis = FakeKinesis(shards, self.clock.now)
         self.s3, self.sqs, self.dynamodb = FakeS3Client(), FakeSqsClient(), FakeDynamoDbClient()
         self.books = Books()
@@ -50,7 +54,9 @@ class StreamingWorld:
         self.queue = SqsQueue(self._faulty(self.sqs), "queue", self.lake)  # type: ignore[arg-type]
         self.table = StateTable(self._faulty(self.dynamodb), "table", WINDOWS)  # type: ignore[arg-type]
         # one write at a time, so that the same faults always meet the same calls
-        self.processor = Processor(self.queue, self.lake, self.table, WINDOWS, self._wait, parallel_writes=1)
+        self.processor = Processor(
+            self.queue, self.lake, self.table, WINDOWS, self._wait, is_refusal=is_refusal, parallel_calls=1
+        )
         self.publisher = Publisher(
             KinesisStream(self._faulty(self.kinesis), "stock-stream"),  # type: ignore[arg-type]
             FailedZone(self.lake, self.queue),
@@ -123,6 +129,17 @@ class StreamingWorld:
         with self.faults.calm():
             self.processor.handle(self.events[place % len(self.events)])
 
+    def put_record(self, partition_key: str, data: bytes) -> None:
+        """Another program puts a record of its own form into the stream."""
+        self.kinesis.put(partition_key, data)
+
+    def redrive_what_has_come(self) -> int:
+        """Put lines that were rejected as from the future into the stream again, once their time has come."""
+        lines = {m["payload_base64"] for m in map(json.loads, self.sqs.bodies) if m.get("reason") == "future"}
+        for line in sorted(lines):
+            self.kinesis.put("bucket-0001", base64.b64decode(line))
+        return len(lines)
+
     def redrive(self) -> int:
         """Put what is in `failed/` and announced into the stream again; how many records."""
         lines: list[Line] = []
@@ -170,17 +187,18 @@ class StreamingWorld:
         self.books.note_rejected(self.rejected())
         self.books.note_given_up(json.loads(self.s3.objects[key]) for key in self.announced_keys())
 
-    def records_behind_checkpoints(self) -> Iterator[tuple[str, str, bytes]]:
-        """(shard id, sequence number, data) of every record that the poller will not look at again."""
-        for shard_id, checkpoint in self.checkpoints.items():
-            for record in self.kinesis.shards[shard_id].records:
-                if int(record["SequenceNumber"]) <= int(checkpoint):
-                    yield shard_id, record["SequenceNumber"], record["Data"]
+    def records_behind_checkpoints(self) -> Iterator[Record]:
+        """Every record that the poller will not look at again."""
+        for record in self.stream():
+            checkpoint = self.checkpoints.get(record.shard_id)
+            if checkpoint is not None and int(record.sequence_number) <= int(checkpoint):
+                yield record
 
-    def stream(self) -> Iterator[tuple[str, str, bytes]]:
+    def stream(self) -> Iterator[Record]:
         for shard in self.kinesis.shards.values():
             for record in shard.records:
-                yield shard.shard_id, record["SequenceNumber"], record["Data"]
+                arrived_at = int(record["ApproximateArrivalTimestamp"].timestamp()) * 10**9
+                yield Record(shard.shard_id, record["SequenceNumber"], record["Data"], arrived_at)
 
     def _new_poller(self) -> EventSourcePoller:
         return EventSourcePoller(
@@ -199,7 +217,8 @@ class StreamingWorld:
     def _handle(self, event: dict[str, Any], context: Any) -> Any:
         self.events.append(event)
         with self.faults.invocation():
-            return self.faults.around("handle", self.processor.handle, event)
+            has_time = lambda: context.get_remaining_time_in_millis() > LAST_SECONDS * 1000  # noqa: E731
+            return self.faults.around("handle", self.processor.handle, event, has_time)
 
     def _faulty(self, client: Any) -> FaultyClient:
         return FaultyClient(client, self.faults)
@@ -211,7 +230,7 @@ class StreamingWorld:
         return [SymbolKey(*key) for key in self.dynamodb.items]
 
     def _assert_published(self, lines: list[Line]) -> None:
-        there = {line for _, _, data in self.stream() for line in data.split(b"\n")}
+        there = {line for record in self.stream() for line in record.data.split(b"\n")}
         for key in self.announced_keys():
             there |= {line for _, data in records_of(json.loads(self.s3.objects[key])) for line in data.split(b"\n")}
         lost = [line for _, line in lines if not set(line.split(b"\n")) <= there]

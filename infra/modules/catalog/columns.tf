@@ -21,13 +21,13 @@ locals {
 
   rejection_columns = [
     { name = "rejection_id", type = "string", comment = "Shard, sequence number and line: the same however often the line is read." },
-    { name = "reason", type = "string", comment = "not_json, schema or value." },
+    { name = "reason", type = "string", comment = "not_json, schema, value or future." },
     { name = "detail", type = "string", comment = "Which field, and what is wrong with it." },
-    { name = "payload", type = "string", comment = "The line as text; bytes that are no UTF-8 are replaced." },
-    { name = "payload_base64", type = "string", comment = "The line byte for byte." },
+    { name = "payload", type = "string", comment = "The line or record as text; bytes that are no UTF-8 are replaced." },
+    { name = "payload_base64", type = "string", comment = "The line or record byte for byte." },
     { name = "shard_id", type = "string", comment = "Shard of the Kinesis record." },
     { name = "sequence_number", type = "string", comment = "Sequence number of the Kinesis record." },
-    { name = "line", type = "bigint", comment = "Place in the record, from 0." },
+    { name = "line", type = "bigint", comment = "Place in the record, from 0; null for the whole record." },
     { name = "partition_key", type = "string", comment = "Partition key of the Kinesis record." },
     { name = "arrival_time", type = "timestamp", comment = "When Kinesis took the record, UTC." },
   ]

@@ -114,6 +114,60 @@ locals {
       statistic   = "Maximum"
       threshold   = 7 * 24 * 60 * 60
     }
+    destination-failures = {
+      description = "Lambda could not keep a batch that it gave up: its records are in the stream only."
+      namespace   = "AWS/Lambda"
+      metric      = "DestinationDeliveryFailures"
+      dimensions  = { FunctionName = var.functions["processor"].name }
+    }
+
+    # What functions answer, because an answer is no error to Lambda.
+    producer-refused = {
+      description = "The producer's run ended with what somebody must change: a key, a secret, a checkpoint."
+      namespace   = "StockPipeline"
+      metric      = "RefusedRuns"
+      dimensions  = { Service = "producer", Environment = var.environment }
+    }
+    producer-unfinished = {
+      description = "For 15 minutes no run of the producer has ended well."
+      namespace   = "StockPipeline"
+      metric      = "UnfinishedRuns"
+      dimensions  = { Service = "producer", Environment = var.environment }
+      statistic   = "Minimum"
+      periods     = 3
+    }
+    kept-trades = {
+      description = "The stream refused trades, which wait in failed/ for redrive."
+      expression  = "FILL(producer, 0) + FILL(stream, 0)"
+      metrics = {
+        for service in ["producer", "stream"] : service => {
+          namespace  = "StockPipeline"
+          metric     = "KeptTrades"
+          dimensions = { Service = service, Environment = var.environment }
+        }
+      }
+    }
+    processor-unfinished = {
+      description = "For 15 minutes the processor has answered that it could not finish: something is away."
+      namespace   = "StockPipeline"
+      metric      = "UnfinishedBatches"
+      dimensions  = local.processed.dimensions
+      periods     = 3
+    }
+    parked-messages = {
+      description = "Redrive gave messages up: they lie under quarantine/parked/."
+      namespace   = "StockPipeline"
+      metric      = "RedrivenMessages"
+      dimensions  = { Service = "redrive", Environment = var.environment, Outcome = "parked" }
+      period      = 24 * 60 * 60
+    }
+    redrive-interrupted = {
+      description = "A redrive ended before the queue was empty, or lost its counts."
+      namespace   = "StockPipeline"
+      metric      = "InterruptedRedrives"
+      dimensions  = { Service = "redrive", Environment = var.environment }
+    }
+
     # A day, because no redrive is further from the next. With less it would fire and end at every look at the message.
     expired-records = {
       description = "Records of a failed batch left the stream before they were redriven."
@@ -187,7 +241,7 @@ locals {
     namespace  = "StockPipeline"
     dimensions = { Service = "processor", Environment = var.environment }
   }
-  rejection_reasons = ["not_json", "schema", "value"]
+  rejection_reasons = ["not_json", "schema", "value", "future"]
   rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
 }
 

@@ -132,10 +132,10 @@ class FaultyStateStore:
     inner: StateStore
     faults: Faults
 
-    def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
         if self.faults.happens(Fault.STATE_READ_THROTTLED):
             raise RetryableError("injected: DynamoDB left keys unread; try again")
-        return self.inner.read(keys)
+        return self.inner.read_once(keys)
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         if self.faults.happens(Fault.STATE_WRITE_THROTTLED):

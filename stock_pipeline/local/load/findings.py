@@ -25,6 +25,7 @@ from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.providers.simulator.ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
 from stock_pipeline.streaming.rejection_message import KIND as REJECTED_RECORD
+from stock_pipeline.streaming.trade_json import is_trade
 
 
 class OverlapError(PermanentError):
@@ -167,7 +168,7 @@ def given_up_records(store: ObjectStore) -> Iterator[GivenUpRecord]:
 def given_up_lines(records: Iterator[GivenUpRecord], lake: LakeFindings, queue: QueueFindings) -> int:
     """Count the lines in `failed/` that are nowhere else.
 
-    A batch may be given up after some of its effects are done.
+    A batch may be given up after some of its effects are done: its trades come first, then its rejections.
     """
     ends = [(covered.shard_id, covered.first) for covered in lake.ranges]
     count = 0
@@ -175,13 +176,17 @@ def given_up_lines(records: Iterator[GivenUpRecord], lake: LakeFindings, queue: 
         if record.shard_id is None or record.sequence_number is None:
             count += len(record.lines)
             continue
+        in_lake = False
         place = bisect_right(ends, (record.shard_id, record.sequence_number)) - 1
         if place >= 0:
             covered = lake.ranges[place]
-            if covered.shard_id == record.shard_id and record.sequence_number <= covered.last:
-                continue
-        prefix = f"{record.shard_id}:{record.sequence_number}:"
-        count += sum(f"{prefix}{number}" not in queue.rejection_ids for number in range(len(record.lines)))
+            in_lake = covered.shard_id == record.shard_id and record.sequence_number <= covered.last
+        record_id = f"{record.shard_id}:{record.sequence_number}"
+        if record_id not in queue.rejection_ids:
+            count += sum(
+                f"{record_id}:{number}" not in queue.rejection_ids and not (in_lake and is_trade(line))
+                for number, line in enumerate(record.lines)
+            )
     return count
 
 

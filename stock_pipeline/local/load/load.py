@@ -12,6 +12,7 @@ from datetime import date
 from itertools import islice
 from random import Random
 
+from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.domain.back_off import BackOff
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.local.event_source.failure_destination import FailedBatch
@@ -254,6 +255,8 @@ class LoadRun:
             state_store=FaultyStateStore(wiring.state_table, self.faults),
             average_windows=wiring.settings.moving_average_windows,
             wait=back_off(time.sleep, Random(self.simulation.seed)),
+            limits=wiring.arrival_limits,
+            is_refusal=is_refusal,
         )
         return FaultyFunction(lambda event, _context: dict(processor.handle(event)), self.faults)
 

@@ -15,7 +15,7 @@ KEYS = [SymbolKey(f"S{n}", "sim") for n in range(7)]
 
 @pytest.fixture
 def faults() -> Faults:
-    return Faults(minute=lambda: None, overtake=lambda: None)
+    return Faults(pass_by=lambda _seconds: None, overtake=lambda: None)
 
 
 @pytest.fixture

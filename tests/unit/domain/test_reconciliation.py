@@ -99,6 +99,19 @@ def test_a_table_that_may_have_forgotten_a_session_is_excused() -> None:
     assert disagreements(replace(agreeing(), windows={}, expired=True)) == []
 
 
+def test_trades_that_came_after_their_time_to_live_are_in_the_lake_only() -> None:
+    """They are the newest published ones, and the window is as it was; but what it has must be published."""
+    books = agreeing()
+    late = replace(books, windows={ABC: rows_of(ABC, 3)[:2], XYZ: rows_of(XYZ, 7)[-CAPACITY:]})
+    assert named(late) == [ABC, XYZ]
+    assert named(replace(late, expired=True)) == []
+    unknown = replace(rows_of(XYZ, 8)[-1], event_id="sim:XYZ:of nobody")
+    other = replace(rows_of(XYZ, 7)[-1], price=rows_of(XYZ, 7)[-1].price + 1)
+    for wrong in (unknown, other):
+        windows = {**late.windows, XYZ: (*rows_of(XYZ, 6)[-4:], wrong)}
+        assert named(replace(late, windows=windows, expired=True)) == [XYZ]
+
+
 def test_without_raw_files_the_other_places_are_still_compared() -> None:
     books = replace(agreeing(), raw=None)
     assert disagreements(books) == []

@@ -2,12 +2,15 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from stock_pipeline.domain.redrive_plan import MAX_TRIES
-from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD
+from stock_pipeline.domain.arrival import ArrivalLimits
+from stock_pipeline.domain.redrive_plan import MAX_TRIES, Inline
+from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason
+from stock_pipeline.redrive.message_forms import message_of_lines, origins_of
 from stock_pipeline.streaming.batch_decoder import decode_batch
 from stock_pipeline.streaming.kinesis_event import parse_kinesis_event
 from stock_pipeline.streaming.publisher import FailedZone
@@ -15,6 +18,7 @@ from stock_pipeline.streaming.record_packing import PackedRecord
 from stock_pipeline.streaming.rejection_message import message_bytes
 from stock_pipeline.streaming.trade_json import encode_trade
 from tests.fakes.stores import FakeObjectStore, FakeQueue
+from tests.support.clock import SECOND
 from tests.support.kinesis_events import kinesis_event
 from tests.support.redrive_world import EVENTS, RedriveWorld, failed_batch, notification, rejected
 from tests.support.trades import trade
@@ -137,7 +141,7 @@ def record_of(lines: int) -> bytes:
 @pytest.mark.parametrize("oversized", [False, True])
 def test_a_record_comes_back_whole_whether_it_was_rejected_whole_or_line_by_line(lines: int, oversized: bool) -> None:
     odd = record_of(lines).replace(b'"feed"', b'"field_of_tomorrow"')
-    rejections = decode_batch(parse_kinesis_event(kinesis_event([odd]))).rejections
+    rejections = decode_batch(parse_kinesis_event(kinesis_event([odd])), ArrivalLimits()).rejections
     assert len(rejections) == (1 if lines > MAX_REJECTIONS_OF_RECORD else lines)
     world = RedriveWorld()
     for number, rejection in enumerate(rejections):
@@ -156,12 +160,12 @@ def test_a_record_comes_back_whole_whether_it_was_rejected_whole_or_line_by_line
 
 def test_a_record_that_was_rejected_whole_stays_one_message_while_it_is_broken() -> None:
     world = RedriveWorld()
-    world.add("whole", rejected(b"broken\n" * (MAX_REJECTIONS_OF_RECORD + 1)))
+    world.add("whole", rejected(b"{}\n" * (MAX_REJECTIONS_OF_RECORD + 1)))
     for tries in range(1, MAX_TRIES + 1):
         (outcome,) = world.run().outcomes
         assert outcome.tries == tries
     assert (outcome.action, world.waiting) == ("parked", {})
-    assert world.parked()["whole"]["why"] == "its 1,001 lines are still no trades, 5 times"
+    assert world.parked()["whole"]["why"] == "its 101 lines are still no trades, 5 times"
 
 
 def test_broken_lines_of_a_batch_that_are_too_many_for_a_message_each_become_one() -> None:
@@ -173,7 +177,48 @@ def test_broken_lines_of_a_batch_that_are_too_many_for_a_message_each_become_one
     assert (published.lines, published.rejected) == (1, len(broken))
     (message,) = map(json.loads, world.waiting.values())
     assert base64.b64decode(message["payload_base64"]) == b"\n".join(broken)
-    assert "1,001 lines are not trades" in message["detail"]
+    assert "101 lines are not trades" in message["detail"]
+
+
+def test_a_record_that_is_no_lines_of_json_is_never_cut() -> None:
+    """Not in a failed batch, not in the message about it, and not when that is parked and brought back."""
+    whole = b"\xf3\x89\x9a\xc2\x0a\x0bbucket-0001\x1a" + LINES[1] + b"\n" + LINES[2]
+    pretty = json.dumps(json.loads(LINES[3]), indent=1).encode()
+    world = RedriveWorld()
+    world.objects["lake", "mixed.json"] = failed_batch([whole, LINES[0], pretty])
+    world.add("mixed", notification("mixed.json"))
+    world.run()
+    assert world.stream == [LINES[0]]
+    while world.waiting:
+        messages = [json.loads(body) for body in world.waiting.values()]
+        assert [base64.b64decode(message["payload_base64"]) for message in messages] == [whole, pretty]
+        assert world.run().counts in ({"left": 2}, {"parked": 2})
+    parked = [json.loads(message["body"]) for message in world.parked().values()]
+    assert {base64.b64decode(message["payload_base64"]) for message in parked} == {whole, pretty}
+    assert ["KPL" in message["detail"] for message in parked].count(True) == 1
+
+
+def test_records_that_only_the_stream_has_are_parked_whole() -> None:
+    whole = b"\x1f\x8b\x08 a\ngzip\nframe"
+    world = RedriveWorld()
+    metadata = json.loads((EVENTS / "docs_kinesis_on_failure_sqs.json").read_text())
+    world.history[metadata["KinesisBatchInfo"]["shardId"]] = [whole, b"{}\n{}"]
+    world.add("place", metadata)
+    world.run()
+    payloads = [base64.b64decode(json.loads(body)["payload_base64"]) for body in world.waiting.values()]
+    assert payloads == [whole, b"{}", b"{}"]
+    again = origins_of(message_of_lines([whole, b"{}", b"{}"], "why"))
+    assert again == (Inline((whole, b"{}", b"{}")),)
+
+
+def test_a_trade_from_the_future_comes_in_when_its_time_has_come() -> None:
+    """Its record arrives anew, so that nobody changes the trade; until then it is left, and publishes nothing."""
+    world = RedriveWorld()
+    day_of_run_3 = int(datetime(2026, 1, 18, tzinfo=UTC).timestamp()) * SECOND
+    line = encode_trade(trade(1, event_time_ns=day_of_run_3))
+    world.add("ahead", rejected(line, reason=Reason.FUTURE))
+    assert [dict(world.run().counts) for _ in range(3)] == [{"left": 1}, {"left": 1}, {"published": 1}]
+    assert world.stream == [line]
 
 
 def test_broken_lines_of_a_mixed_batch_are_sent_once_after_the_good_ones() -> None:

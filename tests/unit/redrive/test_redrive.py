@@ -10,8 +10,11 @@ from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.line_rate import LineRate
+from stock_pipeline.redrive.report import RedriveReport
+from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.fakes.crashes import Crashed, fuses
+from tests.support.alarms import firing
 from tests.support.clock import Clock
 from tests.support.redrive_world import EXPIRED, RedriveWorld, full_world, published_trades, rejected
 from tests.support.trades import trade
@@ -68,9 +71,9 @@ def test_a_hopeless_message_does_not_keep_others_waiting() -> None:
 def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     world, _, _ = full_world()
     report = world.run(dry_run=True)
-    assert report.counts == {"published": 8, "left": 4, "parked": 3, "expired": 3}
+    assert report.counts == {"published": 9, "left": 5, "parked": 3, "expired": 3}
     assert world.fuse.count == 0
-    assert len(world.waiting) == 18
+    assert len(world.waiting) == 20
 
 
 def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
@@ -166,7 +169,7 @@ def test_a_reason_chooses_lines_that_were_rejected_for_it() -> None:
     assert lines[1] in world.stream
     assert lines[0] not in world.stream
     assert set(world.put_back) == set(world.waiting) - {"bad-value"}
-    assert len(world.put_back) == 17
+    assert len(world.put_back) == 19
 
 
 def test_a_dry_run_puts_every_message_back() -> None:
@@ -201,3 +204,18 @@ def test_no_more_lines_go_than_the_rate_allows(messages: list[int], lines_per_se
         assert rate.turn(lines, 10**18)
         assert gone * 10**9 <= (clock.ns - 5 + len(messages)) * lines_per_second
         gone += lines
+
+
+def test_what_redrive_gives_up_or_leaves_undone_is_an_alarm() -> None:
+    world = RedriveWorld()
+    world.add("good", rejected(encode_trade(trade(1))))
+    world.add("bad", rejected(b"not json"))
+    lines: list[str] = []
+    telemetry = Telemetry("redrive", "dev", lines.append, lambda: 0)
+    for _ in range(MAX_TRIES - 1):
+        telemetry.record(world.run().events("request-1"))
+    assert firing([lines]) == set()
+    telemetry.record(world.run().events("request-1"))
+    assert firing([lines]) == {"parked-messages"}
+    telemetry.record(RedriveReport((), "ClientError: it is away").events("request-1"))
+    assert firing([lines]) == {"parked-messages", "redrive-interrupted"}

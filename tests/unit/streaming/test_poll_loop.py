@@ -1,11 +1,13 @@
 """The producer's grid of polls, its checkpoints, and what ends it."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.streaming.checkpoint_time import FutureCheckpointError, check_not_ahead
 from stock_pipeline.streaming.poll_loop import PollLoop
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.producer import Producer
@@ -112,3 +114,47 @@ def test_a_crash_before_the_checkpoint_reads_the_page_again() -> None:
     PollLoop(again, Producer(publisher, queue), Memory(), 5, clock.now_ns, clock.wait).run(clock.ns + SECOND)
     assert [checkpoint for _, checkpoint in again.asked] == [None]
     assert [record.data for record in stream.taken] == [stream.taken[0].data] * 2
+
+
+NOW_NS = 1_767_000_000 * SECOND
+A_DAY_AHEAD = NOW_NS + 86_400 * SECOND
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        f'{{"start_ns":{NOW_NS - SECOND},"end_ns":{A_DAY_AHEAD},"page_token":null,"query":"abc"}}',
+        f'{{"complete_to_ns":{NOW_NS},"gap":{{"end_ns":{A_DAY_AHEAD}}}}}',
+        f"[{A_DAY_AHEAD}]",
+        str(A_DAY_AHEAD),
+        str(NOW_NS + 61 * SECOND),
+    ],
+)
+def test_a_checkpoint_from_the_future_says_what_to_do_and_asks_nobody(checkpoint: str) -> None:
+    clock, memory = Clock(NOW_NS), Memory()
+    memory.save(checkpoint)
+    provider, queue = ScriptedProvider(clock), FakeQueue()
+    publisher = Publisher(MoodyStream([]), FailedZone(FakeObjectStore(), queue), 4, clock.now_ns, lambda _attempt: None)
+    report = PollLoop(provider, Producer(publisher, queue), memory, 5, clock.now_ns, clock.wait).run(
+        NOW_NS + 60 * SECOND
+    )
+    assert isinstance(report.failure, FutureCheckpointError)
+    assert re.search(r"lies [0-9,]+ s ahead .* put an older version of it back .* or delete it", str(report.failure))
+    assert (provider.asked, memory.saved, report.polls) == ([], [checkpoint], 1)
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        None,
+        "",
+        "after 1",
+        "[" * 5000,
+        str(NOW_NS + 59 * SECOND),
+        str(NOW_NS // SECOND * 2),
+        f'{{"end_ns":{NOW_NS},"page_token":"{A_DAY_AHEAD}"}}',
+        '{"turn":"ABC","quotes":{"ABC":[4000000000,"1.5"]},"unknown":[]}',
+    ],
+)
+def test_any_other_checkpoint_is_the_providers_to_judge(checkpoint: str | None) -> None:
+    check_not_ahead(checkpoint, NOW_NS)

@@ -4,8 +4,11 @@ import asyncio
 import json
 import threading
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from stock_pipeline.streaming.checkpoint_time import FutureCheckpointError
 from stock_pipeline.streaming.provider_calls import ProviderCalls
 from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
 from stock_pipeline.streaming.telemetry import Telemetry
@@ -48,6 +51,17 @@ def test_a_stream_without_a_position_keeps_none() -> None:
     lines, saved = told(None)
     assert [line["message"] for line in lines] == ["trades produced"]
     assert saved == []
+
+
+def test_a_position_from_the_future_is_not_gone_on_from() -> None:
+    kept, nothing = Kept(), cast(Any, None)
+    sink = StreamSink(nothing, nothing, ProviderCalls(), kept, lambda: None, lambda: NOW_NS)
+    assert sink.position() is None
+    kept.save(str(NOW_NS - 10**9))
+    assert sink.position() == str(NOW_NS - 10**9)
+    kept.save(str(NOW_NS + 3_600 * 10**9))
+    with pytest.raises(FutureCheckpointError, match="3,600 s ahead"):
+        sink.position()
 
 
 def test_a_worker_threads_calls_take_turns_and_end_with_it() -> None:

@@ -90,6 +90,8 @@ def test_a_producers_run_tells_errors_by_kind_and_its_end() -> None:
     assert metrics_in(run) == {
         "PublishedTrades": 4,
         "KeptTrades": 1,
+        "RefusedRuns": 1,
+        "UnfinishedRuns": 0,
         "UnreadablePayloads": 0,
         "ProviderRequests": 1,
         "RateLimitWaitSeconds": 1.5,

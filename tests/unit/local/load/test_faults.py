@@ -83,7 +83,7 @@ def effects_of(faults: Faults) -> tuple[Any, ...]:
     states = FaultyStateStore(table, faults)
     states.write(STATE, None)
     answer = FaultyFunction(lambda event, context: (event, context), faults)(EVENT, "context")
-    return answers, stream.taken, queue.documents, written, store.objects, states.read([KEY]), answer
+    return answers, stream.taken, queue.documents, written, store.objects, states.read_once([KEY])[0], answer
 
 
 def test_without_faults_a_wrapper_is_not_there() -> None:
@@ -148,7 +148,7 @@ def test_a_state_write_fails_before_or_after_the_write(fault: Fault, error: type
 
 def test_a_state_read_is_throttled() -> None:
     with pytest.raises(RetryableError):
-        FaultyStateStore(FakeStateTable(), always(Fault.STATE_READ_THROTTLED)).read([KEY])
+        FaultyStateStore(FakeStateTable(), always(Fault.STATE_READ_THROTTLED)).read_once([KEY])
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from stock_pipeline.local.load.findings import (
 )
 from stock_pipeline.providers.simulator.ledger import HASH_MODULUS, LakeDigest, hashed_values, row_hash
 from stock_pipeline.streaming.raw_files import parquet_bytes
+from stock_pipeline.streaming.trade_json import encode_trade
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore
 from tests.support.sample_session import SAMPLE_DATE
@@ -106,12 +107,12 @@ def test_lines_are_given_up_only_if_they_are_nowhere_else() -> None:
     queue = QueueFindings(1, frozenset({f"{SHARD}:20:1"}), {})
     records = [
         GivenUpRecord("key", b"never\nin the\nstream"),
-        GivenUpRecord("key", b"in the lake", SHARD, 19),
+        GivenUpRecord("key", encode_trade(trade()) + b"\nrejected, and not in the queue", SHARD, 19),
         GivenUpRecord("key", b"given up\nrejected\ngiven up", SHARD, 20),
         GivenUpRecord("key", b"before the first file", SHARD, 9),
         GivenUpRecord("key", b"of another shard", "shardId-000000000002", 3),
     ]
-    assert given_up_lines(iter(records), lake, queue) == 3 + 0 + 2 + 1 + 1
+    assert given_up_lines(iter(records), lake, queue) == 3 + 1 + 2 + 1 + 1
 
 
 def test_failed_documents_of_both_kinds_are_read() -> None:
