@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from stock_pipeline.aws.checkpoint_object import CheckpointObject
 from stock_pipeline.commands.stream import carry
@@ -69,3 +70,18 @@ async def test_a_refused_key_ends_the_process_with_one_clear_error(settings: Set
         with pytest.raises(CredentialsRefusedError, match="stock-pipeline/dev/provider") as error:
             await carry(settings, asyncio.Event(), url)
     assert KEY not in str(error.value)
+
+
+async def test_a_first_start_stores_where_it_begins_before_it_asks_for_anything(
+    stack: LocalStack, settings: Settings
+) -> None:
+    stored_at_the_handshake: list[int] = []
+
+    async def look(socket: ServerConnection) -> None:
+        stored_at_the_handshake.append(await asyncio.to_thread(position, stack))
+        await refusing(402, "auth failed")(socket)
+
+    async with websocket_server(look) as url:
+        with pytest.raises(CredentialsRefusedError):
+            await carry(settings, asyncio.Event(), url)
+    assert 0 < stored_at_the_handshake[0] <= position(stack)

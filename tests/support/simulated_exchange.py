@@ -166,7 +166,7 @@ class Exchange:
         )
         return History(lambda symbols: TradePages(client, symbols, "iex", now_ns), self.read, self.publish)
 
-    def stream(self, symbols: Sequence[str], **limits: Any) -> AlpacaStream:
+    def stream(self, symbols: Sequence[str], start: StreamPosition | None = None, **limits: Any) -> AlpacaStream:
         return AlpacaStream(
             Selection(symbols, "iex", credentials()),
             self.connect,
@@ -174,15 +174,16 @@ class Exchange:
             self.history(),
             Timing(now_ns, asyncio.sleep, random.Random(1)),
             self.observer,
+            start or StreamPosition(now_ns()),
             Limits(**limits),
         )
 
     async def run(
         self, symbols: Sequence[str], seconds: float, start: StreamPosition | None = None, **limits: Any
-    ) -> StreamPosition | None:
+    ) -> StreamPosition:
         """Run a stream until a second of the simulation, and return where it stood when it was killed."""
-        stream = self.stream(symbols, **limits)
-        task = asyncio.create_task(stream.run(asyncio.Event(), start))
+        stream = self.stream(symbols, start, **limits)
+        task = asyncio.create_task(stream.run(asyncio.Event()))
         await asyncio.wait({task}, timeout=seconds - elapsed())
         if task.done():
             task.result()

@@ -91,7 +91,7 @@ class GapReader:
         while True:
             self._connected.clear()
             due_ns = self._due_ns()
-            if due_ns is None or due_ns > self._timing.now_ns():
+            if due_ns > self._timing.now_ns():
                 await self._wait_until(due_ns)
             elif self._is_joined():
                 await self._check_silence()
@@ -102,23 +102,22 @@ class GapReader:
         subscription = self._coverage.subscription
         return self.gap is None and subscription is not None and subscription.joined
 
-    def _due_ns(self) -> int | None:
+    def _due_ns(self) -> int:
         """Return when to read next: a gap at once, and again after the overlap; a silence after some time."""
         if self.gap is not None:
             return 0
-        if self._coverage.position_ns is None:
-            return None
         if self._is_joined():
             return self._read_at_ns + self._silence_ns
         if self._coverage.subscription not in (None, self._read_for):
             return 0 if self._read_for is None else self._read_at_ns + int(SPACING_SECONDS * NANOSECONDS)
         return self._read_at_ns + self._overlap_ns
 
-    async def _wait_until(self, due_ns: int | None) -> None:
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._connected.wait())]
-        if due_ns is not None:
-            seconds = (due_ns - self._timing.now_ns()) / NANOSECONDS
-            waits.append(asyncio.ensure_future(self._timing.wait(seconds)))
+    async def _wait_until(self, due_ns: int) -> None:
+        seconds = (due_ns - self._timing.now_ns()) / NANOSECONDS
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._connected.wait()),
+            asyncio.ensure_future(self._timing.wait(seconds)),
+        ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -127,7 +126,7 @@ class GapReader:
     async def _read_gap(self) -> None:
         if self.gap is None:
             self._read_for, self._read_at_ns = self._coverage.subscription, self._timing.now_ns()
-            start_ns = (self._coverage.position_ns or 0) - self._overlap_ns
+            start_ns = self._coverage.position_ns - self._overlap_ns
             self.gap = self._pages.window(start_ns, self._read_at_ns)
         first = self.gap
         begun_anew = False

@@ -91,9 +91,13 @@ class AlpacaProvider:
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
         """Yield pages of trades since `checkpoint`, each with the checkpoint to keep once its trades are in the stream.
 
-        Without a checkpoint, the last `overlap_seconds` are read. At `deadline_ns` the poll ends without loss: the next
-        one goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
+        Without a checkpoint it begins now: the first capture is empty and says so, before the API is asked. Then the
+        last `overlap_seconds` are read. At `deadline_ns` the poll ends without loss: the next one goes on at the same
+        page. Raises `CheckpointError` and what `ApiClient.get` raises.
         """
+        if checkpoint is None:
+            checkpoint = self._beginning()
+            yield Capture((), (), checkpoint)
         self._seen.resume(checkpoint)
         position = self._next_window(checkpoint)
         self._seen.forget_before(position.start_ns)
@@ -135,9 +139,11 @@ class AlpacaProvider:
                 self._pages.read_into(trades, bad, symbol, latest, ingest_time_ns)
         return Capture(tuple(trades), tuple(bad))
 
-    def _next_window(self, checkpoint: str | None) -> CapturePosition:
-        if checkpoint is None:
-            return self._window(self._now_ns() - self._delay_ns - self._overlap_ns)
+    def _beginning(self) -> str:
+        end_ns = self._now_ns() - self._delay_ns
+        return _text(self._pages.window(end_ns, end_ns))
+
+    def _next_window(self, checkpoint: str) -> CapturePosition:
         try:
             position = msgspec.json.decode(checkpoint, type=CapturePosition)
         except msgspec.DecodeError:
@@ -153,9 +159,13 @@ class AlpacaProvider:
 
     def _capture(self, page: Capture, position: CapturePosition) -> Capture:
         unseen = self._seen.unseen(page.trades)
-        checkpoint = msgspec.json.encode(position).decode()
+        checkpoint = _text(position)
         self._seen.hand_over(checkpoint, unseen)
         return Capture(tuple(unseen), page.unreadable, checkpoint)
+
+
+def _text(position: CapturePosition) -> str:
+    return msgspec.json.encode(position).decode()
 
 
 def _read_snapshots(body: bytes) -> dict[str, msgspec.Raw]:

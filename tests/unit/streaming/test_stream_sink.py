@@ -25,7 +25,7 @@ class Kept:
         self.saved.append(checkpoint)
 
 
-def told(progress: StreamProgress | None) -> tuple[list[dict[str, Any]], list[str]]:
+def told(progress: StreamProgress) -> tuple[list[dict[str, Any]], list[str]]:
     lines: list[str] = []
     kept = Kept()
     producer: Any = None  # nothing is published here
@@ -42,12 +42,6 @@ def test_a_stream_tells_its_state_its_lag_and_what_waits() -> None:
         7,
     )
     assert saved == ["somewhere"]
-
-
-def test_a_stream_without_a_position_keeps_none() -> None:
-    lines, saved = told(None)
-    assert [line["message"] for line in lines] == ["trades produced"]
-    assert saved == []
 
 
 def test_a_worker_threads_calls_take_turns_and_end_with_it() -> None:

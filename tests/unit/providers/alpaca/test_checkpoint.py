@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.providers.alpaca.pages import CapturePosition, CheckpointError, TradePages
 from stock_pipeline.providers.alpaca.rest import alpaca_client
-from stock_pipeline.providers.client.http import HttpAnswer, RequestRefusedError
+from stock_pipeline.providers.client.http import HttpAnswer, ProviderUnavailableError, RequestRefusedError
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
 from tests.support.clock import SECOND, START_NS, Clock
@@ -31,10 +32,13 @@ class AlpacaModel:
         self.page = page
         self.calls = 0
         self.cost_ns = 0
+        self.away = False
 
     def get(self, target: str, headers: Mapping[str, str], deadline_ns: int) -> HttpAnswer:
         self.calls += 1
         self.clock.ns += self.cost_ns
+        if self.away:
+            return HttpAnswer(503, {}, b"{}")
         asked = query_of(target)
         first, last = parse_rfc3339_ns(asked["start"]), parse_rfc3339_ns(asked["end"])
         rows = sorted(
@@ -93,7 +97,7 @@ def test_symbols_and_feeds_that_are_none_are_refused(clock: Clock, symbols: tupl
 
 def test_an_outage_of_hours_heals_without_loss(clock: Clock) -> None:
     model = AlpacaModel(clock, [])
-    (before,) = alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock))
+    _, before = alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock))
     model.trades = [trade("AB"[n % 2], START_NS + n * 60 * SECOND, n) for n in range(300)]
     clock.ns += 5 * HOUR
     healed = list(alpaca_over(model, clock, ("A", "B")).poll(before.checkpoint, deadline(clock)))
@@ -117,7 +121,7 @@ def test_a_poll_continues_after_the_page_where_its_deadline_fell(clock: Clock) -
 
 def test_other_symbols_restart_the_window_but_lose_nothing(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("ABC"[n % 3], START_NS - n * SECOND, n) for n in range(30)])
-    first = next(alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock)))
+    _, first, *_ = alpaca_over(model, clock, ("A", "B")).poll(None, deadline(clock))
     rest = list(alpaca_over(model, clock, ("A", "B", "C")).poll(first.checkpoint, deadline(clock)))
     assert len(set(ids(rest))) == 30
 
@@ -126,7 +130,7 @@ def test_a_late_print_within_the_overlap_is_captured(clock: Clock) -> None:
     late = trade("AAPL", START_NS - 100 * SECOND, 7, known_at=START_NS + 60 * SECOND)
     model = AlpacaModel(clock, [trade("AAPL", START_NS - 90 * SECOND, 8), late])
     provider = alpaca_over(model, clock)
-    (first,) = provider.poll(None, deadline(clock))
+    _, first = provider.poll(None, deadline(clock))
     clock.ns += 120 * SECOND
     (second,) = provider.poll(first.checkpoint, deadline(clock))
     assert ids([first]) == ["iex:AAPL:20260101:V:8"]
@@ -136,9 +140,9 @@ def test_a_late_print_within_the_overlap_is_captured(clock: Clock) -> None:
 def test_the_overlap_comes_again_unless_known_to_be_published(clock: Clock) -> None:
     model = AlpacaModel(clock, [trade("AAPL", START_NS - n * SECOND, n) for n in range(5)], page=10)
     provider = alpaca_over(model, clock)
-    (first,) = provider.poll(None, deadline(clock))
+    _, first = provider.poll(None, deadline(clock))
     clock.ns += SECOND
-    (failed,) = provider.poll(None, deadline(clock))
+    _, failed = provider.poll(None, deadline(clock))
     assert ids([failed]) == ids([first])
     (confirmed,) = provider.poll(failed.checkpoint, deadline(clock))
     assert ids([confirmed]) == []
@@ -171,7 +175,7 @@ def test_a_window_goes_on_where_the_time_ran_out(clock: Clock) -> None:
     assert model.calls == len(captures) == 6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObject) -> None:
     clock = Clock()
@@ -182,7 +186,7 @@ def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObjec
     expected: set[str] = set()
     for poll in range(data.draw(st.integers(2, 8)) + 1):
         clock.ns += data.draw(st.integers(1, 400)) * SECOND
-        for n in range(data.draw(st.integers(0, 6)) if poll else 0):
+        for n in range(data.draw(st.integers(0, 6))):
             symbol = data.draw(st.sampled_from("AB"))
             late_ns = data.draw(st.integers(0, 100)) * SECOND
             model.trades.append(trade(symbol, clock.ns - late_ns, poll * 100 + n, known_at=clock.ns))
@@ -190,15 +194,32 @@ def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObjec
         if data.draw(st.booleans()):
             provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)
         model.cost_ns = data.draw(st.sampled_from([0, 10 * SECOND]))
-        for capture in provider.poll(checkpoint, clock.ns + 25 * SECOND):
-            # the first checkpoint is kept: without one, a poll looks back no further than the overlap
-            if poll and data.draw(st.integers(0, 4)) == 0:
-                break  # publishing failed: neither trades nor checkpoint are kept
-            stored |= {one.event_id for one in capture.trades}
-            checkpoint = capture.checkpoint
-    model.cost_ns = 0
+        model.away = data.draw(st.booleans())
+        with suppress(ProviderUnavailableError):
+            for capture in provider.poll(checkpoint, clock.ns + 25 * SECOND):
+                if capture.trades and data.draw(st.integers(0, 4)) == 0:
+                    break  # publishing failed: neither trades nor checkpoint are kept
+                stored |= {one.event_id for one in capture.trades}
+                checkpoint = capture.checkpoint
+        # From the first poll on, whatever it met.
+        assert checkpoint is not None
+    model.cost_ns, model.away = 0, False
     for _ in range(2):
         for capture in provider.poll(checkpoint, clock.ns + HOUR):
             stored |= {one.event_id for one in capture.trades}
             checkpoint = capture.checkpoint
     assert stored == expected
+
+
+def test_a_first_poll_says_where_it_begins_before_it_asks(clock: Clock) -> None:
+    model = AlpacaModel(clock, [trade("AAPL", START_NS - 100 * SECOND, 1)])
+    model.away = True
+    polling = alpaca_over(model, clock).poll(None, deadline(clock))
+    beginning = next(polling)
+    assert (beginning.trades, beginning.unreadable, model.calls) == ((), (), 0)
+    with pytest.raises(ProviderUnavailableError):
+        next(polling)
+    model.away = False
+    clock.ns += 5 * HOUR
+    healed = alpaca_over(model, clock).poll(beginning.checkpoint, deadline(clock))
+    assert ids(list(healed)) == ["iex:AAPL:20260101:V:1"]

@@ -12,7 +12,7 @@ from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.gap import SILENCE_SECONDS
+from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, SPACING_SECONDS
 from stock_pipeline.providers.alpaca.message import controls_of
 from stock_pipeline.providers.alpaca.stream import Limits, StreamState
 from stock_pipeline.providers.alpaca.trade import read_trade
@@ -47,7 +47,9 @@ def test_trades_come_after_authentication_and_subscription() -> None:
                 {"action": "auth", "key": KEY, "secret": SECRET},
                 {"action": "subscribe", "trades": ["AAPL"]},
             ]
-            assert running.gaps_read == []
+            # Only what the tape said before the subscription.
+            assert await running.next_id() == 1001
+            assert running.gaps_read == [OPEN_NS]
         assert running.observer.errors == []
 
     asyncio.run(scenario())
@@ -87,18 +89,27 @@ def test_a_gap_begins_where_the_last_message_was_heard() -> None:
             return [first, welcoming(running, 3)]
 
         async with stream(scripts) as running:
-            assert await running.next_id() == 1
+            followed_ns = await followed(running)
             running.clock.ns += 30 * SECOND
             go_on.set()
-            assert {await running.next_id() for _ in range(3)} == {2, 3, 1001}
-            assert running.gaps_read == [OPEN_NS + 30 * SECOND]
+            assert {await running.next_id() for _ in range(3)} == {2, 3, 1003}
+            assert running.gaps_read[2:] == [followed_ns + 30 * SECOND]
 
     asyncio.run(scenario())
 
 
-def unheard(second: float) -> Trade:
-    """A trade that REST shows some seconds after the opening."""
-    piece = {**frame(77), "t": format_rfc3339_ns(OPEN_NS + round(second * SECOND))}
+async def followed(running: Running) -> int:
+    """Let the overlap pass, after which the position follows the subscription, and return when that is."""
+    assert {await running.next_id() for _ in range(2)} == {1, 1001}
+    running.clock.ns += round(OVERLAP_SECONDS) * SECOND
+    await running.waits.end(OVERLAP_SECONDS)
+    assert await running.next_id() == 1002
+    return running.clock.ns
+
+
+def unheard(at_ns: int) -> Trade:
+    """A trade that REST shows and the stream does not."""
+    piece = {**frame(77), "t": format_rfc3339_ns(at_ns)}
     return read_trade(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
 
 
@@ -115,13 +126,14 @@ async def a_quiet_minute(running: Running) -> None:
 def test_a_silent_connection_is_replaced_where_rest_shows_trades() -> None:
     async def scenario() -> None:
         async with stream(lambda r: [welcoming(r, 1), welcoming(r, 2)]) as running:
-            assert await running.next_id() == 1
-            running.unheard = [unheard(30)]
+            followed_ns = await followed(running)
+            running.unheard = [unheard(followed_ns + 30 * SECOND)]
             await a_quiet_minute(running)
             assert await running.next_id() == 77
-            assert {await running.next_id() for _ in range(2)} == {2, 1001}
+            running.clock.ns += round(SPACING_SECONDS) * SECOND
+            assert {await running.next_id() for _ in range(2)} == {2, 1003}
             assert running.observer.errors == ["silent"]
-            assert running.gaps_read == [OPEN_NS]
+            assert running.gaps_read[2:] == [followed_ns]
 
     asyncio.run(scenario())
 
@@ -139,10 +151,10 @@ def test_a_silent_connection_is_replaced_where_rest_shows_trades() -> None:
 def test_silence_is_no_fault_at_any_hour_where_rest_shows_no_trades(now_ns: int) -> None:
     async def scenario() -> None:
         def then(running: Running) -> None:
-            running.clock.ns = now_ns - 61 * SECOND
+            running.clock.ns = now_ns - (61 + round(OVERLAP_SECONDS)) * SECOND
 
         async with stream(lambda r: [welcoming(r, 1)], prepare=then) as running:
-            assert await running.next_id() == 1
+            await followed(running)
             await a_quiet_minute(running)
             await running.waits.held(SILENCE_SECONDS)
             assert running.asked == ["AAPL"]
@@ -158,8 +170,8 @@ def test_silence_is_no_fault_at_any_hour_where_rest_shows_no_trades(now_ns: int)
 def test_a_trade_that_is_on_its_way_is_no_silence() -> None:
     async def scenario() -> None:
         async with stream(lambda r: [welcoming(r, 1)]) as running:
-            assert await running.next_id() == 1
-            running.unheard = [unheard(59)]
+            followed_ns = await followed(running)
+            running.unheard = [unheard(followed_ns + 59 * SECOND)]
             await a_quiet_minute(running)
             assert await running.next_id() == 77
             await running.waits.held(SILENCE_SECONDS)
@@ -291,6 +303,8 @@ def test_a_server_that_is_away_is_tried_again() -> None:
         back_offs: list[float] = []
 
         async def wait(seconds: float) -> None:
+            if seconds == OVERLAP_SECONDS:
+                await running.waits(seconds)
             back_offs.append(seconds)
             if len(back_offs) == stop_after:
                 running.stop.set()
