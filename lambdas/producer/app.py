@@ -36,6 +36,7 @@ def provider(settings: Settings, credentials: Credentials) -> PollingProvider:
         now_ns=time.time_ns,
         wait=time.sleep,
         observer=calls,
+        look_back_seconds=settings.look_back_seconds,
         url=settings.provider_url,
     )
 

@@ -91,15 +91,17 @@ def run(options: argparse.Namespace) -> int:
 def read_status(wiring: "Wiring", now: datetime) -> Status:
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
     from stock_pipeline.lake.partition_heads import PartitionHeads
+    from stock_pipeline.providers.selection import feed_delay_seconds
 
+    delay = feed_delay_seconds(wiring.settings.feed)
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), int(now.timestamp() * 1e9))
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
     expected = expected_session(now)
     head = PartitionHeads(wiring.objects).read(expected).head
-    lag = judge_stream(newest_ns, now)
+    lag = judge_stream(newest_ns, now, delay)
     judged = {
-        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None),
+        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None, delay),
         "daily_bars": _judge_bars(wiring.settings, expected),
         "realtime_state": lag,
     }

@@ -1,9 +1,23 @@
-"""What a provider hands over: trades, unreadable payloads, and its checkpoint."""
+"""What a provider hands over: trades, unreadable payloads, and its checkpoint; and until when it does."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.session import NANOSECONDS, extended_close_ns
 from stock_pipeline.domain.trade import Trade
+
+OVERLAP_SECONDS = 300
+"""A capture is read again from so long before it, for late prints and corrections."""
+
+LONGEST_LOOK_BACK_SECONDS = 300
+"""The overlap is read again so often at least."""
+
+
+def capture_end_ns(session_date: date, delay_seconds: int) -> int:
+    """Return when the last trades of a session are captured: the feed's delay and the last look back after them."""
+    lag_seconds = delay_seconds + OVERLAP_SECONDS + LONGEST_LOOK_BACK_SECONDS
+    return extended_close_ns(session_date) + lag_seconds * NANOSECONDS
 
 
 @dataclass(frozen=True, slots=True)

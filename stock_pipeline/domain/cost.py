@@ -156,7 +156,7 @@ def _functions(workload: Workload, deployment: Deployment, flow: Flow, prices: M
     seconds = (
         batches * (BATCH_SECONDS + flow.symbols_a_batch * STATE_WRITE_SECONDS) + workload.trades_a_month * TRADE_SECONDS
     )
-    ticks = 16 * 60 * TRADING_DAYS_A_MONTH
+    ticks = 17 * 60 * TRADING_DAYS_A_MONTH
     processed = seconds * deployment.processor_memory_mb / 1024 * prices["lambda_arm64_gb_second"]
     polled = (
         ticks

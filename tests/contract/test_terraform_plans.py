@@ -5,7 +5,9 @@ The plans are files (`make plans`). The first test fails if they are older than 
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ import boto3
 import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.capture import capture_end_ns
 from stock_pipeline.domain.cost import ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.session import exchange_time_zone, trading_days
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.metrics import METRICS
+from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.streaming.telemetry import NAMESPACE
 from tests.support import terraform_rules as rules
@@ -256,9 +261,27 @@ def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
         "feed",
         "symbols",
         "poll_interval_seconds",
+        "look_back_seconds",
         "provider_secret_name",
     ):
         assert getattr(settings, field) == getattr(defaults, field)
+
+
+@pytest.mark.parametrize("feed", ["iex", "sip"])
+def test_the_producer_runs_until_the_last_trades_of_a_day_are_captured(
+    feed: str, resources: list[rules.Resource]
+) -> None:
+    schedule = values_of(resources, 'module.scheduler.aws_scheduler_schedule.this["producer"]')
+    assert schedule["schedule_expression_timezone"] == "America/New_York"
+    hours = re.fullmatch(r"cron\(\* 4-(\d+) \? \* MON-FRI \*\)", schedule["schedule_expression"])
+    assert hours is not None
+    for session_date in trading_days(date(2025, 1, 1), date(2027, 12, 31)):
+        end = datetime.fromtimestamp(capture_end_ns(session_date, feed_delay_seconds(feed)) / 1e9, UTC)
+        local = end.astimezone(exchange_time_zone())
+        last_run = datetime.combine(session_date, time(int(hours[1]), 59), exchange_time_zone())
+        assert local < last_run
+        # Compaction after the close follows it.
+        assert local.time() < time(20, 30)
 
 
 def test_terraform_and_the_poller_read_one_event_source_mapping(resources: list[rules.Resource]) -> None:

@@ -36,12 +36,14 @@ class CapturePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     A time alone can't say how far a window was read, because Alpaca pages by symbol first.
 
     query: hash of the feed and symbols that the page token belongs to
+    looked_back_ns: end of the last window that began an overlap early, for late prints; None before the first one
     """
 
     start_ns: int
     end_ns: int
     page_token: str | None
     query: str
+    looked_back_ns: int | None = None
 
 
 class TradePage(msgspec.Struct):

@@ -48,10 +48,19 @@ class AlpacaModel:
             and first <= row["ns"] <= last
             and row.get("known_at", 0) <= self.clock.ns
         )
+        prices = {(row["S"], row["ns"], row["i"]): row.get("p", 10.5) for row in self.trades}
         start = int(asked.get("page_token", "0"))
         answer: dict[str, Any] = {"trades": {}, "next_page_token": None}
         for symbol, ns, trade_id in rows[start : start + self.page]:
-            row = {"t": format_rfc3339_ns(ns), "x": "V", "p": 10.5, "s": 100, "c": ["@"], "i": trade_id, "z": "C"}
+            row = {
+                "t": format_rfc3339_ns(ns),
+                "x": "V",
+                "p": prices[symbol, ns, trade_id],
+                "s": 100,
+                "c": ["@"],
+                "i": trade_id,
+                "z": "C",
+            }
             answer["trades"].setdefault(symbol, []).append(row)
         if start + self.page < len(rows):
             answer["next_page_token"] = str(start + self.page)
@@ -181,7 +190,8 @@ def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObjec
     clock = Clock()
     model = AlpacaModel(clock, [], page=data.draw(st.integers(1, 5)))
     checkpoint: str | None = None
-    provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)
+    options = {"overlap_seconds": 120, "look_back_seconds": data.draw(st.sampled_from([0, 60, 1000]))}
+    provider = alpaca_over(model, clock, ("A", "B"), **options)
     stored: set[str] = set()
     expected: set[str] = set()
     for poll in range(data.draw(st.integers(2, 8)) + 1):
@@ -192,7 +202,7 @@ def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObjec
             model.trades.append(trade(symbol, clock.ns - late_ns, poll * 100 + n, known_at=clock.ns))
             expected.add(f"iex:{symbol}:20260101:V:{poll * 100 + n}")
         if data.draw(st.booleans()):
-            provider = alpaca_over(model, clock, ("A", "B"), overlap_seconds=120)
+            provider = alpaca_over(model, clock, ("A", "B"), **options)
         model.cost_ns = data.draw(st.sampled_from([0, 10 * SECOND]))
         model.away = data.draw(st.booleans())
         with suppress(ProviderUnavailableError):
@@ -205,6 +215,7 @@ def test_interruptions_lose_no_trade_and_give_it_no_second_id(data: st.DataObjec
         assert checkpoint is not None
     model.cost_ns, model.away = 0, False
     for _ in range(2):
+        clock.ns += 1000 * SECOND
         for capture in provider.poll(checkpoint, clock.ns + HOUR):
             stored |= {one.event_id for one in capture.trades}
             checkpoint = capture.checkpoint
@@ -223,3 +234,58 @@ def test_a_first_poll_says_where_it_begins_before_it_asks(clock: Clock) -> None:
     clock.ns += 5 * HOUR
     healed = alpaca_over(model, clock).poll(beginning.checkpoint, deadline(clock))
     assert ids(list(healed)) == ["iex:AAPL:20260101:V:1"]
+
+
+def test_the_overlap_is_read_again_only_once_in_a_while_and_then_for_every_window_between(clock: Clock) -> None:
+    model = AlpacaModel(clock, [], page=100)
+    provider = alpaca_over(model, clock, overlap_seconds=300, look_back_seconds=60)
+    checkpoint: str | None = None
+    windows: list[tuple[int, int]] = []
+    captured: list[str] = []
+    for poll in range(37):
+        # Just within the overlap when the window before ended, and known only now.
+        model.trades.append(trade("AAPL", clock.ns - 299 * SECOND, poll, known_at=clock.ns + 1))
+        for capture in provider.poll(checkpoint, deadline(clock)):
+            checkpoint = capture.checkpoint
+            captured += ids([capture])
+        position = json.loads(str(checkpoint))
+        windows.append(((position["end_ns"] - position["start_ns"]) // SECOND, position["end_ns"]))
+        clock.ns += 5 * SECOND
+    assert [seconds for seconds, _ in windows[:14]] == [300, *[5] * 11, 360, 5]
+    assert len([seconds for seconds, _ in windows if seconds > 5]) == 4
+    # The last look back was at the last poll.
+    assert sorted(captured) == sorted(f"iex:AAPL:20260101:V:{poll}" for poll in range(36))
+
+
+def test_an_unreadable_trade_is_handed_over_once_and_not_at_every_poll_of_the_overlap(clock: Clock) -> None:
+    model = AlpacaModel(clock, [trade("AAPL", START_NS - SECOND, 1), trade("AAPL", START_NS - SECOND, 2, p=-1)])
+    provider = alpaca_over(model, clock)
+    checkpoint: str | None = None
+    handed_over: list[bytes] = []
+    failed = 0
+    for poll in range(60):
+        for capture in provider.poll(checkpoint, deadline(clock)):
+            if poll == 0 and capture.unreadable:
+                failed += 1  # neither piece nor checkpoint is kept
+                break
+            checkpoint = capture.checkpoint
+            handed_over += [piece.payload for piece in capture.unreadable]
+        clock.ns += 5 * SECOND
+    assert (failed, len(handed_over)) == (1, 1)
+    # Another process can't know, and sends it once more.
+    clock.ns = START_NS + 20 * SECOND
+    model.trades.append(trade("AAPL", clock.ns, 3, p=-1))
+    again = [*alpaca_over(model, clock).poll(None, deadline(clock))]
+    assert sum(len(capture.unreadable) for capture in again) == 2
+
+
+def test_what_is_remembered_is_no_more_than_the_overlap_and_the_time_between_two_looks_back(clock: Clock) -> None:
+    model = AlpacaModel(clock, [], page=100)
+    provider = alpaca_over(model, clock, overlap_seconds=300, look_back_seconds=60)
+    checkpoint: str | None = None
+    for poll in range(400):
+        model.trades = [*model.trades[-200:], trade("AAPL", clock.ns, poll, **({"p": -1} if poll % 2 else {}))]
+        for capture in provider.poll(checkpoint, deadline(clock)):
+            checkpoint = capture.checkpoint
+        clock.ns += 5 * SECOND
+    assert len(provider._seen._confirmed) <= (300 + 2 * 60) / 5 + 2
