@@ -75,6 +75,7 @@ async def carry(
     """
     import time
 
+    from stock_pipeline.providers.client.http import CredentialsRefusedError
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
     from stock_pipeline.streaming.telemetry import Telemetry
@@ -95,9 +96,14 @@ async def carry(
             progress=progress,
             now_ns=time.time_ns,
         )
-        start = await keeper.run(_stored_start, sink)
-        with _alpaca_stream(wiring, sink, calls, start, url) as stream:
-            await _carry_and_tell(stream, sink, keeper, stop, tell_seconds)
+        while not stop.is_set():
+            start = await keeper.run(_stored_start, sink)
+            try:
+                with _alpaca_stream(wiring, sink, calls, start, url) as stream:
+                    await _carry_and_tell(stream, sink, keeper, stop, tell_seconds)
+            except CredentialsRefusedError:
+                if not await keeper.run(wiring.renew_credentials):
+                    raise
 
 
 def _stored_start(sink: "StreamSink") -> "StreamPosition":

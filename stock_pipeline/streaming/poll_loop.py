@@ -41,9 +41,8 @@ class PollLoop:
         for slot_ns in _slots(start_ns, interval_ns, deadline_ns, self.now_ns):
             self._sleep_until(slot_ns)
             polls += 1
-            checkpoint = self.checkpoints.load()
             try:
-                for capture in self.provider.poll(checkpoint, deadline_ns):
+                for capture in self.provider.poll(self.checkpoints.load(), deadline_ns):
                     total = total.plus(self._produce(capture, deadline_ns))
                 failure = None
             except PermanentError as error:

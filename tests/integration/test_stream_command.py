@@ -72,6 +72,34 @@ async def test_a_refused_key_ends_the_process_with_one_clear_error(settings: Set
     assert KEY not in str(error.value)
 
 
+async def test_a_rotated_key_is_fetched_at_its_first_refusal_and_the_stream_goes_on(
+    stack: LocalStack, settings: Settings
+) -> None:
+    stop, received = asyncio.Event(), list[Any]()
+    rotated = {"key": "PKROTATED", "secret": "also-rotated"}
+    scripts = [refusing(402, "auth failed"), sending(received)]
+
+    async def next_script(socket: ServerConnection) -> None:
+        if len(scripts) == 2:
+            await asyncio.to_thread(
+                stack.clients.secretsmanager.put_secret_value,
+                SecretId=settings.provider_secret_name,
+                SecretString=json.dumps(rotated),
+            )
+        await scripts.pop(0)(socket)
+
+    with scripted_server() as api:
+        api.play(rest_page())
+        settings = Settings.from_env({**stack.environ, "PROVIDER_URL": api.url, "SYMBOLS": "AAPL"})
+        async with websocket_server(next_script) as url:
+            carrying = asyncio.create_task(carry(settings, stop, url, tell_seconds=0.05))
+            while len(await asyncio.to_thread(stream_lines, stack)) < 1:
+                assert not carrying.done(), carrying
+            stop.set()
+            await carrying
+    assert received[0] == {"action": "auth", **rotated}
+
+
 async def test_a_first_start_stores_where_it_begins_before_it_asks_for_anything(
     stack: LocalStack, settings: Settings
 ) -> None:
