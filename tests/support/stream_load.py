@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from stock_pipeline.providers.alpaca.gap import History
 from stock_pipeline.providers.alpaca.pages import TradePages
+from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.alpaca.stream import AlpacaStream, Selection
 from stock_pipeline.providers.alpaca.timing import Timing
@@ -151,6 +152,7 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
             ),
             Timing(time.time_ns, asyncio.sleep, jitter),
             observer,
+            StreamPosition(time.time_ns()),
         )
         stop = asyncio.Event()
         begun = time.process_time()
@@ -159,8 +161,7 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
         while len(kinesis.taken) < load.messages and not running.done():
             most_waiting = max(most_waiting, stream.waiting_frames)
             await asyncio.sleep(0.05)
-        position = stream.position
-        position_lag = (time.time_ns() - position.complete_to_ns) / 10**9 if position else float("inf")
+        position_lag = (time.time_ns() - stream.position.complete_to_ns) / 10**9
         server_seconds = float(await server.readline())
         stop.set()
         await running
