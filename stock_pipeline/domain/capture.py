@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date
 
-from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.session import NANOSECONDS, extended_close_ns
 from stock_pipeline.domain.trade import Trade
+
+ORPHAN = "orphan"
+"""Reason of a cancel or correction whose original nobody knows."""
 
 OVERLAP_SECONDS = 300
 """A capture is read again from so long before it, for late prints and corrections."""
@@ -22,9 +24,12 @@ def capture_end_ns(session_date: date, delay_seconds: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePayload:
-    """A piece of a provider's answer that is not a trade; `payload` is its bytes."""
+    """A piece of a provider's answer that is not a trade; `payload` is its bytes.
 
-    reason: Reason
+    reason: a `Reason`, or `ORPHAN`
+    """
+
+    reason: str
     detail: str
     payload: bytes
 

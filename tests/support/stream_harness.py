@@ -18,7 +18,7 @@ from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.alpaca.stream import AlpacaStream, Limits, Selection
 from stock_pipeline.providers.alpaca.timing import Timing
-from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import ProviderRetryableError
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
@@ -106,8 +106,8 @@ class Running:
                 # as the API's client counts it
                 self.observer.error("alpaca", error.kind, str(error))
             raise error
-        trade = read_trade(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS)
-        return Capture((trade,)), place
+        rows = read_rows(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS)
+        return Capture(tuple(rows)), place
 
     def stream(self, url: str, symbols: tuple[str, ...] = ("AAPL",), start_ns: int | None = None) -> AlpacaStream:
         client = alpaca_client(

@@ -92,7 +92,9 @@ def test_recorded_cancellations_are_rows_of_their_trades() -> None:
         _, capture = provider.poll(None, deadline(clock))
     assert [(t.status, t.event_id) for t in capture.trades] == [
         ("cancelled", "iex:A:20221021:D:71697353758036"),
+        ("cancelled", "iex:A:20221021:D:71697353758036:129.88x5"),
         ("cancelled", "iex:A:20221021:D:71697353815352"),
+        ("cancelled", "iex:A:20221021:D:71697353815352:129.88x2"),
     ]
 
 
@@ -228,7 +230,7 @@ def test_a_trade_that_changed_is_handed_over_again() -> None:
             *_, capture = provider.poll(checkpoint, clock.ns + 50 * SECOND * 10**9)
             captures.append([trade.status for trade in capture.trades])
             checkpoint = capture.checkpoint
-    assert captures == [["good", "good"], ["cancelled", "cancelled"], []]
+    assert captures == [["good", "good"], ["cancelled"] * 4, []]
 
 
 def test_page_tokens_are_opaque() -> None:

@@ -15,7 +15,7 @@ from stock_pipeline.errors import RetryableError
 from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, SPACING_SECONDS
 from stock_pipeline.providers.alpaca.message import controls_of
 from stock_pipeline.providers.alpaca.stream import Limits, StreamState
-from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
@@ -110,7 +110,8 @@ async def followed(running: Running) -> int:
 def unheard(at_ns: int) -> Trade:
     """A trade that REST shows and the stream does not."""
     piece = {**frame(77), "t": format_rfc3339_ns(at_ns)}
-    return read_trade(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+    (row,) = read_rows(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+    return row
 
 
 async def a_quiet_minute(running: Running) -> None:
