@@ -24,7 +24,8 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.metrics import METRICS
 from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import SETTINGS, Settings
-from stock_pipeline.streaming.telemetry import NAMESPACE
+from stock_pipeline.streaming.stream_sink import StreamProgress
+from stock_pipeline.streaming.telemetry import NAMESPACE, Telemetry
 from tests.support import terraform_rules as rules
 from tests.support.scripts import load_script
 
@@ -300,6 +301,25 @@ def test_alarms_and_dashboard_look_at_reported_metrics(resources: list[rules.Res
         assert set(dimensions) == {"Service", "Environment", *filter(None, [declared[name]])}, name
     reasons = {dimensions["Reason"] for name, dimensions in looked_at if name == "RejectedRecords"}
     assert reasons == {str(reason) for reason in Reason}
+
+
+@pytest.mark.parametrize(("lag_seconds", "fires"), [(2, False), (300, False), (899, False), (901, True)])
+def test_the_alarm_on_a_stream_that_is_behind_fires_on_what_the_stream_tells(
+    lag_seconds: int, fires: bool, resources: list[rules.Resource]
+) -> None:
+    alarm = values_of(resources, 'module.observability.aws_cloudwatch_metric_alarm.this["stream-lag"]')
+    environment = variables_of(resources, "processor")["ENVIRONMENT"]
+    lines: list[str] = []
+    now_ns = 10**18
+    progress = StreamProgress("listening", now_ns - lag_seconds * 10**9, "somewhere", 0)
+    Telemetry("stream", environment, lines.append, lambda: now_ns).record(progress.events(now_ns))
+    (line,) = map(json.loads, lines)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == alarm["namespace"]
+    assert {name: line[name] for name in directive["Dimensions"][0]} == alarm["dimensions"]
+    assert alarm["metric_name"] in [metric["Name"] for metric in directive["Metrics"]]
+    assert (alarm["comparison_operator"], alarm["statistic"]) == ("GreaterThanThreshold", "Minimum")
+    assert (line[alarm["metric_name"]] > alarm["threshold"]) is fires
 
 
 def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, str]]]:

@@ -6,19 +6,19 @@ import threading
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from stock_pipeline.aws.checkpoint_object import CheckpointObject
 from stock_pipeline.commands.stream import carry
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.providers.client.http import CredentialsRefusedError
+from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderPermanentError
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import decode_trade
 from tests.support.clock import START_NS
 from tests.support.provider_fakes import KEY, SECRET, scripted_server
 from tests.support.stream import stream_lines
-from tests.support.stream_harness import GAP_TRADE, STREAM_TRADE, refusing, rest_page, sending, websocket_server
+from tests.support.stream_harness import GAP_TRADE, STREAM_TRADE, mute, refusing, rest_page, sending, websocket_server
 
 STOOD_AT = START_NS
 """Where the process before this one stood."""
@@ -113,3 +113,20 @@ async def test_a_first_start_stores_where_it_begins_before_it_asks_for_anything(
         with pytest.raises(CredentialsRefusedError):
             await carry(settings, asyncio.Event(), url)
     assert 0 < stored_at_the_handshake[0] <= position(stack)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_refused_handshake_ends_the_process_with_its_status_in_error_log_and_metric(
+    settings: Settings, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(socket: ServerConnection, request: Request) -> Response:
+        return socket.respond(status, "by the test")
+
+    async with serve(mute, "127.0.0.1", 0, process_request=refuse) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2/boats"
+        with pytest.raises(ProviderPermanentError, match=f"for the feed 'boats' with {status}: check FEED"):
+            await carry(settings, asyncio.Event(), url)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (told,) = [line for line in lines if "ProviderErrors" in line]
+    assert (told["Kind"], told["ProviderErrors"]) == (f"handshake_{status}", 1)
+    assert f"'boats' with {status}" in told["last_error"]

@@ -32,6 +32,7 @@ from tests.support.stream_harness import (
     mute,
     refusing,
     stream,
+    websocket_server,
     welcome,
     welcoming,
 )
@@ -376,6 +377,31 @@ def test_a_handshake_refused_for_now_is_tried_again_with_back_off_and_its_status
             assert running.observer.errors == ["handshake_429", "handshake_500", "handshake_503"]
             expected = random.Random(1)
             assert running.waits.back_offs == [expected.uniform(0, ceiling) for ceiling in (0.5, 1, 2)]
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_confirmed_with_fewer_symbols_is_an_error_that_names_the_others() -> None:
+    async def scenario() -> None:
+        running = Running()
+        served = asyncio.Event()
+
+        async def confirm_one(socket: ServerConnection) -> None:
+            await welcome(running.received, socket)
+            served.set()
+            await socket.wait_closed()
+
+        async with asyncio.timeout(20), websocket_server(confirm_one) as url:
+            subject = running.stream(f"{url}/v2/iex", ("AAPL", "MSFT", "TSLA"))
+            task = asyncio.create_task(subject.run(running.stop))
+            await served.wait()
+            # They are read by REST.
+            assert await running.next_id() == 1001
+            running.stop.set()
+            await task
+        assert running.received[1] == {"action": "subscribe", "trades": ["AAPL", "MSFT", "TSLA"]}
+        assert running.observer.errors == ["subscription"]
+        assert "did not confirm MSFT, TSLA" in running.observer.said[0]
 
     asyncio.run(scenario())
 
