@@ -14,6 +14,25 @@ _Entry = tuple[str | bytes, tuple[int, int]]
 """Identity, and a time that its own does not exceed, with a mark of its content."""
 
 
+class SeenPieces:
+    """Unreadable pieces that were handed over, one overlap's worth."""
+
+    def __init__(self) -> None:
+        self._until_ns: dict[bytes, int] = {}
+
+    def unseen(self, pieces: Iterable[UnreadablePayload]) -> tuple[UnreadablePayload, ...]:
+        """Return the pieces that are new."""
+        return tuple(piece for piece in pieces if _digest(piece) not in self._until_ns)
+
+    def handed_over(self, pieces: Iterable[UnreadablePayload], until_ns: int) -> None:
+        """Remember the pieces. until_ns: none is later, whatever its time is."""
+        self._until_ns.update((_digest(piece), until_ns) for piece in pieces)
+
+    def forget_before(self, time_ns: int) -> None:
+        """Drop what is too old to be read again."""
+        self._until_ns = {digest: until_ns for digest, until_ns in self._until_ns.items() if until_ns >= time_ns}
+
+
 class SeenTrades:
     """Content of confirmed captures: trades by `event_id`, unreadable pieces by digest. One overlap's worth.
 

@@ -32,13 +32,14 @@ class Print:
     symbol: str
     number: int
     is_cancel: bool = False
+    shares: float = 1
 
     def frame(self) -> bytes:
         wire = {"T": "x" if self.is_cancel else "t", "S": self.symbol, **self.wire()}
         return json.dumps([wire]).encode()
 
     def wire(self) -> dict[str, Any]:
-        return {"i": self.number, "x": "V", "p": 1.5, "s": 1, "t": format_rfc3339_ns(self.time_ns)}
+        return {"i": self.number, "x": "V", "p": 1.5, "s": self.shares, "t": format_rfc3339_ns(self.time_ns)}
 
 
 def prints(symbol: str, first_second: float, last_second: float, every: float = 1.0) -> list[Print]:

@@ -15,6 +15,7 @@ from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
 from stock_pipeline.providers.alpaca.timing import Timing, cancelled
 from stock_pipeline.providers.client.api_client import CallObserver
 from stock_pipeline.providers.client.http import ProviderRetryableError, RequestRefusedError
+from stock_pipeline.providers.seen_trades import SeenPieces
 
 SPACING_SECONDS = 10.0
 """Between two windows, because connections may come and go faster than REST should be asked."""
@@ -80,6 +81,7 @@ class GapReader:
         self.gap = None if gap is None else self._pages.resumed(gap)
         self._read_at_ns = timing.now_ns()
         self._read_for: Subscription | None = None
+        self._seen = SeenPieces()
         self._connected = asyncio.Event()
 
     def connected(self) -> None:
@@ -139,7 +141,7 @@ class GapReader:
                 # The page token has expired; its window must still be read.
                 begun_anew, self.gap = True, self._pages.window(self.gap.start_ns, self.gap.end_ns)
                 continue
-            await self._publish(capture)
+            await self._publish(capture, self.gap.end_ns)
             self.gap = None if after.page_token is None else after
         self._coverage.read_to(first.end_ns)
         self._observer.gap_closed("alpaca", first.start_ns + self._overlap_ns, first.end_ns)
@@ -157,7 +159,7 @@ class GapReader:
         place: CapturePosition | None = pages.window(self._coverage.check_from_ns(silent), now_ns)
         while place is not None:
             capture, after = await self._page(pages, place)
-            await self._publish(capture)
+            await self._publish(capture, now_ns)
             if self._coverage.subscription is not subscription:
                 return
             missed = self._coverage.missed(capture.trades)
@@ -172,9 +174,13 @@ class GapReader:
     async def _page(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
         return await self._timing.until_done(lambda: self._history.read(pages, place), self._note)
 
-    async def _publish(self, capture: Capture) -> None:
+    async def _publish(self, capture: Capture, end_ns: int) -> None:
+        capture = Capture(capture.trades, self._seen.unseen(capture.unreadable))
         if capture.trades or capture.unreadable:
             await self._timing.until_done(lambda: self._history.publish(capture), self._note)
+            self._seen.handed_over(capture.unreadable, end_ns)
+            # No window begins more than an overlap before the position.
+            self._seen.forget_before(self._coverage.position_ns - 2 * self._overlap_ns)
 
     def _note(self, error: RetryableError) -> None:
         # The API's client has counted its own already.

@@ -7,7 +7,7 @@ import pytest
 
 from stock_pipeline.providers.alpaca.position import StreamPosition
 from tests.support.provider_fakes import SECOND
-from tests.support.simulated_exchange import Exchange, Faults, elapsed, prints
+from tests.support.simulated_exchange import Exchange, Faults, Print, elapsed, prints
 from tests.support.virtual_time import START_NS, simulate
 
 HOUR = 3600.0
@@ -169,6 +169,19 @@ def test_a_symbol_left_out_is_read_from_where_it_fell_silent_though_later_frames
         assert exchange.connections == 2
         assert exchange.missing(0, 2900) == []
         assert second_of(position) > 2800
+
+    simulate(scenario())
+
+
+def test_an_unreadable_trade_that_rest_shows_again_and_again_is_handed_over_once() -> None:
+    async def scenario() -> None:
+        broken = Print(START_NS + 450 * SECOND, "MSFT", 77, shares=0.5)
+        # The stream leaves it out, and every connection's gap begins an overlap early.
+        faults = Faults([400, 100, 100, 100, 100, 10**6], left_out=lambda said: said == broken)
+        exchange = Exchange([*prints("AAPL", 0.5, 1500), broken], faults)
+        await exchange.run(["AAPL", "MSFT"], 1500)
+        assert len([place for place in exchange.windows if place.start_ns <= broken.time_ns <= place.end_ns]) > 3
+        assert [piece.reason for piece in exchange.parked] == ["schema"]
 
     simulate(scenario())
 
