@@ -1,4 +1,4 @@
-"""Alpaca's stock stream: one task reads, one publishes, one reads by REST what was missed.
+"""Alpaca's stock stream: one task reads, one publishes, one reads by REST what was missed, one settles amendments.
 
 For a process that runs for hours; a poll belongs to `rest`. The reader does nothing but read, because a connection
 whose pings wait for a publisher is closed. What is missing is said by `coverage` and read by `gap`. Trades of stream
@@ -6,7 +6,6 @@ and gap overlap on purpose: they have the same ids.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,21 +14,18 @@ from typing import Any
 import msgspec
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError
+from stock_pipeline.providers.alpaca.amendments import AmendmentSettler
 from stock_pipeline.providers.alpaca.coverage import Coverage, Subscription
 from stock_pipeline.providers.alpaca.frame_buffer import BacklogError, Frame, FrameBuffer
 from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, GapReader, History, StreamObserver
 from stock_pipeline.providers.alpaca.message import (
     AlpacaBatch,
-    Amendment,
     ControlFrame,
     MessageReader,
     controls_of,
     error_of,
 )
-from stock_pipeline.providers.alpaca.original import OriginalFinder
-from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
 from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.timing import Timing, cancelled
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, Connect, Connection, DisconnectedError
@@ -38,7 +34,6 @@ from stock_pipeline.providers.client.http import (
     ProviderPermanentError,
     ProviderRetryableError,
     ProviderTimeoutError,
-    RequestRefusedError,
 )
 
 DECODED_AT_ONCE = 100
@@ -108,15 +103,12 @@ class AlpacaStream:
         self._selection = selection
         self._connect = connect
         self._publish = publish
-        self._history = history
         self._timing = timing
         self._observer = observer
         self._limits = limits = limits or Limits()
         self._reader = MessageReader(selection.feed, selection.credentials, timing.now_ns)
         self._buffer = FrameBuffer(self._limits.buffer_bytes)
-        self._originals = OriginalFinder(history.pages_of, self._read_page)
-        self._unsettled: deque[Amendment] = deque()
-        self._amended = asyncio.Event()
+        self._amendments = AmendmentSettler(self._reader, history, timing, observer)
         self._failures = 0
         self._fault: asyncio.Future[None] | None = None
         self._coverage = Coverage(selection.symbols, limits.overlap_seconds, start.complete_to_ns)
@@ -152,7 +144,7 @@ class AlpacaStream:
         connecting = asyncio.create_task(self._keep_connected(stop))
         publishing = asyncio.create_task(self._publish_frames())
         reading = asyncio.create_task(self._gap.run())
-        settling = asyncio.create_task(self._settle_amendments())
+        settling = asyncio.create_task(self._amendments.run())
         stopping = asyncio.create_task(stop.wait())
         try:
             await _first_of(stopping, connecting, publishing, reading, settling)
@@ -161,7 +153,7 @@ class AlpacaStream:
             await self._drain(publishing)
         finally:
             await cancelled(stopping, connecting, publishing, reading, settling)
-            await self._park_unsettled()
+            await self._amendments.park(self._limits.drain_seconds)
             self.state = StreamState.STOPPED
 
     async def _keep_connected(self, stop: asyncio.Event) -> None:
@@ -279,8 +271,7 @@ class AlpacaStream:
             for frame, content in zip(frames, contents, strict=True):
                 self._coverage.published(frame.subscription, frame.arrived_ns, content.trades)
             self._buffer.settle()
-            self._unsettled.extend(amendment for content in contents for amendment in content.unsettled)
-            self._amended.set()
+            self._amendments.add(amendment for content in contents for amendment in content.unsettled)
             if capture.trades:
                 # Only now, because a server that drops every opened connection must meet a growing back-off.
                 self._failures = 0
@@ -292,45 +283,6 @@ class AlpacaStream:
             contents += [self._reader.read(frame.message) for frame in frames[begin : begin + DECODED_AT_ONCE]]
             await asyncio.sleep(0)
         return contents
-
-    async def _settle_amendments(self) -> None:
-        """Publish the amendments of trades that are not remembered, once their originals are found."""
-        while True:
-            self._amended.clear()
-            while self._unsettled:
-                amendment = self._unsettled[0]
-                # The one before it may be the correction that this one amends.
-                rows = self._reader.settled(amendment)
-                if rows is None:
-                    rows = self._reader.settled(amendment, await self._original_of(amendment))
-                if rows is not None:
-                    await self._timing.until_done(lambda: self._history.publish(Capture(tuple(rows))), self._note)  # noqa: B023
-                else:
-                    await self._park([amendment])
-                self._unsettled.popleft()
-            await self._amended.wait()
-
-    async def _original_of(self, amendment: Amendment) -> Trade | None:
-        try:
-            return await self._originals.find(amendment)
-        except RequestRefusedError as error:
-            self._observer.error("alpaca", "original", str(error))
-            return None
-
-    async def _park(self, amendments: Iterable[Amendment]) -> None:
-        """Put messages into the dead-letter queue, whose originals are not found or not looked for any more."""
-        orphans = tuple(map(self._reader.orphan, amendments))
-        if orphans:
-            await self._timing.until_done(lambda: self._history.publish(Capture((), orphans)), self._note)
-
-    async def _park_unsettled(self) -> None:
-        try:
-            await self._timing.within(self._limits.drain_seconds, self._park(self._unsettled))
-        except TimeoutError:
-            self._observer.error("alpaca", "publish", f"{len(self._unsettled)} amendments were lost at the end")
-
-    async def _read_page(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
-        return await self._timing.until_done(lambda: self._history.read(pages, place), self._note_history)
 
     def _heed(self, frames: Iterable[tuple[Frame, AlpacaBatch]]) -> None:
         """Raise or pass on what an error among the frames means."""
@@ -347,11 +299,6 @@ class AlpacaStream:
 
     def _note(self, error: RetryableError) -> None:
         self._observer.error("alpaca", "publish", str(error))
-
-    def _note_history(self, error: RetryableError) -> None:
-        # The API's client has counted its own already.
-        if not isinstance(error, ProviderRetryableError):
-            self._observer.error("alpaca", "original", str(error))
 
     async def _drain(self, publishing: "asyncio.Task[None]") -> None:
         idle = asyncio.create_task(self._buffer.wait_until_idle())

@@ -115,6 +115,30 @@ def unheard(at_ns: int) -> Trade:
     return row
 
 
+def test_a_cancel_of_a_trade_that_is_not_remembered_takes_the_originals_time_and_session_from_rest() -> None:
+    async def scenario() -> None:
+        yesterday_ns = parse_rfc3339_ns("2025-12-31T20:00:00Z")
+
+        def scripts(running: Running) -> list[Script]:
+            running.unheard = [unheard(yesterday_ns)]
+
+            async def cancelling(socket: ServerConnection) -> None:
+                await welcome(running.received, socket)
+                await socket.send(json.dumps([{**frame(77), "T": "x", "a": "C", "t": "2026-01-02T15:00:00Z"}]))
+                await socket.wait_closed()
+
+            return [cancelling]
+
+        async with stream(scripts) as running:
+            rows = [(await running.captures.get()).trades[0] for _ in range(3)]
+            void = [row for row in rows if row.status == "cancelled"]
+            assert [row.event_id for row in void] == ["iex:AAPL:20251231:V:77", "iex:AAPL:20251231:V:77:1.5x1"]
+            assert {row.event_time_ns for row in void} == {yesterday_ns}
+        assert running.observer.errors == []
+
+    asyncio.run(scenario())
+
+
 async def a_quiet_minute(running: Running) -> None:
     """Let a minute pass in which the server answers a ping and says nothing, and REST be asked about it."""
     await running.waits.held(SILENCE_SECONDS)
