@@ -10,8 +10,13 @@ from hashlib import blake2b
 from stock_pipeline.domain.capture import UnreadablePayload
 from stock_pipeline.domain.trade import Trade, precedence
 
-_Entry = tuple[str | bytes, tuple[int, int]]
-"""Identity, and a time that its own does not exceed, with a mark of its content."""
+_Entry = tuple[int, int]
+"""Hash of an identity; and a time that its own does not exceed, above 64 bits of its content's hash.
+
+Two integers are all that is kept, because an overlap of a busy feed has millions of trades.
+"""
+
+_CONTENT_BITS = 64
 
 
 class SeenPieces:
@@ -40,7 +45,7 @@ class SeenTrades:
     """
 
     def __init__(self) -> None:
-        self._confirmed: dict[str | bytes, tuple[int, int]] = {}
+        self._confirmed: dict[int, int] = {}
         self._confirmed_at: str | None = None
         self._pending: list[tuple[str, list[_Entry]]] = []
 
@@ -59,30 +64,32 @@ class SeenTrades:
 
     def unseen(self, trades: Iterable[Trade]) -> list[Trade]:
         """Return the trades that are new or differ from the confirmed ones."""
-        return [trade for trade in trades if self._confirmed.get(trade.event_id) != _mark(trade)]
+        return [trade for trade in trades if self._confirmed.get(hash(trade.event_id)) != _mark(trade)]
 
     def unseen_unreadable(self, pieces: Iterable[UnreadablePayload]) -> list[UnreadablePayload]:
         """Return the pieces that are new."""
-        return [piece for piece in pieces if _digest(piece) not in self._confirmed]
+        return [piece for piece in pieces if hash(_digest(piece)) not in self._confirmed]
 
     def hand_over(
         self, checkpoint: str, trades: Iterable[Trade], unreadable: Sequence[UnreadablePayload], until_ns: int
     ) -> None:
         """Note what goes out with `checkpoint`. until_ns: no piece is later, whatever its time is."""
-        entries: list[_Entry] = [(trade.event_id, _mark(trade)) for trade in trades]
-        entries += [(_digest(piece), (until_ns, 0)) for piece in unreadable]
+        entries = [(hash(trade.event_id), _mark(trade)) for trade in trades]
+        entries += [(hash(_digest(piece)), until_ns << _CONTENT_BITS) for piece in unreadable]
         self._pending.append((checkpoint, entries))
 
     def forget_before(self, time_ns: int) -> None:
         """Drop what is too old to be read again."""
-        old = [identity for identity, (at_ns, _) in self._confirmed.items() if at_ns < time_ns]
-        for identity in old:
+        oldest = time_ns << _CONTENT_BITS
+        # In place, because a copy would need the memory twice.
+        for identity in [identity for identity, mark in self._confirmed.items() if mark < oldest]:
             del self._confirmed[identity]
 
 
-def _mark(trade: Trade) -> tuple[int, int]:
+def _mark(trade: Trade) -> int:
     # Without the ingest time, the last element: it differs at every reading.
-    return trade.event_time_ns, hash(precedence(trade)[:-1])
+    content = hash(precedence(trade)[:-1]) % (1 << _CONTENT_BITS)
+    return trade.event_time_ns << _CONTENT_BITS | content
 
 
 def _digest(piece: UnreadablePayload) -> bytes:
