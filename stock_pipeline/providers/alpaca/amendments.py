@@ -30,6 +30,11 @@ class AmendmentSettler:
         self._waiting: deque[Amendment] = deque()
         self._arrived = asyncio.Event()
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Return the messages that are not settled, for a later process. For any thread."""
+        return tuple(amendment.piece.decode("utf-8", "replace") for amendment in self._waiting.copy())
+
     def add(self, amendments: Iterable[Amendment]) -> None:
         self._waiting.extend(amendments)
         self._arrived.set()
@@ -42,16 +47,6 @@ class AmendmentSettler:
                 await self._publish(await self._settled(self._waiting[0]))
                 self._waiting.popleft()
             await self._arrived.wait()
-
-    async def park(self, within_seconds: float) -> None:
-        """Put what still waits into the dead-letter queue, at the end of the stream."""
-        if not self._waiting:
-            return
-        orphans = tuple(map(self._reader.orphan, self._waiting))
-        try:
-            await self._timing.within(within_seconds, self._publish(Capture((), orphans)))
-        except TimeoutError:
-            self._observer.error("alpaca", "publish", f"{len(orphans)} cancels and corrections were lost at the end")
 
     async def _settled(self, amendment: Amendment) -> Capture:
         # The one before it may be the correction that this one amends.

@@ -64,7 +64,7 @@ class Amendment:
 
     said: the original as the message tells of it, but at the message's time
     corrected: what the original is replaced by; None if it is cancelled
-    piece: the message
+    piece: the message, without the key
     """
 
     said: Trade
@@ -155,7 +155,7 @@ class MessageReader:
                 elif head.T == "t":
                     trades.extend(self._reported(read_piece(piece, WireTrade), head.S))
                 else:
-                    amendment = self._amendment(head, bytes(piece))
+                    amendment = self._amendment(head, self._credentials.redact_bytes(bytes(piece)))
                     rows = self.settled(amendment)
                     trades.extend(rows or ())
                     unsettled.extend(() if rows else (amendment,))
@@ -187,7 +187,7 @@ class MessageReader:
     def orphan(self, amendment: Amendment) -> UnreadablePayload:
         """Return the whole message of an amendment whose original nobody knows."""
         detail = f"the trade {amendment.number} of {amendment.said.symbol} is in none of its last sessions"
-        return UnreadablePayload(ORPHAN, detail, self._credentials.redact_bytes(amendment.piece))
+        return UnreadablePayload(ORPHAN, detail, amendment.piece)
 
     def _reported(self, wire: WireTrade, symbol: str) -> list[Trade]:
         trade = self._built(wire, symbol)

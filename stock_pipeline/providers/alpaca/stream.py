@@ -109,6 +109,8 @@ class AlpacaStream:
         self._reader = MessageReader(selection.feed, selection.credentials, timing.now_ns)
         self._buffer = FrameBuffer(self._limits.buffer_bytes)
         self._amendments = AmendmentSettler(self._reader, history, timing, observer)
+        for message in start.amendments:
+            self._amendments.add(self._reader.read(f"[{message}]".encode()).unsettled)
         self._failures = 0
         self._fault: asyncio.Future[None] | None = None
         self._coverage = Coverage(selection.symbols, limits.overlap_seconds, start.complete_to_ns)
@@ -128,7 +130,7 @@ class AlpacaStream:
     @property
     def position(self) -> StreamPosition:
         """Return where a later stream may start."""
-        return StreamPosition(self._coverage.position_ns, self._gap.gap)
+        return StreamPosition(self._coverage.position_ns, self._gap.gap, self._amendments.waiting)
 
     @property
     def waiting_frames(self) -> int:
@@ -153,7 +155,6 @@ class AlpacaStream:
             await self._drain(publishing)
         finally:
             await cancelled(stopping, connecting, publishing, reading, settling)
-            await self._amendments.park(self._limits.drain_seconds)
             self.state = StreamState.STOPPED
 
     async def _keep_connected(self, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.session import is_trading_day, session_bounds_ns, session_date_of
 from stock_pipeline.providers.alpaca.original import windows_before
+from stock_pipeline.providers.alpaca.position import StreamPosition
 from tests.support.clock import SECOND
 from tests.support.simulated_exchange import Exchange, Faults, Print, prints
 from tests.support.virtual_time import START_NS, simulate
@@ -89,15 +90,20 @@ def test_a_cancel_of_a_trade_that_nobody_knows_is_parked_with_its_whole_message(
     simulate(scenario())
 
 
-def test_a_stream_that_is_stopped_parks_what_it_could_not_settle() -> None:
+def test_a_cancel_that_waits_when_the_process_is_killed_is_settled_by_the_next() -> None:
     async def scenario() -> None:
-        exchange = Exchange([*prints("AAPL", 0.5, 100), cancel_at(50, number=77)], Faults(rest_refuses=lambda _: True))
-        stop = asyncio.Event()
-        running = asyncio.create_task(exchange.stream(["AAPL"]).run(stop))
-        await asyncio.sleep(100)
-        assert exchange.parked == []
-        stop.set()
-        await running
+        tape = [*prints("AAPL", 0.5, 100), cancel_at(5000), cancel_at(5001, number=77)]
+        exchange = Exchange(tape)
+        await exchange.run(["AAPL"], 400)
+        await asyncio.sleep(4580)
+        exchange.faults = Faults(rest_refuses=lambda _: True)
+        position = StreamPosition.of((await exchange.run(["AAPL"], 5020)).text())
+        assert (exchange.cancelled, exchange.parked, len(position.amendments)) == (set(), [], 2)
+        await asyncio.sleep(4000)
+        exchange.faults = Faults()
+        position = await exchange.run(["AAPL"], 9100, position)
+        assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1"}
         assert [orphan.reason for orphan in exchange.parked] == ["orphan"]
+        assert position.amendments == ()
 
     simulate(scenario())
