@@ -29,7 +29,7 @@ class Subscription:
     since_ns: int
     published_to_ns: int
     whole: bool
-    joined: bool
+    joined: bool = False
 
 
 class Coverage:
@@ -61,7 +61,7 @@ class Coverage:
         self.doubt()
         whole = self._heard_ns.keys() <= set(confirmed)
         self._heard_ns = {symbol: max(heard_ns, now_ns) for symbol, heard_ns in self._heard_ns.items()}
-        self.subscription = self._latest = Subscription(now_ns, now_ns, whole, joined=False)
+        self.subscription = self._latest = Subscription(now_ns, now_ns, whole)
         return self.subscription
 
     def end(self) -> None:
