@@ -87,15 +87,16 @@ def update_of(wire: WireTrade) -> Update:
 def rows_of(trade: Trade, update: Update) -> list[Trade]:
     """Return what a trade as it was reported and its update are to the lake, whatever else is known of the trade.
 
-    A correction has an identity of its own, with its price and volume in it, because the original may have the same
-    number. A void trade is two rows, because its number may be an original's or a correction's. So each identity is
-    settled by its own rows, in any order: as reported, corrected, incorrect, cancelled.
+    A correction has an identity of its own, with its price, volume and conditions in it, because the original may have
+    the same number. A void trade is two rows, because its number may be an original's or a correction's. So each
+    identity is settled by its own rows, in any order: as reported, corrected, incorrect, cancelled.
     """
     if update is AS_REPORTED:
         return [trade]
+    content = f"{trade.price.normalize():f}x{trade.volume}:{''.join(sorted(trade.conditions))}"
     correction = replace(
         trade,
-        event_id=f"{trade.event_id}:{trade.price.normalize():f}x{trade.volume}",
+        event_id=f"{trade.event_id}:{content}",
         status=update.status,
         version=update.version,
     )

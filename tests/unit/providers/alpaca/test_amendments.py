@@ -28,9 +28,11 @@ class Row:
     ns: int
     price: int
     u: str | None = None
+    condition: str = "@"
 
     def wire(self) -> dict[str, Any]:
         row = {"t": format_rfc3339_ns(self.ns), "x": "V", "p": self.price, "s": 100, "i": self.number, "z": "C"}
+        row["c"] = [self.condition]
         return row if self.u is None else {**row, "u": self.u}
 
 
@@ -59,8 +61,9 @@ class Tape:
     def happen(self, data: st.DataObject, number: int) -> None:
         """Let a trade be made, or one that stands be corrected or cancelled."""
         standing = [row for row in self.rows if row.u in (None, "corrected")]
-        what = data.draw(st.sampled_from(["trade", "correct", "correct in place", "cancel"])) if standing else "trade"
-        # Each price once: a correction back to an earlier one under one number can't be told from the earlier one.
+        kinds = ["trade", "correct", "correct in place", "correct conditions in place", "cancel"]
+        what = data.draw(st.sampled_from(kinds)) if standing else "trade"
+        # Each content once: a correction back to an earlier one under one number can't be told from the earlier one.
         row = Row(number, self.clock.ns, number + 1)
         if what == "trade":
             self.messages.append({"T": "t", "S": "A", **row.wire()})
@@ -73,10 +76,13 @@ class Tape:
             return
         if what == "correct in place":
             row = Row(old.number, old.ns, row.price)
+        if what == "correct conditions in place":
+            row = Row(old.number, old.ns, old.price, condition=chr(ord("A") + number))
         self.messages.append(
             {
                 **{"T": "c", "S": "A", "x": "V", "z": "C", "t": format_rfc3339_ns(self.clock.ns)},
-                **{"oi": old.number, "op": old.price, "os": 100, "ci": row.number, "cp": row.price, "cs": 100},
+                **{"oi": old.number, "op": old.price, "os": 100, "oc": [old.condition]},
+                **{"ci": row.number, "cp": row.price, "cs": 100, "cc": [row.condition]},
             }
         )
         old.u, row.u = "incorrect", "corrected"
@@ -151,6 +157,7 @@ def test_the_stream_gives_the_same_answer_alone_restarted_and_beside_rest(data: 
 def original_in(tape: Tape, amendment: Amendment) -> Trade:
     """The original as REST shows it."""
     said = amendment.said
-    (one,) = [row for row in tape.rows if (row.number, row.price) == (amendment.number, said.price)]
+    content = (amendment.number, said.price, said.conditions)
+    (one,) = [row for row in tape.rows if (row.number, row.price, row.condition) == content]
     (trade,) = read_rows(json.dumps({**one.wire(), "u": None}).encode(), "A", "iex", 1)
     return trade

@@ -90,8 +90,8 @@ def test_recorded_amendments_of_trades_never_seen_wait_for_their_originals() -> 
     rows = stream.settled(batch.unsettled[1], original)
     assert [(row.event_id, row.status, row.version, row.price, row.volume, row.conditions) for row in rows or ()] == [
         ("sip:EEM:20230406:M:52983525033527", "cancelled", 2, Decimal("39.1582"), 440000, "7"),
-        ("sip:EEM:20230406:M:52983525033527:39.1582x440000", "cancelled", 2, Decimal("39.1582"), 440000, "7"),
-        ("sip:EEM:20230406:M:52983525034326:39.1809x440000", "corrected", 1, Decimal("39.1809"), 440000, "7"),
+        ("sip:EEM:20230406:M:52983525033527:39.1582x440000:7", "cancelled", 2, Decimal("39.1582"), 440000, "7"),
+        ("sip:EEM:20230406:M:52983525034326:39.1809x440000:7", "corrected", 1, Decimal("39.1809"), 440000, "7"),
     ]
     assert {row.event_time_ns for row in (rows or ())[:2]} == {original.event_time_ns}
     orphan = stream.orphan(batch.unsettled[2])
@@ -121,9 +121,9 @@ def test_a_correction_replaces_its_trade_as_over_rest() -> None:
         ("cancelled", True),
         ("corrected", False),
     ]
-    by_rest = [*rest(TRADE, u="incorrect"), *rest(TRADE, i=6150, p=178.5, t=LATER, u="corrected")]
+    by_rest = [*rest(TRADE, u="incorrect"), *rest(TRADE, i=6150, p=178.5, c=["@"], t=LATER, u="corrected")]
     for order in itertools.permutations([*rows, *by_rest]):
-        assert effective(list(order)) == [("iex:AAPL:20260102:V:6150:178.5x90", Decimal("178.5"), "corrected")]
+        assert effective(list(order)) == [("iex:AAPL:20260102:V:6150:178.5x90:@", Decimal("178.5"), "corrected")]
 
 
 def test_a_correction_of_a_correction_leaves_the_last_one() -> None:
@@ -133,7 +133,7 @@ def test_a_correction_of_a_correction_leaves_the_last_one() -> None:
     ]
     rows = [row for batch in batches for row in batch.trades]
     for order in itertools.permutations(rows):
-        assert effective(list(order)) == [("iex:AAPL:20260102:V:6160:179x90", Decimal(179), "corrected")]
+        assert effective(list(order)) == [("iex:AAPL:20260102:V:6160:179x90:@", Decimal(179), "corrected")]
 
 
 def test_a_correction_under_the_same_id_keeps_its_trades_time_and_may_be_corrected_and_cancelled_again() -> None:
@@ -141,10 +141,10 @@ def test_a_correction_under_the_same_id_keeps_its_trades_time_and_may_be_correct
     (original,) = read(stream, TRADE).trades
     rows = [original, *read(stream, correction(6142, 6142, 178.5)).trades]
     assert {row.event_time_ns for row in rows} == {original.event_time_ns}
-    standing = (f"{original.event_id}:178.5x90", Decimal("178.5"), "corrected")
+    standing = (f"{original.event_id}:178.5x90:@", Decimal("178.5"), "corrected")
     assert all(effective(list(order)) == [standing] for order in itertools.permutations(rows))
     rows += read(stream, correction(6142, 6142, 177.9, 178.5)).trades
-    standing = (f"{original.event_id}:177.9x90", Decimal("177.9"), "corrected")
+    standing = (f"{original.event_id}:177.9x90:@", Decimal("177.9"), "corrected")
     for seed in range(200):
         assert effective(random.Random(seed).sample(rows, len(rows))) == [standing]
     rows += read(stream, {**TRADE, "T": "x", "p": 177.9, "t": LATER}).trades
@@ -167,7 +167,7 @@ def test_an_amendment_of_another_session_takes_its_originals_identity() -> None:
     stream = reader(remembered_trades=1)
     batch = read(stream, {**TRADE, "T": "x", "t": "2026-01-05T15:00:00Z"})
     rows = stream.settled(batch.unsettled[0], rest(TRADE)[0]) or []
-    assert [row.event_id for row in rows] == ["iex:AAPL:20260102:V:6142", "iex:AAPL:20260102:V:6142:177.79x90"]
+    assert [row.event_id for row in rows] == ["iex:AAPL:20260102:V:6142", "iex:AAPL:20260102:V:6142:177.79x90:@I"]
     assert effective([*rest(TRADE), *rows]) == []
 
 

@@ -57,7 +57,7 @@ def test_a_cancel_after_a_restart_voids_its_original_in_the_originals_session(af
         await asyncio.sleep(after - 420)
         # It has read what it missed, and listens.
         await exchange.run(["AAPL"], after + 20, position)
-        assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1"}
+        assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1:"}
         assert exchange.parked == []
 
     simulate(scenario())
@@ -102,7 +102,7 @@ def test_a_cancel_that_waits_when_the_process_is_killed_is_settled_by_the_next()
         await asyncio.sleep(4000)
         exchange.faults = Faults()
         position = await exchange.run(["AAPL"], 9100, position)
-        assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1"}
+        assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1:"}
         assert [orphan.reason for orphan in exchange.parked] == ["orphan"]
         assert position.amendments == ()
 

@@ -92,9 +92,9 @@ def test_recorded_cancellations_are_rows_of_their_trades() -> None:
         _, capture = provider.poll(None, deadline(clock))
     assert [(t.status, t.event_id) for t in capture.trades] == [
         ("cancelled", "iex:A:20221021:D:71697353758036"),
-        ("cancelled", "iex:A:20221021:D:71697353758036:129.88x5"),
+        ("cancelled", "iex:A:20221021:D:71697353758036:129.88x5:IT"),
         ("cancelled", "iex:A:20221021:D:71697353815352"),
-        ("cancelled", "iex:A:20221021:D:71697353815352:129.88x2"),
+        ("cancelled", "iex:A:20221021:D:71697353815352:129.88x2:IT"),
     ]
 
 

@@ -132,7 +132,7 @@ def test_a_cancel_of_a_trade_that_is_not_remembered_takes_the_originals_time_and
         async with stream(scripts) as running:
             rows = [(await running.captures.get()).trades[0] for _ in range(3)]
             void = [row for row in rows if row.status == "cancelled"]
-            assert [row.event_id for row in void] == ["iex:AAPL:20251231:V:77", "iex:AAPL:20251231:V:77:1.5x1"]
+            assert [row.event_id for row in void] == ["iex:AAPL:20251231:V:77", "iex:AAPL:20251231:V:77:1.5x1:"]
             assert {row.event_time_ns for row in void} == {yesterday_ns}
         assert running.observer.errors == []
 

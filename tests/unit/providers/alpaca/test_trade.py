@@ -183,6 +183,7 @@ def test_a_correction_that_is_corrected_again_counts_once() -> None:
         # Half of an hour and a half apart in a public archive: what Alpaca labels as the correction counts.
         ({"p": 11, "t": LATE}, {"p": 10, "t": EARLY}),
         ({"p": 50.1, "s": 100, "t": EARLY}, {"p": 50.1, "s": 250, "t": EARLY}),
+        ({"p": 50.1, "c": ["7", "V"], "t": EARLY}, {"p": 50.1, "c": ["7", "Z", "V"], "t": EARLY}),
     ],
 )
 def test_a_pair_of_one_id_leaves_the_correction_in_any_order(void: dict[str, Any], correction: dict[str, Any]) -> None:
@@ -208,4 +209,4 @@ def test_the_identity_of_a_correction_does_not_depend_on_how_its_price_is_writte
     (other,) = read_rows(
         json.dumps({**GOOD, "p": "P", "u": "corrected"}).replace('"P"', "10.5").encode(), "A", "iex", 0
     )
-    assert one.event_id == other.event_id == "iex:A:20260102:V:22730:10.5x100"
+    assert one.event_id == other.event_id == "iex:A:20260102:V:22730:10.5x100:@"
