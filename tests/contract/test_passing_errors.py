@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from stock_pipeline.aws.checkpoint_object import CheckpointObject
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.secrets import SecretReader
@@ -117,6 +118,8 @@ def test_a_bucket_or_a_queue_that_is_away_for_a_moment_is_worth_another_try(stat
             store_at(url).put_if_absent("failed/key", b"body")
         with pytest.raises(RetryableError, match=f"away for now \\({status}\\)"):
             SqsQueue(client("sqs", url), url + "/queue", store_at(url)).send([b"{}"])
+        with pytest.raises(RetryableError, match=f"away for now \\({status}\\)"):
+            SqsRedriveQueue(SqsQueue(client("sqs", url), url + "/queue", store_at(url))).receive(10)
         checkpoint = CheckpointObject(store_at(url), "checkpoints/alpaca-iex.json")
         with pytest.raises(RetryableError, match="the bucket bucket is away"):
             checkpoint.load()
