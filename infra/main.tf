@@ -96,8 +96,8 @@ module "scheduler" {
 
   schedules = {
     producer = {
-      description  = "Polls the price API every minute of the extended hours."
-      expression   = "cron(* 4-19 ? * MON-FRI *)"
+      description  = "Polls the price API every minute of the extended hours, and until a delayed feed has shown them."
+      expression   = "cron(* 4-20 ? * MON-FRI *)"
       function_arn = local.arn.function.producer
       enabled      = var.schedules_enabled
     }

@@ -53,6 +53,7 @@ locals {
       FEED                   = var.feed
       SYMBOLS                = join(",", var.symbols)
       POLL_INTERVAL_SECONDS  = tostring(var.poll_interval_seconds)
+      LOOK_BACK_SECONDS      = tostring(var.look_back_seconds)
       PROVIDER_SECRET_NAME   = local.secret_name
       ATHENA_WORKGROUP       = local.name
       DBT_TARGET             = "athena"

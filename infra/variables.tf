@@ -249,6 +249,16 @@ variable "poll_interval_seconds" {
   }
 }
 
+variable "look_back_seconds" {
+  description = "Seconds between two polls that read the last five minutes again, for late prints; 0 is every poll."
+  type        = number
+  default     = 60
+  validation {
+    condition     = var.look_back_seconds >= 0 && var.look_back_seconds <= 300
+    error_message = "look_back_seconds takes 0 to 300."
+  }
+}
+
 variable "provider_url" {
   description = "Another address than the price API's own, for a proxy; null takes its own."
   type        = string

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from stock_pipeline.domain.capture import LONGEST_LOOK_BACK_SECONDS
 from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import SettingsError
 
@@ -119,6 +120,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "poll_interval_seconds", "POLL_INTERVAL_SECONDS", "5", _whole(1, 60), "a whole number of seconds from 1 to 60"
     ),
+    Setting(
+        "look_back_seconds",
+        "LOOK_BACK_SECONDS",
+        "60",
+        _whole(0, LONGEST_LOOK_BACK_SECONDS),
+        f"a whole number of seconds from 0 to {LONGEST_LOOK_BACK_SECONDS}",
+    ),
     Setting("provider_url", "PROVIDER_URL", None, _name(r"https?://\S+"), "the address of the price API"),
     Setting(
         "provider_secret_name",
@@ -184,6 +192,7 @@ class Settings:
     feed: str
     symbols: tuple[str, ...]
     poll_interval_seconds: int
+    look_back_seconds: int
     provider_url: str | None
     provider_secret_name: str
     athena_workgroup: str

@@ -122,6 +122,12 @@ class Wiring:
         fields = self.secrets.read(name)
         return Credentials(f"the secret {name}", fields["key"], fields.get("secret", ""))
 
+    def renew_credentials(self) -> bool:
+        """Read the refused key again, at most once a minute; return True if it is another one by now."""
+        refused = self.credentials()
+        self.secrets.renew(self.settings.provider_secret_name)
+        return self.credentials() != refused
+
     @cached_property
     def state_table(self) -> StateTable:
         settings = self.settings

@@ -14,7 +14,7 @@ run "alarms" {
     condition = toset(keys(module.observability.alarms)) == toset(concat(
       flatten([for key in ["producer", "processor", "redrive"] : [for kind in ["errors", "throttles", "duration"] : "${key}-${kind}"]]),
       [
-        "iterator-age", "stream-throttles", "dead-letter-depth", "dead-letter-age", "expired-records", "dropped-invocations",
+        "iterator-age", "stream-lag", "stream-throttles", "dead-letter-depth", "dead-letter-age", "expired-records", "dropped-invocations",
         "freshness", "producer-missing", "rejected-ratio", "table-throttles",
         "producer-refused", "producer-unfinished", "kept-trades", "processor-unfinished", "destination-failures",
         "parked-messages", "redrive-interrupted",

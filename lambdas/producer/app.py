@@ -7,6 +7,7 @@ from typing import Any
 
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.providers.client.credentials import Credentials
+from stock_pipeline.providers.client.http import CredentialsRefusedError
 from stock_pipeline.providers.selection import PollingProvider, provider_named
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.poll_loop import PollLoop
@@ -38,6 +39,7 @@ def provider(settings: Settings, credentials: Credentials) -> PollingProvider:
         now_ns=time.time_ns,
         wait=time.sleep,
         observer=calls,
+        look_back_seconds=settings.look_back_seconds,
         url=settings.provider_url,
     )
 
@@ -63,6 +65,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline_ns = time.time_ns() + context.get_remaining_time_in_millis() * 10**6 - LAST_SECONDS * 10**9
     try:
         report = poll_loop(wiring()).run(deadline_ns)
+        if isinstance(report.failure, CredentialsRefusedError) and wiring().renew_credentials():
+            report = report.plus(poll_loop(wiring()).run(deadline_ns))
     except PermanentError as error:
         report = PollReport(0, ProducerReport(0, 0, 0, 0, 0), error)
     telemetry.record(report.events(calls.taken(), context.aws_request_id))

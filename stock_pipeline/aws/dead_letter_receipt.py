@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.passing_errors import passing_as_retryable
 from stock_pipeline.domain.redrive_plan import QueueMessage
 
 if TYPE_CHECKING:
@@ -66,16 +67,17 @@ class SqsRedriveQueue:
         return self.queue.url
 
     def receive(self, limit: int) -> Sequence[SqsReceived]:
-        """Return up to ten messages that no other run has in hand."""
+        """Return up to ten messages that no other run has in hand. Raises `RetryableError` while SQS is away."""
         self.keep_hidden()
         until_ns = self._in(VISIBILITY_SECONDS)
-        received = self.client.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=min(10, limit),
-            VisibilityTimeout=VISIBILITY_SECONDS,
-            WaitTimeSeconds=WAIT_SECONDS,
-            AttributeNames=["ApproximateReceiveCount"],
-        ).get("Messages", [])
+        with passing_as_retryable(f"the queue {self.url}"):
+            received = self.client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=min(10, limit),
+                VisibilityTimeout=VISIBILITY_SECONDS,
+                WaitTimeSeconds=WAIT_SECONDS,
+                AttributeNames=["ApproximateReceiveCount"],
+            ).get("Messages", [])
         self._hidden_until_ns.update({entry["ReceiptHandle"]: until_ns for entry in received})
         return [
             SqsReceived(

@@ -62,10 +62,13 @@ class ObjectStore:
         return self._upload_in_parts(key, path)
 
     def put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+        """Write the object. Raises `RetryableError` while S3 is away, as `get` does."""
+        with passing_as_retryable(f"the bucket {self.bucket}"):
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def get(self, key: str) -> bytes:
-        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        with passing_as_retryable(f"the bucket {self.bucket}"):
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def get_if_there(self, key: str) -> bytes | None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from stock_pipeline.aws.passing_errors import passing_as_retryable
 from stock_pipeline.domain.redrive_plan import StreamRange
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ class KinesisHistory:
         The first record read must be the one asked for: if that is gone, Kinesis starts at the next one.
         """
         try:
-            iterator: str | None = self.client.get_shard_iterator(
-                StreamARN=place.stream_arn,
-                ShardId=place.shard_id,
-                ShardIteratorType="AT_SEQUENCE_NUMBER",
-                StartingSequenceNumber=place.first_sequence,
-            )["ShardIterator"]
+            with passing_as_retryable(f"the shard {place.shard_id}"):
+                iterator: str | None = self.client.get_shard_iterator(
+                    StreamARN=place.stream_arn,
+                    ShardId=place.shard_id,
+                    ShardIteratorType="AT_SEQUENCE_NUMBER",
+                    StartingSequenceNumber=place.first_sequence,
+                )["ShardIterator"]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("ResourceNotFoundException", "InvalidArgumentException"):
                 return None
@@ -45,7 +47,8 @@ class KinesisHistory:
         payloads: list[bytes] = []
         first: str | None = None
         while iterator is not None:
-            answer = self.client.get_records(ShardIterator=iterator, StreamARN=place.stream_arn)
+            with passing_as_retryable(f"the shard {place.shard_id}"):
+                answer = self.client.get_records(ShardIterator=iterator, StreamARN=place.stream_arn)
             for record in answer["Records"]:
                 first = first or record["SequenceNumber"]
                 if int(record["SequenceNumber"]) > int(place.last_sequence):

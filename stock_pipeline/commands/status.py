@@ -91,16 +91,18 @@ def run(options: argparse.Namespace) -> int:
 def read_status(wiring: "Wiring", now: datetime) -> Status:
     from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
     from stock_pipeline.domain.session import session_date_of
+    from stock_pipeline.providers.selection import feed_delay_seconds
 
+    delay = feed_delay_seconds(wiring.settings.feed)
     now_ns = int(now.timestamp() * 1e9)
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), now_ns)
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
     expected = expected_session(now)
     head = wiring.partition(expected).head().head
-    lag = judge_stream(newest_ns, now)
+    lag = judge_stream(newest_ns, now, delay)
     judged = {
-        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None),
+        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None, delay),
         "daily_bars": _judge_bars(wiring.settings, expected),
         "realtime_state": lag,
     }

@@ -11,6 +11,7 @@ from stock_pipeline.commands.parsers import Commands, add_command
 if TYPE_CHECKING:
     import asyncio
 
+    from stock_pipeline.providers.alpaca.position import StreamPosition
     from stock_pipeline.providers.alpaca.stream import AlpacaStream
     from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.provider_calls import ProviderCalls
@@ -74,16 +75,15 @@ async def carry(
     """
     import time
 
+    from stock_pipeline.providers.client.http import CredentialsRefusedError
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
     from stock_pipeline.streaming.telemetry import Telemetry
     from stock_pipeline.streaming.worker_thread import WorkerThread
     from stock_pipeline.wiring import Wiring
 
-    def progress() -> StreamProgress | None:
+    def progress() -> StreamProgress:
         position = stream.position
-        if position is None:
-            return None
         return StreamProgress(stream.state.value, position.complete_to_ns, position.text(), stream.waiting_frames)
 
     calls = ProviderCalls()
@@ -96,9 +96,26 @@ async def carry(
             progress=progress,
             now_ns=time.time_ns,
         )
-        with _alpaca_stream(wiring, sink, calls, url) as stream:
-            stored = await keeper.run(sink.position)
-            await _carry_and_tell(stream, sink, keeper, stop, stored, tell_seconds)
+        while not stop.is_set():
+            start = await keeper.run(_stored_start, sink)
+            try:
+                with _alpaca_stream(wiring, sink, calls, start, url) as stream:
+                    await _carry_and_tell(stream, sink, keeper, stop, tell_seconds)
+            except CredentialsRefusedError:
+                if not await keeper.run(wiring.renew_credentials):
+                    raise
+
+
+def _stored_start(sink: "StreamSink") -> "StreamPosition":
+    """Return the stored position. A first start stores now, before it asks for anything."""
+    from stock_pipeline.providers.alpaca.position import StreamPosition
+
+    stored = sink.position()
+    if stored:
+        return StreamPosition.of(stored)
+    start = StreamPosition(sink.now_ns())
+    sink.checkpoints.save(start.text())
+    return start
 
 
 async def _carry_and_tell(
@@ -106,16 +123,13 @@ async def _carry_and_tell(
     sink: "StreamSink",
     keeper: "WorkerThread",
     stop: "asyncio.Event",
-    stored: str | None,
     tell_seconds: float,
 ) -> None:
     import asyncio
 
-    from stock_pipeline.providers.alpaca.position import StreamPosition
-
     telling = asyncio.create_task(_tell_regularly(sink, keeper, tell_seconds))
     try:
-        await stream.run(stop, StreamPosition.of(stored) if stored else None)
+        await stream.run(stop)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
@@ -124,7 +138,7 @@ async def _carry_and_tell(
 
 @contextmanager
 def _alpaca_stream(
-    wiring: "Wiring", sink: "StreamSink", calls: "ProviderCalls", url: str | None
+    wiring: "Wiring", sink: "StreamSink", calls: "ProviderCalls", start: "StreamPosition", url: str | None
 ) -> Iterator["AlpacaStream"]:
     """Yield Alpaca's websocket, with the REST API for its gaps. Each has a thread of its own."""
     import asyncio
@@ -168,6 +182,7 @@ def _alpaca_stream(
                 history=history,
                 timing=Timing(time.time_ns, asyncio.sleep, jitter),
                 observer=calls,
+                start=start,
             )
         finally:
             ended.set()

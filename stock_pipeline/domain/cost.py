@@ -26,7 +26,7 @@ STATE_WRITE_SECONDS = 0.0015
 
 STATE_WRITE_UNITS = 2
 LOG_BYTES_AN_INVOCATION = 2_000
-ALARM_METRICS = 32
+ALARM_METRICS = 33
 CUSTOM_METRICS = 28
 DAGSTER_VCPUS = 1.5
 DAGSTER_GB = 4.0
@@ -156,7 +156,7 @@ def _functions(workload: Workload, deployment: Deployment, flow: Flow, prices: M
     seconds = (
         batches * (BATCH_SECONDS + flow.symbols_a_batch * STATE_WRITE_SECONDS) + workload.trades_a_month * TRADE_SECONDS
     )
-    ticks = 16 * 60 * TRADING_DAYS_A_MONTH
+    ticks = 17 * 60 * TRADING_DAYS_A_MONTH
     processed = seconds * deployment.processor_memory_mb / 1024 * prices["lambda_arm64_gb_second"]
     polled = (
         ticks

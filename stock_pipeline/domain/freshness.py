@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
+from stock_pipeline.domain.capture import capture_end_ns
 from stock_pipeline.domain.session import NANOSECONDS, exchange_time_zone, is_trading_day, session_hours
 
 PUBLICATION_DEADLINE = time(22, 0)
@@ -36,18 +37,20 @@ def expected_session(now: datetime) -> date:
     return day
 
 
-def judge_session(session_date: date, made_at: datetime | None) -> Finding:
-    """Judge if a session's partition was made after its close.
+def judge_session(session_date: date, made_at: datetime | None, delay_seconds: int = 0) -> Finding:
+    """Judge if a session's partition was made after its last trades were captured.
 
     made_at: the last time it was made, if ever.
+    delay_seconds: how far the feed is behind the clock.
     """
-    hours = session_hours(session_date)
-    if hours is None:
+    if not is_trading_day(session_date):
         raise ValueError(f"{session_date} has no session")
     if made_at is None:
         return Finding(False, f"session {session_date} was due by {PUBLICATION_DEADLINE:%H:%M} and is not there")
-    if made_at.timestamp() < hours.close_ns / NANOSECONDS:
-        return Finding(False, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC, before its close")
+    if made_at.timestamp() < capture_end_ns(session_date, delay_seconds) / NANOSECONDS:
+        return Finding(
+            False, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC, before its capture ended"
+        )
     return Finding(True, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC")
 
 
@@ -64,14 +67,20 @@ def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
     return max((time_ns for time_ns in event_times_ns if time_ns <= latest_ns), default=None)
 
 
-def judge_stream(newest_event_ns: int | None, now: datetime) -> Finding:
-    """Judge if trades come in as they happen. While the market is closed, they need not."""
-    now_ns = int(now.timestamp()) * NANOSECONDS
-    hours = session_hours(now.astimezone(exchange_time_zone()).date())
+def judge_stream(newest_event_ns: int | None, now: datetime, delay_seconds: int = 0) -> Finding:
+    """Judge if trades come in as they happen, or as long after as the feed is delayed.
+
+    While the market is closed, or what the feed shows of it, they need not.
+    """
+    shown = now - timedelta(seconds=delay_seconds)
+    now_ns = int(shown.timestamp()) * NANOSECONDS
+    hours = session_hours(shown.astimezone(exchange_time_zone()).date())
     if hours is None or not hours.open_ns <= now_ns < hours.close_ns:
         return Finding(True, "the market is closed")
     since_ns = max(newest_event_ns or 0, hours.open_ns)
     lag = max(0, (now_ns - since_ns) // NANOSECONDS)
+    delayed = f", beyond the feed's delay of {delay_seconds} s" if delay_seconds else ""
     if newest_event_ns is None or newest_event_ns < hours.open_ns:
-        return Finding(lag <= LAG_LIMIT_SECONDS, f"the market has been open for {lag} s, and no trade has come")
-    return Finding(lag <= LAG_LIMIT_SECONDS, f"the newest trade is {lag} s old")
+        why = f"the market has been open for {lag} s{delayed}, and no trade has come"
+        return Finding(lag <= LAG_LIMIT_SECONDS, why)
+    return Finding(lag <= LAG_LIMIT_SECONDS, f"the newest trade is {lag} s old{delayed}")

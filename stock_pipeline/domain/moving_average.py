@@ -17,7 +17,9 @@ from operator import attrgetter
 from stock_pipeline.domain.trade import EFFECTIVE_STATUSES, PRICE_UNIT, OrderKey, Trade, precedence
 
 CANCELLATION_RESERVE = 10
-"""Rows beyond the longest average, so that this many cancelled trades don't shorten it."""
+"""Rows beyond the longest average, so that this many void rows don't shorten it. A provider may make two of one trade;
+more rows would make the items larger, and their writes are most of the bill.
+"""
 
 _in_order = attrgetter(*OrderKey._fields)
 """`trade.order_key` as a plain tuple, which sorts windows in a quarter of the time."""

@@ -63,6 +63,11 @@ def session_hours(session_date: date) -> SessionHours | None:
     )
 
 
+def extended_close_ns(session_date: date) -> int:
+    """Return when the session's last trades are made: 20:00, on a half day 17:00."""
+    return _new_york_ns(session_date, time(17, 0) if is_half_day(session_date) else time(20, 0))
+
+
 def is_trading_day(day: date) -> bool:
     if day.year < FIRST_CALENDAR_YEAR:
         raise ValueError(f"the calendar begins in {FIRST_CALENDAR_YEAR}; {day} lies before it")

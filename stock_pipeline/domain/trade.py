@@ -55,8 +55,8 @@ ABSENT_VOLUME = -1
 class Trade:
     """One execution as a venue reported it, or one version of it.
 
-    A correction or cancellation is a row with the same `event_id`, `event_time_ns` and `sequence`, and a higher
-    `version`.
+    A cancellation is a row with the same `event_id`, `event_time_ns` and `sequence`, and a higher `version`. So is a
+    correction, unless its source has to give it an identity of its own.
     """
 
     event_id: str

@@ -23,6 +23,7 @@ from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
+from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import utc_now
 
@@ -42,7 +43,11 @@ CHECKS = (PUBLISHED, BUILT, CURRENT)
 def freshness_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[realtime_state()],
-        asset_checks=[latest_session_is_published(), latest_session_is_built(), stream_is_current()],
+        asset_checks=[
+            latest_session_is_published(settings),
+            latest_session_is_built(settings),
+            stream_is_current(settings),
+        ],
         sensors=[freshness_sensor(settings)],
     )
 
@@ -61,55 +66,58 @@ def realtime_state() -> dg.AssetSpec:
     )
 
 
-def latest_session_is_published() -> dg.AssetChecksDefinition:
+def latest_session_is_published(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED.asset_key,
         name=PUBLISHED.name,
         description="The latest session whose deadline (22:00 New York) has passed is published as a whole.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, expected_session(utc_now())))
+        return _result(published_finding(lake, expected_session(utc_now()), feed_delay_seconds(settings.feed)))
 
     return check
 
 
-def latest_session_is_built() -> dg.AssetChecksDefinition:
+def latest_session_is_built(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=BUILT.asset_key,
         name=BUILT.name,
-        description="The bars of the latest session whose deadline (22:00 New York) has passed were built after its "
-        "close.",
+        description="The bars of the latest session whose deadline (22:00 New York) has passed were built after "
+        "its last trades were captured.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return _result(built_finding(context.instance, expected_session(utc_now())))
+        return _result(built_finding(context.instance, expected_session(utc_now()), feed_delay_seconds(settings.feed)))
 
     return check
 
 
-def stream_is_current() -> dg.AssetChecksDefinition:
+def stream_is_current(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=CURRENT.asset_key,
         name=CURRENT.name,
-        description="While the market is open the newest trade is a few minutes old at most.",
+        description="While the market is open the newest trade is a few minutes old at most; with a delayed feed, "
+        "that much later.",
     )
     def check(realtime: RealtimeResource) -> dg.AssetCheckResult:
         now = utc_now()
-        return _result(judge_stream(newest_event(realtime.event_times_ns(), _nanoseconds(now)), now))
+        newest = newest_event(realtime.event_times_ns(), _nanoseconds(now))
+        return _result(judge_stream(newest, now, feed_delay_seconds(settings.feed)))
 
     return check
 
 
-def published_finding(lake: LakeResource, session_date: date) -> Finding:
+def published_finding(lake: LakeResource, session_date: date, delay_seconds: int) -> Finding:
     stored = lake.partition(session_date).head()
-    return judge_session(session_date, stored.head.catalog_confirmed_at if stored.head.version else None)
+    return judge_session(session_date, stored.head.catalog_confirmed_at if stored.head.version else None, delay_seconds)
 
 
-def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:
+def built_finding(instance: dg.DagsterInstance, session_date: date, delay_seconds: int) -> Finding:
     """Judge the session by the latest materialization of its partition."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[session_date.isoformat()]), limit=1
     ).records
-    return judge_session(session_date, datetime.fromtimestamp(records[0].timestamp, UTC) if records else None)
+    made_at = datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
+    return judge_session(session_date, made_at, delay_seconds)
 
 
 def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -126,7 +134,9 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
             name = key.asset_key.to_user_string()
             alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
 
-        return look(context.instance, lake, realtime, context.cursor, utc_now(), tell)
+        return look(
+            context.instance, lake, realtime, context.cursor, utc_now(), tell, feed_delay_seconds(settings.feed)
+        )
 
     return sensor
 
@@ -138,20 +148,22 @@ def look(
     cursor: str | None,
     now: datetime,
     tell: Callable[[dg.AssetCheckKey, Finding], None],
+    delay_seconds: int = 0,
 ) -> dg.SensorResult:
     """Make one tick.
 
     cursor: the failed checks and the newest trade of the last tick.
     tell: called for each check that did not fail in the last tick.
+    delay_seconds: how far the feed is behind the clock.
     """
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
     newest = newest_event(times, _nanoseconds(now))
     session_date = expected_session(now)
     findings = {
-        PUBLISHED: published_finding(lake, session_date),
-        BUILT: built_finding(instance, session_date),
-        CURRENT: judge_stream(newest, now),
+        PUBLISHED: published_finding(lake, session_date, delay_seconds),
+        BUILT: built_finding(instance, session_date, delay_seconds),
+        CURRENT: judge_stream(newest, now, delay_seconds),
     }
     for key, finding in findings.items():
         if not finding.fresh and key.to_user_string() not in before["stale"]:

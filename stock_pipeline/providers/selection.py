@@ -26,10 +26,12 @@ def provider_named(
     now_ns: Callable[[], int],
     wait: Callable[[float], None],
     observer: CallObserver,
+    look_back_seconds: int = 0,
     url: str | None = None,
 ) -> PollingProvider:
     """Return Alpaca (trades of `feed`) or Finnhub (quotes) under these credentials.
 
+    look_back_seconds: how often Alpaca's overlap is read again
     url: address in place of the provider's own
 
     Raises `SettingsError` for another name.
@@ -38,7 +40,14 @@ def provider_named(
     jitter = random.Random()
     if name == "alpaca":
         alpaca = alpaca_client(credentials, now_ns=now_ns, wait=wait, jitter=jitter, observer=observer, http=http)
-        return AlpacaProvider(alpaca, symbols, now_ns, feed=feed, delay_seconds=feed_delay_seconds(feed))
+        return AlpacaProvider(
+            alpaca,
+            symbols,
+            now_ns,
+            feed=feed,
+            delay_seconds=feed_delay_seconds(feed),
+            look_back_seconds=look_back_seconds,
+        )
     if name == "finnhub":
         finnhub = finnhub_client(credentials, now_ns=now_ns, wait=wait, jitter=jitter, observer=observer, http=http)
         return FinnhubProvider(finnhub, symbols, now_ns)

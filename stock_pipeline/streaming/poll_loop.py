@@ -42,8 +42,8 @@ class PollLoop:
         for slot_ns in _slots(start_ns, interval_ns, deadline_ns, self.now_ns):
             self._sleep_until(slot_ns)
             polls += 1
-            checkpoint = self.checkpoints.load()
             try:
+                checkpoint = self.checkpoints.load()
                 check_not_ahead(checkpoint, self.now_ns())
                 for capture in self.provider.poll(checkpoint, deadline_ns):
                     total = total.plus(self._produce(capture, deadline_ns))

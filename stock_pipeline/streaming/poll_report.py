@@ -47,6 +47,10 @@ class PollReport:
     produced: ProducerReport
     failure: PermanentError | RetryableError | None
 
+    def plus(self, later: "PollReport") -> "PollReport":
+        """Return the report of this run and a later one, whose failure counts."""
+        return PollReport(self.polls + later.polls, self.produced.plus(later.produced), later.failure)
+
     def events(self, calls: ProviderCalls, request_id: str) -> Iterator[LogEvent]:
         """Yield one event, one for each kind of provider error, and one for the failure."""
         produced = self.produced

@@ -51,16 +51,13 @@ class StreamProgress:
 
 @dataclass
 class StreamSink:
-    """Sink of captures, for any number of threads.
-
-    progress: None before the position is known.
-    """
+    """Sink of captures, for any number of threads."""
 
     producer: Producer
     telemetry: Telemetry
     calls: ProviderCalls
     checkpoints: CheckpointStore
-    progress: Callable[[], StreamProgress | None]
+    progress: Callable[[], StreamProgress]
     now_ns: Callable[[], int]
     _total: ProducerReport = _NOTHING
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,6 +81,5 @@ class StreamSink:
         with self._lock:
             total, self._total = self._total, _NOTHING
         self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), request_id=""))
-        if progress is not None:
-            self.telemetry.record(progress.events(self.now_ns()))
-            self.checkpoints.save(progress.checkpoint)
+        self.telemetry.record(progress.events(self.now_ns()))
+        self.checkpoints.save(progress.checkpoint)

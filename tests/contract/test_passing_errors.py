@@ -15,11 +15,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from stock_pipeline.aws import clients
+from stock_pipeline.aws.checkpoint_object import CheckpointObject
 from stock_pipeline.aws.clients import ANSWER_SECONDS
 from stock_pipeline.aws.dead_letter_queue import SqsQueue
+from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.passing_errors import is_refusal
+from stock_pipeline.aws.secrets import SecretReader
+from stock_pipeline.aws.stream_history import KinesisHistory
+from stock_pipeline.domain.redrive_plan import StreamRange
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.streaming.back_off import BACK_OFF
 from stock_pipeline.streaming.record_packing import PackedRecord
@@ -49,7 +54,7 @@ def server_answering(refusal: Refusal) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(refusal.body)
 
-        do_POST = do_PUT = _answer
+        do_GET = do_POST = do_PUT = _answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -120,6 +125,18 @@ def test_a_bucket_or_a_queue_that_is_away_for_a_moment_is_worth_another_try(stat
             store_at(url).put_if_absent("failed/key", b"body")
         with pytest.raises(RetryableError, match=f"away for now \\({status}\\)"):
             SqsQueue(client("sqs", url), url + "/queue", store_at(url)).send([b"{}"])
+        with pytest.raises(RetryableError, match=f"away for now \\({status}\\)"):
+            SqsRedriveQueue(SqsQueue(client("sqs", url), url + "/queue", store_at(url))).receive(10)
+        checkpoint = CheckpointObject(store_at(url), "checkpoints/alpaca-iex.json")
+        with pytest.raises(RetryableError, match="the bucket bucket is away"):
+            checkpoint.load()
+        with pytest.raises(RetryableError, match="the bucket bucket is away"):
+            checkpoint.save("somewhere")
+        with pytest.raises(RetryableError, match="Secrets Manager is away"):
+            SecretReader(client("secretsmanager", url), lambda: 0).read("stock-pipeline/dev/provider")
+        place = StreamRange("arn:aws:kinesis:us-east-1:1:stream/s", "shardId-000000000000", "1", "2", 1)
+        with pytest.raises(RetryableError, match="the shard shardId-000000000000 is away"):
+            KinesisHistory(client("kinesis", url), lambda _seconds: None).read(place)
 
 
 def test_a_bucket_that_refuses_for_good_is_no_passing_trouble() -> None:

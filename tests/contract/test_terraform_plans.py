@@ -5,7 +5,9 @@ The plans are files (`make plans`). The first test fails if they are older than 
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ import boto3
 import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
+from stock_pipeline.domain.capture import capture_end_ns
 from stock_pipeline.domain.cost import ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.session import exchange_time_zone, trading_days
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.metrics import METRICS
+from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import SETTINGS, Settings
-from stock_pipeline.streaming.telemetry import NAMESPACE
+from stock_pipeline.streaming.stream_sink import StreamProgress
+from stock_pipeline.streaming.telemetry import NAMESPACE, Telemetry
 from tests.support import terraform_rules as rules
 from tests.support.scripts import load_script
 
@@ -257,9 +263,27 @@ def test_names_of_dev_are_the_names_that_the_code_defaults_to() -> None:
         "feed",
         "symbols",
         "poll_interval_seconds",
+        "look_back_seconds",
         "provider_secret_name",
     ):
         assert getattr(settings, field) == getattr(defaults, field)
+
+
+@pytest.mark.parametrize("feed", ["iex", "sip"])
+def test_the_producer_runs_until_the_last_trades_of_a_day_are_captured(
+    feed: str, resources: list[rules.Resource]
+) -> None:
+    schedule = values_of(resources, 'module.scheduler.aws_scheduler_schedule.this["producer"]')
+    assert schedule["schedule_expression_timezone"] == "America/New_York"
+    hours = re.fullmatch(r"cron\(\* 4-(\d+) \? \* MON-FRI \*\)", schedule["schedule_expression"])
+    assert hours is not None
+    for session_date in trading_days(date(2025, 1, 1), date(2027, 12, 31)):
+        end = datetime.fromtimestamp(capture_end_ns(session_date, feed_delay_seconds(feed)) / 1e9, UTC)
+        local = end.astimezone(exchange_time_zone())
+        last_run = datetime.combine(session_date, time(int(hours[1]), 59), exchange_time_zone())
+        assert local < last_run
+        # Compaction after the close follows it.
+        assert local.time() < time(20, 30)
 
 
 def test_terraform_and_the_poller_read_one_event_source_mapping(resources: list[rules.Resource]) -> None:
@@ -278,6 +302,25 @@ def test_alarms_and_dashboard_look_at_reported_metrics(resources: list[rules.Res
         assert set(dimensions) == {"Service", "Environment", *filter(None, [declared[name]])}, name
     reasons = {dimensions["Reason"] for name, dimensions in looked_at if name == "RejectedRecords"}
     assert reasons == {str(reason) for reason in Reason}
+
+
+@pytest.mark.parametrize(("lag_seconds", "fires"), [(2, False), (300, False), (899, False), (901, True)])
+def test_the_alarm_on_a_stream_that_is_behind_fires_on_what_the_stream_tells(
+    lag_seconds: int, fires: bool, resources: list[rules.Resource]
+) -> None:
+    alarm = values_of(resources, 'module.observability.aws_cloudwatch_metric_alarm.this["stream-lag"]')
+    environment = variables_of(resources, "processor")["ENVIRONMENT"]
+    lines: list[str] = []
+    now_ns = 10**18
+    progress = StreamProgress("listening", now_ns - lag_seconds * 10**9, "somewhere", 0)
+    Telemetry("stream", environment, lines.append, lambda: now_ns).record(progress.events(now_ns))
+    (line,) = map(json.loads, lines)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == alarm["namespace"]
+    assert {name: line[name] for name in directive["Dimensions"][0]} == alarm["dimensions"]
+    assert alarm["metric_name"] in [metric["Name"] for metric in directive["Metrics"]]
+    assert (alarm["comparison_operator"], alarm["statistic"]) == ("GreaterThanThreshold", "Minimum")
+    assert (line[alarm["metric_name"]] > alarm["threshold"]) is fires
 
 
 def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, str]]]:

@@ -21,6 +21,7 @@ from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.trade_checks import sessions_of_run
+from stock_pipeline.providers.selection import feed_delay_seconds
 from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
 
@@ -40,11 +41,11 @@ class FreshnessWorld(NamedTuple):
     instance: dg.DagsterInstance
     told: list[str]
 
-    def tick(self, now: datetime, cursor: str | None = None) -> dg.SensorResult:
+    def tick(self, now: datetime, cursor: str | None = None, delay_seconds: int = 0) -> dg.SensorResult:
         def tell(key: dg.AssetCheckKey, finding: Finding) -> None:
             self.told.append(key.name)
 
-        return look(self.instance, self.lake, self.realtime, cursor, now, tell)
+        return look(self.instance, self.lake, self.realtime, cursor, now, tell, delay_seconds)
 
     def publish(self, session_date: date, at: datetime) -> None:
         put_raw_file(self.lake.objects, session_date, at.hour + 100 * at.day)
@@ -123,6 +124,14 @@ def test_the_newest_trade_judges_the_stream_of_an_open_market(world: FreshnessWo
     assert verdicts(world.tick(noon))[CURRENT]
     assert not verdicts(world.tick(noon + timedelta(minutes=4)))[CURRENT]
     assert verdicts(world.tick(noon + timedelta(hours=4)))[CURRENT]  # closed
+
+
+def test_the_stream_of_a_delayed_feed_may_be_that_much_older(world: FreshnessWorld) -> None:
+    noon, delay = datetime(2018, 11, 2, 16, tzinfo=UTC), feed_delay_seconds("sip")
+    world.trade_at(noon - timedelta(minutes=17))
+    assert not verdicts(world.tick(noon))[CURRENT]
+    assert verdicts(world.tick(noon, delay_seconds=delay))[CURRENT]
+    assert not verdicts(world.tick(noon + timedelta(minutes=5), delay_seconds=delay))[CURRENT]
 
 
 def test_the_table_is_observed_and_a_newer_trade_is_a_heartbeat(world: FreshnessWorld) -> None:

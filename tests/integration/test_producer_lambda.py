@@ -160,6 +160,27 @@ def test_trades_that_the_stream_refuses_are_kept_announced_once_and_an_alarm(
     assert firing([world.log]) == {"kept-trades"}
 
 
+def test_a_rotated_key_is_fetched_at_its_first_refusal(world: ProducerWorld) -> None:
+    warm = load_handler("producer", world.log.append)
+    world.api.play(EMPTY)
+    warm({}, Context())
+    world.stack.clients.secretsmanager.put_secret_value(
+        SecretId=SECRET_NAME, SecretString=json.dumps({"key": "PKROTATED", "secret": "also-rotated"})
+    )
+    world.api.play(Answer(b"{}", 401), Answer(recorded("alpaca/TestGetMultiTrades.1")), EMPTY)
+    answer = warm({}, Context())
+    assert answer == {"published": len(stream_lines(world.stack)), "failure": None}
+    assert answer["published"] > 0
+    keys = [seen.headers["apca-api-key-id"] for seen in world.api.seen]
+    assert keys[:3] == [KEY, KEY, "PKROTATED"]
+    # The new one is refused as well, and the secret has no other.
+    world.api.script.clear()
+    world.api.play(*[Answer(b"{}", 401)] * 5)
+    asked = len(world.api.seen)
+    assert SECRET_NAME in warm({}, Context())["failure"]
+    assert len(world.api.seen) == asked + 1
+
+
 def test_an_unreadable_trade_goes_to_the_queue_and_the_rest_on(world: ProducerWorld) -> None:
     page = json.loads(recorded("alpaca/TestGetMultiTrades.1"))
     symbol = next(iter(page["trades"]))

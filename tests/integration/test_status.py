@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -99,6 +100,9 @@ def test_stale_is_judged_on_the_exchanges_calendar(
     assert read_status(Wiring(settings, clients), SATURDAY).stale == {}
     open_market = datetime(2018, 1, 8, 15, tzinfo=UTC)
     assert set(read_status(Wiring(settings, clients), open_market).stale) == {"realtime_state"}
+    after_the_opening = datetime(2018, 1, 8, 14, 50, tzinfo=UTC)
+    assert set(read_status(Wiring(settings, clients), after_the_opening).stale) == {"realtime_state"}
+    assert read_status(Wiring(replace(settings, feed="sip"), clients), after_the_opening).stale == {}
     a_day_later = open_market + timedelta(days=1, hours=12)
     assert set(read_status(Wiring(settings, clients), a_day_later).stale) == {"trades", "daily_bars"}
 

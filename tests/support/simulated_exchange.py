@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.providers.alpaca.gap import History
 from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
@@ -26,18 +26,20 @@ from tests.support.virtual_time import START_NS, now_ns
 
 @dataclass(frozen=True, order=True)
 class Print:
-    """One trade of the tape."""
+    """One trade of the tape, or the cancel of the trade with a number."""
 
     time_ns: int
     symbol: str
     number: int
+    is_cancel: bool = False
+    shares: float = 1
 
     def frame(self) -> bytes:
-        wire = {"T": "t", "S": self.symbol, **self.wire()}
+        wire = {"T": "x" if self.is_cancel else "t", "S": self.symbol, **self.wire()}
         return json.dumps([wire]).encode()
 
     def wire(self) -> dict[str, Any]:
-        return {"i": self.number, "x": "V", "p": 1.5, "s": 1, "t": format_rfc3339_ns(self.time_ns)}
+        return {"i": self.number, "x": "V", "p": 1.5, "s": self.shares, "t": format_rfc3339_ns(self.time_ns)}
 
 
 def prints(symbol: str, first_second: float, last_second: float, every: float = 1.0) -> list[Print]:
@@ -86,6 +88,8 @@ class Exchange:
     tape: list[Print]
     faults: Faults = field(default_factory=Faults)
     published: dict[int, float] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+    parked: list[UnreadablePayload] = field(default_factory=list)
     publishes: list[int] = field(default_factory=list)
     connections: int = 0
     windows: list[CapturePosition] = field(default_factory=list)
@@ -96,8 +100,12 @@ class Exchange:
     def __post_init__(self) -> None:
         self.tape.sort()
         self._tape_of: dict[str, list[Print]] = {}
+        self._cancelled_ns: dict[int, int] = {}
         for one in self.tape:
-            self._tape_of.setdefault(one.symbol, []).append(one)
+            if one.is_cancel:
+                self._cancelled_ns[one.number] = one.time_ns
+            else:
+                self._tape_of.setdefault(one.symbol, []).append(one)
 
     async def connect(self) -> "SimulatedConnection":
         if self.faults.away(elapsed()):
@@ -111,8 +119,11 @@ class Exchange:
         if self.faults.publish_fails(elapsed()):
             raise RetryableError("the queue is away")
         self.publishes.append(len(capture.trades))
+        self.parked += capture.unreadable
         for trade in capture.trades:
             self.published.setdefault(trade.sequence, elapsed())
+            if trade.status == "cancelled":
+                self.cancelled.add(trade.event_id)
 
     def get(self, target: str, headers: Mapping[str, str], deadline_ns: int) -> HttpAnswer:
         """Answer as Alpaca's REST does: by symbol, then time, page by page."""
@@ -133,7 +144,7 @@ class Exchange:
                 rows[bisect.bisect_left(rows, first) : bisect.bisect_right(rows, last)] if symbol >= at_symbol else []
             )
             if found and room:
-                trades[symbol] = [row.wire() for row in found[:room]]
+                trades[symbol] = [self._wire(row, known_ns) for row in found[:room]]
                 at_ns_of_last = found[:room][-1].time_ns
                 token = json.dumps([symbol, at_ns_of_last])
             more = len(found) > room
@@ -143,6 +154,10 @@ class Exchange:
         else:
             token = None
         return HttpAnswer(200, {}, json.dumps({"trades": trades, "next_page_token": token}).encode())
+
+    def _wire(self, one: Print, known_ns: int) -> dict[str, Any]:
+        void = self._cancelled_ns.get(one.number, known_ns + 1) <= known_ns
+        return {**one.wire(), "u": "canceled"} if void else one.wire()
 
     async def read(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
         self.windows.append(place)
@@ -166,7 +181,7 @@ class Exchange:
         )
         return History(lambda symbols: TradePages(client, symbols, "iex", now_ns), self.read, self.publish)
 
-    def stream(self, symbols: Sequence[str], **limits: Any) -> AlpacaStream:
+    def stream(self, symbols: Sequence[str], start: StreamPosition | None = None, **limits: Any) -> AlpacaStream:
         return AlpacaStream(
             Selection(symbols, "iex", credentials()),
             self.connect,
@@ -174,15 +189,16 @@ class Exchange:
             self.history(),
             Timing(now_ns, asyncio.sleep, random.Random(1)),
             self.observer,
+            start or StreamPosition(now_ns()),
             Limits(**limits),
         )
 
     async def run(
         self, symbols: Sequence[str], seconds: float, start: StreamPosition | None = None, **limits: Any
-    ) -> StreamPosition | None:
+    ) -> StreamPosition:
         """Run a stream until a second of the simulation, and return where it stood when it was killed."""
-        stream = self.stream(symbols, **limits)
-        task = asyncio.create_task(stream.run(asyncio.Event(), start))
+        stream = self.stream(symbols, start, **limits)
+        task = asyncio.create_task(stream.run(asyncio.Event()))
         await asyncio.wait({task}, timeout=seconds - elapsed())
         if task.done():
             task.result()

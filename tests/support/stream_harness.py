@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.alpaca.stream import AlpacaStream, Limits, Selection
 from stock_pipeline.providers.alpaca.timing import Timing
-from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import ProviderRetryableError
 from stock_pipeline.providers.timestamps import parse_rfc3339_ns
@@ -82,6 +82,7 @@ class Running:
         self.captures: asyncio.Queue[Capture] = asyncio.Queue()
         self.gaps_read: list[int] = []
         self.gap_errors: list[Exception] = []
+        self.gap_pages: TradePages | None = None
         self.unheard: list[Trade] = []
         self.asked: list[str] = []
         self.received: list[dict[str, Any]] = []
@@ -95,7 +96,7 @@ class Running:
 
     async def read(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
         """Answer a gap with one trade, and a question about silence with what `unheard` holds."""
-        if place.start_ns > self.clock.ns - round(OVERLAP_SECONDS) * SECOND:
+        if pages is not self.gap_pages:
             self.asked.append(pages.symbols)
             return Capture(tuple(self.unheard)), place
         self.gaps_read.append(place.start_ns + round(OVERLAP_SECONDS) * SECOND)
@@ -105,10 +106,10 @@ class Running:
                 # as the API's client counts it
                 self.observer.error("alpaca", error.kind, str(error))
             raise error
-        trade = read_trade(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS)
-        return Capture((trade,)), place
+        rows = read_rows(json.dumps(frame(1000 + len(self.gaps_read))).encode(), "AAPL", "iex", OPEN_NS)
+        return Capture(tuple(rows)), place
 
-    def stream(self, url: str, symbols: tuple[str, ...] = ("AAPL",)) -> AlpacaStream:
+    def stream(self, url: str, symbols: tuple[str, ...] = ("AAPL",), start_ns: int | None = None) -> AlpacaStream:
         client = alpaca_client(
             credentials(),
             now_ns=self.clock.now_ns,
@@ -116,13 +117,21 @@ class Running:
             jitter=random.Random(1),
             observer=self.observer,
         )
+
+        def pages_of(some: Sequence[str]) -> TradePages:
+            pages = TradePages(client, some, "iex", self.clock.now_ns)
+            # A gap's are made once and for all, before any question about silence.
+            self.gap_pages = self.gap_pages or pages
+            return pages
+
         return AlpacaStream(
             Selection(symbols, "iex", credentials()),
             websocket_connect(url),
             self.publish,
-            History(lambda some: TradePages(client, some, "iex", self.clock.now_ns), self.read, self.publish),
+            History(pages_of, self.read, self.publish),
             Timing(self.clock.now_ns, self.waits, random.Random(1)),
             self.observer,
+            StreamPosition(self.clock.ns if start_ns is None else start_ns),
         )
 
     async def next_id(self) -> int:
@@ -203,9 +212,8 @@ async def stream(
             return
 
     async with asyncio.timeout(20), websocket_server(handle) as url:
-        running.subject = running.stream(f"{url}/v2/iex")
-        start = None if start_ns is None else StreamPosition(start_ns)
-        running.task = asyncio.create_task(running.subject.run(running.stop, start))
+        running.subject = running.stream(f"{url}/v2/iex", start_ns=start_ns)
+        running.task = asyncio.create_task(running.subject.run(running.stop))
         yield running
         running.stop.set()
         await running.task

@@ -16,10 +16,11 @@ from websockets.exceptions import ConnectionClosed
 
 from stock_pipeline.providers.alpaca.gap import History
 from stock_pipeline.providers.alpaca.pages import TradePages
+from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.alpaca.stream import AlpacaStream, Selection
 from stock_pipeline.providers.alpaca.timing import Timing
-from stock_pipeline.providers.alpaca.websocket import websocket_connect
+from stock_pipeline.providers.alpaca.websocket import Connection, websocket_connect
 from stock_pipeline.providers.client.http import HttpAnswer
 from stock_pipeline.providers.timestamps import format_rfc3339_ns
 from stock_pipeline.streaming.back_off import back_off
@@ -140,9 +141,17 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
         async def publish(capture: object) -> None:
             await live.run(producer.run, [capture], time.time_ns() + 15 * 10**9)
 
+        open_websocket = websocket_connect(f"ws://127.0.0.1:{port}/v2/iex")
+        connections = 0
+
+        async def connect() -> Connection:
+            nonlocal connections
+            connections += 1
+            return await open_websocket()
+
         stream = AlpacaStream(
             Selection(SYMBOLS, "iex", credentials()),
-            websocket_connect(f"ws://127.0.0.1:{port}/v2/iex"),
+            connect,
             publish,
             History(
                 lambda symbols: TradePages(rest, symbols, "iex", time.time_ns),
@@ -151,6 +160,7 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
             ),
             Timing(time.time_ns, asyncio.sleep, jitter),
             observer,
+            StreamPosition(time.time_ns()),
         )
         stop = asyncio.Event()
         begun = time.process_time()
@@ -159,8 +169,7 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
         while len(kinesis.taken) < load.messages and not running.done():
             most_waiting = max(most_waiting, stream.waiting_frames)
             await asyncio.sleep(0.05)
-        position = stream.position
-        position_lag = (time.time_ns() - position.complete_to_ns) / 10**9 if position else float("inf")
+        position_lag = (time.time_ns() - stream.position.complete_to_ns) / 10**9
         server_seconds = float(await server.readline())
         stop.set()
         await running
@@ -169,7 +178,7 @@ async def _carried(load: Load, port: int, server: asyncio.StreamReader) -> Outco
         load,
         len(kinesis.taken),
         kinesis.lines - len(kinesis.taken),
-        observer.requests.count("alpaca"),
+        connections,
         observer.errors,
         kinesis.calls,
         most_waiting,

@@ -92,6 +92,16 @@ locals {
       periods     = 3
       threshold   = 60000
     }
+    # Only where the websocket producer runs. A gap that is read again after the overlap holds it at five minutes.
+    stream-lag = {
+      description = "The websocket producer has not known for ten minutes what of the last 15 minutes it misses."
+      namespace   = "StockPipeline"
+      metric      = "StreamLagSeconds"
+      dimensions  = { Service = "stream", Environment = var.environment }
+      statistic   = "Minimum"
+      periods     = 2
+      threshold   = 15 * 60
+    }
     stream-throttles = {
       description = "The stream refused records: it needs more shards."
       namespace   = "AWS/Kinesis"

@@ -29,37 +29,39 @@ class Subscription:
     since_ns: int
     published_to_ns: int
     whole: bool
-    joined: bool
+    joined: bool = False
 
 
 class Coverage:
     """The position, and for each symbol until when the stream or REST has spoken for it."""
 
-    def __init__(self, symbols: Iterable[str], overlap_seconds: float, position_ns: int | None) -> None:
+    def __init__(self, symbols: Iterable[str], overlap_seconds: float, position_ns: int) -> None:
         self._overlap_ns = int(overlap_seconds * NANOSECONDS)
         self._position_ns = position_ns
-        self._heard_ns = dict.fromkeys(symbols, position_ns or 0)
+        self._heard_ns = dict.fromkeys(symbols, position_ns)
         self._checked_ns = dict(self._heard_ns)
         self._newest_ns = dict.fromkeys(self._heard_ns, 0)
         self.subscription: Subscription | None = None
+        self._latest: Subscription | None = None
 
     @property
-    def position_ns(self) -> int | None:
-        """Return the position in nanoseconds; None before it is known.
+    def position_ns(self) -> int:
+        """Return the position in nanoseconds.
 
         A symbol that nobody has spoken for holds it back: its silence may be the stream's fault.
         """
-        if self._position_ns is None:
-            return None
         return min(self._position_ns, *map(self._spoken_for_ns, self._heard_ns))
 
     def subscribe(self, now_ns: int, confirmed: Iterable[str]) -> Subscription:
-        """Begin a subscription. The first one of all has nothing before it."""
+        """Begin a subscription.
+
+        The one before it is followed no longer: it may have left a symbol out that this one speaks for, and its frames
+        may still be published.
+        """
+        self.doubt()
         whole = self._heard_ns.keys() <= set(confirmed)
-        first = self._position_ns is None
-        self._position_ns = now_ns if first else self.position_ns
         self._heard_ns = {symbol: max(heard_ns, now_ns) for symbol, heard_ns in self._heard_ns.items()}
-        self.subscription = Subscription(now_ns, now_ns, whole, joined=first and whole)
+        self.subscription = self._latest = Subscription(now_ns, now_ns, whole)
         return self.subscription
 
     def end(self) -> None:
@@ -70,7 +72,7 @@ class Coverage:
         """Note that all that arrived until then is published, the trades of that moment with it."""
         subscription.published_to_ns = max(subscription.published_to_ns, arrived_ns)
         if subscription.joined:
-            self._position_ns = max(self._position_ns or 0, arrived_ns)
+            self._position_ns = max(self._position_ns, arrived_ns)
         for trade in trades:
             if trade.symbol in self._heard_ns:
                 self._heard_ns[trade.symbol] = max(self._heard_ns[trade.symbol], arrived_ns)
@@ -79,7 +81,7 @@ class Coverage:
     def read_to(self, end_ns: int) -> None:
         """Note that REST was read from the overlap before the position to `end_ns`, and published."""
         self.checked(self._heard_ns, end_ns)
-        self._position_ns = max(self._position_ns or 0, end_ns)
+        self._position_ns = max(self._position_ns, end_ns)
         subscription = self.subscription
         if subscription is None or not subscription.whole or end_ns < subscription.since_ns + self._overlap_ns:
             return
@@ -113,10 +115,10 @@ class Coverage:
             self._checked_ns[symbol] = max(self._checked_ns[symbol], end_ns)
 
     def doubt(self) -> None:
-        """Follow the subscription no longer, because it has left trades out."""
+        """Follow the latest subscription no longer, because it may have left trades out."""
         self._position_ns = self.position_ns
-        if self.subscription is not None:
-            self.subscription.joined = False
+        if self._latest is not None:
+            self._latest.joined = False
 
     def _spoken_for_ns(self, symbol: str) -> int:
         return max(self._heard_ns[symbol], self._checked_ns[symbol])

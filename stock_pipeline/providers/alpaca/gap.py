@@ -15,6 +15,7 @@ from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
 from stock_pipeline.providers.alpaca.timing import Timing, cancelled
 from stock_pipeline.providers.client.api_client import CallObserver
 from stock_pipeline.providers.client.http import ProviderRetryableError, RequestRefusedError
+from stock_pipeline.providers.seen_trades import SeenPieces
 
 SPACING_SECONDS = 10.0
 """Between two windows, because connections may come and go faster than REST should be asked."""
@@ -80,6 +81,7 @@ class GapReader:
         self.gap = None if gap is None else self._pages.resumed(gap)
         self._read_at_ns = timing.now_ns()
         self._read_for: Subscription | None = None
+        self._seen = SeenPieces()
         self._connected = asyncio.Event()
 
     def connected(self) -> None:
@@ -91,7 +93,7 @@ class GapReader:
         while True:
             self._connected.clear()
             due_ns = self._due_ns()
-            if due_ns is None or due_ns > self._timing.now_ns():
+            if due_ns > self._timing.now_ns():
                 await self._wait_until(due_ns)
             elif self._is_joined():
                 await self._check_silence()
@@ -102,23 +104,22 @@ class GapReader:
         subscription = self._coverage.subscription
         return self.gap is None and subscription is not None and subscription.joined
 
-    def _due_ns(self) -> int | None:
+    def _due_ns(self) -> int:
         """Return when to read next: a gap at once, and again after the overlap; a silence after some time."""
         if self.gap is not None:
             return 0
-        if self._coverage.position_ns is None:
-            return None
         if self._is_joined():
             return self._read_at_ns + self._silence_ns
         if self._coverage.subscription not in (None, self._read_for):
             return 0 if self._read_for is None else self._read_at_ns + int(SPACING_SECONDS * NANOSECONDS)
         return self._read_at_ns + self._overlap_ns
 
-    async def _wait_until(self, due_ns: int | None) -> None:
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._connected.wait())]
-        if due_ns is not None:
-            seconds = (due_ns - self._timing.now_ns()) / NANOSECONDS
-            waits.append(asyncio.ensure_future(self._timing.wait(seconds)))
+    async def _wait_until(self, due_ns: int) -> None:
+        seconds = (due_ns - self._timing.now_ns()) / NANOSECONDS
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._connected.wait()),
+            asyncio.ensure_future(self._timing.wait(seconds)),
+        ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -127,7 +128,7 @@ class GapReader:
     async def _read_gap(self) -> None:
         if self.gap is None:
             self._read_for, self._read_at_ns = self._coverage.subscription, self._timing.now_ns()
-            start_ns = (self._coverage.position_ns or 0) - self._overlap_ns
+            start_ns = self._coverage.position_ns - self._overlap_ns
             self.gap = self._pages.window(start_ns, self._read_at_ns)
         first = self.gap
         begun_anew = False
@@ -140,7 +141,7 @@ class GapReader:
                 # The page token has expired; its window must still be read.
                 begun_anew, self.gap = True, self._pages.window(self.gap.start_ns, self.gap.end_ns)
                 continue
-            await self._publish(capture)
+            await self._publish(capture, self.gap.end_ns)
             self.gap = None if after.page_token is None else after
         self._coverage.read_to(first.end_ns)
         self._observer.gap_closed("alpaca", first.start_ns + self._overlap_ns, first.end_ns)
@@ -158,7 +159,7 @@ class GapReader:
         place: CapturePosition | None = pages.window(self._coverage.check_from_ns(silent), now_ns)
         while place is not None:
             capture, after = await self._page(pages, place)
-            await self._publish(capture)
+            await self._publish(capture, now_ns)
             if self._coverage.subscription is not subscription:
                 return
             missed = self._coverage.missed(capture.trades)
@@ -173,9 +174,13 @@ class GapReader:
     async def _page(self, pages: TradePages, place: CapturePosition) -> tuple[Capture, CapturePosition]:
         return await self._timing.until_done(lambda: self._history.read(pages, place), self._note)
 
-    async def _publish(self, capture: Capture) -> None:
+    async def _publish(self, capture: Capture, end_ns: int) -> None:
+        capture = Capture(capture.trades, self._seen.unseen(capture.unreadable))
         if capture.trades or capture.unreadable:
             await self._timing.until_done(lambda: self._history.publish(capture), self._note)
+            self._seen.handed_over(capture.unreadable, end_ns)
+            # No window begins more than an overlap before the position.
+            self._seen.forget_before(self._coverage.position_ns - 2 * self._overlap_ns)
 
     def _note(self, error: RetryableError) -> None:
         # The API's client has counted its own already.

@@ -11,19 +11,18 @@ from decimal import Decimal
 
 import msgspec
 
-from stock_pipeline.domain.capture import UnreadablePayload
+from stock_pipeline.domain.capture import ORPHAN, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.alpaca.trade import (
     CANCELED,
     CORRECTED,
-    CORRECTED_IN_PLACE,
     INCORRECT,
-    Update,
     WireTrade,
     build_trade,
-    trade_of,
+    rows_of,
+    update_of,
 )
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import (
@@ -60,10 +59,38 @@ class ControlFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """Cancel or correction.
+
+    said: the original as the message tells of it, but at the message's time
+    corrected: what the original is replaced by; None if it is cancelled
+    piece: the message, without the key
+    """
+
+    said: Trade
+    number: int | str
+    corrected: Trade | None
+    corrected_number: int | str
+    piece: bytes
+
+    @property
+    def original_key(self) -> "_Key":
+        return self.said.symbol, self.said.exchange, self.number
+
+    @property
+    def keeps_its_number(self) -> bool:
+        return self.number == self.corrected_number
+
+
+_Key = tuple[str, str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
 class AlpacaBatch:
-    """Content of one message."""
+    """Content of one message. unsettled: amendments of trades that are not remembered"""
 
     trades: tuple[Trade, ...] = ()
+    unsettled: tuple[Amendment, ...] = ()
     unreadable: tuple[UnreadablePayload, ...] = ()
     controls: tuple[ControlFrame, ...] = ()
 
@@ -91,9 +118,10 @@ class _Correction(msgspec.Struct):
 
 
 class MessageReader:
-    """Reader of one feed's messages. It remembers recent trades, because a correction lacks its original's time.
+    """Reader of one feed's messages. It remembers recent trades, because an amendment lacks its original's time.
 
-    Without its original, a row takes the message's later time, and so prevails over the original in `trade.precedence`.
+    The time is part of a trade's identity (its session) and of its place among others, so an amendment of a trade that
+    is not remembered must wait until somebody has found the original.
     """
 
     def __init__(
@@ -107,11 +135,12 @@ class MessageReader:
         self._credentials = credentials
         self._now_ns = now_ns
         self._capacity = remembered_trades
-        self._recent: OrderedDict[tuple[str, str, int | str], Trade] = OrderedDict()
+        self._recent: OrderedDict[_Key, Trade] = OrderedDict()
 
     def read(self, message: bytes) -> AlpacaBatch:
         """Return all frames of a message, unreadable ones with their reason."""
         trades: list[Trade] = []
+        unsettled: list[Amendment] = []
         bad: list[UnreadablePayload] = []
         controls: list[ControlFrame] = []
         try:
@@ -123,52 +152,69 @@ class MessageReader:
                 head = read_piece(piece, _Head)
                 if head.T in _CONTROL_KINDS:
                     controls.append(_control(head, self._credentials))
+                elif head.T == "t":
+                    trades.extend(self._reported(read_piece(piece, WireTrade), head.S))
                 else:
-                    trades.extend(self._rows(head, bytes(piece)))
+                    amendment = self._amendment(head, self._credentials.redact_bytes(bytes(piece)))
+                    rows = self.settled(amendment)
+                    trades.extend(rows or ())
+                    unsettled.extend(() if rows else (amendment,))
             except InvalidTradeError as error:
                 bad.append(unreadable(error, bytes(piece), self._credentials))
-        return AlpacaBatch(tuple(trades), tuple(bad), tuple(controls))
+        return AlpacaBatch(tuple(trades), tuple(unsettled), tuple(bad), tuple(controls))
 
-    def _rows(self, head: _Head, piece: bytes) -> list[Trade]:
-        if head.T == "t":
-            return [self._remembered(read_piece(piece, WireTrade), head.S)]
+    def settled(self, amendment: Amendment, original: Trade | None = None) -> list[Trade] | None:
+        """Return the rows of an amendment of `original`, by default the remembered one; None if there is none."""
+        original = original or self._recent.get(amendment.original_key)
+        if original is None:
+            return None
+        ingest_time_ns = self._now_ns()
+        original = replace(original, ingest_time_ns=ingest_time_ns)
+        if amendment.corrected is None:
+            return rows_of(original, CANCELED)
+        corrected = replace(amendment.corrected, ingest_time_ns=ingest_time_ns)
+        if amendment.keeps_its_number:
+            corrected = replace(
+                corrected,
+                event_id=original.event_id,
+                event_time_ns=original.event_time_ns,
+                sequence=original.sequence,
+            )
+        rows = [*rows_of(original, INCORRECT), *rows_of(corrected, CORRECTED)]
+        self._remember(corrected, amendment.corrected_number)
+        return rows
+
+    def orphan(self, amendment: Amendment) -> UnreadablePayload:
+        """Return the whole message of an amendment whose original nobody knows."""
+        detail = f"the trade {amendment.number} of {amendment.said.symbol} is in none of its last sessions"
+        return UnreadablePayload(ORPHAN, detail, amendment.piece)
+
+    def _reported(self, wire: WireTrade, symbol: str) -> list[Trade]:
+        trade = self._built(wire, symbol)
+        rows = rows_of(trade, update_of(wire))
+        self._remember(trade, wire.i)
+        return rows
+
+    def _amendment(self, head: _Head, piece: bytes) -> Amendment:
         if head.T == "x":
             wire = read_piece(piece, WireTrade)
-            return [self._amended(wire, CANCELED, head.S)]
+            return Amendment(self._built(wire, head.S), wire.i, None, wire.i, piece)
         if head.T == "c":
-            return self._correction(read_piece(piece, _Correction), head.S)
+            said = read_piece(piece, _Correction)
+            original = WireTrade(said.t, said.op, said.os, said.oi, said.x, said.oc, said.z)
+            corrected = WireTrade(said.t, said.cp, said.cs, said.ci, said.x, said.cc, said.z)
+            # Both are checked before anything is handed over, because half a correction would be worse than none.
+            return Amendment(self._built(original, head.S), said.oi, self._built(corrected, head.S), said.ci, piece)
         # Alpaca adds kinds without notice, and asks clients not to fail on them.
         raise InvalidTradeError(Reason.SCHEMA, f"message type {head.T[:20]!r} was not subscribed to")
 
-    def _correction(self, wire: _Correction, symbol: str) -> list[Trade]:
-        """Return the void original and the corrected trade under its own id; one row if both have the same id."""
-        original = WireTrade(wire.t, wire.op, wire.os, wire.oi, wire.x, wire.oc, wire.z)
-        corrected = WireTrade(wire.t, wire.cp, wire.cs, wire.ci, wire.x, wire.cc, wire.z)
-        if wire.oi != wire.ci:
-            # Checked before anything is handed over, because half a correction would be worse than none.
-            row = self._built(corrected, CORRECTED, symbol)
-            return [self._amended(original, INCORRECT, symbol), row]
-        known = self._recent.get((symbol, (wire.x or "").strip(), wire.oi))
-        row = self._built(corrected, CORRECTED_IN_PLACE, symbol)
-        if known is not None:
-            row = replace(row, event_id=known.event_id, event_time_ns=known.event_time_ns, sequence=known.sequence)
-        return [row]
+    def _built(self, wire: WireTrade, symbol: str) -> Trade:
+        return build_trade(wire, symbol, self._feed, self._now_ns())
 
-    def _amended(self, wire: WireTrade, update: Update, symbol: str) -> Trade:
-        known = self._recent.get((symbol, (wire.x or "").strip(), wire.i))
-        if known is None:
-            return self._built(wire, update, symbol)
-        return replace(known, status=update.status, version=update.version, ingest_time_ns=self._now_ns())
-
-    def _built(self, wire: WireTrade, update: Update, symbol: str) -> Trade:
-        return build_trade(wire, update, symbol, self._feed, self._now_ns())
-
-    def _remembered(self, wire: WireTrade, symbol: str) -> Trade:
-        trade = trade_of(wire, symbol, self._feed, self._now_ns())
-        self._recent[(symbol, trade.exchange, wire.i)] = trade
+    def _remember(self, trade: Trade, number: int | str) -> None:
+        self._recent[(trade.symbol, trade.exchange, number)] = trade
         if len(self._recent) > self._capacity:
             self._recent.popitem(last=False)
-        return trade
 
 
 def controls_of(message: bytes, credentials: Credentials) -> list[ControlFrame]:

@@ -14,7 +14,7 @@ from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import FEED, SYMBOL, Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.client.api_client import ApiClient
 from stock_pipeline.providers.client.http import ProviderPermanentError, RequestRefusedError, UnexpectedAnswerError
 from stock_pipeline.providers.payload import unreadable
@@ -36,12 +36,14 @@ class CapturePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     A time alone can't say how far a window was read, because Alpaca pages by symbol first.
 
     query: hash of the feed and symbols that the page token belongs to
+    looked_back_ns: end of the last window that began an overlap early, for late prints; None before the first one
     """
 
     start_ns: int
     end_ns: int
     page_token: str | None
     query: str
+    looked_back_ns: int | None = None
 
 
 class TradePage(msgspec.Struct):
@@ -111,14 +113,14 @@ class TradePages:
                 continue
             for piece in pieces:
                 self.read_into(trades, bad, symbol, bytes(piece), ingest_time_ns)
-        return Capture(tuple(pair_corrections(trades)), tuple(bad))
+        return Capture(tuple(trades), tuple(bad))
 
     def read_into(
         self, trades: list[Trade], bad: list[UnreadablePayload], symbol: str, piece: bytes, ingest_time_ns: int
     ) -> None:
-        """Append the trade in one JSON object, or the object with its reason."""
+        """Append the rows of one JSON object, or the object with its reason."""
         try:
-            trades.append(read_trade(piece, symbol, self.feed, ingest_time_ns))
+            trades.extend(read_rows(piece, symbol, self.feed, ingest_time_ns))
         except InvalidTradeError as error:
             bad.append(unreadable(error, piece, self.client.credentials))
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.domain.capture import OVERLAP_SECONDS, Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
@@ -33,8 +33,6 @@ BASE_URL = "https://data.alpaca.markets"
 BURST_CALLS = 50
 REFILL_PER_MINUTE = 150
 """With the burst, the Basic plan's 200 calls a minute."""
-
-OVERLAP_SECONDS = 300
 
 
 def alpaca_client(
@@ -75,28 +73,36 @@ class AlpacaProvider:
         feed: str = "iex",
         overlap_seconds: int = OVERLAP_SECONDS,
         delay_seconds: int = 0,
+        look_back_seconds: int = 0,
     ) -> None:
         """Prepare polling; raises `RequestRefusedError` for unusable symbols or an unusable feed.
 
-        overlap_seconds: read again at every poll, for late prints and corrections
+        overlap_seconds: read again for late prints and corrections
         delay_seconds: lag of the window's end, because the free plan refuses the last 15 minutes of `sip`
+        look_back_seconds: the overlap is read again so often; 0 is at every poll
         """
         self._client = client
         self._pages = TradePages(client, symbols, feed, now_ns)
         self._now_ns = now_ns
         self._overlap_ns = overlap_seconds * NANOSECONDS
         self._delay_ns = delay_seconds * NANOSECONDS
+        self._look_back_ns = look_back_seconds * NANOSECONDS
         self._seen = SeenTrades()
 
     def poll(self, checkpoint: str | None, deadline_ns: int) -> Iterator[Capture]:
         """Yield pages of trades since `checkpoint`, each with the checkpoint to keep once its trades are in the stream.
 
-        Without a checkpoint, the last `overlap_seconds` are read. At `deadline_ns` the poll ends without loss: the next
-        one goes on at the same page. Raises `CheckpointError` and what `ApiClient.get` raises.
+        Without a checkpoint it begins now: the first capture is empty and says so, before the API is asked. Then the
+        last `overlap_seconds` are read. At `deadline_ns` the poll ends without loss: the next one goes on at the same
+        page. Raises `CheckpointError` and what `ApiClient.get` raises.
         """
+        if checkpoint is None:
+            checkpoint = self._beginning()
+            yield Capture((), (), checkpoint)
         self._seen.resume(checkpoint)
         position = self._next_window(checkpoint)
-        self._seen.forget_before(position.start_ns)
+        if position.looked_back_ns == position.end_ns:
+            self._seen.forget_before(position.start_ns)
         resumed = position.page_token is not None
         while position.start_ns < position.end_ns:
             try:
@@ -135,9 +141,11 @@ class AlpacaProvider:
                 self._pages.read_into(trades, bad, symbol, latest, ingest_time_ns)
         return Capture(tuple(trades), tuple(bad))
 
-    def _next_window(self, checkpoint: str | None) -> CapturePosition:
-        if checkpoint is None:
-            return self._window(self._now_ns() - self._delay_ns - self._overlap_ns)
+    def _beginning(self) -> str:
+        end_ns = self._now_ns() - self._delay_ns
+        return _text(self._pages.window(end_ns, end_ns))
+
+    def _next_window(self, checkpoint: str) -> CapturePosition:
         try:
             position = msgspec.json.decode(checkpoint, type=CapturePosition)
         except msgspec.DecodeError:
@@ -145,17 +153,31 @@ class AlpacaProvider:
                 "the checkpoint is not Alpaca's: restore it, or delete it to begin now, without the trades since"
             ) from None
         if position.page_token is None:
-            return self._window(position.end_ns - self._overlap_ns)
+            return self._window_after(position)
         return self._pages.resumed(position)
 
-    def _window(self, start_ns: int) -> CapturePosition:
-        return self._pages.window(start_ns, self._now_ns() - self._delay_ns)
+    def _window_after(self, position: CapturePosition) -> CapturePosition:
+        """Return the next window. One that looks back begins an overlap before the end of the last that did.
+
+        A print that is late by less than the overlap is so in one of them, however many windows lie between.
+        """
+        end_ns, looked_back_ns = self._now_ns() - self._delay_ns, position.looked_back_ns
+        start_ns = position.end_ns
+        if looked_back_ns is None or end_ns - looked_back_ns >= self._look_back_ns:
+            start_ns = (looked_back_ns or position.end_ns) - self._overlap_ns
+            looked_back_ns = end_ns
+        return msgspec.structs.replace(self._pages.window(start_ns, end_ns), looked_back_ns=looked_back_ns)
 
     def _capture(self, page: Capture, position: CapturePosition) -> Capture:
-        unseen = self._seen.unseen(page.trades)
-        checkpoint = msgspec.json.encode(position).decode()
-        self._seen.hand_over(checkpoint, unseen)
-        return Capture(tuple(unseen), page.unreadable, checkpoint)
+        trades = self._seen.unseen(page.trades)
+        unreadable = self._seen.unseen_unreadable(page.unreadable)
+        checkpoint = _text(position)
+        self._seen.hand_over(checkpoint, trades, unreadable, position.end_ns)
+        return Capture(tuple(trades), tuple(unreadable), checkpoint)
+
+
+def _text(position: CapturePosition) -> str:
+    return msgspec.json.encode(position).decode()
 
 
 def _read_snapshots(body: bytes) -> dict[str, msgspec.Raw]:

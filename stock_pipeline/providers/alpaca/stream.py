@@ -1,4 +1,4 @@
-"""Alpaca's stock stream: one task reads, one publishes, one reads by REST what was missed.
+"""Alpaca's stock stream: one task reads, one publishes, one reads by REST what was missed, one settles amendments.
 
 For a process that runs for hours; a poll belongs to `rest`. The reader does nothing but read, because a connection
 whose pings wait for a publisher is closed. What is missing is said by `coverage` and read by `gap`. Trades of stream
@@ -15,15 +15,26 @@ import msgspec
 
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import RetryableError
+from stock_pipeline.providers.alpaca.amendments import AmendmentSettler
 from stock_pipeline.providers.alpaca.coverage import Coverage, Subscription
 from stock_pipeline.providers.alpaca.frame_buffer import BacklogError, Frame, FrameBuffer
 from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, GapReader, History, StreamObserver
-from stock_pipeline.providers.alpaca.message import AlpacaBatch, ControlFrame, MessageReader, controls_of, error_of
+from stock_pipeline.providers.alpaca.message import (
+    AlpacaBatch,
+    ControlFrame,
+    MessageReader,
+    controls_of,
+    error_of,
+)
 from stock_pipeline.providers.alpaca.position import StreamPosition
 from stock_pipeline.providers.alpaca.timing import Timing, cancelled
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, Connect, Connection, DisconnectedError
 from stock_pipeline.providers.client.credentials import Credentials
-from stock_pipeline.providers.client.http import ProviderPermanentError, ProviderRetryableError, ProviderTimeoutError
+from stock_pipeline.providers.client.http import (
+    ProviderPermanentError,
+    ProviderRetryableError,
+    ProviderTimeoutError,
+)
 
 DECODED_AT_ONCE = 100
 """Frames between two turns of the reader: a few milliseconds."""
@@ -81,76 +92,75 @@ class AlpacaStream:
         history: History,
         timing: Timing,
         observer: StreamObserver,
+        start: StreamPosition,
         limits: Limits | None = None,
     ) -> None:
         """Prepare a stream; `run` connects.
 
         publish: takes a capture and returns once it is safe
+        start: nothing since then may be missing, so it must be stored by now
         """
         self._selection = selection
         self._connect = connect
         self._publish = publish
-        self._history = history
         self._timing = timing
         self._observer = observer
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
         self._reader = MessageReader(selection.feed, selection.credentials, timing.now_ns)
         self._buffer = FrameBuffer(self._limits.buffer_bytes)
+        self._amendments = AmendmentSettler(self._reader, history, timing, observer)
+        for message in start.amendments:
+            self._amendments.add(self._reader.read(f"[{message}]".encode()).unsettled)
         self._failures = 0
         self._fault: asyncio.Future[None] | None = None
-        self._coverage: Coverage | None = None
-        self._gap: GapReader | None = None
+        self._coverage = Coverage(selection.symbols, limits.overlap_seconds, start.complete_to_ns)
+        self._gap = GapReader(
+            history,
+            selection.symbols,
+            self._coverage,
+            timing,
+            observer,
+            self._end_connection,
+            overlap_seconds=limits.overlap_seconds,
+            silence_seconds=limits.silence_seconds,
+            gap=start.gap,
+        )
         self.state = StreamState.STOPPED
 
     @property
-    def position(self) -> StreamPosition | None:
-        """Return where a later `run` may start; None before it is known."""
-        if self._coverage is None or self._gap is None or self._coverage.position_ns is None:
-            return None
-        return StreamPosition(self._coverage.position_ns, self._gap.gap)
+    def position(self) -> StreamPosition:
+        """Return where a later stream may start."""
+        return StreamPosition(self._coverage.position_ns, self._gap.gap, self._amendments.waiting)
 
     @property
     def waiting_frames(self) -> int:
         """Return how many frames are not taken by the publisher yet."""
         return len(self._buffer)
 
-    async def run(self, stop: asyncio.Event, start: StreamPosition | None = None) -> None:
-        """Hand over trades until `stop` is set, from `start` on.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Hand over trades until `stop` is set. For one time only.
 
         Connections that end, leave trades out or are refused for now are opened again, with back-off. Raises
         `CredentialsRefusedError`, `RequestRefusedError` and what `publish` raises, unless trying again may help.
         """
-        coverage = self._coverage = Coverage(
-            self._selection.symbols, self._limits.overlap_seconds, start.complete_to_ns if start else None
-        )
-        gap = self._gap = GapReader(
-            self._history,
-            self._selection.symbols,
-            coverage,
-            self._timing,
-            self._observer,
-            self._end_connection,
-            overlap_seconds=self._limits.overlap_seconds,
-            silence_seconds=self._limits.silence_seconds,
-            gap=start.gap if start else None,
-        )
-        connecting = asyncio.create_task(self._keep_connected(coverage, gap, stop))
-        publishing = asyncio.create_task(self._publish_frames(coverage))
-        reading = asyncio.create_task(gap.run())
+        connecting = asyncio.create_task(self._keep_connected(stop))
+        publishing = asyncio.create_task(self._publish_frames())
+        reading = asyncio.create_task(self._gap.run())
+        settling = asyncio.create_task(self._amendments.run())
         stopping = asyncio.create_task(stop.wait())
         try:
-            await _first_of(stopping, connecting, publishing, reading)
-            await cancelled(connecting, reading)
+            await _first_of(stopping, connecting, publishing, reading, settling)
+            await cancelled(connecting, reading, settling)
             self.state = StreamState.DRAINING
             await self._drain(publishing)
         finally:
-            await cancelled(stopping, connecting, publishing, reading)
+            await cancelled(stopping, connecting, publishing, reading, settling)
             self.state = StreamState.STOPPED
 
-    async def _keep_connected(self, coverage: Coverage, gap: GapReader, stop: asyncio.Event) -> None:
+    async def _keep_connected(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                await self._one_connection(coverage, gap)
+                await self._one_connection()
             except ProviderPermanentError as error:
                 self._observer.error("alpaca", error.kind, str(error))
                 raise
@@ -163,7 +173,7 @@ class AlpacaStream:
             self._failures += 1
             await self._timing.back_off(self._failures)
 
-    async def _one_connection(self, coverage: Coverage, gap: GapReader) -> None:
+    async def _one_connection(self) -> None:
         """Open a connection and read it; raise what ends it."""
         self.state = StreamState.CONNECTING
         self._observer.request("alpaca")
@@ -174,12 +184,12 @@ class AlpacaStream:
                 confirmation = await self._timing.within(OPENING_SECONDS, self._open(connection))
             except TimeoutError:
                 raise ProviderTimeoutError("alpaca's stream did not confirm the subscription in time") from None
-            subscription = self._subscribed(coverage, *confirmation)
+            subscription = self._subscribed(*confirmation)
             self.state = StreamState.LISTENING
-            gap.connected()
-            await self._listen(connection, coverage, subscription)
+            self._gap.connected()
+            await self._listen(connection, subscription)
         finally:
-            coverage.end()
+            self._coverage.end()
             await connection.close()
 
     async def _open(self, connection: Connection) -> tuple[ControlFrame, bytes]:
@@ -201,7 +211,7 @@ class AlpacaStream:
                 if frame.kind == kind:
                     return frame, message
 
-    def _subscribed(self, coverage: Coverage, confirmation: ControlFrame, message: bytes) -> Subscription:
+    def _subscribed(self, confirmation: ControlFrame, message: bytes) -> Subscription:
         """Begin the subscription. Symbols that it lacks are read by REST, because the others must not wait for them."""
         missing = sorted(set(self._selection.symbols) - set(confirmation.trades))
         if missing:
@@ -210,15 +220,15 @@ class AlpacaStream:
                 "alpaca", "subscription", f"alpaca's stream did not confirm {names}: check SYMBOLS and the key's plan"
             )
         now_ns = self._timing.now_ns()
-        subscription = coverage.subscribe(now_ns, confirmation.trades)
+        subscription = self._coverage.subscribe(now_ns, confirmation.trades)
         # Trades may come in the same message.
         self._buffer.put(Frame(message, now_ns, subscription))
         return subscription
 
-    async def _listen(self, connection: Connection, coverage: Coverage, subscription: Subscription) -> None:
+    async def _listen(self, connection: Connection, subscription: Subscription) -> None:
         self._fault = asyncio.get_running_loop().create_future()
         reading = asyncio.create_task(self._read(connection, subscription))
-        pinging = asyncio.create_task(self._ping(connection, coverage, subscription))
+        pinging = asyncio.create_task(self._ping(connection, subscription))
         try:
             await _first_of(reading, pinging, self._fault)
         finally:
@@ -230,7 +240,7 @@ class AlpacaStream:
             message = await connection.receive()
             self._buffer.put(Frame(message, self._timing.now_ns(), subscription))
 
-    async def _ping(self, connection: Connection, coverage: Coverage, subscription: Subscription) -> None:
+    async def _ping(self, connection: Connection, subscription: Subscription) -> None:
         while True:
             await self._timing.wait(self._limits.ping_seconds)
             asked_ns = self._timing.now_ns()
@@ -241,13 +251,13 @@ class AlpacaStream:
             self._failures = 0
             if self._buffer.is_idle:
                 # Whatever was sent before the ping came before its answer.
-                coverage.published(subscription, asked_ns)
+                self._coverage.published(subscription, asked_ns)
 
     def _end_connection(self, error: ProviderRetryableError) -> None:
         if self._fault is not None and not self._fault.done():
             self._fault.set_exception(error)
 
-    async def _publish_frames(self, coverage: Coverage) -> None:
+    async def _publish_frames(self) -> None:
         while True:
             await self._buffer.wait_for_frame()
             await self._timing.wait(self._limits.linger_seconds)
@@ -260,12 +270,13 @@ class AlpacaStream:
             if capture.trades or capture.unreadable:
                 await self._timing.until_done(lambda: self._publish(capture), self._note)  # noqa: B023
             for frame, content in zip(frames, contents, strict=True):
-                coverage.published(frame.subscription, frame.arrived_ns, content.trades)
+                self._coverage.published(frame.subscription, frame.arrived_ns, content.trades)
             self._buffer.settle()
+            self._amendments.add(amendment for content in contents for amendment in content.unsettled)
             if capture.trades:
                 # Only now, because a server that drops every opened connection must meet a growing back-off.
                 self._failures = 0
-            self._heed(coverage, zip(frames, contents, strict=True))
+            self._heed(zip(frames, contents, strict=True))
 
     async def _decoded(self, frames: Sequence[Frame]) -> list[AlpacaBatch]:
         contents: list[AlpacaBatch] = []
@@ -274,7 +285,7 @@ class AlpacaStream:
             await asyncio.sleep(0)
         return contents
 
-    def _heed(self, coverage: Coverage, frames: Iterable[tuple[Frame, AlpacaBatch]]) -> None:
+    def _heed(self, frames: Iterable[tuple[Frame, AlpacaBatch]]) -> None:
         """Raise or pass on what an error among the frames means."""
         for frame, content in frames:
             for control in content.controls:
@@ -284,7 +295,7 @@ class AlpacaStream:
                 if isinstance(error, ProviderPermanentError):
                     self._observer.error("alpaca", error.kind, str(error))
                     raise error
-                if frame.subscription is coverage.subscription:
+                if frame.subscription is self._coverage.subscription:
                     self._end_connection(error)
 
     def _note(self, error: RetryableError) -> None:

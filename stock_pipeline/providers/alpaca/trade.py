@@ -4,7 +4,7 @@ Both ways share these rules, so that a trade read twice is the same trade. Pages
 `stream`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -39,16 +39,11 @@ class Update:
 AS_REPORTED = Update("good", 0)
 CORRECTED = Update("corrected", 1)
 INCORRECT = Update("cancelled", 2)
-CORRECTED_IN_PLACE = Update("corrected", 3)
 CANCELED = Update("cancelled", 4)
 
 UPDATES = {None: AS_REPORTED, "corrected": CORRECTED, "incorrect": INCORRECT, "canceled": CANCELED}
 """Alpaca's OpenAPI description of `u`: missing, the trade is valid; `canceled`; `incorrect`, the trade was corrected
 and no longer holds; `corrected`, it is the correction of an incorrect one.
-
-A correction comes as two trades with ids of their own (every recorded stream correction has `oi` != `ci`): the
-incorrect one is void for good, and the corrected one counts. `incorrect` outweighs `corrected`, because a correction
-may be corrected again. `pair_corrections` treats rows of one id.
 """
 
 
@@ -75,21 +70,44 @@ class WireTrade(msgspec.Struct):
     u: str | None = None
 
 
-def read_trade(piece: bytes, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """Return the trade in one JSON object of a REST answer; raises `InvalidTradeError`."""
-    return trade_of(read_piece(piece, WireTrade), symbol, feed, ingest_time_ns)
+def read_rows(piece: bytes, symbol: str, feed: str, ingest_time_ns: int) -> list[Trade]:
+    """Return the rows of one JSON object of a REST answer; raises `InvalidTradeError`."""
+    wire = read_piece(piece, WireTrade)
+    return rows_of(build_trade(wire, symbol, feed, ingest_time_ns), update_of(wire))
 
 
-def trade_of(wire: WireTrade, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """Return the trade with the status and version of its `u`; raises `InvalidTradeError`."""
+def update_of(wire: WireTrade) -> Update:
+    """Return what `u` says; raises `InvalidTradeError`."""
     update = UPDATES.get(wire.u)
     if update is None:
         raise InvalidTradeError(Reason.VALUE, f"u {str(wire.u)[:40]!r} is not canceled, corrected or incorrect")
-    return build_trade(wire, update, symbol, feed, ingest_time_ns)
+    return update
 
 
-def build_trade(wire: WireTrade, update: Update, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
-    """Return a checked `Trade`; raises `InvalidTradeError` that names the field.
+def rows_of(trade: Trade, update: Update) -> list[Trade]:
+    """Return what a trade as it was reported and its update are to the lake, whatever else is known of the trade.
+
+    A correction has an identity of its own, with its price, volume and conditions in it, because the original may have
+    the same number. A void trade is two rows, because its number may be an original's or a correction's. So each
+    identity is settled by its own rows, in any order: as reported, corrected, incorrect, cancelled.
+    """
+    if update is AS_REPORTED:
+        return [trade]
+    content = f"{trade.price.normalize():f}x{trade.volume}:{''.join(sorted(trade.conditions))}"
+    correction = replace(
+        trade,
+        event_id=f"{trade.event_id}:{content}",
+        status=update.status,
+        version=update.version,
+    )
+    check_trade(correction)
+    if update is CORRECTED:
+        return [correction]
+    return [replace(correction, event_id=trade.event_id), correction]
+
+
+def build_trade(wire: WireTrade, symbol: str, feed: str, ingest_time_ns: int) -> Trade:
+    """Return a checked `Trade` as it was reported; raises `InvalidTradeError` that names the field.
 
     `sequence` is Alpaca's trade id, or 0 if that is not a 63-bit number. Alpaca orders the trades of one instant and
     exchange by it (its page token holds symbol, time, exchange, id). Every redelivery has it too.
@@ -110,44 +128,12 @@ def build_trade(wire: WireTrade, update: Update, symbol: str, feed: str, ingest_
         exchange=exchange,
         conditions=_conditions(wire.c or ()),
         tape=(wire.z or "").strip(),
-        status=update.status,
-        version=update.version,
+        status=AS_REPORTED.status,
+        version=AS_REPORTED.version,
         ingest_time_ns=ingest_time_ns,
     )
     check_trade(trade)
     return trade
-
-
-def pair_corrections(trades: Iterable[Trade]) -> list[Trade]:
-    """Let the correction win where an incorrect and a corrected row share one id.
-
-    The later row is the correction, whatever its label, because clients report both labellings and a correction can't
-    precede its original. At one instant the label decides. Both rows stay, because either may be read alone.
-    """
-    trades = list(trades)
-    corrections: dict[str, Trade] = {}
-    paired: set[str] = set()
-    for trade in trades:
-        if (trade.status, trade.version) in ((CORRECTED.status, CORRECTED.version), _INCORRECT_ROW):
-            other = corrections.setdefault(trade.event_id, trade)
-            if other.status != trade.status:
-                paired.add(trade.event_id)
-                corrections[trade.event_id] = max(other, trade, key=_lateness)
-    return [_paired(trade, corrections[trade.event_id]) if trade.event_id in paired else trade for trade in trades]
-
-
-_INCORRECT_ROW = (INCORRECT.status, INCORRECT.version)
-
-
-def _lateness(trade: Trade) -> tuple[int, bool]:
-    return trade.event_time_ns, trade.status == CORRECTED.status
-
-
-def _paired(trade: Trade, correction: Trade) -> Trade:
-    if trade.version not in (CORRECTED.version, INCORRECT.version):
-        return trade
-    update = CORRECTED_IN_PLACE if trade is correction else INCORRECT
-    return replace(trade, status=update.status, version=update.version)
 
 
 def _event_time_ns(text: str) -> int:

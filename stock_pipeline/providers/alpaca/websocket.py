@@ -14,9 +14,8 @@ from stock_pipeline.providers.client.http import (
     CredentialsRefusedError,
     ProviderPermanentError,
     ProviderRetryableError,
-    ProviderUnavailableError,
-    RateLimitedError,
     RequestRefusedError,
+    error_of_status,
 )
 
 STREAM_URL = "wss://stream.data.alpaca.markets/v2/"
@@ -95,15 +94,12 @@ def websocket_connect(url: str, tls: ssl.SSLContext | None = None) -> Connect:
 def handshake_error(status: int, host: str, feed: str) -> ProviderPermanentError | ProviderRetryableError:
     """Return what a handshake's status means: its class decides. `kind` holds the status, for the counts."""
     said = f"{host} answered the handshake for the feed {feed!r} with {status}"
-    error: ProviderPermanentError | ProviderRetryableError
-    if status == 429:
-        error = RateLimitedError(said)
-    elif status in (401, 403):
-        error = CredentialsRefusedError(f"{said}: check FEED, and what the key's plan allows")
-    elif 300 <= status < 500 and status not in (408, 425):
-        error = RequestRefusedError(f"{said}: check FEED and the address")
-    else:
-        error = ProviderUnavailableError(said)
+    kind_of_error = error_of_status(status)
+    if kind_of_error is CredentialsRefusedError:
+        said += ": check FEED, and what the key's plan allows"
+    elif kind_of_error is RequestRefusedError:
+        said += ": check FEED and the address"
+    error = kind_of_error(said)
     error.kind = f"handshake_{status}"
     return error
 

@@ -19,10 +19,10 @@ from stock_pipeline.providers.client.http import (
     HttpClient,
     ProviderPermanentError,
     ProviderRetryableError,
-    ProviderUnavailableError,
     RateLimitedError,
     RequestRefusedError,
     UnexpectedAnswerError,
+    error_of_status,
 )
 from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
 
@@ -36,6 +36,8 @@ ATTEMPTS = 6
 BACK_OFF = BackOff(first_seconds=0.5, longest_seconds=30.0)
 
 _EXCERPT = 200
+_LONGEST_TEXT = 2**20
+"""Looked through for the key: far above what an excerpt of hidden keys may begin as."""
 
 Read = TypeVar("Read")
 
@@ -133,17 +135,16 @@ class ApiClient:
 
     def _refusal(self, status: int, answer: HttpAnswer) -> ProviderPermanentError | ProviderRetryableError:
         said = self._describe(str(status), answer)
-        if status in (401, 403):
-            return CredentialsRefusedError(
-                f"{said}: check the key in {self.credentials.source} and what its plan allows"
-            )
-        if status == 429:
+        error = error_of_status(status)
+        if issubclass(error, ProviderRetryableError):
             self._pause(answer)
-            return RateLimitedError(f"{said}: too many calls with the key in {self.credentials.source}")
-        if status >= 500 or status == 408:
-            self._pause(answer)
-            return ProviderUnavailableError(said)
-        return RequestRefusedError(f"{said}: check the symbols and parameters")
+        if error is CredentialsRefusedError:
+            said += f": check the key in {self.credentials.source} and what its plan allows"
+        elif error is RateLimitedError:
+            said += f": too many calls with the key in {self.credentials.source}"
+        elif error is RequestRefusedError:
+            said += ": check the symbols and parameters"
+        return error(said)
 
     def _describe(self, what: str, answer: HttpAnswer) -> str:
         said = message_in_body(answer.body, self.credentials)
@@ -190,7 +191,6 @@ def message_in_body(body: bytes, credentials: Credentials) -> str:
 
     The key is taken out before the cut, because servers may send it back and half a key is still one.
     """
-    body = credentials.redact_bytes(body)
     try:
         envelope = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -199,8 +199,8 @@ def message_in_body(body: bytes, credentials: Credentials) -> str:
     if isinstance(envelope, dict):
         text = next((envelope[name] for name in ("message", "error", "msg") if name in envelope), None)
     if not isinstance(text, str):
-        text = body[: 4 * _EXCERPT].decode("utf-8", "replace")
-    line = credentials.redact(" ".join(text.split()))
+        text = body.decode("utf-8", "replace")
+    line = credentials.redact(" ".join(text[:_LONGEST_TEXT].split()))
     return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
 
 

@@ -1,14 +1,13 @@
 """A provider's key, kept out of texts, representations and payloads.
 
-Storing and fetching a key does not belong here; it arrives as a value.
+Storing and fetching a key does not belong here; it arrives as a value. How it may be written belongs to `key_forms`.
 """
 
-import json
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.providers.client.key_forms import pattern_of
 
 HIDDEN = "[hidden]"
 
@@ -43,24 +42,10 @@ class Credentials:
         return f"Credentials(source={self.source!r})"
 
     def redact(self, text: str) -> str:
-        """Return `text` without the key and the secret, plain, JSON-escaped or percent-encoded."""
-        for form in self._forms():
-            text = text.replace(form, HIDDEN)
-        return text
+        """Return `text` without the key and the secret, however they are written."""
+        return pattern_of(self.key, self.secret).sub(HIDDEN, text)
 
     def redact_bytes(self, payload: bytes) -> bytes:
         """Return `payload` without the key and the secret."""
-        for form in self._forms():
-            payload = payload.replace(form.encode(), HIDDEN.encode())
-        return payload
-
-    def _forms(self) -> list[str]:
-        values = [value for value in (self.key, self.secret) if value]
-        forms = {form for value in values for form in _written(value)}
-        # Longest first, so that a key that begins another one leaves no tail.
-        return sorted(forms, key=len, reverse=True)
-
-
-def _written(value: str) -> tuple[str, ...]:
-    escaped = json.dumps(value)[1:-1]
-    return value, escaped, escaped.replace("/", "\\/"), quote(value, safe="")
+        # Every byte is one character of Latin-1, there and back.
+        return self.redact(payload.decode("latin-1")).encode("latin-1")

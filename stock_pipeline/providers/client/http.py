@@ -72,6 +72,17 @@ class UnexpectedAnswerError(ProviderRetryableError):
     kind = "unexpected_answer"
 
 
+def error_of_status(status: int) -> type[ProviderPermanentError] | type[ProviderRetryableError]:
+    """Return what a status other than 200 is. Its class decides; few have a meaning of their own."""
+    if status in (401, 403):
+        return CredentialsRefusedError
+    if status == 429:
+        return RateLimitedError
+    if 300 <= status < 500 and status not in (408, 425):
+        return RequestRefusedError
+    return ProviderUnavailableError
+
+
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """Answer: status, headers (names in lower case) and the whole body."""

@@ -67,17 +67,24 @@ def test_the_expected_session_is_over_and_never_goes_back(second: int, seconds: 
     assert expected_session(now + timedelta(seconds=seconds)) >= session_date
 
 
-def test_a_session_missing_or_made_before_its_close_is_stale() -> None:
-    session_date = date(2026, 1, 15)
-    assert not judge_session(session_date, None).fresh
-    assert not judge_session(session_date, at("2026-01-15 15:05")).fresh
-    assert judge_session(session_date, at("2026-01-15 16:05")).fresh
-    assert judge_session(session_date, at("2026-11-15 12:00")).fresh
-
-
-def test_a_half_day_is_whole_after_its_early_close() -> None:
-    assert judge_session(date(2026, 11, 27), at("2026-11-27 13:05")).fresh
-    assert not judge_session(date(2026, 11, 27), at("2026-11-27 12:55")).fresh
+@pytest.mark.parametrize(
+    ("day", "delay", "too_early", "whole"),
+    [
+        ("2026-01-15", 0, ["15:05", "16:05", "19:59", "20:09"], "20:10"),
+        ("2026-01-15", 16 * 60, ["16:05", "20:10", "20:25"], "20:26"),
+        ("2026-11-27", 0, ["12:55", "13:05", "17:09"], "17:10"),  # a half day
+        ("2026-11-27", 16 * 60, ["17:10", "17:25"], "17:26"),
+    ],
+)
+def test_a_session_missing_or_made_before_its_capture_ended_is_stale(
+    day: str, delay: int, too_early: list[str], whole: str
+) -> None:
+    session_date = date.fromisoformat(day)
+    assert not judge_session(session_date, None, delay).fresh
+    for time in too_early:
+        assert not judge_session(session_date, at(f"{day} {time}"), delay).fresh, time
+    assert judge_session(session_date, at(f"{day} {whole}"), delay).fresh
+    assert judge_session(session_date, at("2026-12-15 12:00"), delay).fresh
 
 
 def test_a_closed_market_makes_no_stream_stale() -> None:
@@ -113,3 +120,20 @@ def test_a_trade_from_the_future_hides_nothing() -> None:
     assert newest_event([now - 5, now + 3_600 * NANOSECONDS], now) == now - 5
     assert newest_event([now + NANOSECONDS], now) == now + NANOSECONDS
     assert newest_event([], now) is None
+
+
+def test_a_delayed_feed_is_judged_that_much_later() -> None:
+    delay = 16 * 60
+    now = at("2026-01-15 12:00")
+    shown = ns(now) - delay * NANOSECONDS
+    assert judge_stream(shown - LAG_LIMIT_SECONDS * NANOSECONDS, now, delay).fresh
+    late = judge_stream(shown - (LAG_LIMIT_SECONDS + 1) * NANOSECONDS, now, delay)
+    assert (late.fresh, late.why) == (False, "the newest trade is 301 s old, beyond the feed's delay of 960 s")
+    # A paid plan is ahead of the delay.
+    assert judge_stream(ns(now), now, delay).fresh
+    # It opens and closes that much later.
+    assert judge_stream(None, at("2026-01-15 09:45"), delay).fresh
+    assert judge_stream(None, at("2026-01-15 09:51"), delay).fresh
+    assert not judge_stream(None, at("2026-01-15 09:52"), delay).fresh
+    assert not judge_stream(None, at("2026-01-15 16:15"), delay).fresh
+    assert judge_stream(None, at("2026-01-15 16:16"), delay).fresh

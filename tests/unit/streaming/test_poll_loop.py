@@ -84,6 +84,23 @@ def test_after_a_passing_error_the_checkpoint_is_asked_again() -> None:
     assert report.failure is None
 
 
+def test_a_checkpoint_that_is_away_for_a_moment_costs_one_poll() -> None:
+    class AwayOnce(Memory):
+        loads = 0
+
+        def load(self) -> str | None:
+            self.loads += 1
+            if self.loads == 2:
+                raise RetryableError("the bucket is away")
+            return super().load()
+
+    clock, queue, memory = Clock(0), FakeQueue(), AwayOnce()
+    publisher = Publisher(MoodyStream([]), FailedZone(FakeObjectStore(), queue), 4, clock.now_ns, lambda _attempt: None)
+    provider = ScriptedProvider(clock)
+    report = PollLoop(provider, Producer(publisher, queue), memory, 5, clock.now_ns, clock.wait).run(60 * SECOND)
+    assert (report.polls, len(provider.asked), report.failure) == (12, 11, None)
+
+
 def test_a_permanent_error_ends_the_run_at_once() -> None:
     refused = PermanentError("check the key")
     report, _ = run(ScriptedProvider(Clock(0), trouble={2: refused}))

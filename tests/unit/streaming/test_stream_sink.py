@@ -28,7 +28,7 @@ class Kept:
         self.saved.append(checkpoint)
 
 
-def told(progress: StreamProgress | None) -> tuple[list[dict[str, Any]], list[str]]:
+def told(progress: StreamProgress) -> tuple[list[dict[str, Any]], list[str]]:
     lines: list[str] = []
     kept = Kept()
     producer: Any = None  # nothing is published here
@@ -45,12 +45,6 @@ def test_a_stream_tells_its_state_its_lag_and_what_waits() -> None:
         7,
     )
     assert saved == ["somewhere"]
-
-
-def test_a_stream_without_a_position_keeps_none() -> None:
-    lines, saved = told(None)
-    assert [line["message"] for line in lines] == ["trades produced"]
-    assert saved == []
 
 
 def test_a_position_from_the_future_is_not_gone_on_from() -> None:

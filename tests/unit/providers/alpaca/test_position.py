@@ -19,6 +19,11 @@ def test_a_position_within_a_gap_holds_the_next_page() -> None:
     assert StreamPosition.of(position.text()) == position
 
 
+def test_a_position_holds_the_amendments_that_wait() -> None:
+    position = StreamPosition(NOW, None, ('{"T":"x","S":"AAPL","i":7}',))
+    assert StreamPosition.of(position.text()) == position
+
+
 def test_a_gap_without_a_page_read_is_only_its_instant() -> None:
     assert StreamPosition(NOW, CapturePosition(NOW - 5, NOW, None, "q")).text() == str(NOW)
 

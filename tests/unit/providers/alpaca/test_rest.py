@@ -55,7 +55,7 @@ def over_loopback(
 def test_recorded_trades_of_two_symbols_come_with_one_request() -> None:
     answer = Answer(recorded("alpaca/TestGetMultiTrades.1"))
     with over_loopback(answer, symbols=("GE", "F", "GE")) as (provider, server, clock):
-        (capture,) = provider.poll(None, deadline(clock))
+        _, capture = provider.poll(None, deadline(clock))
     assert [(t.symbol, t.price, t.volume, t.conditions, t.sequence) for t in capture.trades] == [
         ("F", Decimal("11.715"), 5, "I", 442254),
         ("F", Decimal("11.71"), 200, "", 442258),
@@ -81,7 +81,7 @@ def test_pages_are_followed_by_their_token() -> None:
         Answer(recorded("alpaca/test_get_trades_multi_empty_response.1")),
     ]
     with over_loopback(*pages) as (provider, server, clock):
-        captures = list(provider.poll(None, deadline(clock)))
+        _, *captures = provider.poll(None, deadline(clock))
     assert [len(capture.trades) for capture in captures] == [1, 0]
     token = json.loads(recorded("alpaca/TestGetTrades.1"))["next_page_token"]
     assert [query_of(seen.path).get("page_token") for seen in server.seen] == [None, token]
@@ -89,17 +89,19 @@ def test_pages_are_followed_by_their_token() -> None:
 
 def test_recorded_cancellations_are_rows_of_their_trades() -> None:
     with over_loopback(Answer(recorded("alpaca/TestGetTrades_Update.1")), symbols=("A",)) as (provider, _, clock):
-        (capture,) = provider.poll(None, deadline(clock))
+        _, capture = provider.poll(None, deadline(clock))
     assert [(t.status, t.event_id) for t in capture.trades] == [
         ("cancelled", "iex:A:20221021:D:71697353758036"),
+        ("cancelled", "iex:A:20221021:D:71697353758036:129.88x5:IT"),
         ("cancelled", "iex:A:20221021:D:71697353815352"),
+        ("cancelled", "iex:A:20221021:D:71697353815352:129.88x2:IT"),
     ]
 
 
 @pytest.mark.parametrize("body", [b'{"trades": null}', b'{"trades": {"AAPL": null}, "next_page_token": ""}'])
 def test_nothing_new_still_moves_the_checkpoint(body: bytes) -> None:
     with over_loopback(Answer(body), Answer(body)) as (provider, server, clock):
-        (first,) = provider.poll(None, deadline(clock))
+        _, first = provider.poll(None, deadline(clock))
         clock.ns += HOUR
         (second,) = provider.poll(first.checkpoint, deadline(clock))
     assert first.trades == second.trades == ()
@@ -112,7 +114,7 @@ def test_a_bad_trade_is_unreadable_and_the_others_go_on() -> None:
     pieces = [good % 1, b'{"t":"2026-01-01T14:59:00Z","x":"V","p":NaN,"s":1,"i":2}', b'{"p": null}', b"null", good % 3]
     body = b'{"trades": {"AAPL": [' + b",".join(pieces) + b'], "MSFT": {"p": 1}}, "next_page_token": null}'
     with over_loopback(Answer(body)) as (provider, _, clock):
-        (capture,) = provider.poll(None, deadline(clock))
+        _, capture = provider.poll(None, deadline(clock))
     assert [trade.sequence for trade in capture.trades] == [1, 3]
     assert [(bad.reason, bad.payload) for bad in capture.unreadable] == [
         (Reason.VALUE, b'{"t":"2026-01-01T14:59:00Z","x":"V","p":"NaN","s":1,"i":2}'),
@@ -149,7 +151,7 @@ def test_a_key_in_an_answer_reaches_no_payload_and_no_log(caplog: pytest.LogCapt
     caplog.set_level(logging.DEBUG)
     bad = json.dumps({"trades": {"AAPL": [{"t": KEY, "p": 1, "s": 1, "i": SECRET}, {"x": SECRET, "y": KEY}]}}).encode()
     with over_loopback(Answer(bad)) as (provider, _, clock):
-        (capture,) = provider.poll(None, deadline(clock))
+        _, capture = provider.poll(None, deadline(clock))
     assert len(capture.unreadable) == 2
     for shown in (repr(capture), caplog.text):
         assert KEY not in shown
@@ -169,7 +171,7 @@ def test_a_token_that_is_not_taken_any_more_restarts_its_window() -> None:
     pages = [Answer(recorded("alpaca/TestGetTrades.1")), Answer(b"", 503), *[Answer(b"", 503)] * 5]
     with over_loopback(*pages) as (provider, server, clock):
         captures = provider.poll(None, clock.ns + HOUR)
-        first = next(captures)
+        _, first = next(captures), next(captures)
         with pytest.raises(Exception, match="503"):
             next(captures)
         server.play(Answer(b'{"message": "invalid page_token"}', 422), Answer(recorded("alpaca/TestGetTrades.1")))
@@ -225,10 +227,10 @@ def test_a_trade_that_changed_is_handed_over_again() -> None:
         captures = []
         checkpoint = None
         for _ in range(3):
-            (capture,) = provider.poll(checkpoint, clock.ns + 50 * SECOND * 10**9)
+            *_, capture = provider.poll(checkpoint, clock.ns + 50 * SECOND * 10**9)
             captures.append([trade.status for trade in capture.trades])
             checkpoint = capture.checkpoint
-    assert captures == [["good", "good"], ["cancelled", "cancelled"], []]
+    assert captures == [["good", "good"], ["cancelled"] * 4, []]
 
 
 def test_page_tokens_are_opaque() -> None:

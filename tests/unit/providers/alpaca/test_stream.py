@@ -12,10 +12,10 @@ from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.providers.alpaca.gap import SILENCE_SECONDS
+from stock_pipeline.providers.alpaca.gap import OVERLAP_SECONDS, SILENCE_SECONDS, SPACING_SECONDS
 from stock_pipeline.providers.alpaca.message import controls_of
 from stock_pipeline.providers.alpaca.stream import Limits, StreamState
-from stock_pipeline.providers.alpaca.trade import read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import CredentialsRefusedError, ProviderUnavailableError, RequestRefusedError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
@@ -32,6 +32,7 @@ from tests.support.stream_harness import (
     mute,
     refusing,
     stream,
+    websocket_server,
     welcome,
     welcoming,
 )
@@ -47,7 +48,9 @@ def test_trades_come_after_authentication_and_subscription() -> None:
                 {"action": "auth", "key": KEY, "secret": SECRET},
                 {"action": "subscribe", "trades": ["AAPL"]},
             ]
-            assert running.gaps_read == []
+            # Only what the tape said before the subscription.
+            assert await running.next_id() == 1001
+            assert running.gaps_read == [OPEN_NS]
         assert running.observer.errors == []
 
     asyncio.run(scenario())
@@ -87,19 +90,53 @@ def test_a_gap_begins_where_the_last_message_was_heard() -> None:
             return [first, welcoming(running, 3)]
 
         async with stream(scripts) as running:
-            assert await running.next_id() == 1
+            followed_ns = await followed(running)
             running.clock.ns += 30 * SECOND
             go_on.set()
-            assert {await running.next_id() for _ in range(3)} == {2, 3, 1001}
-            assert running.gaps_read == [OPEN_NS + 30 * SECOND]
+            assert {await running.next_id() for _ in range(3)} == {2, 3, 1003}
+            assert running.gaps_read[2:] == [followed_ns + 30 * SECOND]
 
     asyncio.run(scenario())
 
 
-def unheard(second: float) -> Trade:
-    """A trade that REST shows some seconds after the opening."""
-    piece = {**frame(77), "t": format_rfc3339_ns(OPEN_NS + round(second * SECOND))}
-    return read_trade(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+async def followed(running: Running) -> int:
+    """Let the overlap pass, after which the position follows the subscription, and return when that is."""
+    assert {await running.next_id() for _ in range(2)} == {1, 1001}
+    running.clock.ns += round(OVERLAP_SECONDS) * SECOND
+    await running.waits.end(OVERLAP_SECONDS)
+    assert await running.next_id() == 1002
+    return running.clock.ns
+
+
+def unheard(at_ns: int) -> Trade:
+    """A trade that REST shows and the stream does not."""
+    piece = {**frame(77), "t": format_rfc3339_ns(at_ns)}
+    (row,) = read_rows(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+    return row
+
+
+def test_a_cancel_of_a_trade_that_is_not_remembered_takes_the_originals_time_and_session_from_rest() -> None:
+    async def scenario() -> None:
+        yesterday_ns = parse_rfc3339_ns("2025-12-31T20:00:00Z")
+
+        def scripts(running: Running) -> list[Script]:
+            running.unheard = [unheard(yesterday_ns)]
+
+            async def cancelling(socket: ServerConnection) -> None:
+                await welcome(running.received, socket)
+                await socket.send(json.dumps([{**frame(77), "T": "x", "a": "C", "t": "2026-01-02T15:00:00Z"}]))
+                await socket.wait_closed()
+
+            return [cancelling]
+
+        async with stream(scripts) as running:
+            rows = [(await running.captures.get()).trades[0] for _ in range(3)]
+            void = [row for row in rows if row.status == "cancelled"]
+            assert [row.event_id for row in void] == ["iex:AAPL:20251231:V:77", "iex:AAPL:20251231:V:77:1.5x1:"]
+            assert {row.event_time_ns for row in void} == {yesterday_ns}
+        assert running.observer.errors == []
+
+    asyncio.run(scenario())
 
 
 async def a_quiet_minute(running: Running) -> None:
@@ -115,13 +152,14 @@ async def a_quiet_minute(running: Running) -> None:
 def test_a_silent_connection_is_replaced_where_rest_shows_trades() -> None:
     async def scenario() -> None:
         async with stream(lambda r: [welcoming(r, 1), welcoming(r, 2)]) as running:
-            assert await running.next_id() == 1
-            running.unheard = [unheard(30)]
+            followed_ns = await followed(running)
+            running.unheard = [unheard(followed_ns + 30 * SECOND)]
             await a_quiet_minute(running)
             assert await running.next_id() == 77
-            assert {await running.next_id() for _ in range(2)} == {2, 1001}
+            running.clock.ns += round(SPACING_SECONDS) * SECOND
+            assert {await running.next_id() for _ in range(2)} == {2, 1003}
             assert running.observer.errors == ["silent"]
-            assert running.gaps_read == [OPEN_NS]
+            assert running.gaps_read[2:] == [followed_ns]
 
     asyncio.run(scenario())
 
@@ -139,10 +177,10 @@ def test_a_silent_connection_is_replaced_where_rest_shows_trades() -> None:
 def test_silence_is_no_fault_at_any_hour_where_rest_shows_no_trades(now_ns: int) -> None:
     async def scenario() -> None:
         def then(running: Running) -> None:
-            running.clock.ns = now_ns - 61 * SECOND
+            running.clock.ns = now_ns - (61 + round(OVERLAP_SECONDS)) * SECOND
 
         async with stream(lambda r: [welcoming(r, 1)], prepare=then) as running:
-            assert await running.next_id() == 1
+            await followed(running)
             await a_quiet_minute(running)
             await running.waits.held(SILENCE_SECONDS)
             assert running.asked == ["AAPL"]
@@ -158,8 +196,8 @@ def test_silence_is_no_fault_at_any_hour_where_rest_shows_no_trades(now_ns: int)
 def test_a_trade_that_is_on_its_way_is_no_silence() -> None:
     async def scenario() -> None:
         async with stream(lambda r: [welcoming(r, 1)]) as running:
-            assert await running.next_id() == 1
-            running.unheard = [unheard(59)]
+            followed_ns = await followed(running)
+            running.unheard = [unheard(followed_ns + 59 * SECOND)]
             await a_quiet_minute(running)
             assert await running.next_id() == 77
             await running.waits.held(SILENCE_SECONDS)
@@ -291,6 +329,8 @@ def test_a_server_that_is_away_is_tried_again() -> None:
         back_offs: list[float] = []
 
         async def wait(seconds: float) -> None:
+            if seconds == OVERLAP_SECONDS:
+                await running.waits(seconds)
             back_offs.append(seconds)
             if len(back_offs) == stop_after:
                 running.stop.set()
@@ -361,6 +401,31 @@ def test_a_handshake_refused_for_now_is_tried_again_with_back_off_and_its_status
             assert running.observer.errors == ["handshake_429", "handshake_500", "handshake_503"]
             expected = random.Random(1)
             assert running.waits.back_offs == [expected.uniform(0, ceiling) for ceiling in (0.5, 1, 2)]
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_confirmed_with_fewer_symbols_is_an_error_that_names_the_others() -> None:
+    async def scenario() -> None:
+        running = Running()
+        served = asyncio.Event()
+
+        async def confirm_one(socket: ServerConnection) -> None:
+            await welcome(running.received, socket)
+            served.set()
+            await socket.wait_closed()
+
+        async with asyncio.timeout(20), websocket_server(confirm_one) as url:
+            subject = running.stream(f"{url}/v2/iex", ("AAPL", "MSFT", "TSLA"))
+            task = asyncio.create_task(subject.run(running.stop))
+            await served.wait()
+            # They are read by REST.
+            assert await running.next_id() == 1001
+            running.stop.set()
+            await task
+        assert running.received[1] == {"action": "subscribe", "trades": ["AAPL", "MSFT", "TSLA"]}
+        assert running.observer.errors == ["subscription"]
+        assert "did not confirm MSFT, TSLA" in running.observer.said[0]
 
     asyncio.run(scenario())
 

@@ -7,7 +7,7 @@ import pytest
 
 from stock_pipeline.providers.alpaca.position import StreamPosition
 from tests.support.provider_fakes import SECOND
-from tests.support.simulated_exchange import Exchange, Faults, elapsed, prints
+from tests.support.simulated_exchange import Exchange, Faults, Print, elapsed, prints
 from tests.support.virtual_time import START_NS, simulate
 
 HOUR = 3600.0
@@ -17,8 +17,7 @@ def at(second: float) -> StreamPosition:
     return StreamPosition(START_NS + round(second * SECOND))
 
 
-def second_of(position: StreamPosition | None) -> float:
-    assert position is not None
+def second_of(position: StreamPosition) -> float:
     return (position.complete_to_ns - START_NS) / SECOND
 
 
@@ -81,7 +80,7 @@ def test_a_gap_of_two_thousand_pages_is_read_once_across_restarts() -> None:
         faults = Faults(page_trades=10, page_seconds=1.0, rest_lag=10)
         exchange = Exchange(tape, faults)
         await asyncio.sleep(20_000)
-        position: StreamPosition | None = at(0)
+        position = at(0)
         for stop in (20_700.0, 21_400.0, 24_000.0):
             position = await exchange.run(["AAPL"], stop, position)
         assert exchange.missing(0, 20_000) == []
@@ -154,10 +153,43 @@ def test_a_symbol_that_is_silent_when_the_process_is_killed_is_read_by_the_next(
     simulate(scenario())
 
 
+def test_a_symbol_left_out_is_read_from_where_it_fell_silent_though_later_frames_are_still_published() -> None:
+    async def scenario() -> None:
+        busy, dropped = prints("AAPL", 0.5, 3000), prints("MSFT", 0.123, 3000, every=7)
+        exchange = Exchange([*busy, *dropped])
+        # MSFT is left out and REST is away for longer than the overlap. As the connection ends, a slow publisher
+        # still holds its frames.
+        exchange.faults = Faults(
+            connection_seconds=[1200, 10**6],
+            left_out=lambda said: said.symbol == "MSFT" and exchange.connections == 1 and elapsed() > 600,
+            rest_refuses=lambda second: 500 < second < 1260,
+            publish_seconds=lambda second: 30.0 if 1100 < second < 1250 else 0.03,
+        )
+        position = await exchange.run(["AAPL", "MSFT"], 3000)
+        assert exchange.connections == 2
+        assert exchange.missing(0, 2900) == []
+        assert second_of(position) > 2800
+
+    simulate(scenario())
+
+
+def test_an_unreadable_trade_that_rest_shows_again_and_again_is_handed_over_once() -> None:
+    async def scenario() -> None:
+        broken = Print(START_NS + 450 * SECOND, "MSFT", 77, shares=0.5)
+        # The stream leaves it out, and every connection's gap begins an overlap early.
+        faults = Faults([400, 100, 100, 100, 100, 10**6], left_out=lambda said: said == broken)
+        exchange = Exchange([*prints("AAPL", 0.5, 1500), broken], faults)
+        await exchange.run(["AAPL", "MSFT"], 1500)
+        assert len([place for place in exchange.windows if place.start_ns <= broken.time_ns <= place.end_ns]) > 3
+        assert [piece.reason for piece in exchange.parked] == ["schema"]
+
+    simulate(scenario())
+
+
 def test_a_quiet_market_is_one_connection_and_a_position_that_moves() -> None:
     async def scenario() -> None:
         exchange = Exchange(prints("AAPL", 30, 2 * HOUR, every=600) + prints("MSFT", 31, 31))
-        position = await exchange.run(["AAPL", "MSFT"], 2 * HOUR + 60)
+        position = await exchange.run(["AAPL", "MSFT"], 2 * HOUR + 70)
         assert exchange.connections == 1
         assert exchange.observer.errors == []
         assert exchange.missing(0, 2 * HOUR) == []
@@ -221,8 +253,7 @@ def test_a_stopped_stream_publishes_what_it_has_heard() -> None:
     async def scenario() -> None:
         exchange = Exchange(prints("AAPL", 0.5, 1500), Faults(publish_seconds=lambda _: 4.0))
         stop = asyncio.Event()
-        stream = exchange.stream(["AAPL"])
-        running = asyncio.create_task(stream.run(stop))
+        running = asyncio.create_task(exchange.stream(["AAPL"]).run(stop))
         await asyncio.sleep(100)
         stop.set()
         await running
@@ -245,8 +276,7 @@ def test_whatever_fails_and_wherever_it_is_killed_nothing_is_lost(seed: int) -> 
             slow, failing, silent = chance.choice([0.03, 0.5, 15.0]), chance.random() < 0.5, chance.random() < 0.5
             exchange.faults = Faults(
                 connection_seconds=[chance.choice([2, 30, 400, 10**6]) for _ in range(4)],
-                # not at the start: what came before the first subscription of all is nobody's promise
-                away=lambda now: 200 < now % 400 < 220,
+                away=lambda now: now % 400 < 20,
                 rest_lag=chance.choice([0, 2, 10, 100]),
                 page_seconds=chance.choice([0.05, 1, 20]),
                 page_trades=chance.choice([50, 10_000]),
@@ -262,11 +292,10 @@ def test_whatever_fails_and_wherever_it_is_killed_nothing_is_lost(seed: int) -> 
             if chance.random() < 0.5:
                 await asyncio.sleep(chance.uniform(0, 300))
                 second = elapsed()
-            if position is not None:
-                # What is stored is text.
-                position = StreamPosition.of(position.text())
+            # What is stored is text.
+            position = StreamPosition.of(position.text())
         exchange.faults = Faults()
         await exchange.run(["AAPL", "MSFT"], 6000, position)
-        assert exchange.missing(1, 2500) == []
+        assert exchange.missing(0, 2500) == []
 
     simulate(scenario())

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
-from stock_pipeline.providers.alpaca.trade import pair_corrections, read_trade
+from stock_pipeline.providers.alpaca.trade import read_rows
 from tests.support.clock import START_NS
 from tests.support.provider_fakes import recorded
 
@@ -28,8 +29,13 @@ GOOD: dict[str, Any] = {
 }
 
 
+def rows(**changes: Any) -> list[Trade]:
+    return read_rows(json.dumps({**GOOD, **changes}).encode(), "AAPL", "iex", START_NS)
+
+
 def read(**changes: Any) -> Trade:
-    return read_trade(json.dumps({**GOOD, **changes}).encode(), "AAPL", "iex", START_NS)
+    (row,) = rows(**changes)
+    return row
 
 
 def test_a_trade_keeps_every_digit() -> None:
@@ -51,11 +57,11 @@ def test_a_trade_keeps_every_digit() -> None:
     )
 
 
-@given(st.integers(1, 10**12), st.integers(0, 6))
+@given(st.integers(1, 10**12 - 1), st.integers(0, 6))
 def test_a_price_is_never_a_float(digits: int, places: int) -> None:
     price = Decimal(digits).scaleb(-places)
     piece = json.dumps({**GOOD, "p": "PRICE"}).replace('"PRICE"', f"{price:f}").encode()
-    assert read_trade(piece, "AAPL", "iex", START_NS).price == price
+    assert [row.price for row in read_rows(piece, "AAPL", "iex", START_NS)] == [price]
 
 
 def test_blank_condition_codes_vanish_and_others_keep_order() -> None:
@@ -100,41 +106,42 @@ def test_a_bad_field_is_rejected_with_a_reason(field: str, values: list[str]) ->
     for value in values:
         piece = json.dumps({**GOOD, field: "VALUE"}).replace('"VALUE"', value).encode()
         with pytest.raises(InvalidTradeError) as error:
-            read_trade(piece, "AAPL", "iex", START_NS)
+            read_rows(piece, "AAPL", "iex", START_NS)
         assert error.value.reason in ("not_json", "schema", "value"), value
 
 
 @pytest.mark.parametrize("piece", [b"", b"null", b"1", b"[]", b"{", b'"x"', b"\xff", b'{"t":"\xff"}', b"[" * 100_000])
 def test_what_is_no_trade_is_rejected_with_a_reason(piece: bytes) -> None:
     with pytest.raises(InvalidTradeError):
-        read_trade(piece, "AAPL", "iex", START_NS)
+        read_rows(piece, "AAPL", "iex", START_NS)
 
 
 @given(st.binary(max_size=60) | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(msgspec.json.encode))
 def test_any_bytes_are_a_trade_or_rejected_and_nothing_else(piece: bytes) -> None:
     with pytest.raises(InvalidTradeError):
-        read_trade(piece, "AAPL", "iex", START_NS)
+        read_rows(piece, "AAPL", "iex", START_NS)
 
 
 @pytest.mark.parametrize("symbol", ["", "A" * 25, "A B", "A\n", "é"])
 def test_a_key_that_is_no_symbol_is_rejected(symbol: str) -> None:
     with pytest.raises(InvalidTradeError, match=r"symbol|event_id"):
-        read_trade(json.dumps(GOOD).encode(), symbol, "iex", START_NS)
+        read_rows(json.dumps(GOOD).encode(), symbol, "iex", START_NS)
 
 
 def test_recorded_cancellations_void_their_trades_in_place() -> None:
     pieces = msgspec.json.decode(recorded("alpaca/TestGetTrades_Update.1"))["trades"]["A"]
     for piece in pieces:
-        original = read_trade(json.dumps({**piece, "u": None}).encode(), "A", "sip", START_NS)
-        cancelled = read_trade(json.dumps(piece).encode(), "A", "sip", START_NS + 1)
+        (original,) = read_rows(json.dumps({**piece, "u": None}).encode(), "A", "sip", START_NS)
+        cancelled, as_correction = read_rows(json.dumps(piece).encode(), "A", "sip", START_NS + 1)
         assert (cancelled.status, cancelled.version) == ("cancelled", 4)
         assert (cancelled.event_id, cancelled.event_time_ns, cancelled.sequence) == (
             original.event_id,
             original.event_time_ns,
             original.sequence,
         )
-        for rows in itertools.permutations([original, cancelled, original]):
-            assert merge([], rows, 10) == (cancelled,)
+        for order in itertools.permutations([original, cancelled, as_correction, original]):
+            assert merge([], order, 10) == (cancelled, as_correction)
+            assert as_correction.status == "cancelled"
 
 
 def effective(rows: list[Trade]) -> list[tuple[Decimal, str]]:
@@ -144,53 +151,62 @@ def effective(rows: list[Trade]) -> list[tuple[Decimal, str]]:
 EARLY, LATE = "2026-01-02T15:00:00Z", "2026-01-02T15:04:00Z"
 
 
-def test_a_correction_with_its_own_id_replaces_its_trade() -> None:
-    history = [
-        read(i=1, p=10),
-        read(i=1, p=10, u="incorrect"),
-        read(i=2, p=11, u="corrected", t=LATE),
-    ]
-    for rows in itertools.permutations(history):
-        assert effective(pair_corrections(rows)) == [(Decimal(11), "corrected")]
-
-
-def test_a_correction_that_is_corrected_again_counts_once() -> None:
-    rows = [
-        read(i=1, p=10, u="incorrect"),
-        read(i=2, p=11, u="corrected"),
-        read(i=2, p=11, u="incorrect"),
-        read(i=3, p=12, u="corrected"),
-    ]
-    for order in itertools.permutations(rows):
+def in_any_order(*history: list[Trade]) -> Iterator[list[Trade]]:
+    """The rows of a history as any paging and any rhythm of polls may bring them, merged one by one."""
+    for order in itertools.permutations(itertools.chain(*history)):
         merged: tuple[Trade, ...] = ()
         for row in order:
             merged = merge(merged, [row], 10)
-        assert effective(list(merged)) == [(Decimal(12), "corrected")]
+        yield list(merged)
+
+
+def test_a_correction_with_its_own_id_replaces_its_trade() -> None:
+    for merged in in_any_order(rows(i=1, p=10), rows(i=1, p=10, u="incorrect"), rows(i=2, p=11, u="corrected", t=LATE)):
+        assert effective(merged) == [(Decimal(11), "corrected")]
+
+
+def test_a_correction_that_is_corrected_again_counts_once() -> None:
+    for merged in in_any_order(
+        rows(i=1, p=10, u="incorrect"),
+        rows(i=2, p=11, u="corrected"),
+        rows(i=2, p=11, u="incorrect"),
+        rows(i=3, p=12, u="corrected"),
+    ):
+        assert effective(merged) == [(Decimal(12), "corrected")]
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("void", "correction"),
     [
-        ({"u": "incorrect", "p": 10, "t": EARLY}, {"u": "corrected", "p": 11, "t": LATE}),
-        ({"u": "incorrect", "p": 10, "t": EARLY}, {"u": "corrected", "p": 11, "t": EARLY}),
-        ({"u": "corrected", "p": 10, "t": EARLY}, {"u": "incorrect", "p": 11, "t": LATE}),
+        ({"p": 10, "t": EARLY}, {"p": 11, "t": LATE}),
+        ({"p": 10, "t": EARLY}, {"p": 11, "t": EARLY}),
+        # Half of an hour and a half apart in a public archive: what Alpaca labels as the correction counts.
+        ({"p": 11, "t": LATE}, {"p": 10, "t": EARLY}),
+        ({"p": 50.1, "s": 100, "t": EARLY}, {"p": 50.1, "s": 250, "t": EARLY}),
+        ({"p": 50.1, "c": ["7", "V"], "t": EARLY}, {"p": 50.1, "c": ["7", "Z", "V"], "t": EARLY}),
     ],
 )
-def test_a_pair_of_one_id_leaves_the_correction_in_any_order(first: dict[str, Any], second: dict[str, Any]) -> None:
-    rows = [read(**first), read(**second)]
-    original = read(p=10, t=EARLY)
-    for order in itertools.permutations(rows):
-        paired = pair_corrections(order)
-        for arrival in itertools.permutations([*paired, original]):
-            assert effective(list(arrival)) == [(Decimal(11), "corrected")]
+def test_a_pair_of_one_id_leaves_the_correction_in_any_order(void: dict[str, Any], correction: dict[str, Any]) -> None:
+    original = rows(**void)
+    for merged in in_any_order(original, rows(**void, u="incorrect"), rows(**correction, u="corrected")):
+        assert effective(merged) == [(Decimal(str(correction["p"])), "corrected")]
+
+
+def test_a_trade_that_is_corrected_twice_under_one_id_counts_as_it_was_corrected_last() -> None:
+    for merged in in_any_order(
+        rows(p=10, u="incorrect"), rows(p=12, u="corrected"), rows(p=12, u="incorrect"), rows(p=11, u="corrected")
+    ):
+        assert effective(merged) == [(Decimal(11), "corrected")]
 
 
 def test_a_correction_that_is_cancelled_later_is_void() -> None:
-    paired = pair_corrections([read(p=10, u="incorrect"), read(p=11, u="corrected")])
-    for arrival in itertools.permutations([*paired, read(p=11, u="canceled")]):
-        assert effective(list(arrival)) == []
+    for merged in in_any_order(rows(p=10, u="incorrect"), rows(p=11, u="corrected"), rows(p=11, u="canceled")):
+        assert effective(merged) == []
 
 
-def test_trades_without_corrections_pass_unchanged() -> None:
-    rows = [read(i=1), read(i=2, u="canceled"), read(i=1)]
-    assert pair_corrections(rows) == rows
+def test_the_identity_of_a_correction_does_not_depend_on_how_its_price_is_written() -> None:
+    (one,) = read_rows(json.dumps({**GOOD, "p": "P", "u": "corrected"}).replace('"P"', "10.50").encode(), "A", "iex", 0)
+    (other,) = read_rows(
+        json.dumps({**GOOD, "p": "P", "u": "corrected"}).replace('"P"', "10.5").encode(), "A", "iex", 0
+    )
+    assert one.event_id == other.event_id == "iex:A:20260102:V:22730:10.5x100:@"
