@@ -28,7 +28,8 @@ RUN = """
 import json, sys, types
 sys.path[:0] = sys.argv[1:]
 import app
-answer = app.handler(json.load(sys.stdin), types.SimpleNamespace(aws_request_id="request-1"))
+context = types.SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
+answer = app.handler(json.load(sys.stdin), context)
 print(json.dumps([answer, sorted({getattr(module, "__file__", None) or "" for module in sys.modules.values()})]))
 """
 
