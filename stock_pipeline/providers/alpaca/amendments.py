@@ -56,7 +56,8 @@ class AmendmentSettler:
 
     def add(self, amendments: Iterable[Amendment]) -> None:
         self._waiting.extend(map(_Waiting, amendments))
-        self._arrived.set()
+        if self._waiting:
+            self._arrived.set()
 
     async def run(self) -> None:
         """Settle what comes, for as long as the stream runs."""
