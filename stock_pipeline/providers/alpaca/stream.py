@@ -108,7 +108,7 @@ class AlpacaStream:
         self._limits = limits = limits or Limits()
         self._reader = MessageReader(selection.feed, selection.credentials, timing.now_ns)
         self._buffer = FrameBuffer(self._limits.buffer_bytes)
-        self._amendments = AmendmentSettler(self._reader, history, timing, observer)
+        self._amendments = AmendmentSettler(self._reader, history, timing, observer, limits.overlap_seconds)
         for message in start.amendments:
             self._amendments.add(self._reader.read(f"[{message}]".encode()).unsettled)
         self._failures = 0

@@ -78,11 +78,36 @@ def test_a_cancel_waits_for_a_rest_that_is_away_and_holds_no_trade_up() -> None:
     simulate(scenario())
 
 
+def test_a_cancel_of_a_missed_trade_that_rest_does_not_show_yet_is_no_orphan() -> None:
+    async def scenario() -> None:
+        missed = 10**6 + 100_500
+        faults = Faults([100, 10**6], away=lambda second: 100 < second < 105, rest_lag=120)
+        exchange = Exchange([*prints("AAPL", 0.5, 900), cancel_at(125, missed)], faults)
+        await exchange.run(["AAPL"], 1000)
+        assert exchange.parked == []
+        assert f"iex:AAPL:20260102:V:{missed}" in exchange.cancelled
+
+    simulate(scenario())
+
+
+def test_amendments_are_settled_while_one_waits_to_be_looked_for_again() -> None:
+    async def scenario() -> None:
+        exchange = Exchange([*prints("AAPL", 0.5, 100), cancel_at(50, number=77), cancel_at(51)])
+        await exchange.run(["AAPL"], 60)
+        assert f"iex:AAPL:20260102:V:{NUMBER}" in exchange.cancelled
+
+    simulate(scenario())
+
+
 def test_a_cancel_of_a_trade_that_nobody_knows_is_parked_with_its_whole_message() -> None:
     async def scenario() -> None:
         unknown = cancel_at(50, number=77)
         exchange = Exchange([*prints("AAPL", 0.5, 100), unknown])
-        await exchange.run(["AAPL"], 120)
+        running = asyncio.create_task(exchange.run(["AAPL"], 400))
+        # REST may be behind by less than the overlap.
+        await asyncio.sleep(340)
+        assert exchange.parked == []
+        await running
         assert exchange.cancelled == set()
         (orphan,) = exchange.parked
         assert (orphan.reason, [json.loads(orphan.payload)]) == ("orphan", json.loads(unknown.frame()))
@@ -101,7 +126,7 @@ def test_a_cancel_that_waits_when_the_process_is_killed_is_settled_by_the_next()
         assert (exchange.cancelled, exchange.parked, len(position.amendments)) == (set(), [], 2)
         await asyncio.sleep(4000)
         exchange.faults = Faults()
-        position = await exchange.run(["AAPL"], 9100, position)
+        position = await exchange.run(["AAPL"], 9400, position)
         assert exchange.cancelled == {f"iex:AAPL:20260102:V:{NUMBER}", f"iex:AAPL:20260102:V:{NUMBER}:1.5x1:"}
         assert [orphan.reason for orphan in exchange.parked] == ["orphan"]
         assert position.amendments == ()
