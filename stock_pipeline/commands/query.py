@@ -20,8 +20,8 @@ def add_to(commands: Commands) -> None:
         commands,
         "query",
         summary="run SQL on the lake and the models",
-        description="Runs one SQL statement on the engine that DBT_TARGET names: the local DuckDB file, or the Athena "
-        "workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
+        description="Runs one SQL statement that reads on the engine that DBT_TARGET names: a copy of the local DuckDB "
+        "file, or the Athena workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
         example='stock-pipeline query "SELECT * FROM daily_bars LIMIT 5" --format csv',
     )
     parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
@@ -32,12 +32,18 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.answer_format import formatted
+    from stock_pipeline.errors import InputFileError
     from stock_pipeline.settings import Settings
 
     answer = ask(Settings.from_env(os.environ), options.sql)
     content = formatted(answer, options.format)
     if options.output is not None:
-        options.output.write_bytes(content)
+        try:
+            options.output.write_bytes(content)
+        except OSError as error:
+            raise InputFileError(
+                f"{options.output} can't be written ({error.strerror}): choose another file"
+            ) from error
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
@@ -57,8 +63,10 @@ def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
 
 
 def _ask_athena(settings: "Settings", sql: str) -> "Answer":
+    from stock_pipeline.domain.reading_sql import check_reads
     from stock_pipeline.wiring import Wiring
 
+    check_reads(sql)
     with Wiring.open(settings) as wiring:
         return wiring.athena.query(sql)
 

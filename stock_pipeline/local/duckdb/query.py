@@ -1,5 +1,7 @@
-"""A query on the local DuckDB file, with the lake's tables where the lake can be reached."""
+"""A query on the local models and the lake. It reads a copy, so that it waits for nobody, and nobody for it."""
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,34 +10,62 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stock_pipeline.aws.athena import Answer
+from stock_pipeline.domain.reading_sql import check_reads
 from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
 
 
 def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:
-    """Run the statement and return its rows.
+    """Run one statement that reads, and return its rows.
 
-    Without the lake the tables that dbt built still answer, and `note` gets the reason. Raises `RetryableError` while
-    another process has the file.
+    Without the lake the tables that dbt built still answer, and `note` gets the reason. While dbt writes, the models
+    answer as they were at the query before. Raises `RetryableError` if there was none.
     """
-    if not Path(settings.duckdb_path).is_file():
-        raise InputFileError(f"{settings.duckdb_path} does not exist: build the models first, or set DUCKDB_PATH")
+    _check(sql)
+    source = Path(settings.duckdb_path)
+    if not source.is_file():
+        raise InputFileError(f"{source} does not exist: build the models first, or set DUCKDB_PATH")
+    with tempfile.TemporaryDirectory(prefix="query-") as folder:
+        copy = Path(folder) / source.name  # views name the database by its file
+        shutil.copyfile(_snapshot(source, note), copy)
+        with duckdb.connect(str(copy)) as connection:
+            try:
+                session = boto3.Session(region_name=settings.aws_region)
+                connect_lake(connection, session, settings.bucket_name, settings.database_name)
+            except (BotoCoreError, ClientError, PermanentError) as error:
+                note(f"the lake can't be reached, so only dbt's tables answer, not the views of trades: {error}")
+            try:
+                cursor = connection.execute(sql)
+                return Answer(tuple(column[0] for column in cursor.description or ()), cursor.fetchall(), None)
+            except duckdb.Error as error:
+                raise PermanentError(f"DuckDB: {error}") from None
+
+
+def _check(sql: str) -> None:
+    statement = check_reads(sql)
     try:
-        opened = duckdb.connect(settings.duckdb_path)
+        found = duckdb.extract_statements(statement)
+    except duckdb.Error as error:
+        raise PermanentError(f"DuckDB: {error}") from None
+    if [str(each.type) for each in found] != ["StatementType.SELECT"]:
+        raise PermanentError("query takes one statement, and only one that reads")
+
+
+def _snapshot(source: Path, note: Callable[[str], None]) -> Path:
+    """Return a copy of the file as it was when nobody wrote, beside it."""
+    snapshot = source.with_name(f"{source.name}.readers")
+    try:
+        # the lock keeps writers out while the bytes are copied; dbt tries again for longer than that takes
+        with duckdb.connect(str(source), read_only=True):
+            if not snapshot.exists() or snapshot.stat().st_mtime_ns != source.stat().st_mtime_ns:
+                fresh = Path(tempfile.mkstemp(prefix=f"{snapshot.name}-", dir=source.parent)[1])
+                shutil.copy2(source, fresh)
+                fresh.replace(snapshot)
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise PermanentError(f"DuckDB: {error}") from None
-        raise RetryableError(f"{settings.duckdb_path} is in use, perhaps by dbt: try again in a minute") from None
-    with opened as connection:
-        try:
-            session = boto3.Session(region_name=settings.aws_region)
-            connect_lake(connection, session, settings.bucket_name, settings.database_name)
-        except (BotoCoreError, ClientError, PermanentError) as error:
-            note(f"the lake can't be reached, so only dbt's tables answer, not the views of trades: {error}")
-        try:
-            cursor = connection.execute(sql)
-        except duckdb.Error as error:
-            raise PermanentError(f"DuckDB: {error}") from None
-        columns = tuple(column[0] for column in cursor.description or ())
-        return Answer(columns, cursor.fetchall(), None)
+        if not snapshot.exists():
+            raise RetryableError(f"{source} is in use, perhaps by dbt: try again in a minute") from None
+        note("dbt is writing; the models answer as they were at the query before")
+    return snapshot

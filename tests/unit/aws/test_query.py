@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -84,6 +86,93 @@ def test_wrong_sql_and_a_missing_file_are_one_sentence(
     duckdb.connect(str(tmp_path / "none.duckdb")).close()
     assert main(["query", "SELECT * FROM nothing_of_that_name"]) == 1
     assert "nothing_of_that_name" in capsys.readouterr().err
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "models.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table daily_bars as select 'XXX' as symbol")
+    without_a_lake(monkeypatch, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM daily_bars",
+        "SELECT 1; DROP TABLE daily_bars; SELECT 2",
+        "COPY daily_bars TO 'FOLDER/evil.parquet'",
+        "/* SELECT */ COPY daily_bars TO 'FOLDER/evil.parquet'",
+        "EXPLAIN ANALYZE COPY daily_bars TO 'FOLDER/evil.parquet'",
+        "explain (format json) insert into daily_bars values ('evil')",
+        "WITH a AS (SELECT 'evil') INSERT INTO daily_bars SELECT * FROM a",
+        "ATTACH 'FOLDER/evil.db'",
+        "EXPORT DATABASE 'FOLDER/evil'",
+        "CREATE TABLE evil AS SELECT 1",
+        "SET threads = 1",
+        "",
+        "  -- nothing\n",
+        "SELEC 1",
+        "SELECT FROM WHERE",
+    ],
+)
+def test_a_query_that_does_more_than_read_is_refused(
+    models: Path, capsys: pytest.CaptureFixture[str], sql: str
+) -> None:
+    assert main(["query", sql.replace("FOLDER", str(models.parent))]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert [path.name for path in models.parent.iterdir() if "evil" in path.name] == []
+    with duckdb.connect(str(models)) as connection:
+        assert connection.execute("select * from daily_bars").fetchall() == [("XXX",)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "-- newest first\nSELECT * FROM daily_bars",
+        "(SELECT * FROM daily_bars)",
+        "WITH a AS (SELECT * FROM daily_bars) SELECT * FROM a;",
+        "SHOW TABLES",
+        "DESCRIBE daily_bars",
+        "EXPLAIN SELECT * FROM daily_bars",
+        "EXPLAIN ANALYZE SELECT * FROM daily_bars",
+    ],
+)
+def test_every_way_to_read_is_taken(models: Path, sql: str) -> None:
+    assert main(["query", sql]) == 0
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT 1", "--output", str(models / "x")]) == 1
+    assert "choose another file" in capsys.readouterr().err
+
+
+def test_a_query_beside_a_writer_answers_from_before_and_keeps_nobody_out(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); c.execute(sys.argv[2]); print(1, flush=1); input()"
+    command = [sys.executable, "-c", writer, str(models)]
+
+    def writing(sql: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen([*command, sql], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        assert process.stdout.readline() == "1\n"
+        return process
+
+    with writing("select 1") as first:
+        assert main(["query", "SELECT * FROM daily_bars"]) == 1
+        assert "in use, perhaps by dbt" in capsys.readouterr().err
+        first.communicate("\n")
+    assert main(["query", "SELECT * FROM daily_bars"]) == 0
+    with writing("insert into daily_bars values ('YYY')") as second:
+        assert main(["query", "SELECT * FROM daily_bars", "--format", "csv"]) == 0
+        said = capsys.readouterr()
+        assert said.out.endswith("symbol\nXXX\n")
+        assert "dbt is writing" in said.err
+        second.communicate("\n")
+    assert main(["query", "SELECT * FROM daily_bars", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "symbol\nXXX\nYYY\n"
 
 
 def without_a_lake(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
