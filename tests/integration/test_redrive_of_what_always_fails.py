@@ -35,12 +35,14 @@ from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.machine import fake_machine
 from tests.fakes.sqs import TimedSqsClient
 from tests.support.clock import Clock
+from tests.support.scripts import load_script
 from tests.support.stream_batches import FUNCTION_ARN, MAPPING, SOURCE
 from tests.support.trades import trade
 
 DAY_SECONDS = 24 * 3_600
 TICK_SECONDS = 180
 POISON = "XYZ"
+LAST_SECONDS = load_script("lambdas/processor/app.py").LAST_SECONDS
 
 
 class RefusingTable(FakeDynamoDbClient):
@@ -118,7 +120,7 @@ class Account:
 
     def _handle(self, event: dict[str, Any], context: Any) -> Any:
         self.invocations += 1
-        return self.processor.handle(event, lambda: context.get_remaining_time_in_millis() > 10_000)
+        return self.processor.handle(event, lambda: context.get_remaining_time_in_millis() > LAST_SECONDS * 1000)
 
     def _clients(self) -> Sequence[Any]:
         return self.s3, self.sqs, self.kinesis, self.dynamodb
