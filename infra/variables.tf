@@ -198,7 +198,7 @@ variable "functions" {
   }
   validation {
     condition     = var.functions.processor.timeout_seconds >= 30
-    error_message = "The processor keeps ten seconds for its answer: its timeout takes at least 30 seconds."
+    error_message = "The processor keeps 15 seconds for its answer: its timeout takes at least 30 seconds."
   }
 }
 

@@ -11,8 +11,9 @@ from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.wiring import Wiring
 
-LAST_SECONDS = 10
-"""With less time left nothing is begun. What was begun ends before: a hurried call after 7 s, a pause after 5."""
+LAST_SECONDS = 15
+"""With less time left nothing is begun. What was begun ends before: two hurried calls after 14 s (a rejection too large
+for a message needs both), a pause after 5."""
 
 
 @lru_cache(maxsize=1)

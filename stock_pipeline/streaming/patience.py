@@ -60,7 +60,7 @@ class Patience:
 
 
 def in_threads(threads: int, items: Iterable[Item], do: Callable[[Item], None]) -> None:
-    """Do all items, several at once.
+    """Do all items, several at once; a single thread is the caller's.
 
     The threads share one iterator, because handing over each item as a task costs more than doing it.
     """
@@ -70,5 +70,8 @@ def in_threads(threads: int, items: Iterable[Item], do: Callable[[Item], None]) 
         for item in waiting:
             do(item)
 
+    if threads == 1:
+        work(0)
+        return
     with ThreadPoolExecutor(max_workers=threads) as pool:
         list(pool.map(work, range(threads)))

@@ -8,7 +8,7 @@ unfinished record. Any other error is raised, and Lambda halves the batch to fin
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,7 +33,8 @@ from stock_pipeline.streaming.state_writer import StateWriter
 from stock_pipeline.trade_table import array_of, int64_values
 
 MESSAGES_A_SEND = 10
-"""What one call of SendMessageBatch takes."""
+BYTES_A_SEND = 128 * 1024
+"""What one call of SendMessageBatch takes, as payloads before base64. A larger one is sent alone."""
 
 _NOTHING_WRITTEN = LakeResult(0, 0, 0)
 
@@ -121,7 +122,7 @@ class Processor:
 
         file = quarantine_file(batch, rejections)
         attempt(partial(self.raw_store.put_if_absent, file.key, file.body), rejections[0])
-        sends = [rejections[start : start + MESSAGES_A_SEND] for start in range(0, len(rejections), MESSAGES_A_SEND)]
+        sends = list(_sends(rejections))
         in_threads(min(self.parallel_calls, len(sends)), sends, send)
         if raised:
             raise raised[0]
@@ -142,6 +143,19 @@ class Processor:
 
     def _is_away(self, error: Exception) -> bool:
         return isinstance(error, RetryableError) or self.is_refusal(error)
+
+
+def _sends(rejections: Sequence[Rejection]) -> Iterator[Sequence[Rejection]]:
+    """Yield rejections in groups that one call takes, so that time is looked at between any two."""
+    group: list[Rejection] = []
+    size = 0
+    for rejection in rejections:
+        if group and (len(group) == MESSAGES_A_SEND or size + len(rejection.payload) > BYTES_A_SEND):
+            yield group
+            group, size = [], 0
+        group.append(rejection)
+        size += len(rejection.payload)
+    yield group
 
 
 def _report(

@@ -115,6 +115,7 @@ class StateWriter:
             try:
                 if earlier_attempts:
                     stored = self._read_again(group.key)
+                    self.patience.begin(0)
                 base = stored.state if stored else SymbolState(group.key, ())
                 merged = base.merged_with(group.trades, self.average_windows)
                 if merged != base:

@@ -57,7 +57,7 @@ def test_a_table_that_is_gone_is_answered_and_an_alarm(stack: LocalStack) -> Non
 def test_without_time_the_answer_names_the_first_record_and_nothing_is_begun(stack: LocalStack) -> None:
     log: list[str] = []
     event = batch(20)
-    assert load_handler("processor", log.append)(event, Context(10_000)) == first(event)
+    assert load_handler("processor", log.append)(event, Context(15_000)) == first(event)
     assert list(stack.wiring.objects.list("")) == []
 
 

@@ -15,6 +15,7 @@ from stock_pipeline.aws.dead_letter_queue import SqsQueue
 from stock_pipeline.aws.dead_letter_receipt import SqsRedriveQueue
 from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import BucketObjects, ObjectStore
+from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.aws.stream_history import KinesisHistory
 from stock_pipeline.domain.redrive_pace import Pace, after_asking, after_emptying, due_at, nothing_came_back
@@ -34,43 +35,48 @@ from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.machine import fake_machine
 from tests.fakes.sqs import TimedSqsClient
 from tests.support.clock import Clock
+from tests.support.scripts import load_script
 from tests.support.stream_batches import FUNCTION_ARN, MAPPING, SOURCE
 from tests.support.trades import trade
 
 DAY_SECONDS = 24 * 3_600
 TICK_SECONDS = 180
 POISON = "XYZ"
+LAST_SECONDS = load_script("lambdas/processor/app.py").LAST_SECONDS
 
 
 class RefusingTable(FakeDynamoDbClient):
-    """Refuses one symbol for good."""
+    """Refuses one symbol for good, or every one (None)."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, symbol: str | None) -> None:
         super().__init__()
-        self.code = code
+        self.code, self.symbol = code, symbol
 
     def put_item(self, *, Item: dict[str, Any], **condition: Any) -> dict[str, Any]:
-        if Item["symbol"]["S"] == POISON:
+        if self.symbol in (None, Item["symbol"]["S"]):
             raise client_error("PutItem", self.code)
         return super().put_item(Item=Item, **condition)
 
 
 class Account:
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, refused: str | None = POISON) -> None:
         self.clock = Clock()
         self.kinesis = FakeKinesis(1, self.clock.now)
         self.s3, self.sqs = FakeS3Client(), TimedSqsClient(self._now_ns)
-        self.dynamodb = RefusingTable(code)
+        self.dynamodb = RefusingTable(code, refused)
         s3, sqs, kinesis, dynamodb = self._clients()
         self.lake = ObjectStore(s3, "bucket")
         self.queue = SqsQueue(sqs, "queue", self.lake)
         self.stream = KinesisStream(kinesis, "stock-stream")
         table = StateTable(dynamodb, "table", (2, 3))
-        processor = Processor(self.queue, self.lake, table, (2, 3), self._wait, parallel_calls=1)
+        self.processor = Processor(
+            self.queue, self.lake, table, (2, 3), self._wait, is_refusal=is_refusal, parallel_calls=1
+        )
+        self.invocations = 0
         self.poller = EventSourcePoller(
             PollerWiring(
                 kinesis=kinesis,
-                function=LocalFunction(lambda event, _context: processor.handle(event), FUNCTION_ARN),
+                function=LocalFunction(self._handle, FUNCTION_ARN),
                 destination=S3FailureDestination(s3, "bucket", sqs, "queue"),
                 mapping=MAPPING,
                 source=SOURCE,
@@ -112,6 +118,10 @@ class Account:
     def parked(self) -> list[dict[str, Any]]:
         return [json.loads(body) for key, body in self.s3.objects.items() if key.startswith("quarantine/parked/")]
 
+    def _handle(self, event: dict[str, Any], context: Any) -> Any:
+        self.invocations += 1
+        return self.processor.handle(event, lambda: context.get_remaining_time_in_millis() > LAST_SECONDS * 1000)
+
     def _clients(self) -> Sequence[Any]:
         return self.s3, self.sqs, self.kinesis, self.dynamodb
 
@@ -144,3 +154,21 @@ def test_a_symbol_that_can_never_be_written_costs_a_handful_of_runs_a_day(code: 
     assert {message["why"].rpartition(", ")[2] for message in account.parked()} == {f"{MAX_TRIES} times"}
     assert ("ABC", "sim") in account.dynamodb.items
     assert (POISON, "sim") not in account.dynamodb.items
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_table_that_is_away_costs_a_batch_its_tries_and_nothing_more(code: str) -> None:
+    """Halving finds no record at fault, where none is: one raw file, and one object for the batch that is given up."""
+    account = Account(code, refused=None)
+    symbols = [f"S{number:03}" for number in range(MAPPING.batch_size)]
+    account.publish(*symbols)
+    account.process()
+    assert account.invocations == MAPPING.maximum_retry_attempts + 1
+    kinds = [key.partition("/")[0] for key in account.s3.objects]
+    assert sorted(kinds) == ["failed", "raw"]
+    # nothing is lost: once the table is there again, redrive brings all of it
+    account.dynamodb.symbol = "nobody"
+    account.redrive()
+    account.process()
+    assert {symbol for symbol, _ in account.dynamodb.items} == set(symbols)
+    assert account.sqs.messages == {}

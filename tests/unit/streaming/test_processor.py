@@ -411,3 +411,19 @@ def test_a_redelivery_is_judged_as_before(world: ProcessorWorld) -> None:
         "batchItemFailures": []
     }
     assert world.raw_rows() == [ahead.event_id]
+
+
+def test_a_rejection_too_large_for_a_message_is_sent_alone(world: ProcessorWorld) -> None:
+    """It is two calls, one of them the bucket's: time is looked at before the next."""
+    calls: list[int] = []
+    send = world.queue.send
+
+    def count(documents: Sequence[bytes]) -> None:
+        calls.append(len(documents))
+        send(documents)
+
+    world.queue.send = count  # type: ignore[method-assign]
+    large = b"<html>\n" * 30_000
+    world.handle(kinesis_event([b"small", large, *[b"small"] * 12, large, large]))
+    assert sorted(calls) == [1, 1, 1, 1, 2, 10]
+    assert len(world.queue.documents) == 16
