@@ -14,10 +14,13 @@ from stock_pipeline.domain.lake_layout import (
     VersionPrefix,
     raw_partition_prefix,
     session_date_of_key,
+    session_folder,
+    session_name,
 )
 from stock_pipeline.errors import HeadLostError
 from stock_pipeline.lake.publication import Publication
-from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions, raw_folders
+from stock_pipeline.lake.session_failures import SessionFailures
+from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 
 
 class Rebuilt(NamedTuple):
@@ -41,38 +44,50 @@ class CatalogRebuild:
     def run(self) -> Rebuilt:
         """Register every session that has a published version and point its readers there, then every unpublished one.
 
-        Raises `HeadLostError`, at the end, for sessions without a version to publish.
+        Raises at the end, with all names of sessions that failed, or have no version to publish.
         """
+        failures = SessionFailures()
         locations: dict[date, str] = {}
-        restored, lost = 0, []
-        for session_date, keys in self._sessions():
-            stored = self.publication.heads.read(session_date)
-            version = stored.head.version
-            if version is None:
-                manifest = self._choose(session_date, keys)
-                if manifest is None:
-                    if _manifest_keys(keys):
-                        lost.append(session_date)
-                    continue
-                version = manifest.version
-                self.publication.heads.change(stored, stored.head.publishing(version))
-                restored += 1
-            locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
-        registered = self.publication.catalog.register(locations)
+        restored = 0
+        for folder, keys in self._sessions():
+            with failures.of(session_name(folder)):
+                session_date = session_date_of_key(folder)
+                version, is_new = self._version(session_date, keys)
+                restored += is_new
+                if version is not None:
+                    locations[session_date] = self.publication.lake.uri(VersionPrefix(session_date, version).prefix)
+        registered = 0
+        with failures.of("registration"):
+            registered = self.publication.catalog.register(locations)
         for session_date in locations:
-            self.publication.point_catalog_at_head(session_date)
-        refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
-        if lost:
-            raise HeadLostError(
-                f"no version of {', '.join(map(str, lost))} has all raw files that its manifests name: restore the "
-                "deleted objects (bucket versioning keeps them), then run again"
-            )
+            with failures.of(session_date):
+                self.publication.point_catalog_at_head(session_date)
+        refreshed = Refreshed(0, 0)
+        with failures.of("unpublished sessions"):
+            refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
+        failures.raise_all()
         return Rebuilt(len(locations), registered, restored, refreshed.registered)
 
-    def _sessions(self) -> Iterator[tuple[date, list[str]]]:
+    def _version(self, session_date: date, keys: Sequence[str]) -> tuple[str | None, bool]:
+        """Return the version to show readers, if there is one, and whether its head was lost and is made anew."""
+        stored = self.publication.heads.read(session_date)
+        if stored.head.version is not None:
+            return stored.head.version, False
+        manifest = self._choose(session_date, keys)
+        if manifest is None:
+            if _manifest_keys(keys):
+                raise HeadLostError(
+                    "no version has all raw files that its manifests name: restore the deleted objects (bucket "
+                    "versioning keeps them), then run again"
+                )
+            return None, False
+        self.publication.heads.change(stored, stored.head.publishing(manifest.version))
+        return manifest.version, True
+
+    def _sessions(self) -> Iterator[tuple[str, list[str]]]:
         keys = (listed.key for listed in self.publication.lake.list(CURATED_PREFIX))
-        for session_date, of_session in groupby(keys, key=session_date_of_key):
-            yield session_date, list(of_session)
+        for folder, of_session in groupby(keys, key=session_folder):
+            yield folder, list(of_session)
 
     def _choose(self, session_date: date, keys: Sequence[str]) -> Manifest | None:
         lake = self.publication.lake

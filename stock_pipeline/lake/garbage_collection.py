@@ -18,6 +18,8 @@ from stock_pipeline.domain.lake_layout import (
     VersionPrefix,
     raw_partition_prefix,
     session_date_of_key,
+    session_folder,
+    session_name,
     unreadable_key,
     version_of_key,
 )
@@ -25,6 +27,7 @@ from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import PublishConflictError
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.partition_heads import PartitionHeads, StoredHead
+from stock_pipeline.lake.session_failures import SessionFailures
 
 DEFAULT_GRACE = timedelta(days=3)
 """Athena stops a query after 30 minutes, a Dagster run takes hours; days leave room for a mishap."""
@@ -54,26 +57,38 @@ class GarbageCollector:
     keep_raw: bool = False
 
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
-        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing."""
-        for session_date, listed in self._sessions():
-            stored = self._heads.read(session_date)
-            plan = self._plan(stored, listed)
-            if self.keep_raw:
-                plan = plan.keeping_raw_files()
-            if plan.is_empty or not (dry_run or self._deleted(stored, plan)):
-                continue
-            unreadable = tuple(file.key for file in plan.unreadable)
-            yield SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size)
+        """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing.
+
+        Raises at the end, with all names of sessions that failed.
+        """
+        failures = SessionFailures()
+        for folder, listed in self._sessions():
+            garbage = None
+            with failures.of(session_name(folder)):
+                garbage = self._collect(session_date_of_key(folder), listed, dry_run)
+            if garbage is not None:
+                yield garbage
+        failures.raise_all()
+
+    def _collect(self, session_date: date, listed: Iterable[ListedObject], dry_run: bool) -> SessionGarbage | None:
+        stored = self._heads.read(session_date)
+        plan = self._plan(stored, listed)
+        if self.keep_raw:
+            plan = plan.keeping_raw_files()
+        if plan.is_empty or not (dry_run or self._deleted(stored, plan)):
+            return None
+        unreadable = tuple(file.key for file in plan.unreadable)
+        return SessionGarbage(session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size)
 
     @property
     def _heads(self) -> PartitionHeads:
         return PartitionHeads(self.lake)
 
-    def _sessions(self) -> Iterator[tuple[date, list[ListedObject]]]:
-        """Yield sessions with curated objects, which a listing sorts by session."""
+    def _sessions(self) -> Iterator[tuple[str, list[ListedObject]]]:
+        """Yield the folders of sessions with curated objects, which a listing sorts by folder."""
         listing = self.lake.list(CURATED_PREFIX)
-        for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
-            yield session_date, list(listed)
+        for folder, listed in groupby(listing, key=lambda each: session_folder(each.key)):
+            yield folder, list(listed)
 
     def _plan(self, stored: StoredHead, listed: Iterable[ListedObject]) -> GarbagePlan:
         session_date, head = stored.session_date, stored.head

@@ -10,6 +10,7 @@ import dagster as dg
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.freshness import LIVE_POLICY, POLICY
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
 from stock_pipeline.orchestration.owners import OWNERS
@@ -73,9 +74,15 @@ def trades() -> dg.AssetsDefinition:
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
         """Each trade of a session once, sorted by symbol and time: compacted, proved and published."""
+        failures = SessionFailures()
         for key in context.partition_keys:
-            metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
-            context.add_asset_metadata(metadata, partition_key=key)
+            with failures.of(key):
+                metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
+                context.add_asset_metadata(metadata, partition_key=key)
+        try:
+            failures.raise_all()
+        except PermanentError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
 
     return compacted
 
@@ -84,10 +91,7 @@ def compact_session(
     context: dg.AssetExecutionContext, lake: LakeResource, session_date: date, allow_missing: bool
 ) -> dict[str, dg.MetadataValue]:
     started = time.monotonic()
-    try:
-        report = lake.compactor().compact(session_date, allow_missing)
-    except PermanentError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    report = lake.compactor().compact(session_date, allow_missing)
     if not report.version:
         context.log.warning("session %s has no raw trades; nothing is published", session_date)
         return {"dagster/partition_row_count": dg.MetadataValue.int(0)}

@@ -1,13 +1,15 @@
-"""Schedules and jobs of compaction and garbage collection."""
+"""Schedules and jobs of compaction, of the nightly sweep for late files, and of garbage collection."""
 
+import time
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from stock_pipeline.domain.session import is_trading_day
+from stock_pipeline.domain.session import is_trading_day, session_date_of
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, SessionGarbage
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
@@ -18,6 +20,7 @@ SESSION_JOB = "session"
 
 COMPACTION_JOB = "compaction"
 GARBAGE_COLLECTION_JOB = "garbage_collection"
+SWEEP_JOB = "late_file_sweep"
 CLOSED_DAY_JOB = "closed_day"
 
 _NEW_YORK = "America/New_York"
@@ -28,6 +31,7 @@ _HOURS_OF_TRADING = "5 5-19 * * 1-5"
 _AFTER_THE_CLOSE = "30 20 * * 1-5"
 """Extended hours end at 20:00; the last batch window and its retries need minutes."""
 
+_BEFORE_GARBAGE_COLLECTION = "0 2 * * *"
 _AT_NIGHT = "0 3 * * *"
 
 
@@ -47,7 +51,7 @@ def lake_jobs() -> list[Any]:
     compaction = dg.define_asset_job(
         COMPACTION_JOB, selection=dg.AssetSelection.assets("trades"), description="Compact one session and publish it."
     )
-    return [compaction, garbage_collection(), closed_day()]
+    return [compaction, late_file_sweep(), garbage_collection(), closed_day()]
 
 
 def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -60,6 +64,14 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models.", status
         ),
         dg.ScheduleDefinition(
+            name="nightly_sweep",
+            job_name=SWEEP_JOB,
+            cron_schedule=_BEFORE_GARBAGE_COLLECTION,
+            execution_timezone=_NEW_YORK,
+            default_status=status,
+            description="Look at every session for raw files that its published version lacks.",
+        ),
+        dg.ScheduleDefinition(
             name="nightly_garbage_collection",
             job_name=GARBAGE_COLLECTION_JOB,
             cron_schedule=_AT_NIGHT,
@@ -70,12 +82,34 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     ]
 
 
+def late_file_sweep() -> dg.JobDefinition:
+    @dg.op(description="Reopen each session with raw files that its published version lacks.")
+    def sweep(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+        reopened: list[str] = []
+        try:
+            for session_date in lake.sweep().run(raw_folders(lake.objects), session_date_of(time.time_ns())):
+                reopened.append(session_date.isoformat())
+        finally:
+            # also of a sweep that fails at its end
+            context.add_output_metadata({"reopened": reopened})
+            context.log.info("reopened: %s", ", ".join(reopened) or "none")
+
+    @dg.job(name=SWEEP_JOB, description="Look at every session for raw files that its published version lacks.")
+    def job() -> None:
+        sweep()
+
+    return job
+
+
 def garbage_collection() -> dg.JobDefinition:
     @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
     def collect(context: dg.OpExecutionContext, config: GarbageCollectionConfig, lake: LakeResource) -> None:
-        done = list(lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run))
-        for session in done:
-            context.log.info("%s", session)
+        done: list[SessionGarbage] = []
+        failures = SessionFailures()
+        with failures.of("garbage collection"):
+            for session in lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run):
+                context.log.info("%s", session)
+                done.append(session)
         context.add_output_metadata(
             {
                 "sessions": len(done),
@@ -87,7 +121,9 @@ def garbage_collection() -> dg.JobDefinition:
             }
         )
         if not config.dry_run:
-            lake.unpublished_sessions().refresh(raw_folders(lake.objects))
+            with failures.of("unpublished sessions"):
+                lake.unpublished_sessions().refresh(raw_folders(lake.objects))
+        failures.raise_all()
 
     @dg.job(name=GARBAGE_COLLECTION_JOB)
     def job() -> None:
