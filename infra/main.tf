@@ -95,8 +95,8 @@ module "scheduler" {
 
   schedules = {
     producer = {
-      description  = "Polls the price API every minute of the extended hours."
-      expression   = "cron(* 4-19 ? * MON-FRI *)"
+      description  = "Polls the price API every minute of the extended hours, and for an hour more until it has read their end."
+      expression   = "cron(* 4-20 ? * MON-FRI *)"
       function_arn = local.arn.function.producer
       enabled      = var.schedules_enabled
     }

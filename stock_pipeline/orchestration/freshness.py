@@ -6,19 +6,19 @@ session that is due, by `domain.freshness`.
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from stock_pipeline.domain.freshness import (
+    DueSession,
     Finding,
-    expected_session,
     judge_session,
     judge_stream,
     newest_event,
 )
-from stock_pipeline.domain.session import is_trading_day, session_date_of
-from stock_pipeline.lake.partition_heads import PartitionHeads
+from stock_pipeline.domain.session import is_session, session_date_of
+from stock_pipeline.lake.session_freshness import judge_published, session_due
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
@@ -65,10 +65,11 @@ def latest_session_is_published() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED.asset_key,
         name=PUBLISHED.name,
-        description="The latest session whose deadline (22:00 New York) has passed is published as a whole.",
+        description="The latest session whose deadline (22:00 New York) has passed is published as a whole: after its "
+        "extended hours ended, and the source was read to their end.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, expected_session(utc_now())))
+        return _result(published_finding(lake, session_due(lake.objects, utc_now())))
 
     return check
 
@@ -78,10 +79,10 @@ def latest_session_is_built() -> dg.AssetChecksDefinition:
         asset=BUILT.asset_key,
         name=BUILT.name,
         description="The bars of the latest session whose deadline (22:00 New York) has passed were built after its "
-        "close.",
+        "extended hours ended.",
     )
-    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return _result(built_finding(context.instance, expected_session(utc_now())))
+    def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        return _result(built_finding(context.instance, session_due(lake.objects, utc_now())))
 
     return check
 
@@ -99,17 +100,18 @@ def stream_is_current() -> dg.AssetChecksDefinition:
     return check
 
 
-def published_finding(lake: LakeResource, session_date: date) -> Finding:
-    head = PartitionHeads(lake.objects).read(session_date).head
-    return judge_session(session_date, head.catalog_confirmed_at if head.version else None)
+def published_finding(lake: LakeResource, due: DueSession | None) -> Finding:
+    return judge_published(lake.compactor(), due, lake.source_read_to_ns())
 
 
-def built_finding(instance: dg.DagsterInstance, session_date: date) -> Finding:
+def built_finding(instance: dg.DagsterInstance, due: DueSession | None) -> Finding:
     """Judge the session by the latest materialization of its partition."""
+    if due is None:
+        return judge_session(due, None)
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[session_date.isoformat()]), limit=1
+        dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[due.session_date.isoformat()]), limit=1
     ).records
-    return judge_session(session_date, datetime.fromtimestamp(records[0].timestamp, UTC) if records else None)
+    return judge_session(due, datetime.fromtimestamp(records[0].timestamp, UTC) if records else None)
 
 
 def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -147,10 +149,10 @@ def look(
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
     newest = newest_event(times, _nanoseconds(now))
-    session_date = expected_session(now)
+    due = session_due(lake.objects, now)
     findings = {
-        PUBLISHED: published_finding(lake, session_date),
-        BUILT: built_finding(instance, session_date),
+        PUBLISHED: published_finding(lake, due),
+        BUILT: built_finding(instance, due),
         CURRENT: judge_stream(newest, now),
     }
     for key, finding in findings.items():
@@ -179,7 +181,7 @@ def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization
         return []
     beats = [dg.AssetMaterialization("realtime_state")]
     session_date = session_date_of(newest)
-    if is_trading_day(session_date):
+    if is_session(session_date):
         beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
     return beats
 
