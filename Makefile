@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-stream check-instance bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -61,6 +61,9 @@ bench-processor: $(STAMP) ## Measure the processor's CPU time against other ways
 
 bench-compaction: $(STAMP) ## Measure compaction against other tools, on 5 million rows (40 minutes; DAYS="20000000x1440": your own)
 	@$(BIN)/python -m bench.compaction $(if $(DAYS),--days $(DAYS))
+
+bench-rewriting: $(STAMP) ## Say how often a day's schedule processes each row of a session (seconds)
+	@$(BIN)/python -m bench.rewriting
 
 bench-queries: $(STAMP) ## Say how many bytes Athena fetches for the example queries, of raw and of compacted trades (20 minutes)
 	@test -x ../shared/athena-trino/run || { echo "bench-queries needs ../shared/athena-trino; docs/performance.md says how to run it in an account" >&2; exit 1; }

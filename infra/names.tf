@@ -59,6 +59,7 @@ locals {
       ALERT_TOPIC_ARN        = local.arn.topic
 
       ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
+      COMPACT_AFTER_SHARE         = tostring(var.compact_after_share)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

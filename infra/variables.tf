@@ -275,6 +275,16 @@ variable "athena_compaction_megabytes" {
   }
 }
 
+variable "compact_after_share" {
+  description = "How much of a running session has to be new before its version is written anew."
+  type        = number
+  default     = 0.25
+  validation {
+    condition     = var.compact_after_share >= 0 && var.compact_after_share <= 1
+    error_message = "compact_after_share takes a number from 0 to 1."
+  }
+}
+
 variable "athena_scan_cutoff_bytes" {
   description = "Bytes after which a query is cancelled."
   type        = number

@@ -45,6 +45,12 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0|1|0\.[0-9]{1,6}|1\.0{1,6}", text):
+        raise ValueError
+    return float(text)
+
+
 def _windows(text: str) -> tuple[int, ...]:
     parse = _whole(1, 50)
     windows = tuple(parse(part.strip()) for part in text.split(","))
@@ -130,6 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
         _whole(0, 100_000_000),
         "a whole number of megabytes from 0 to 100000000",
     ),
+    Setting("compact_after_share", "COMPACT_AFTER_SHARE", "0.25", _share, "a number from 0 to 1, such as 0.25"),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(
         "duckdb_path",
@@ -180,6 +187,7 @@ class Settings:
     provider_secret_name: str
     athena_workgroup: str
     athena_compaction_megabytes: int
+    compact_after_share: float
     dbt_target: str
     duckdb_path: str
     alert_topic_arn: str | None

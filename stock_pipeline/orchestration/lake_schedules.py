@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from stock_pipeline.domain.compaction_pace import is_worth_a_rewrite
 from stock_pipeline.domain.session import is_trading_day, session_date_of
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, SessionGarbage
@@ -57,12 +58,8 @@ def lake_jobs() -> list[Any]:
 def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     status = schedule_status(settings)
     return [
-        _session_schedule(
-            "hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the current session.", status
-        ),
-        _session_schedule(
-            "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models.", status
-        ),
+        _hourly_compaction(settings, status),
+        _after_the_close(status),
         dg.ScheduleDefinition(
             name="nightly_sweep",
             job_name=SWEEP_JOB,
@@ -162,22 +159,49 @@ def closed_day() -> dg.JobDefinition:
     return job
 
 
-def _session_schedule(
-    name: str, job_name: str, cron: str, description: str, status: dg.DefaultScheduleStatus
-) -> dg.ScheduleDefinition:
+def _hourly_compaction(settings: Settings, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=name,
-        job_name=job_name,
-        cron_schedule=cron,
+        name="hourly_compaction",
+        job_name=COMPACTION_JOB,
+        cron_schedule=_HOURS_OF_TRADING,
         execution_timezone=_NEW_YORK,
         default_status=status,
-        description=description,
+        description="Compact the current session, once enough of it is new.",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session_date = context.scheduled_execution_time.date()
-        key = session_date.isoformat()
-        if not is_trading_day(session_date):
-            return dg.SkipReason(f"{key} is not a trading day of the exchange")
-        return dg.RunRequest(partition_key=key)
+    def schedule(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        asked = _of_the_day(context)
+        if isinstance(asked, dg.SkipReason):
+            return asked
+        plan = lake.compactor().plan(context.scheduled_execution_time.date())
+        new_bytes = sum(file.size for file in plan.new_files)
+        base_bytes = sum(file.size for file in plan.base_inputs)
+        if is_worth_a_rewrite(new_bytes, base_bytes, settings.compact_after_share):
+            return asked
+        new = new_bytes / (new_bytes + base_bytes) if new_bytes else 0
+        return dg.SkipReason(
+            f"{new:.0%} of the session is new, and it is written anew from {settings.compact_after_share:.0%} on"
+        )
 
     return schedule
+
+
+def _after_the_close(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="after_the_close",
+        job_name=SESSION_JOB,
+        cron_schedule=_AFTER_THE_CLOSE,
+        execution_timezone=_NEW_YORK,
+        default_status=status,
+        description="Compact the session and build the models.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _of_the_day(context)
+
+    return schedule
+
+
+def _of_the_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    session_date = context.scheduled_execution_time.date()
+    if not is_trading_day(session_date):
+        return dg.SkipReason(f"{session_date} is not a trading day of the exchange")
+    return dg.RunRequest(partition_key=session_date.isoformat())
