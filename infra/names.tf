@@ -60,6 +60,7 @@ locals {
 
       ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
       COMPACT_AFTER_SHARE         = tostring(var.compact_after_share)
+      FIRST_SESSION               = var.first_session
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },
   )

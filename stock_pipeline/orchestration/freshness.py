@@ -6,7 +6,7 @@ session that is due, by `domain.freshness`.
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -159,7 +159,7 @@ def look(
         if not finding.fresh and key.to_user_string() not in before["stale"]:
             tell(key, finding)
     events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
-    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"])]
+    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"], lake.settings.first_session)]
     events += [_evaluation(key, finding) for key, finding in findings.items()]
     stale = [key.to_user_string() for key, finding in findings.items() if not finding.fresh]
     return dg.SensorResult(
@@ -175,13 +175,13 @@ def _observation(times: list[int], newest: int | None, now: datetime) -> dg.Asse
     return dg.AssetObservation("realtime_state", metadata=metadata)
 
 
-def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization]:
+def _heartbeats(newest: int | None, before: int, first: date) -> list[dg.AssetMaterialization]:
     """Return the processor's signs of life; a newer trade went into the raw files first."""
     if newest is None or newest <= before:
         return []
     beats = [dg.AssetMaterialization("realtime_state")]
     session_date = session_date_of(newest)
-    if is_session(session_date):
+    if session_date >= first and is_session(session_date):
         beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
     return beats
 

@@ -21,10 +21,16 @@ from stock_pipeline.orchestration.resources import LakeResource, RealtimeResourc
 from stock_pipeline.orchestration.trade_checks import rows_can_be_true
 from stock_pipeline.settings import Settings
 
+RETRIES = 3
+RETRY_SECONDS = 30
+"""Before the first retry, and twice as long before each further one. Dagster's retry policy would also start a
+cancelled run again."""
+
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
+    partitions = session_partitions(settings.first_session)
     return dg.Definitions(
-        assets=[raw_trades(), trades(), reconciliation()],
+        assets=[raw_trades(partitions), trades(partitions), reconciliation(partitions)],
         asset_checks=[rows_can_be_true()],
         jobs=lake_jobs(),
         schedules=lake_schedules(settings),
@@ -36,10 +42,10 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def raw_trades() -> dg.AssetSpec:
+def raw_trades(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         "raw_trades",
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "parquet"},
         owners=OWNERS,
@@ -59,32 +65,40 @@ class CompactionConfig(dg.Config):
     allow_missing: bool = False
 
 
-def trades() -> dg.AssetsDefinition:
+def trades(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name="trades",
         deps=["raw_trades"],
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "parquet", "glue", "polars"},
         owners=OWNERS,
         code_version="2",
         freshness_policy=POLICY,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
-        retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL),
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
         """Each trade of a session once, sorted by symbol and time: compacted, proved and published."""
-        failures = SessionFailures()
-        for key in context.partition_keys:
-            with failures.of(key):
-                metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
-                context.add_asset_metadata(metadata, partition_key=key)
         try:
-            failures.raise_all()
+            compact_sessions(context, lake, config.allow_missing)
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            if context.retry_number >= RETRIES:
+                raise
+            raise dg.RetryRequested(RETRIES, RETRY_SECONDS * 2**context.retry_number) from error
 
     return compacted
+
+
+def compact_sessions(context: dg.AssetExecutionContext, lake: LakeResource, allow_missing: bool) -> None:
+    """Compact the run's sessions. Raises at the end, with all names of sessions that failed."""
+    failures = SessionFailures()
+    for key in context.partition_keys:
+        with failures.of(key):
+            metadata = compact_session(context, lake, date.fromisoformat(key), allow_missing)
+            context.add_asset_metadata(metadata, partition_key=key)
+    failures.raise_all()
 
 
 def compact_session(

@@ -59,7 +59,7 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     status = schedule_status(settings)
     return [
         _hourly_compaction(settings, status),
-        _after_the_close(status),
+        _after_the_close(settings, status),
         dg.ScheduleDefinition(
             name="nightly_sweep",
             job_name=SWEEP_JOB,
@@ -143,13 +143,13 @@ def closed_day_config(day: str) -> dict[str, Any]:
 
 
 def closed_day() -> dg.JobDefinition:
-    @dg.op(description="Compact the trades of a date on which the exchange was closed.")
+    @dg.op(description="Compact the trades of a date without a partition: closed, or before the first session.")
     def compact_closed_day(context: dg.OpExecutionContext, config: ClosedDayConfig, lake: LakeResource) -> None:
         try:
             report = lake.compactor().compact(date.fromisoformat(config.day))
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        context.log.warning("%s is not a trading day, but has %s trades", config.day, report.rows_out)
+        context.log.warning("%s is no session of Dagster's, but has %s trades", config.day, report.rows_out)
         context.add_output_metadata({"rows": report.rows_out, "version": report.version})
 
     @dg.job(name=CLOSED_DAY_JOB)
@@ -169,7 +169,7 @@ def _hourly_compaction(settings: Settings, status: dg.DefaultScheduleStatus) -> 
         description="Compact the current session, once enough of it is new.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        asked = _of_the_day(context)
+        asked = _of_the_day(context, settings.first_session)
         if isinstance(asked, dg.SkipReason):
             return asked
         plan = lake.compactor().plan(context.scheduled_execution_time.date())
@@ -185,7 +185,7 @@ def _hourly_compaction(settings: Settings, status: dg.DefaultScheduleStatus) -> 
     return schedule
 
 
-def _after_the_close(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def _after_the_close(settings: Settings, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     @dg.schedule(
         name="after_the_close",
         job_name=SESSION_JOB,
@@ -195,13 +195,15 @@ def _after_the_close(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
         description="Compact the session and build the models.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _of_the_day(context)
+        return _of_the_day(context, settings.first_session)
 
     return schedule
 
 
-def _of_the_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def _of_the_day(context: dg.ScheduleEvaluationContext, first: date) -> dg.RunRequest | dg.SkipReason:
     session_date = context.scheduled_execution_time.date()
     if not is_trading_day(session_date):
         return dg.SkipReason(f"{session_date} is not a trading day of the exchange")
+    if session_date < first:
+        return dg.SkipReason(f"{session_date} is before FIRST_SESSION, {first}")
     return dg.RunRequest(partition_key=session_date.isoformat())

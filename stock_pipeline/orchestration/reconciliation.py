@@ -20,7 +20,7 @@ from stock_pipeline.lake.session_counts import count_curated, count_raw, data_fi
 from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
-from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
+from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.wiring import utc_now
 
@@ -45,11 +45,11 @@ class Reconciled(NamedTuple):
         return not self.found and not self.unreadable
 
 
-def reconciliation() -> dg.AssetsDefinition:
+def reconciliation(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name="reconciliation",
         deps=["trades"],
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "dynamodb"},
         owners=OWNERS,

@@ -20,11 +20,13 @@ from stock_pipeline.domain.lake_layout import (
     session_date_of_reopened_key,
 )
 from stock_pipeline.domain.session import trading_days
+from stock_pipeline.lake.partition_heads import StoredHead
+from stock_pipeline.lake.publication import Publication
 from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.orchestration import raw_file_sensor
+from stock_pipeline.orchestration import lake_assets, raw_file_sensor
 from stock_pipeline.orchestration.alerts import alert_definitions
-from stock_pipeline.orchestration.lake_assets import lake_definitions
+from stock_pipeline.orchestration.lake_assets import RETRIES, lake_definitions
 from stock_pipeline.orchestration.lake_schedules import (
     CLOSED_DAY_JOB,
     COMPACTION_JOB,
@@ -105,6 +107,47 @@ def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None
 
 def noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 17, tzinfo=UTC)
+
+
+def test_a_cancelled_run_stops_and_is_not_tried_again(lake: LakeResource) -> None:
+    days = [FIRST, FIRST + timedelta(days=1)]
+    for day in days:
+        put_raw_file(lake.objects, day, 1)
+    published: list[date] = []
+
+    def cancel(self: Publication, stored: StoredHead, version: str) -> None:
+        published.append(stored.session_date)
+        raise dg.DagsterExecutionInterruptedError
+
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(Publication, "publish", cancel)
+        tags = {
+            "dagster/asset_partition_range_start": days[0].isoformat(),
+            "dagster/asset_partition_range_end": days[-1].isoformat(),
+        }
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
+            job(lake, COMPACTION_JOB).execute_in_process(instance=instance, tags=tags)
+        (run,) = instance.get_runs()
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
+        assert not [event for event in events if event and event.is_step_up_for_retry]
+    assert published == [FIRST]
+
+
+def test_a_failure_that_may_pass_is_tried_again(lake: LakeResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_assets, "RETRY_SECONDS", 0)
+    put_raw_file(lake.objects, FIRST, 1)
+    publish, tries = Publication.publish, []
+
+    def unlucky(self: Publication, stored: StoredHead, version: str) -> None:
+        tries.append(version)
+        if len(tries) < RETRIES + 1:
+            raise OSError("the disk is full for now")
+        publish(self, stored, version)
+
+    monkeypatch.setattr(Publication, "publish", unlucky)
+    result = job(lake, COMPACTION_JOB).execute_in_process(partition_key=FIRST.isoformat())
+    assert len([event for event in result.all_events if event.is_step_up_for_retry]) == RETRIES
+    assert set(lake.catalog.published_locations()) == {FIRST}
 
 
 def tick(
@@ -202,6 +245,20 @@ def test_trades_of_a_closed_day_are_compacted_by_their_own_job(lake: LakeResourc
     assert list(lake.catalog.published_locations()) == [saturday]
     again = tick(lake, result.cursor, closed=True)
     assert again.run_requests == []
+
+
+def test_sessions_before_the_first_one_have_no_partition_and_are_compacted_by_the_other_job(
+    stack: LocalStack,
+) -> None:
+    resource = LakeResource(environ={**stack.settings.environ(), "FIRST_SESSION": "2018-01-04"})
+    with dg.build_resources({"lake": resource}) as resources:
+        lake: LakeResource = resources.lake
+        for day in trading_days(FIRST, date(2018, 1, 5)):
+            put_raw_file(lake.objects, day, 1)
+        asked = [request.partition_key for request in tick(lake).run_requests or []]
+        assert asked == ["2018-01-05", "2018-01-04"]
+        others = tick(lake, closed=True)
+        assert [event.metadata["date"].value for event in others.asset_events] == ["2018-01-03", "2018-01-02"]
 
 
 def test_each_tick_looks_at_every_recent_session_and_at_the_next_reopened_ones(lake: LakeResource) -> None:
