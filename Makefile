@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -81,6 +81,9 @@ check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a sec
 
 check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (as root it makes a user `pgserver` for it)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py
+
+check-daemon: $(STAMP) ## Kill runs and Dagster's daemon at their worst moments, and see that the next tick makes it good (five minutes)
+	@$(BIN)/python -m pytest tests/e2e/check_daemon.py
 
 definitions: $(STAMP) ## Load the Dagster definitions as the webserver would
 	@$(BIN)/dagster definitions validate -w workspace.yaml
