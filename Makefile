@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction check-engines check-stream check-instance bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -62,6 +62,9 @@ bench-processor: $(STAMP) ## Measure the processor against other ways to write i
 bench-compaction: $(STAMP) ## Measure compaction against other tools (40 minutes; DAYS="20000000x1440": another session)
 	@$(BIN)/python -m bench.compaction $(if $(DAYS),--days $(DAYS))
 
+bench-rewriting: $(STAMP) ## Say how often a day's schedule processes each row of a session (seconds)
+	@$(BIN)/python -m bench.rewriting
+
 bench-queries: $(STAMP) ## Measure what the example queries fetch, of raw and of compacted trades (20 minutes)
 	@test -x ../shared/athena-trino/run || { echo "bench-queries needs ../shared/athena-trino; docs/performance.md says how to run it in an account" >&2; exit 1; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -78,6 +81,9 @@ check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a sec
 
 check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (root gets a user `pgserver`)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py
+
+check-daemon: $(STAMP) ## Kill runs and Dagster's daemon at their worst moments, and see that the next tick makes it good (five minutes)
+	@$(BIN)/python -m pytest tests/e2e/check_daemon.py
 
 definitions: $(STAMP) ## Load the Dagster definitions as the webserver would
 	@$(BIN)/dagster definitions validate -w workspace.yaml

@@ -60,6 +60,8 @@ locals {
       ALERT_TOPIC_ARN        = local.arn.topic
 
       ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
+      COMPACT_AFTER_SHARE         = tostring(var.compact_after_share)
+      FIRST_SESSION               = var.first_session
       FUTURE_TOLERANCE_SECONDS    = tostring(var.future_tolerance_seconds)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },

@@ -299,6 +299,26 @@ variable "athena_compaction_megabytes" {
   }
 }
 
+variable "compact_after_share" {
+  description = "How much of a running session has to be new before its version is written anew."
+  type        = number
+  default     = 0.25
+  validation {
+    condition     = var.compact_after_share >= 0 && var.compact_after_share <= 1
+    error_message = "compact_after_share takes a number from 0 to 1."
+  }
+}
+
+variable "first_session" {
+  description = "The first session of the lake, a trading day: Dagster's first partition."
+  type        = string
+  default     = "2007-01-03"
+  validation {
+    condition     = try(timecmp("${var.first_session}T00:00:00Z", "2007-01-03T00:00:00Z") >= 0, false)
+    error_message = "first_session takes a trading day from 2007-01-03 on, such as 2026-01-15."
+  }
+}
+
 variable "athena_scan_cutoff_bytes" {
   description = "Bytes after which a query is cancelled."
   type        = number

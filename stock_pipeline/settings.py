@@ -7,9 +7,11 @@ Documentation, Terraform and the local stack are tested against `SETTINGS`. boto
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 from stock_pipeline.domain.capture import LONGEST_LOOK_BACK_SECONDS
+from stock_pipeline.domain.session import is_session
 from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import SettingsError
 
@@ -44,6 +46,19 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _session_date(text: str) -> date:
+    day = date.fromisoformat(text)
+    if text != day.isoformat() or not is_session(day):
+        raise ValueError
+    return day
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0|1|0\.[0-9]{1,6}|1\.0{1,6}", text):
+        raise ValueError
+    return float(text)
 
 
 def _windows(text: str) -> tuple[int, ...]:
@@ -145,6 +160,10 @@ SETTINGS: tuple[Setting, ...] = (
         _whole(0, 100_000_000),
         "a whole number of megabytes from 0 to 100000000",
     ),
+    Setting("compact_after_share", "COMPACT_AFTER_SHARE", "0.25", _share, "a number from 0 to 1, such as 0.25"),
+    Setting(
+        "first_session", "FIRST_SESSION", "2007-01-03", _session_date, "a trading day from 2007 on, such as 2026-01-15"
+    ),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(
         "duckdb_path",
@@ -197,6 +216,8 @@ class Settings:
     provider_secret_name: str
     athena_workgroup: str
     athena_compaction_megabytes: int
+    compact_after_share: float
+    first_session: date
     dbt_target: str
     duckdb_path: str
     alert_topic_arn: str | None

@@ -112,6 +112,14 @@ class Wiring:
     def arrival_limits(self) -> ArrivalLimits:
         return ArrivalLimits(self.settings.future_tolerance_seconds, self.settings.state_ttl_days)
 
+    def source_read_to_ns(self) -> int | None:
+        """Return until when the provider's source was read, if a checkpoint says so."""
+        from stock_pipeline.providers.read_position import alpaca_read_to_ns
+
+        if self.settings.provider != "alpaca":
+            return None
+        return alpaca_read_to_ns(self.checkpoints("alpaca").load(), self.checkpoints("alpaca-stream").load())
+
     @cached_property
     def secrets(self) -> SecretReader:
         return SecretReader(self.clients.secretsmanager, time.monotonic_ns)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PartitionErrorTypeDef,
         PartitionInputTypeDef,
         PartitionTypeDef,
+        PartitionValueListTypeDef,
         StorageDescriptorTypeDef,
         TableInputTypeDef,
     )
@@ -32,6 +33,7 @@ SCRATCH_PREFIX = "compaction_"
 
 _PARTITIONS_A_CALL = 100
 _DELETIONS_A_CALL = 25
+_READ_A_CALL = 1000
 _EXISTS = "AlreadyExistsException"
 
 _PROJECTED_YEARS = "2026,2035"
@@ -108,8 +110,17 @@ class GlueCatalog:
             for partition in self._partitions(CURATED_TABLE)
         }
 
-    def published_since(self) -> dict[date, datetime]:
-        return {_session_date(partition): partition["CreationTime"] for partition in self._partitions(CURATED_TABLE)}
+    def published_since(self, sessions: Iterable[date]) -> dict[date, datetime]:
+        since: dict[date, datetime] = {}
+        for batch in _batches(sorted(sessions), _READ_A_CALL):
+            asked: list[PartitionValueListTypeDef] = [{"Values": _values(session_date)} for session_date in batch]
+            while asked:
+                answer = self.client.batch_get_partition(
+                    DatabaseName=self.database, TableName=CURATED_TABLE, PartitionsToGet=asked
+                )
+                since |= {_session_date(each): each["CreationTime"] for each in answer["Partitions"]}
+                asked = [{"Values": each["Values"]} for each in answer.get("UnprocessedKeys", [])]
+        return since
 
     def unpublished_sessions(self) -> frozenset[date]:
         return frozenset(_session_date(partition) for partition in self._partitions(UNPUBLISHED_TABLE))

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,15 +52,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def ask(settings: "Settings", sql: str) -> "Answer":
-    """Return the statement's rows from the engine that DBT_TARGET names."""
-    return _ask_athena(settings, sql) if settings.dbt_target == "athena" else _ask_duckdb(settings, sql)
+def _to_stderr(text: str) -> None:
+    print(f"stock-pipeline: {text}", file=sys.stderr)
 
 
-def _ask_duckdb(settings: "Settings", sql: str) -> "Answer":
+def ask(settings: "Settings", sql: str, note: Callable[[str], None] = _to_stderr) -> "Answer":
+    """Return the statement's rows from the engine that DBT_TARGET names.
+
+    note: hears what the rows may lack.
+    """
+    if settings.dbt_target == "athena":
+        return _ask_athena(settings, sql)
     from stock_pipeline.local.duckdb.query import query_duckdb
 
-    return query_duckdb(settings, sql, lambda text: print(f"stock-pipeline: {text}", file=sys.stderr))
+    return query_duckdb(settings, sql, note)
 
 
 def _ask_athena(settings: "Settings", sql: str) -> "Answer":

@@ -13,7 +13,9 @@ from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.object_store import ObjectStore
-    from stock_pipeline.domain.freshness import Finding
+    from stock_pipeline.domain.compaction_plan import InputFile
+    from stock_pipeline.domain.freshness import DueSession, Finding
+    from stock_pipeline.lake.session_failures import SessionFailures
     from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
@@ -37,6 +39,7 @@ class Status(NamedTuple):
     """Figures of the screen.
 
     published: the last published session.
+    broken: sessions that can't be looked at, with the reason.
     stale: stale assets, with the reason.
     """
 
@@ -48,6 +51,7 @@ class Status(NamedTuple):
     quarantine_files: int
     published: date | None
     backlog: tuple[Backlog, ...]
+    broken: str
     stale: dict[str, str]
 
 
@@ -58,7 +62,7 @@ def add_to(commands: Commands) -> None:
         summary="show on one screen how the pipeline is doing",
         description="Shows the lag of the stream, the depth of the dead-letter queue, today's rejected lines by "
         "reason, the last published session, raw files that wait for compaction, and what is stale on the "
-        "exchange's calendar. Exits with 1 if something is stale. Settings: what `make deploy` left in "
+        "exchange's calendar. Exits with 1 if something is stale or broken. Settings: what `make deploy` left in "
         ".stock-pipeline/deployed, what `stock-pipeline up` runs (local), else the environment's.",
         example="stock-pipeline status --env dev",
     )
@@ -85,12 +89,14 @@ def run(options: argparse.Namespace) -> int:
         except EndpointConnectionError as error:
             raise SettingsError(f"{error}; if stock-pipeline up was killed, start it again") from error
     print("\n".join(screen(options.env, status)))
-    return 1 if status.stale else 0
+    return 1 if status.stale or status.broken else 0
 
 
 def read_status(wiring: "Wiring", now: datetime) -> Status:
-    from stock_pipeline.domain.freshness import expected_session, judge_session, judge_stream, newest_event
+    from stock_pipeline.domain.freshness import judge_stream, newest_event
     from stock_pipeline.domain.session import session_date_of
+    from stock_pipeline.lake.session_failures import SessionFailures
+    from stock_pipeline.lake.session_freshness import judge_published, session_due
     from stock_pipeline.providers.selection import feed_delay_seconds
 
     delay = feed_delay_seconds(wiring.settings.feed)
@@ -98,12 +104,13 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), now_ns)
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
-    expected = expected_session(now)
-    head = wiring.partition(expected).head().head
+    due = session_due(wiring.objects, now)
     lag = judge_stream(newest_ns, now, delay)
+    failures = SessionFailures()
+    backlog = tuple(_backlogs(wiring, session_date_of(now_ns), failures))
     judged = {
-        "trades": judge_session(expected, head.catalog_confirmed_at if head.version else None, delay),
-        "daily_bars": _judge_bars(wiring.settings, expected),
+        "trades": judge_published(wiring.compactor(), due, wiring.source_read_to_ns(), delay),
+        "daily_bars": _judge_bars(wiring.settings, due),
         "realtime_state": lag,
     }
     return Status(
@@ -114,25 +121,33 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
         rejected=rejected,
         quarantine_files=files,
         published=max(wiring.catalog.published_locations(), default=None),
-        backlog=tuple(_backlog(wiring, session_date_of(now_ns))),
+        backlog=backlog,
+        broken=str(failures),
         stale={name: finding.why for name, finding in judged.items() if not finding.fresh},
     )
 
 
-def _judge_bars(settings: "Settings", expected: date) -> "Finding":
+def _judge_bars(settings: "Settings", due: "DueSession | None") -> "Finding":
     from stock_pipeline.commands.query import ask
     from stock_pipeline.domain.freshness import Finding, judge_bars
     from stock_pipeline.errors import PermanentError, RetryableError
 
-    day = f"year = {expected.year} AND month = {expected.month} AND day = {expected.day}"
+    if due is None:
+        return judge_bars(due, 0)
+    year, month, number = due.session_date.timetuple()[:3]
+    day = f"year = {year} AND month = {month} AND day = {number}"
+    notes: list[str] = []
     try:
-        ((bars,),) = ask(settings, f"SELECT count(*) FROM daily_bars WHERE {day}").rows
+        ((bars,),) = ask(settings, f"SELECT count(*) FROM daily_bars WHERE {day}", notes.append).rows
     except PermanentError as error:
-        return Finding(False, str(error).partition("\n")[0])
+        # the first run makes the table
+        return judge_bars(due, 0) if due.is_first else Finding(False, str(error).partition("\n")[0])
     except RetryableError as error:
         # on a laptop dbt locks the file while it builds
         return Finding(settings.dbt_target == "local", str(error))
-    return judge_bars(expected, int(bars))
+    if not bars and any(note.startswith("dbt is writing") for note in notes):
+        return Finding(True, "dbt is writing")
+    return judge_bars(due, int(bars))
 
 
 def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], int]:
@@ -150,16 +165,21 @@ def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], i
     return dict(sorted(counts.items())), len(keys)
 
 
-def _backlog(wiring: "Wiring", today: date) -> Iterator[Backlog]:
+def _backlogs(wiring: "Wiring", today: date, failures: "SessionFailures") -> Iterator[Backlog]:
     """Yield the backlogs of the last few sessions. Those of a source's wrong clock lie behind today."""
-    from stock_pipeline.lake.unpublished_sessions import raw_folders, sessions_of
+    from stock_pipeline.domain.lake_layout import RAW_PREFIX, session_date_of_key, session_name
 
     compactor = wiring.compactor()
-    sessions, _ = sessions_of(raw_folders(wiring.objects))
+    sessions: list[date] = []
+    for folder in wiring.objects.folders(RAW_PREFIX, depth=3):
+        with failures.of(session_name(folder)):
+            sessions.append(session_date_of_key(folder))
     for session_date in [day for day in sorted(sessions) if day <= today][-SESSIONS_LOOKED_AT:]:
-        plan = compactor.plan(session_date)
-        if not plan.is_empty:
-            yield Backlog(session_date, len(plan.new_files), sum(file.size for file in plan.new_files))
+        files: tuple[InputFile, ...] = ()
+        with failures.of(session_date):
+            files = compactor.plan(session_date).new_files
+        if files:
+            yield Backlog(session_date, len(files), sum(file.size for file in files))
 
 
 def screen(name: str, status: Status) -> list[str]:
@@ -176,6 +196,7 @@ def screen(name: str, status: Status) -> list[str]:
         ("rejected today", [rejected]),
         ("last published", [str(status.published or "none")]),
         ("to compact", backlog),
+        ("broken", [status.broken or "none"]),
         ("stale", stale),
     ]
     lines = [f"stock-pipeline {name}"]

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +53,11 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     """Run all parts, and return the error that ended them."""
     import signal
 
+    from stock_pipeline.domain.session import exchange_time_zone
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
     from stock_pipeline.local.event_source.observer import SilentObserver
     from stock_pipeline.local.lambda_functions import processor_poller
+    from stock_pipeline.local.live_feed import last_session
     from stock_pipeline.local.stack import local_stack, loopback_environment
 
     # a background job of a shell ignores Ctrl-C, and SIGTERM must end it in the same order
@@ -64,7 +67,9 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     database = (FOLDER / "up.duckdb").absolute()
     database.parent.mkdir(exist_ok=True)
     database.unlink(missing_ok=True)
-    with local_stack({**os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
+    now = datetime.now(UTC)
+    first = last_session(now.astimezone(exchange_time_zone()).date(), now).session_date.isoformat()
+    with local_stack({"FIRST_SESSION": first, **os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
         take_over(stack.environ)
         home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
         poller = processor_poller(stack, SilentObserver())

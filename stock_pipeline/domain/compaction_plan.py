@@ -86,6 +86,9 @@ class Manifest:
         missing = [key for key in self.data_keys if key not in sizes]
         if missing:
             return f"{', '.join(missing)} is missing"
+        strange = [key for key in sizes if key not in self.data_keys and key.rpartition("/")[2][:1] not in ("_", ".")]
+        if strange:
+            return f"{', '.join(strange)} does not belong to it, and readers read it"
         found = sum(sizes[key] for key in self.data_keys)
         if found != self.data_bytes:
             return (
@@ -159,14 +162,18 @@ class CompactionPlan:
         return not (self.new_files or self.damage)
 
     @property
+    def base_inputs(self) -> tuple[InputFile, ...]:
+        """Raw files whose trades are in the base."""
+        return self.base.inputs if self.base else ()
+
+    @property
     def size(self) -> int:
         """Bytes to read."""
         return sum(file.size for file in self.new_files) + (self.base.data_bytes if self.base else 0)
 
     def inputs(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """Return all raw files whose trades will be in the new version."""
-        base_inputs = self.base.inputs if self.base else ()
-        return tuple(sorted({*base_inputs, *self.new_files} - unreadable))
+        return tuple(sorted({*self.base_inputs, *self.new_files} - unreadable))
 
     def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """Return all raw files whose trades will be missing from the new version."""

@@ -5,7 +5,7 @@ Each session is judged by itself, so that remaking an old one says nothing about
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from stock_pipeline.domain.capture import capture_end_ns
 from stock_pipeline.domain.session import NANOSECONDS, exchange_time_zone, is_trading_day, session_hours
@@ -28,37 +28,90 @@ class Finding:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class DueSession:
+    """A session whose deadline has passed.
+
+    is_first: the lake's first, of which nobody can say whether the lake was there by its deadline.
+    """
+
+    session_date: date
+    is_first: bool = False
+
+
+def deadline(session_date: date) -> datetime:
+    """Return when the session has to be published and built."""
+    return datetime.combine(session_date, PUBLICATION_DEADLINE, exchange_time_zone())
+
+
 def expected_session(now: datetime) -> date:
     """Return the latest session whose deadline has passed."""
-    local = now.astimezone(exchange_time_zone())
-    day = local.date() if local.time() >= PUBLICATION_DEADLINE else local.date() - timedelta(days=1)
-    while not is_trading_day(day):
+    day = now.astimezone(exchange_time_zone()).date()
+    while not is_trading_day(day) or now < deadline(day):
         day -= timedelta(days=1)
     return day
 
 
-def judge_session(session_date: date, made_at: datetime | None, delay_seconds: int = 0) -> Finding:
-    """Judge if a session's partition was made after its last trades were captured.
+def due_session(now: datetime, first: date | None) -> DueSession | None:
+    """Return the latest session whose deadline has passed, if the lake goes back to it.
+
+    first: the lake's first session; None if it has none.
+    """
+    expected = expected_session(now)
+    if first is None or expected < first:
+        return None
+    return DueSession(expected, expected == first)
+
+
+def judge_session(
+    due: DueSession | None,
+    made_at: datetime | None,
+    delay_seconds: int = 0,
+    lacks_nothing: bool = False,
+    read_to_ns: int | None = None,
+) -> Finding:
+    """Judge if the due session was made whole: after its last trades were captured, from all that the source had.
 
     made_at: the last time it was made, if ever.
     delay_seconds: how far the feed is behind the clock.
+    lacks_nothing: nothing has come since then.
+    read_to_ns: until when the source was read; None if nothing tells.
     """
-    if not is_trading_day(session_date):
-        raise ValueError(f"{session_date} has no session")
+    if due is None:
+        return Finding(True, "no session of this lake is due yet")
+    session_date = due.session_date
+    if made_at is None and due.is_first:
+        return Finding(True, f"session {session_date} is this lake's first, and is due once it was made")
     if made_at is None:
         return Finding(False, f"session {session_date} was due by {PUBLICATION_DEADLINE:%H:%M} and is not there")
-    if made_at.timestamp() < capture_end_ns(session_date, delay_seconds) / NANOSECONDS:
-        return Finding(
-            False, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC, before its capture ended"
-        )
-    return Finding(True, f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC")
+    made = f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC"
+    if is_early(session_date, made_at, delay_seconds) and not lacks_nothing:
+        return Finding(False, f"{made}, before its capture ended")
+    if read_to_ns is not None and read_to_ns < extended_end_ns(session_date):
+        read_to = datetime.fromtimestamp(read_to_ns // NANOSECONDS, UTC)
+        return Finding(False, f"{made}, but its source was read only to {read_to:%Y-%m-%d %H:%M} UTC")
+    return Finding(True, made)
 
 
-def judge_bars(session_date: date, bars: int) -> Finding:
-    """Judge if a due session has bars, where the time they were made is unknown."""
+def is_early(session_date: date, made_at: datetime, delay_seconds: int) -> bool:
+    """Tell if the session was made before its last trades were captured."""
+    return made_at.timestamp() < capture_end_ns(session_date, delay_seconds) / NANOSECONDS
+
+
+def extended_end_ns(session_date: date) -> int:
+    hours = session_hours(session_date)
+    if hours is None:
+        raise ValueError(f"{session_date} has no session")
+    return hours.extended_end_ns
+
+
+def judge_bars(due: DueSession | None, bars: int) -> Finding:
+    """Judge if the due session has bars, where the time they were made is unknown."""
+    if due is None or (due.is_first and bars == 0):
+        return Finding(True, "no bars are due yet")
     if bars == 0:
-        return Finding(False, f"bars of {session_date} were due by {PUBLICATION_DEADLINE:%H:%M} and are not there")
-    return Finding(True, f"session {session_date} has {bars} bars")
+        return Finding(False, f"bars of {due.session_date} were due by {PUBLICATION_DEADLINE:%H:%M} and are not there")
+    return Finding(True, f"session {due.session_date} has {bars} bars")
 
 
 def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:

@@ -13,6 +13,9 @@ LEDGER_PREFIX = "redrive/"
 REDRIVEN_KEY = "quarantine/redriven.json"
 """What redrive published lately; not under the ledger's prefix, where each object is a message's."""
 
+REOPENED_PREFIX = "quarantine/reopened/"
+"""Of sessions that have, or are about to get, raw files that their published version lacks: an empty object each."""
+
 CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
 MARTS_PREFIX = "marts/"
@@ -37,6 +40,11 @@ def partition_path(session_date: date) -> str:
 
 def raw_partition_prefix(session_date: date) -> str:
     return RAW_PREFIX + partition_path(session_date)
+
+
+def raw_month_prefix(session_date: date) -> str:
+    """Return the prefix of all raw files of the session's month."""
+    return f"{RAW_PREFIX}year={session_date.year:04}/month={session_date.month}/"
 
 
 def raw_key(session_date: date, shard_id: str, first_sequence: str, last_sequence: str, content_hash: str) -> str:
@@ -112,6 +120,15 @@ def parked_key(message_id: str) -> str:
     return f"{PARKED_PREFIX}{message_id}.json"
 
 
+def reopened_key(session_date: date) -> str:
+    """Return the key of the object that says of a session that it is to be looked at again."""
+    return f"{REOPENED_PREFIX}{session_date.isoformat()}"
+
+
+def session_date_of_reopened_key(key: str) -> date:
+    return date.fromisoformat(key.removeprefix(REOPENED_PREFIX))
+
+
 def ledger_key(message_id: str) -> str:
     """Return the key of redrive's record of one message."""
     return f"{LEDGER_PREFIX}{message_id}.json"
@@ -128,6 +145,19 @@ def session_date_of_key(key: str) -> date:
     if match is None:
         raise ValueError(f"{key} has no year=/month=/day= partition in it")
     return date(*(int(part) for part in match.groups()))
+
+
+def session_folder(key: str) -> str:
+    """Return a raw or curated key up to its day, in which the keys of a session are alike."""
+    return "/".join([*key.split("/")[:5], ""])
+
+
+def session_name(key: str) -> str:
+    """Return the session date in a key as people read it, or the key without one."""
+    try:
+        return session_date_of_key(key).isoformat()
+    except ValueError:
+        return key
 
 
 def version_of_key(key: str) -> str | None:

@@ -43,7 +43,9 @@ class CuratedCounts:
 class SessionBooks:
     """What each place has of one session.
 
-    raw: None once garbage collection has deleted raw files of the published version.
+    raw: None once garbage collection has deleted raw files of the published version. While a session is under way,
+    only files that the version has.
+    under_way: event ids in other files, whose rows are not published yet.
     windows: each symbol's realtime window, of `capacity` trades at most.
     expired: whether trades may be missing in the table, because their time to live is over.
     """
@@ -54,6 +56,7 @@ class SessionBooks:
     windows: Mapping[SymbolKey, Sequence[Trade]]
     capacity: int
     expired: bool = False
+    under_way: frozenset[str] = frozenset()
 
     @property
     def symbols(self) -> list[SymbolKey]:
@@ -84,10 +87,13 @@ def _reasons(books: SessionBooks, key: SymbolKey) -> Iterator[str]:
 
 
 def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) -> Iterator[str]:
-    window = books.windows.get(key, ())
+    # what only one of both places can have yet is left out of both
+    window = [trade for trade in books.windows.get(key, ()) if trade.event_id not in books.under_way]
+    newest = [trade for trade in curated.newest if trade.event_id not in books.under_way]
     in_state = _of_session(window, books.session_date)
     later = sum(session_date_of(trade.event_time_ns) > books.session_date for trade in window)
-    published = curated.newest[-(books.capacity - later) :] if later < books.capacity else ()
+    room = books.capacity - later - (len(books.windows.get(key, ())) - len(window))
+    published = newest[-room:] if room > 0 else []
     if published and not in_state:
         if not books.expired:
             yield f"{published[-1].event_id} is published, and nothing of the session is in the realtime table"
@@ -95,7 +101,7 @@ def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) 
     if books.expired:
         # what came later than the table remembers entered the lake only
         held = {trade.event_id for trade in in_state}
-        published = tuple(trade for trade in published if trade.event_id in held)
+        published = [trade for trade in published if trade.event_id in held]
         in_state = in_state[len(in_state) - len(published) :]
     # a window that was enlarged is still filling up: it may have fewer trades, but no others
     compared = published[len(published) - min(len(in_state), len(published)) :]

@@ -44,11 +44,15 @@ def session_bounds_ns(session_date: date) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class SessionHours:
-    """Regular trading hours of one session in nanoseconds UTC: `open_ns <= t < close_ns`."""
+    """Regular trading hours of one session in nanoseconds UTC: `open_ns <= t < close_ns`.
+
+    extended_end_ns: end of the extended hours: 20:00, on a half day 17:00.
+    """
 
     session_date: date
     open_ns: int
     close_ns: int
+    extended_end_ns: int
     is_half_day: bool
 
 
@@ -57,9 +61,13 @@ def session_hours(session_date: date) -> SessionHours | None:
     if not is_trading_day(session_date):
         return None
     half_day = is_half_day(session_date)
-    close = time(13, 0) if half_day else time(16, 0)
+    close, end = (time(13, 0), time(17, 0)) if half_day else (time(16, 0), time(20, 0))
     return SessionHours(
-        session_date, _new_york_ns(session_date, time(9, 30)), _new_york_ns(session_date, close), half_day
+        session_date,
+        _new_york_ns(session_date, time(9, 30)),
+        _new_york_ns(session_date, close),
+        _new_york_ns(session_date, end),
+        half_day,
     )
 
 
@@ -72,6 +80,11 @@ def is_trading_day(day: date) -> bool:
     if day.year < FIRST_CALENDAR_YEAR:
         raise ValueError(f"the calendar begins in {FIRST_CALENDAR_YEAR}; {day} lies before it")
     return day.weekday() < SATURDAY and day not in SPECIAL_CLOSINGS and day not in holidays(day.year)
+
+
+def is_session(day: date) -> bool:
+    """Tell if a day of any year has a session; the calendar knows of none before it begins."""
+    return day.year >= FIRST_CALENDAR_YEAR and is_trading_day(day)
 
 
 def trading_days(first: date, last: date) -> Iterator[date]:

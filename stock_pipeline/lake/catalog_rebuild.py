@@ -7,12 +7,19 @@ from itertools import groupby
 from typing import NamedTuple
 
 from stock_pipeline.domain.head_choice import best_version
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, session_date_of_key
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    VersionPrefix,
+    session_date_of_key,
+    session_folder,
+    session_name,
+)
 from stock_pipeline.domain.partition_head import PartitionHead
-from stock_pipeline.errors import DamagedVersionError, HeadLostError, StockPipelineError
+from stock_pipeline.errors import DamagedVersionError, HeadLostError
 from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.session_partition import SessionPartition
-from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions, raw_folders
+from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 
 
 class Rebuilt(NamedTuple):
@@ -38,32 +45,38 @@ class CatalogRebuild:
     def run(self) -> Rebuilt:
         """Register every session that has a published version and point its readers there, then every unpublished one.
 
-        Raises `HeadLostError`, at the end, with the names of all sessions without a whole version to publish.
+        Raises at the end, with all names of sessions that failed, or have no whole version to publish.
         """
+        failures = SessionFailures()
         locations: dict[date, str] = {}
-        restored, failures = 0, []
-        for partition in self._partitions():
-            try:
+        restored = 0
+        for folder in self._folders():
+            with failures.of(session_name(folder)):
+                partition = self._partition(session_date_of_key(folder))
                 version, head_written = _version_of(partition)
-            except StockPipelineError as error:
-                failures.append(str(error))
-                continue
-            restored += head_written
-            if version is not None:
-                place = VersionPrefix(partition.session_date, version)
-                locations[partition.session_date] = self.lake.uri(place.prefix)
-        registered = self.catalog.register(locations)
+                restored += head_written
+                if version is not None:
+                    place = VersionPrefix(partition.session_date, version)
+                    locations[partition.session_date] = self.lake.uri(place.prefix)
+        registered = 0
+        with failures.of("registration"):
+            registered = self.catalog.register(locations)
         for session_date in locations:
-            SessionPartition(self.lake, self.catalog, self.now, session_date).point_catalog_at_head()
-        refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
-        if failures:
-            raise HeadLostError(f"{len(failures)} sessions are not as they were: {'; '.join(failures)}")
+            with failures.of(session_date):
+                self._partition(session_date).point_catalog_at_head()
+        refreshed = Refreshed(0, 0)
+        with failures.of("unpublished sessions"):
+            refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
+        failures.raise_all()
         return Rebuilt(len(locations), registered, restored, refreshed.registered)
 
-    def _partitions(self) -> Iterator[SessionPartition]:
+    def _folders(self) -> Iterator[str]:
         keys = (listed.key for listed in self.lake.list(CURATED_PREFIX))
-        for session_date, _ in groupby(keys, key=session_date_of_key):
-            yield SessionPartition(self.lake, self.catalog, self.now, session_date)
+        for folder, _ in groupby(keys, key=session_folder):
+            yield folder
+
+    def _partition(self, session_date: date) -> SessionPartition:
+        return SessionPartition(self.lake, self.catalog, self.now, session_date)
 
 
 def _version_of(partition: SessionPartition) -> tuple[str | None, bool]:

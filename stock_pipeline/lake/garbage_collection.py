@@ -12,10 +12,18 @@ from typing import NamedTuple
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan_garbage_collection
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, MANIFEST_FILE, session_date_of_key, unreadable_key
+from stock_pipeline.domain.lake_layout import (
+    CURATED_PREFIX,
+    MANIFEST_FILE,
+    session_date_of_key,
+    session_folder,
+    session_name,
+    unreadable_key,
+)
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import DamagedVersionError, PublishConflictError
 from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.session_partition import (
     SessionPartition,
     StoredHead,
@@ -54,35 +62,45 @@ class GarbageCollector:
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
         """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing.
 
-        Of a session whose published version is damaged nothing is deleted. Raises `DamagedVersionError` at the end,
-        with all their names.
+        Raises at the end, with all names of sessions that failed. Of one whose published version is damaged nothing is
+        deleted.
         """
-        damaged = []
-        for partition, listed in self._sessions():
-            stored = partition.head()
-            published = partition.published(stored)
-            plan = self._plan(partition, stored, published, listed)
-            if published is not None and plan.compacted:
-                published = partition.confirmed(published)
-            if published is not None and not published.is_whole:
-                damaged.append(f"session {partition.session_date}: version {published.name}: {published.damage}")
-                continue
-            if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
-                continue
-            unreadable = tuple(file.key for file in plan.unreadable)
-            versions = tuple(sorted(plan.versions))
-            yield SessionGarbage(partition.session_date, versions, len(plan.compacted), unreadable, plan.size)
-        if damaged:
-            raise DamagedVersionError(
-                f"published versions are damaged, and nothing of their sessions was deleted ({'; '.join(damaged)}): "
-                "run `stock-pipeline compact --session` for each, which makes it again or says what is lost"
-            )
+        failures = SessionFailures()
+        for folder, listed in self._sessions():
+            garbage = None
+            with failures.of(session_name(folder)):
+                session_date = session_date_of_key(folder)
+                partition = SessionPartition(self.lake, self.catalog, self.now, session_date)
+                garbage = self._collect(partition, listed, dry_run)
+            if garbage is not None:
+                yield garbage
+        failures.raise_all()
 
-    def _sessions(self) -> Iterator[tuple[SessionPartition, list[ListedObject]]]:
-        """Yield sessions with curated objects, which a listing sorts by session."""
+    def _collect(
+        self, partition: SessionPartition, listed: Iterable[ListedObject], dry_run: bool
+    ) -> SessionGarbage | None:
+        stored = partition.head()
+        published = partition.published(stored)
+        plan = self._plan(partition, stored, published, listed)
+        if published is not None and plan.compacted:
+            published = partition.confirmed(published)
+        if published is not None and not published.is_whole:
+            raise DamagedVersionError(
+                f"version {published.name} is damaged ({published.damage}), so nothing of the session was deleted: run "
+                f"`stock-pipeline compact --session {partition.session_date}`, which makes it again, or says what is "
+                "lost"
+            )
+        if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
+            return None
+        unreadable = tuple(file.key for file in plan.unreadable)
+        versions = tuple(sorted(plan.versions))
+        return SessionGarbage(partition.session_date, versions, len(plan.compacted), unreadable, plan.size)
+
+    def _sessions(self) -> Iterator[tuple[str, list[ListedObject]]]:
+        """Yield the folders of sessions with curated objects, which a listing sorts by folder."""
         listing = self.lake.list(CURATED_PREFIX)
-        for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
-            yield SessionPartition(self.lake, self.catalog, self.now, session_date), list(listed)
+        for folder, listed in groupby(listing, key=lambda each: session_folder(each.key)):
+            yield folder, list(listed)
 
     def _plan(
         self, partition: SessionPartition, stored: StoredHead, published: Version | None, listed: Iterable[ListedObject]

@@ -50,8 +50,8 @@ class Folders(Protocol):
 class SessionTables(Protocol):
     """The part of a catalog that tells readers which sessions are published, and which are not."""
 
-    def published_since(self) -> Mapping[date, datetime]:
-        """Return when each published session was first registered."""
+    def published_since(self, sessions: Iterable[date]) -> Mapping[date, datetime]:
+        """Return when each of these sessions that is published was first registered."""
 
     def unpublished_sessions(self) -> Collection[date]:
         """Return the sessions that are registered as unpublished."""

@@ -2,10 +2,10 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -59,6 +59,34 @@ def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSessio
     trades, of_stream = books.distinct()
     counts = {key: RawCounts(delivered[key], trades[key], of_stream[key]) for key in delivered}
     return RawSession(counts, tuple(sorted(unreadable)))
+
+
+class FoundIds(NamedTuple):
+    """Event ids that raw files have.
+
+    unreadable: keys of files that were not looked into.
+    """
+
+    ids: frozenset[str]
+    unreadable: tuple[str, ...]
+
+
+def ids_in(lake: Lake, files: Sequence[InputFile], wanted: Collection[str], folder: Path) -> FoundIds:
+    """Return which of the wanted event ids the files have."""
+    names = pa.array(sorted(wanted), pa.string())
+    found: set[str] = set()
+    unreadable: list[str] = []
+    for group, paths in downloaded(lake, files, folder / "wanted"):
+        for file, path in zip(group, paths, strict=True):
+            try:
+                ids = pq.ParquetFile(path).read(columns=["event_id"], use_threads=False)["event_id"]
+            except (pa.ArrowException, OSError):
+                unreadable.append(file.key)
+            else:
+                ids = ids.cast(pa.string())
+                found.update(ids.filter(pc.is_in(ids, value_set=names)).to_pylist())
+            path.unlink()
+    return FoundIds(frozenset(found), tuple(sorted(unreadable)))
 
 
 def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, CuratedCounts]:

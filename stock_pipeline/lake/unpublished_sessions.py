@@ -41,7 +41,9 @@ class UnpublishedSessions:
         """
         sessions, failures = sessions_of(folders)
         now = self.now()
-        plan = plan_unpublished(sessions, self.catalog.unpublished_sessions(), self.catalog.published_since(), now)
+        registered = self.catalog.unpublished_sessions()
+        since = self.catalog.published_since({*sessions, *registered})
+        plan = plan_unpublished(sessions, registered, since, now)
         locations = {day: self.lake.uri(raw_partition_prefix(day)) for day in plan.register}
         failures += self.catalog.register_unpublished(locations)
         failures += self.catalog.drop_unpublished(plan.drop)

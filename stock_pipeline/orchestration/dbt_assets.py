@@ -30,7 +30,11 @@ def marts_definitions(settings: Settings) -> dg.Definitions:
     # a pool limits runs at a time: DuckDB's file takes one writer, and Athena has a quota of queries
     pool = "duckdb" if settings.dbt_target == "local" else "athena"
     return dg.Definitions(
-        assets=[make(manifest, pool) for make in (staging, session_marts, marts)],
+        assets=[
+            staging(manifest, pool),
+            session_marts(manifest, pool, session_partitions(settings.first_session)),
+            marts(manifest, pool),
+        ],
         resources={"dbt": dbt_resource(settings.dbt_target)},
     )
 
@@ -108,14 +112,14 @@ def staging(manifest: Path, pool: str) -> dg.AssetsDefinition:
     return models
 
 
-def session_marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
+def session_marts(manifest: Path, pool: str, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=Translator(),
         name="session_marts",
         select=SESSION_TABLES,
         pool=pool,
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         # as for trades: the assets of one job share one policy
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
     )

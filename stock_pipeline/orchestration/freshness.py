@@ -11,16 +11,16 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from stock_pipeline.domain.freshness import (
+    DueSession,
     Finding,
-    expected_session,
     judge_session,
     judge_stream,
     newest_event,
 )
-from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.session import is_session, session_date_of
+from stock_pipeline.lake.session_freshness import judge_published, session_due
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
-from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.providers.selection import feed_delay_seconds
@@ -70,10 +70,11 @@ def latest_session_is_published(settings: Settings) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=PUBLISHED.asset_key,
         name=PUBLISHED.name,
-        description="The latest session whose deadline (22:00 New York) has passed is published as a whole.",
+        description="The latest session whose deadline (22:00 New York) has passed is published as a whole: after its "
+        "extended hours ended, and the source was read to their end.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, expected_session(utc_now()), feed_delay_seconds(settings.feed)))
+        return _result(published_finding(lake, session_due(lake.objects, utc_now()), feed_delay_seconds(settings.feed)))
 
     return check
 
@@ -85,8 +86,9 @@ def latest_session_is_built(settings: Settings) -> dg.AssetChecksDefinition:
         description="The bars of the latest session whose deadline (22:00 New York) has passed were built after "
         "its last trades were captured.",
     )
-    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return _result(built_finding(context.instance, expected_session(utc_now()), feed_delay_seconds(settings.feed)))
+    def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        due = session_due(lake.objects, utc_now())
+        return _result(built_finding(context.instance, due, feed_delay_seconds(settings.feed)))
 
     return check
 
@@ -106,18 +108,19 @@ def stream_is_current(settings: Settings) -> dg.AssetChecksDefinition:
     return check
 
 
-def published_finding(lake: LakeResource, session_date: date, delay_seconds: int) -> Finding:
-    stored = lake.partition(session_date).head()
-    return judge_session(session_date, stored.head.catalog_confirmed_at if stored.head.version else None, delay_seconds)
+def published_finding(lake: LakeResource, due: DueSession | None, delay_seconds: int) -> Finding:
+    return judge_published(lake.compactor(), due, lake.source_read_to_ns(), delay_seconds)
 
 
-def built_finding(instance: dg.DagsterInstance, session_date: date, delay_seconds: int) -> Finding:
+def built_finding(instance: dg.DagsterInstance, due: DueSession | None, delay_seconds: int) -> Finding:
     """Judge the session by the latest materialization of its partition."""
+    if due is None:
+        return judge_session(due, None)
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[session_date.isoformat()]), limit=1
+        dg.AssetRecordsFilter(asset_key=BUILT.asset_key, asset_partitions=[due.session_date.isoformat()]), limit=1
     ).records
     made_at = datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
-    return judge_session(session_date, made_at, delay_seconds)
+    return judge_session(due, made_at, delay_seconds)
 
 
 def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -159,17 +162,17 @@ def look(
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
     newest = newest_event(times, _nanoseconds(now))
-    session_date = expected_session(now)
+    due = session_due(lake.objects, now)
     findings = {
-        PUBLISHED: published_finding(lake, session_date, delay_seconds),
-        BUILT: built_finding(instance, session_date, delay_seconds),
+        PUBLISHED: published_finding(lake, due, delay_seconds),
+        BUILT: built_finding(instance, due, delay_seconds),
         CURRENT: judge_stream(newest, now, delay_seconds),
     }
     for key, finding in findings.items():
         if not finding.fresh and key.to_user_string() not in before["stale"]:
             tell(key, finding)
     events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
-    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"])]
+    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"], lake.settings.first_session)]
     events += [_evaluation(key, finding) for key, finding in findings.items()]
     stale = [key.to_user_string() for key, finding in findings.items() if not finding.fresh]
     return dg.SensorResult(
@@ -185,14 +188,13 @@ def _observation(times: list[int], newest: int | None, now: datetime) -> dg.Asse
     return dg.AssetObservation("realtime_state", metadata=metadata)
 
 
-def _heartbeats(newest: int | None, before: int) -> list[dg.AssetMaterialization]:
+def _heartbeats(newest: int | None, before: int, first: date) -> list[dg.AssetMaterialization]:
     """Return the processor's signs of life; a newer trade went into the raw files first."""
     if newest is None or newest <= before:
         return []
     beats = [dg.AssetMaterialization("realtime_state")]
     session_date = session_date_of(newest)
-    # a source's wrong clock may give a date that the calendar does not have
-    if session_partitions().has_partition_key(session_date.isoformat()):
+    if session_date >= first and is_session(session_date):
         beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
     return beats
 

@@ -10,6 +10,7 @@ import dagster as dg
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.freshness import LIVE_POLICY, POLICY
 from stock_pipeline.orchestration.lake_schedules import lake_jobs, lake_schedules
 from stock_pipeline.orchestration.owners import OWNERS
@@ -20,10 +21,16 @@ from stock_pipeline.orchestration.resources import LakeResource, RealtimeResourc
 from stock_pipeline.orchestration.trade_checks import rows_can_be_true
 from stock_pipeline.settings import Settings
 
+RETRIES = 3
+RETRY_SECONDS = 30
+"""Before the first retry, and twice as long before each further one. Dagster's retry policy would also start a
+cancelled run again."""
+
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
+    partitions = session_partitions(settings.first_session)
     return dg.Definitions(
-        assets=[raw_trades(), trades(), reconciliation()],
+        assets=[raw_trades(partitions), trades(partitions), reconciliation(partitions)],
         asset_checks=[rows_can_be_true()],
         jobs=lake_jobs(),
         schedules=lake_schedules(settings),
@@ -35,10 +42,10 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def raw_trades() -> dg.AssetSpec:
+def raw_trades(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         "raw_trades",
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "parquet"},
         owners=OWNERS,
@@ -58,36 +65,47 @@ class CompactionConfig(dg.Config):
     allow_missing: bool = False
 
 
-def trades() -> dg.AssetsDefinition:
+def trades(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name="trades",
         deps=["raw_trades"],
-        partitions_def=session_partitions(),
+        partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "parquet", "glue", "polars"},
         owners=OWNERS,
         code_version="2",
         freshness_policy=POLICY,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
-        retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL),
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
         """Each trade of a session once, sorted by symbol and time: compacted, proved and published."""
-        for key in context.partition_keys:
-            metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
-            context.add_asset_metadata(metadata, partition_key=key)
+        try:
+            compact_sessions(context, lake, config.allow_missing)
+        except PermanentError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            if context.retry_number >= RETRIES:
+                raise
+            raise dg.RetryRequested(RETRIES, RETRY_SECONDS * 2**context.retry_number) from error
 
     return compacted
+
+
+def compact_sessions(context: dg.AssetExecutionContext, lake: LakeResource, allow_missing: bool) -> None:
+    """Compact the run's sessions. Raises at the end, with all names of sessions that failed."""
+    failures = SessionFailures()
+    for key in context.partition_keys:
+        with failures.of(key):
+            metadata = compact_session(context, lake, date.fromisoformat(key), allow_missing)
+            context.add_asset_metadata(metadata, partition_key=key)
+    failures.raise_all()
 
 
 def compact_session(
     context: dg.AssetExecutionContext, lake: LakeResource, session_date: date, allow_missing: bool
 ) -> dict[str, dg.MetadataValue]:
     started = time.monotonic()
-    try:
-        report = lake.compactor().compact(session_date, allow_missing)
-    except PermanentError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    report = lake.compactor().compact(session_date, allow_missing)
     if not report.version:
         context.log.warning("session %s has no raw trades; nothing is published", session_date)
         return {"dagster/partition_row_count": dg.MetadataValue.int(0)}

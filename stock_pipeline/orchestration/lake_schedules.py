@@ -1,13 +1,16 @@
-"""Schedules and jobs of compaction and garbage collection."""
+"""Schedules and jobs of compaction, of the nightly sweep for late files, and of garbage collection."""
 
+import time
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from stock_pipeline.domain.session import is_trading_day
+from stock_pipeline.domain.compaction_pace import is_worth_a_rewrite
+from stock_pipeline.domain.session import is_trading_day, session_date_of
 from stock_pipeline.errors import PermanentError
-from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE
+from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, SessionGarbage
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
@@ -18,6 +21,7 @@ SESSION_JOB = "session"
 
 COMPACTION_JOB = "compaction"
 GARBAGE_COLLECTION_JOB = "garbage_collection"
+SWEEP_JOB = "late_file_sweep"
 CLOSED_DAY_JOB = "closed_day"
 
 _NEW_YORK = "America/New_York"
@@ -28,6 +32,7 @@ _HOURS_OF_TRADING = "5 5-19 * * 1-5"
 _AFTER_THE_CLOSE = "30 20 * * 1-5"
 """Extended hours end at 20:00; the last batch window and its retries need minutes."""
 
+_BEFORE_GARBAGE_COLLECTION = "0 2 * * *"
 _AT_NIGHT = "0 3 * * *"
 
 
@@ -47,17 +52,21 @@ def lake_jobs() -> list[Any]:
     compaction = dg.define_asset_job(
         COMPACTION_JOB, selection=dg.AssetSelection.assets("trades"), description="Compact one session and publish it."
     )
-    return [compaction, garbage_collection(), closed_day()]
+    return [compaction, late_file_sweep(), garbage_collection(), closed_day()]
 
 
 def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     status = schedule_status(settings)
     return [
-        _session_schedule(
-            "hourly_compaction", COMPACTION_JOB, _HOURS_OF_TRADING, "Compact the current session.", status
-        ),
-        _session_schedule(
-            "after_the_close", SESSION_JOB, _AFTER_THE_CLOSE, "Compact the session and build the models.", status
+        _hourly_compaction(settings, status),
+        _after_the_close(settings, status),
+        dg.ScheduleDefinition(
+            name="nightly_sweep",
+            job_name=SWEEP_JOB,
+            cron_schedule=_BEFORE_GARBAGE_COLLECTION,
+            execution_timezone=_NEW_YORK,
+            default_status=status,
+            description="Look at every session for raw files that its published version lacks.",
         ),
         dg.ScheduleDefinition(
             name="nightly_garbage_collection",
@@ -70,12 +79,34 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     ]
 
 
+def late_file_sweep() -> dg.JobDefinition:
+    @dg.op(description="Reopen each session with raw files that its published version lacks.")
+    def sweep(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+        reopened: list[str] = []
+        try:
+            for session_date in lake.sweep().run(raw_folders(lake.objects), session_date_of(time.time_ns())):
+                reopened.append(session_date.isoformat())
+        finally:
+            # also of a sweep that fails at its end
+            context.add_output_metadata({"reopened": reopened})
+            context.log.info("reopened: %s", ", ".join(reopened) or "none")
+
+    @dg.job(name=SWEEP_JOB, description="Look at every session for raw files that its published version lacks.")
+    def job() -> None:
+        sweep()
+
+    return job
+
+
 def garbage_collection() -> dg.JobDefinition:
     @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
     def collect(context: dg.OpExecutionContext, config: GarbageCollectionConfig, lake: LakeResource) -> None:
-        done = list(lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run))
-        for session in done:
-            context.log.info("%s", session)
+        done: list[SessionGarbage] = []
+        failures = SessionFailures()
+        with failures.of("garbage collection"):
+            for session in lake.garbage_collector(timedelta(days=config.grace_days)).collect(config.dry_run):
+                context.log.info("%s", session)
+                done.append(session)
         context.add_output_metadata(
             {
                 "sessions": len(done),
@@ -87,7 +118,9 @@ def garbage_collection() -> dg.JobDefinition:
             }
         )
         if not config.dry_run:
-            lake.unpublished_sessions().refresh(raw_folders(lake.objects))
+            with failures.of("unpublished sessions"):
+                lake.unpublished_sessions().refresh(raw_folders(lake.objects))
+        failures.raise_all()
 
     @dg.job(name=GARBAGE_COLLECTION_JOB)
     def job() -> None:
@@ -110,13 +143,13 @@ def closed_day_config(day: str) -> dict[str, Any]:
 
 
 def closed_day() -> dg.JobDefinition:
-    @dg.op(description="Compact the trades of a date on which the exchange was closed.")
+    @dg.op(description="Compact the trades of a date without a partition: closed, or before the first session.")
     def compact_closed_day(context: dg.OpExecutionContext, config: ClosedDayConfig, lake: LakeResource) -> None:
         try:
             report = lake.compactor().compact(date.fromisoformat(config.day))
         except PermanentError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        context.log.warning("%s is not a trading day, but has %s trades", config.day, report.rows_out)
+        context.log.warning("%s is no session of Dagster's, but has %s trades", config.day, report.rows_out)
         context.add_output_metadata({"rows": report.rows_out, "version": report.version})
 
     @dg.job(name=CLOSED_DAY_JOB)
@@ -126,22 +159,51 @@ def closed_day() -> dg.JobDefinition:
     return job
 
 
-def _session_schedule(
-    name: str, job_name: str, cron: str, description: str, status: dg.DefaultScheduleStatus
-) -> dg.ScheduleDefinition:
+def _hourly_compaction(settings: Settings, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=name,
-        job_name=job_name,
-        cron_schedule=cron,
+        name="hourly_compaction",
+        job_name=COMPACTION_JOB,
+        cron_schedule=_HOURS_OF_TRADING,
         execution_timezone=_NEW_YORK,
         default_status=status,
-        description=description,
+        description="Compact the current session, once enough of it is new.",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        session_date = context.scheduled_execution_time.date()
-        key = session_date.isoformat()
-        if not is_trading_day(session_date):
-            return dg.SkipReason(f"{key} is not a trading day of the exchange")
-        return dg.RunRequest(partition_key=key)
+    def schedule(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        asked = _of_the_day(context, settings.first_session)
+        if isinstance(asked, dg.SkipReason):
+            return asked
+        plan = lake.compactor().plan(context.scheduled_execution_time.date())
+        new_bytes = sum(file.size for file in plan.new_files)
+        base_bytes = sum(file.size for file in plan.base_inputs)
+        if plan.damage or is_worth_a_rewrite(new_bytes, base_bytes, settings.compact_after_share):
+            return asked
+        new = new_bytes / (new_bytes + base_bytes) if new_bytes else 0
+        return dg.SkipReason(
+            f"{new:.0%} of the session is new, and it is written anew from {settings.compact_after_share:.0%} on"
+        )
 
     return schedule
+
+
+def _after_the_close(settings: Settings, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="after_the_close",
+        job_name=SESSION_JOB,
+        cron_schedule=_AFTER_THE_CLOSE,
+        execution_timezone=_NEW_YORK,
+        default_status=status,
+        description="Compact the session and build the models.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _of_the_day(context, settings.first_session)
+
+    return schedule
+
+
+def _of_the_day(context: dg.ScheduleEvaluationContext, first: date) -> dg.RunRequest | dg.SkipReason:
+    session_date = context.scheduled_execution_time.date()
+    if not is_trading_day(session_date):
+        return dg.SkipReason(f"{session_date} is not a trading day of the exchange")
+    if session_date < first:
+        return dg.SkipReason(f"{session_date} is before FIRST_SESSION, {first}")
+    return dg.RunRequest(partition_key=session_date.isoformat())

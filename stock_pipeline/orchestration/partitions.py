@@ -3,11 +3,11 @@
 Every partitioned asset uses it, so that jobs and backfills may select them together.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 import dagster as dg
 
-from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, SPECIAL_CLOSINGS, holidays
+from stock_pipeline.domain.session import SPECIAL_CLOSINGS, holidays
 
 LAST_CALENDAR_YEAR = 2099
 
@@ -17,12 +17,12 @@ SESSIONS_A_RUN = 20
 _WEEKENDS = ("0 0 * * 6", "0 0 * * 0")
 
 
-def session_partitions() -> dg.DailyPartitionsDefinition:
-    """Return the trading days from 2007 to the current one."""
-    closings = SPECIAL_CLOSINGS.union(*(holidays(year) for year in range(FIRST_CALENDAR_YEAR, LAST_CALENDAR_YEAR + 1)))
+def session_partitions(first: date) -> dg.DailyPartitionsDefinition:
+    """Return the trading days from the first to the current one."""
+    closings = SPECIAL_CLOSINGS.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
     return dg.DailyPartitionsDefinition(
-        start_date=f"{FIRST_CALENDAR_YEAR}-01-03",
+        start_date=first.isoformat(),
         timezone="America/New_York",
         end_offset=1,
-        exclusions=[*_WEEKENDS, *(datetime(day.year, day.month, day.day) for day in sorted(closings))],  # noqa: DTZ001
+        exclusions=[*_WEEKENDS, *(datetime(day.year, day.month, day.day) for day in sorted(closings) if day >= first)],  # noqa: DTZ001
     )

@@ -1,33 +1,41 @@
 """Sensors that request a run for each past date with raw files that its published version lacks.
 
-Such files are late, or a failed run left them; the current session has schedules. A date without trading has no
-partition, so a job of its own compacts its trades. Both sensors observe `raw_trades`. The first one also registers
-unpublished sessions, because it lists the folders anyway.
+Such files are late, or a failed run left them; the current session has schedules. A tick looks at recent dates and at
+reopened ones, so its cost does not grow with the lake. The nightly sweep reopens what else has late files. A date
+without trading, or before the first session, has no partition: a job of its own compacts its trades. Both sensors
+observe `raw_trades`. The first one also registers unpublished sessions.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
-from stock_pipeline.domain.lake_layout import session_date_of_key
-from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.errors import RetryableError
-from stock_pipeline.lake.unpublished_sessions import raw_folders
+from stock_pipeline.domain.lake_layout import raw_month_prefix, raw_partition_prefix
+from stock_pipeline.domain.session import NANOSECONDS, is_session, session_date_of
+from stock_pipeline.lake.reopened_sessions import reopened_since
+from stock_pipeline.lake.session_failures import SessionFailures
+from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, SESSION_JOB, closed_day_config
-from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import utc_now
 
-SESSIONS_A_TICK = 10
-"""A tick takes less than a minute even with tens of thousands of files a session."""
+RECENT_DAYS = 10
+"""Sessions of so many days are looked at in every tick, and reopened ones for so many days after."""
+
+SESSIONS_A_TICK = 20
+"""Most reopened sessions of a tick; the others follow."""
+
+FILES_A_TICK = 15_000
+"""A tick takes up no other session once it has listed so many files, at 0.1 ms of CPU each. The next one begins with
+those left."""
 
 INTERVAL_SECONDS = 300
 
@@ -45,103 +53,161 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Position:
-    """The sensor's cursor.
+    """The sensor's cursor. Sessions are dates as texts.
 
-    after: the last folder of the last tick; the next tick goes on behind it.
+    after: the oldest reopened session of the last tick; the next tick goes on with older ones.
+    left: what the last tick had no time for.
     asked: each session's last requested run.
+    broken: sessions that could not be looked at, with the kind of error.
     """
 
     after: str = ""
+    left: tuple[str, ...] = ()
     asked: dict[str, Asked] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps({"after": self.after, "asked": self.asked})
+        return json.dumps({"after": self.after, "left": self.left, "asked": self.asked, "broken": self.broken})
 
     @classmethod
     def from_json(cls, text: str | None) -> "Position":
-        if not text:
-            return cls()
-        document = json.loads(text)
-        return cls(document["after"], {key: Asked(*asked) for key, asked in document["asked"].items()})
+        document = json.loads(text) if text else {}
+        asked = {key: Asked(*asked) for key, asked in document.get("asked", {}).items()}
+        return cls(document.get("after", ""), tuple(document.get("left", ())), asked, document.get("broken", {}))
 
 
 def raw_file_sensor(settings: Settings) -> dg.SensorDefinition:
-    @dg.sensor(
-        name="raw_files",
-        job_name=SESSION_JOB,
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=sensor_status(settings),
-        description="Requests a run of each past session with raw files that its published version lacks. "
-        "Registers unpublished sessions.",
+    return _sensor(
+        settings,
+        "raw_files",
+        SESSION_JOB,
+        "Requests a run of each past session with raw files that its published version lacks. Registers unpublished "
+        "sessions.",
+        closed=False,
     )
-    def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        folders = raw_folders(lake.objects)
-        try:
-            lake.unpublished_sessions().refresh(folders)
-        except RetryableError as error:
-            # compaction goes on; garbage collection, which refreshes too, fails and so alarms
-            context.log.error("%s", error)
-        return look(lake, folders, Position.from_json(context.cursor), _today())
-
-    return sensor
 
 
 def closed_day_sensor(settings: Settings) -> dg.SensorDefinition:
+    return _sensor(
+        settings,
+        "raw_files_of_closed_days",
+        CLOSED_DAY_JOB,
+        "Requests a compaction of each date that has trades and no partition: without trading, or before the first "
+        "session.",
+        closed=True,
+    )
+
+
+def _sensor(settings: Settings, name: str, job_name: str, description: str, closed: bool) -> dg.SensorDefinition:
     @dg.sensor(
-        name="raw_files_of_closed_days",
-        job_name=CLOSED_DAY_JOB,
+        name=name,
+        job_name=job_name,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Requests a compaction of each date without trading that has trades all the same.",
+        description=description,
     )
-    def sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        return look(lake, raw_folders(lake.objects), Position.from_json(context.cursor), _today(), closed=True)
+    def sensor(context: dg.SensorEvaluationContext, lake: LakeResource, alerts: AlertResource) -> dg.SensorResult:
+        def tell(why: str) -> None:
+            alerts.send(context.log, f"{settings.environment}: {name} can't look at sessions", why)
+
+        return look(lake, Position.from_json(context.cursor), utc_now(), tell, closed)
 
     return sensor
 
 
 def look(
-    lake: LakeResource, every_folder: Iterable[str], position: Position, today: date, closed: bool = False
+    lake: LakeResource, position: Position, now: datetime, tell: Callable[[str], None], closed: bool = False
 ) -> dg.SensorResult:
-    """Make one tick over the next few dates with raw files; after the last date the first follows.
+    """Make one tick over recent and reopened dates, the newest first. What is broken holds up nothing else.
 
-    every_folder: those with raw files, in order.
-    closed: look at dates without trading instead of sessions.
+    tell: called with what is broken, when that is new.
+    closed: look at dates without a partition instead of sessions.
     """
-    folders = [folder for folder in every_folder if _is_due(folder, today, closed)]
-    coming = [folder for folder in folders if folder > position.after][:SESSIONS_A_TICK]
+    failures = SessionFailures()
+    today = session_date_of(int(now.timestamp()) * NANOSECONDS)
+    recent = [today - timedelta(days=days) for days in range(1, RECENT_DAYS + 1)]
+    reopened: list[date] = []
+    with failures.of("reopened sessions"):
+        reopened = reopened_since(lake.objects, now - timedelta(days=RECENT_DAYS))
+    first = lake.settings.first_session
+    due = [
+        sorted((day for day in days if day < today and _is_partition(day, first) != closed), reverse=True)
+        for days in (recent, reopened)
+    ]
+    coming, after = _coming(position, *due)
+    present = _with_raw_files(lake, {today, *recent, *coming}, failures)
+    if not closed:
+        with failures.of("unpublished sessions"):
+            lake.unpublished_sessions().refresh(raw_partition_prefix(day) for day in sorted(present))
+    due_keys = {day.isoformat() for days in due for day in days}
+    asked = {key: last for key, last in position.asked.items() if key in due_keys}
+    plans, left = _plans(lake, [day for day in coming if day in present], failures)
     requests: list[dg.RunRequest] = []
     observations: list[dg.AssetObservation] = []
-    due = {_key(folder) for folder in folders}
-    asked = {key: last for key, last in position.asked.items() if key in due}
-    for folder in coming:
-        plan = lake.compactor().plan(session_date_of_key(folder))
-        if plan.is_empty:
-            continue
-        key = _key(folder)
-        now = _ask(asked.get(key), files_hash(plan.new_files), today)
-        if now is not None:
-            asked[key] = now
-            requests.append(_request(key, now, plan, closed))
+    for day, plan in plans.items():
+        key = day.isoformat()
+        run = _ask(asked.get(key), files_hash(plan.new_files), today)
+        if run is not None:
+            asked[key] = run
+            requests.append(_request(key, run, plan, closed))
             observations.append(_observation(key, plan, closed))
-    after = coming[-1] if len(coming) == SESSIONS_A_TICK else ""
-    return dg.SensorResult(run_requests=requests, asset_events=observations, cursor=Position(after, asked).to_json())
+    broken = {key: kind for key, kind in position.broken.items() if key in due_keys - _keys(coming) | _keys(left)}
+    broken |= failures.kinds
+    if not broken.items() <= position.broken.items():
+        tell(str(failures))
+    cursor = Position(after, tuple(day.isoformat() for day in left), asked, broken)
+    return dg.SensorResult(run_requests=requests, asset_events=observations, cursor=cursor.to_json())
 
 
-def _today() -> date:
-    return session_date_of(int(utc_now().timestamp() * 1e9))
+def _is_partition(day: date, first: date) -> bool:
+    return day >= first and is_session(day)
 
 
-def _key(folder: str) -> str:
-    return session_date_of_key(folder).isoformat()
+def _coming(position: Position, recent: Sequence[date], reopened: Sequence[date]) -> tuple[list[date], str]:
+    """Return the sessions to look at: those left over, all recent ones, and the next reopened ones.
+
+    Also returns the next position's `after`.
+    """
+    left = [day for day in map(date.fromisoformat, position.left) if day in recent or day in reopened]
+    others = [day for day in reopened if day not in recent and day not in left]
+    older = [day for day in others if day.isoformat() < position.after] or others
+    following = older[: max(0, SESSIONS_A_TICK - len(left))]
+    after = following[-1].isoformat() if following else position.after
+    return [*left, *(day for day in recent if day not in left), *following], after
 
 
-def _is_due(folder: str, today: date, closed: bool) -> bool:
-    try:
-        session_date = session_date_of_key(folder)
-    except ValueError:
-        return False  # the refresh of unpublished sessions names it
-    return session_date < today and session_partitions().has_partition_key(_key(folder)) != closed
+def _with_raw_files(lake: LakeResource, days: Collection[date], failures: SessionFailures) -> set[date]:
+    """Return which days have raw files; also those of a month that can't be listed, because it may."""
+    found: set[date] = set()
+    for month in {raw_month_prefix(day) for day in days}:
+        folders = None
+        with failures.of(month):
+            folders = set(lake.objects.folders(month, depth=1))
+        of_month = {day for day in days if raw_month_prefix(day) == month}
+        found |= {day for day in of_month if folders is None or raw_partition_prefix(day) in folders}
+    return found
+
+
+def _plans(
+    lake: LakeResource, days: Sequence[date], failures: SessionFailures
+) -> tuple[dict[date, CompactionPlan], Sequence[date]]:
+    """Return the plans that are not empty, and the days that the tick has no time for."""
+    compactor = lake.compactor()
+    plans: dict[date, CompactionPlan] = {}
+    files = 0
+    for number, day in enumerate(days):
+        if files >= FILES_A_TICK:
+            return plans, days[number:]
+        with failures.of(day):
+            plan = compactor.plan(day)
+            files += len(plan.new_files) + len(plan.base_inputs)
+            if not plan.is_empty:
+                plans[day] = plan
+    return plans, ()
+
+
+def _keys(days: Iterable[date]) -> set[str]:
+    return {day.isoformat() for day in days}
 
 
 def _ask(last: Asked | None, hashed: str, today: date) -> Asked | None:

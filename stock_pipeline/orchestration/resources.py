@@ -17,6 +17,7 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, GarbageCollector
+from stock_pipeline.lake.reopened_sessions import Sweep
 from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.redrive.redrive import Redrive
@@ -65,6 +66,12 @@ class LakeResource(WiredResource):
 
     def unpublished_sessions(self) -> UnpublishedSessions:
         return self.wiring.unpublished_sessions()
+
+    def source_read_to_ns(self) -> int | None:
+        return self.wiring.source_read_to_ns()
+
+    def sweep(self) -> Sweep:
+        return Sweep(self.objects, self.compactor())
 
     def iceberg_tables(self) -> IcebergTables:
         return self.wiring.iceberg_tables

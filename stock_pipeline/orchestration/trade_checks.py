@@ -6,8 +6,9 @@ from datetime import date
 import dagster as dg
 
 from stock_pipeline.domain.freshness import expected_session
+from stock_pipeline.domain.session import trading_days
 from stock_pipeline.lake.published_rows import RowFindings, published_findings
-from stock_pipeline.orchestration.partitions import session_partitions
+from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.wiring import utc_now
 
@@ -24,9 +25,13 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
         "run with another row builds nothing on its sessions.",
     )
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        sessions = sessions_of_run(context.run.tags)
-        found = [findings for day in sessions if (findings := published_findings(lake.partition(day)))]
-        return check_result(found)
+        failures = SessionFailures()
+        found: list[RowFindings] = []
+        for day in sessions_of_run(context.run.tags):
+            with failures.of(day):
+                findings = published_findings(lake.partition(day))
+                found += [findings] if findings else []
+        return check_result(found, str(failures))
 
     return check
 
@@ -36,18 +41,18 @@ def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
     if _PARTITION in tags:
         return [date.fromisoformat(tags[_PARTITION])]
     if _RANGE_START in tags:
-        keys = dg.PartitionKeyRange(tags[_RANGE_START], tags[_RANGE_END])
-        return [date.fromisoformat(key) for key in session_partitions().get_partition_keys_in_range(keys)]
+        return list(trading_days(date.fromisoformat(tags[_RANGE_START]), date.fromisoformat(tags[_RANGE_END])))
     return [expected_session(utc_now())]
 
 
-def check_result(found: list[RowFindings]) -> dg.AssetCheckResult:
+def check_result(found: list[RowFindings], failures: str) -> dg.AssetCheckResult:
     bad = {findings.session_date.isoformat(): dict(findings.bad) for findings in found if findings.bad}
     damaged = {str(findings.session_date): findings.damage for findings in found if findings.damage}
-    sentences = [f"{day}: {count} rows whose {rule}" for day, rules in bad.items() for rule, count in rules.items()]
+    sentences = [failures] if failures else []
+    sentences += [f"{day}: {count} rows whose {rule}" for day, rules in bad.items() for rule, count in rules.items()]
     sentences += [f"{day}: the published version is damaged, {damage}" for day, damage in damaged.items()]
     return dg.AssetCheckResult(
-        passed=not (bad or damaged),
+        passed=not sentences,
         description="; ".join(sentences) or f"{sum(findings.rows for findings in found)} rows can be true",
         metadata={
             "rows": sum(findings.rows for findings in found),

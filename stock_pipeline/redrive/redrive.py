@@ -27,6 +27,8 @@ from stock_pipeline.domain.redrive_plan import (
     plan,
 )
 from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason, Rejection
+from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
 from stock_pipeline.redrive.line_rate import Unlimited
@@ -132,7 +134,7 @@ class Redrive:
         # only at the end, because this run would receive them again
         _put_back(untouched, outcomes)
         try:
-            redriven.save(self.ledger.objects)
+            redriven.save()
         except Exception as error:
             # costs the lines of this run another try
             trouble = _told(error)
@@ -197,9 +199,11 @@ class Redrive:
             # neither counts as a try, because the message is not at fault
             if not self.rate.turn(len(action.lines), deadline_ns):
                 return _let_go(received.put_back, _left(outcome, "the rate left no time for it"))
-            if not self._publish(action.lines, deadline_ns):
+            trades = [decode_trade(line) for line in action.lines]
+            if not self._publish(action.lines, trades, deadline_ns):
                 return _let_go(received.release, _left(outcome, "the stream refused its lines"))
             redriven.add(action.lines)
+            redriven.reopen(session_date_of(trade.event_time_ns) for trade in trades)
         if isinstance(action, Publish | Park) and action.rejected:
             # not before, because a refusal would send them again in every run
             self.queue.send([message_bytes(one) for one in self._rejections(received.message, action.rejected)])
@@ -237,9 +241,10 @@ class Redrive:
         parked = {**asdict(message), "body": body, "why": why, "tries": [asdict(one) for one in tries]}
         self.objects.put(parked_key(message.message_id), json.dumps(parked).encode())
 
-    def _publish(self, lines: Sequence[bytes], deadline_ns: int) -> bool:
-        """Publish lines. Return True if every one was confirmed."""
-        keyed = ((partition_key(decode_trade(line).symbol, self.buckets), line) for line in lines)
+    def _publish(self, lines: Sequence[bytes], trades: Sequence[Trade], deadline_ns: int) -> bool:
+        """Publish lines of trades. Return True if every one was confirmed."""
+        keys = (partition_key(trade.symbol, self.buckets) for trade in trades)
+        keyed = zip(keys, lines, strict=True)
         return self.publisher.publish_lines(keyed, deadline_ns).published == len(lines)
 
     def _rejections(self, message: QueueMessage, lines: Sequence[bytes]) -> list[Rejection]:

@@ -7,8 +7,9 @@ its lines stay the same. What each run did with a message is the ledger's.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 
-from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
+from stock_pipeline.domain.lake_layout import REDRIVEN_KEY, reopened_key
 from stock_pipeline.redrive.ports import LedgerObjects
 
 MAX_HASHES = 100_000
@@ -23,9 +24,13 @@ class Redriven:
 
     A run counts the same bytes once, because copies of a message are no tries. Of two runs at the same time one forgets
     what the other counted, which costs a try.
+
+    objects: also told, at once, which sessions have new trades.
     """
 
-    def __init__(self, times: Mapping[str, int]) -> None:
+    def __init__(self, objects: LedgerObjects, times: Mapping[str, int]) -> None:
+        self._objects = objects
+        self._reopened: set[date] = set()
         self._before = times
         self._added: dict[str, None] = {}
         self._parked: set[str] = set()
@@ -36,9 +41,9 @@ class Redriven:
         body = objects.get_if_there(REDRIVEN_KEY)
         try:
             times = json.loads(body)["times"] if body else {}
-            return cls({name: int(count) for name, count in times.items()})
+            return cls(objects, {name: int(count) for name, count in times.items()})
         except (ValueError, KeyError, TypeError, AttributeError):
-            return cls({})
+            return cls(objects, {})
 
     def times(self, content: bytes) -> int:
         """Return how often earlier runs published it."""
@@ -56,7 +61,13 @@ class Redriven:
         """Let later runs begin anew with these, because somebody repairs the cause first."""
         self._parked.update(map(_hash, contents))
 
-    def save(self, objects: LedgerObjects) -> None:
+    def reopen(self, sessions: Iterable[date]) -> None:
+        """Tell that raw files of these sessions are to come, so that somebody looks for them."""
+        for session_date in sorted({*sessions} - self._reopened):
+            self._objects.put(reopened_key(session_date), b"")
+            self._reopened.add(session_date)
+
+    def save(self) -> None:
         if not self._added and not self._parked:
             return
         times = dict(self._before)
@@ -64,7 +75,7 @@ class Redriven:
             # the newest last, because the oldest are forgotten first
             times[name] = times.pop(name, 0) + 1
         newest = [(name, count) for name, count in times.items() if name not in self._parked][-MAX_HASHES:]
-        objects.put(REDRIVEN_KEY, json.dumps({"times": dict(newest)}).encode())
+        self._objects.put(REDRIVEN_KEY, json.dumps({"times": dict(newest)}).encode())
 
 
 def _hash(content: bytes) -> str:

@@ -59,16 +59,23 @@ def test_unpublished_sessions_are_registered_and_dropped_in_batches(catalog: Any
     assert catalog.drop_unpublished(days[1:]) == []
     assert catalog.drop_unpublished([*days[1:], date(2017, 1, 3)]) == []
     assert set(catalog.unpublished_sessions()) == {days[0]}
-    assert catalog.published_since() == {}
+    assert catalog.published_since(days) == {}
 
 
 def test_the_catalog_says_since_when_a_session_is_published(catalog: Any) -> None:
     before = catalog.now() if isinstance(catalog, FakeCatalog) else datetime.now(UTC) - timedelta(seconds=2)
     catalog.register({date(2018, 1, 2): "s3://bucket/a/"})
     catalog.publish(date(2018, 1, 3), "s3://bucket/b/")
-    since = catalog.published_since()
+    since = catalog.published_since([date(2018, 1, day) for day in (2, 3, 4)])
     assert set(since) == {date(2018, 1, 2), date(2018, 1, 3)}
     assert all(before <= time <= before + timedelta(minutes=5) for time in since.values())
+
+
+def test_the_catalog_is_asked_about_many_sessions_at_once(catalog: Any) -> None:
+    days = list(trading_days(date(2012, 1, 3), date(2018, 12, 31)))
+    catalog.register({day: f"s3://bucket/{day}/" for day in (days[0], days[-1])})
+    assert len(days) > 1_000  # more than one call of Glue takes
+    assert set(catalog.published_since(days)) == {days[0], days[-1]}
 
 
 def test_the_years_of_projected_tables_only_grow_and_nothing_else_of_them_changes(clients: Clients) -> None:

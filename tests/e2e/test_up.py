@@ -51,7 +51,9 @@ def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> No
         shown = subprocess.run(
             [str(COMMAND), "status"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
         )
-        for title in ("stream", "dead letters", "rejected today", "last published", "to compact", "stale"):
+        # a new lake has nothing to be late with
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        for title in ("stream", "dead letters", "rejected today", "last published", "to compact", "broken", "stale"):
             assert f"\n  {title} " in shown.stdout, shown.stdout + shown.stderr
         started = psutil.Process(process.pid).children(recursive=True)
         assert any("dagster" in " ".join(one.cmdline()) for one in started)

@@ -151,8 +151,8 @@ class FakeCatalog:
         self.since.update(dict.fromkeys(missing, self.now()))
         return len(missing)
 
-    def published_since(self) -> dict[date, datetime]:
-        return {day: self.since.get(day, self.now()) for day in self.locations}
+    def published_since(self, sessions: Iterable[date]) -> dict[date, datetime]:
+        return {day: self.since.get(day, self.now()) for day in sessions if day in self.locations}
 
     def unpublished_sessions(self) -> frozenset[date]:
         return frozenset(self.unpublished)

@@ -88,8 +88,8 @@ class TurnTakingCatalog(FakeCatalog):
     def publish(self, session_date: date, location: str) -> None:
         self._turns.step(self._player, lambda: FakeCatalog.publish(self, session_date, location))
 
-    def published_since(self) -> dict[date, datetime]:
-        return self._turns.step(self._player, lambda: FakeCatalog.published_since(self))  # type: ignore[return-value]
+    def published_since(self, sessions: Iterable[date]) -> dict[date, datetime]:
+        return self._turns.step(self._player, lambda: FakeCatalog.published_since(self, sessions))  # type: ignore[return-value]
 
     def register_unpublished(self, locations: Mapping[date, str]) -> list[str]:
         return self._turns.step(self._player, lambda: FakeCatalog.register_unpublished(self, locations))  # type: ignore[return-value]

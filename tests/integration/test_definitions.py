@@ -180,9 +180,20 @@ def test_the_sessions_job_makes_the_blocking_check_of_trades(
 
 
 def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:
-    partitions = session_partitions()
+    partitions = session_partitions(Settings.from_env({}).first_session)
     keys = partitions.get_partition_keys(current_time=datetime.fromisoformat("2026-11-20T15:00:00-05:00"))
     assert list(keys) == [day.isoformat() for day in trading_days(date(2007, 1, 3), date(2026, 11, 20))]
+
+
+def test_partitions_begin_with_the_lakes_first_session() -> None:
+    settings = Settings.from_env({"FIRST_SESSION": "2026-11-13"})
+    graph = build_definitions(settings).resolve_asset_graph()
+    now = datetime.fromisoformat("2026-11-17T15:00:00-05:00")
+    partitioned = [node.partitions_def for node in graph.asset_nodes if node.is_partitioned]
+    assert len(partitioned) > 3
+    for partitions in partitioned:
+        assert isinstance(partitions, dg.DailyPartitionsDefinition)
+        assert list(partitions.get_partition_keys(current_time=now)) == ["2026-11-13", "2026-11-16", "2026-11-17"]
 
 
 def test_a_session_on_a_closed_day_is_refused_in_one_sentence(definitions: dg.Definitions) -> None:

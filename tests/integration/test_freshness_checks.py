@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import dagster as dg
+import msgspec
 import pytest
 
 from stock_pipeline.aws.state_table import StateTable
@@ -21,7 +22,9 @@ from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.trade_checks import sessions_of_run
+from stock_pipeline.providers.alpaca.pages import CapturePosition
 from stock_pipeline.providers.selection import feed_delay_seconds
+from tests.support.broken_sessions import tear_head
 from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
 
@@ -85,7 +88,6 @@ def verdicts(result: dg.SensorResult) -> dict[dg.AssetCheckKey, bool]:
 def test_an_old_backfill_does_not_make_the_due_session_fresh(
     world: FreshnessWorld,
 ) -> None:
-    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
     world.publish(OLD, MONDAY_MORNING)
     world.build(OLD)
     assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
@@ -96,12 +98,64 @@ def test_an_old_backfill_does_not_make_the_due_session_fresh(
 
 def test_a_session_compacted_while_open_is_not_published_whole(world: FreshnessWorld) -> None:
     world.publish(EXPECTED, datetime(2018, 11, 2, 15, tzinfo=UTC))
+    put_raw_file(world.lake.objects, EXPECTED, 1)
     assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
     world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
     assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
 
 
+def test_a_lake_without_a_session_that_is_due_is_green(world: FreshnessWorld) -> None:
+    green = {PUBLISHED: True, BUILT: True, CURRENT: True}
+    assert verdicts(world.tick(MONDAY_MORNING)) == green
+    put_raw_file(world.lake.objects, date(2018, 11, 5), 1)
+    assert verdicts(world.tick(MONDAY_MORNING)) == green
+    assert world.told == []
+
+
+def test_a_lake_that_began_after_the_deadline_is_green_until_the_next_one(world: FreshnessWorld) -> None:
+    put_raw_file(world.lake.objects, EXPECTED, 1)
+    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
+    world.publish(EXPECTED, MONDAY_MORNING)
+    assert verdicts(world.tick(MONDAY_MORNING)) == {PUBLISHED: True, BUILT: True, CURRENT: True}
+    monday_night = datetime(2018, 11, 6, 3, 30, tzinfo=UTC)
+    assert verdicts(world.tick(monday_night)) == {PUBLISHED: False, BUILT: False, CURRENT: True}
+
+
+def test_a_broken_session_is_stale_and_stops_no_other_check(world: FreshnessWorld) -> None:
+    world.publish(OLD, MONDAY_MORNING)
+    world.publish(EXPECTED, MONDAY_MORNING)
+    tear_head(world.lake.objects, EXPECTED)
+    first = world.tick(MONDAY_MORNING)
+    assert verdicts(first) == {PUBLISHED: False, BUILT: False, CURRENT: True}
+    world.tick(MONDAY_MORNING, first.cursor)
+    assert world.told == ["latest_session_is_published", "latest_session_is_built"]
+
+
+def polled_to(world: FreshnessWorld, moment: datetime) -> None:
+    position = CapturePosition(0, int(moment.timestamp()) * 10**9, None, "query")
+    world.lake.wiring.checkpoints("alpaca").save(msgspec.json.encode(position).decode())
+
+
+def test_a_session_is_not_published_whole_before_the_checkpoint_passed_its_extended_hours(
+    world: FreshnessWorld,
+) -> None:
+    world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
+    polled_to(world, datetime(2018, 11, 2, 22, tzinfo=UTC))
+    assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+    polled_to(world, datetime(2018, 11, 3, 0, tzinfo=UTC))
+    assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+
+
+def test_a_session_published_early_is_whole_while_no_raw_file_came_since(world: FreshnessWorld) -> None:
+    """A feed may end before the extended hours do."""
+    world.publish(EXPECTED, datetime(2018, 11, 2, 22, tzinfo=UTC))
+    assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+    put_raw_file(world.lake.objects, EXPECTED, 9)
+    assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+
+
 def test_people_hear_of_what_becomes_stale_once(world: FreshnessWorld) -> None:
+    world.publish(OLD, MONDAY_MORNING)
     first = world.tick(MONDAY_MORNING)
     assert world.told == ["latest_session_is_published", "latest_session_is_built"]
     again = world.tick(MONDAY_MORNING + timedelta(minutes=5), first.cursor)
@@ -112,6 +166,13 @@ def test_people_hear_of_what_becomes_stale_once(world: FreshnessWorld) -> None:
     # the next session is missing at its deadline
     world.tick(datetime(2018, 11, 6, 3, tzinfo=UTC), healed.cursor)
     assert world.told[2:] == ["latest_session_is_published"]
+
+
+def test_a_newest_trade_from_before_the_calendar_is_a_heartbeat_of_the_table_alone(world: FreshnessWorld) -> None:
+    long_ago = datetime(1999, 1, 4, 16, tzinfo=UTC)
+    world.trade_at(long_ago)
+    beats = [event for event in world.tick(MONDAY_MORNING).asset_events if isinstance(event, dg.AssetMaterialization)]
+    assert [event.asset_key.to_user_string() for event in beats] == ["realtime_state"]
 
 
 def test_the_newest_trade_judges_the_stream_of_an_open_market(world: FreshnessWorld) -> None:
@@ -167,6 +228,7 @@ def test_a_trade_before_the_calendar_fails_no_tick(world: FreshnessWorld) -> Non
 
 
 def test_the_checks_run_as_dagster_runs_them_and_the_sensor_too(world: FreshnessWorld) -> None:
+    world.publish(OLD, MONDAY_MORNING)
     definitions = build_definitions(world.stack.settings)
     checks = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*CHECKS))
     job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[checks])).resolve_job_def("checks")

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from stock_pipeline.orchestration.reconciliation import reconcile
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
+from tests.support.broken_sessions import tear_manifest
 from tests.support.raw_files import put_raw_file, raw_file_key
 from tests.support.trades import SESSION, trade
 
@@ -144,6 +146,63 @@ def test_a_late_file_disagrees_until_it_is_compacted(stage: Stage) -> None:
     assert (late.passed, symbols_of(late)) == (False, ["XYZ"])
     stage.lake.compactor().compact(SESSION)
     assert stage.check()[0].passed
+
+
+NOON_OF_SESSION = datetime(2018, 1, 2, 17, tzinfo=UTC)
+DEADLINE = datetime(2018, 1, 3, 3, tzinfo=UTC)
+
+
+def test_a_session_under_way_is_compared_up_to_the_files_of_its_version(stage: Stage) -> None:
+    """What a click on the running session finds: trades came after the compaction."""
+    corrected = replace(trade(29, symbol="ZZZ", event_id="sim:ZZZ:20180102:X:29"), version=1, price=Decimal(1))
+    new = [trade(n, symbol="XYZ", event_id=f"sim:XYZ:20180102:X:{n}") for n in range(28, 40)]
+    stage.arrive([*new, corrected, trade(1, symbol="NEW", event_id="sim:NEW:20180102:X:1")], 7)
+    assert reconcile(stage.lake, stage.table, SESSION, NOON_OF_SESSION).agrees
+    over = reconcile(stage.lake, stage.table, SESSION, DEADLINE)
+    assert {found.key.symbol for found in over.found} == {"NEW", "XYZ", "ZZZ"}
+    stage.lake.compactor().compact(SESSION)
+    for now in (NOON_OF_SESSION, DEADLINE):
+        assert reconcile(stage.lake, stage.table, SESSION, now).agrees
+
+
+def test_a_session_under_way_without_a_version_agrees(stage: Stage) -> None:
+    day = date(2018, 1, 3)
+    put_raw_file(stage.lake.objects, day, 1)
+    assert reconcile(stage.lake, stage.table, day, NOON_OF_SESSION + timedelta(days=1)).agrees
+    assert not reconcile(stage.lake, stage.table, day, DEADLINE + timedelta(days=1)).agrees
+
+
+def test_a_session_under_way_is_compared_all_the_same(stage: Stage) -> None:
+    stage.arrive([trade(50, symbol="XYZ", event_id="sim:XYZ:20180102:X:50")], 7)
+    stage.forget("ABC")
+    broken = put_raw_file(stage.lake.objects, SESSION, 8)
+    stage.lake.objects.put(broken, b"broken")
+    found = reconcile(stage.lake, stage.table, SESSION, NOON_OF_SESSION)
+    assert [each.key.symbol for each in found.found] == ["ABC"]
+    assert found.unreadable == (broken,)
+
+
+def test_a_broken_session_fails_the_run_and_the_others_are_compared(stage: Stage) -> None:
+    good = date(2018, 1, 3)
+    put_raw_file(stage.lake.objects, good, 1)
+    stage.lake.compactor().compact(good)
+    tear_manifest(stage.lake.objects, SESSION)
+    result = dg.materialize(
+        [asset for asset in stage.definitions.assets or () if isinstance(asset, dg.AssetsDefinition)],
+        selection="reconciliation",
+        tags={
+            "dagster/asset_partition_range_start": SESSION.isoformat(),
+            "dagster/asset_partition_range_end": good.isoformat(),
+        },
+        resources=stage.definitions.resources,
+        raise_on_error=False,
+    )
+    assert not result.success
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert str(evaluation.description).startswith("2018-01-02: the version that readers are sent to is damaged")
+    figures = {event.partition: event.metadata for event in result.asset_materializations_for_node("reconciliation")}
+    assert figures["2018-01-03"]["published"].value == 1
 
 
 def test_an_unreadable_file_fails_the_check_and_is_named(stage: Stage) -> None:

@@ -11,6 +11,7 @@ import pytest
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.session_run import run_session
+from stock_pipeline.settings import Settings
 
 
 def definitions(asset: dg.AssetsDefinition) -> dg.Definitions:
@@ -18,7 +19,7 @@ def definitions(asset: dg.AssetsDefinition) -> dg.Definitions:
 
 
 def test_ctrl_c_during_a_step_is_no_failed_step() -> None:
-    @dg.asset(partitions_def=session_partitions())
+    @dg.asset(partitions_def=session_partitions(Settings.from_env({}).first_session))
     def trades() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(20)  # is interrupted
@@ -28,7 +29,7 @@ def test_ctrl_c_during_a_step_is_no_failed_step() -> None:
 
 
 def test_a_step_that_fails_is_named() -> None:
-    @dg.asset(partitions_def=session_partitions())
+    @dg.asset(partitions_def=session_partitions(Settings.from_env({}).first_session))
     def trades() -> None:
         raise ValueError("no such column")
 
@@ -37,7 +38,7 @@ def test_a_step_that_fails_is_named() -> None:
 
 
 def test_a_day_without_trading_is_refused() -> None:
-    @dg.asset(partitions_def=session_partitions())
+    @dg.asset(partitions_def=session_partitions(Settings.from_env({}).first_session))
     def trades() -> None: ...
 
     with pytest.raises(PermanentError, match="2018-01-01 is not a trading day"):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 
 from stock_pipeline.cli import main
 from stock_pipeline.commands.status import Status, read_status, screen
+from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.dagster_dev import free_port
 from stock_pipeline.local.event_source.observer import SilentObserver
@@ -22,6 +24,7 @@ from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.trade_json import encode_trade
 from stock_pipeline.wiring import Wiring
+from tests.support.broken_sessions import TROUBLES, tear_manifest
 from tests.support.processes import read_line
 from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
@@ -47,12 +50,32 @@ def status(stack: LocalStack, now: datetime = SATURDAY) -> Status:
     return read_status(stack.wiring, now)
 
 
-def test_an_empty_pipeline_says_what_is_missing(stack: LocalStack) -> None:
+def test_a_new_pipeline_is_well(stack: LocalStack) -> None:
+    for files in range(2):
+        found = status(stack)
+        assert found.published is None
+        assert (found.waiting, found.rejected, len(found.backlog), found.newest) == (0, {}, files, None)
+        assert (found.stale, found.broken) == ({}, "")
+        assert "  last published  none" in screen("local", found)
+        # the session is over, but nobody can say that this lake was there by its deadline
+        put_raw_file(stack.wiring.objects, FRIDAY, 1)
+
+
+def test_a_pipeline_of_some_days_says_what_is_missing(stack: LocalStack) -> None:
+    put_raw_file(stack.wiring.objects, THURSDAY, 1)
+    assert set(status(stack).stale) == {"trades", "daily_bars"}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_broken_session_is_named_and_hides_no_other(stack: LocalStack, trouble: str) -> None:
+    publish_friday(stack)
+    for day in (THURSDAY, SATURDAY.date()):
+        put_raw_file(stack.wiring.objects, day, 1)
+    TROUBLES[trouble](stack.wiring.objects, FRIDAY)
     found = status(stack)
-    assert found.published is None
-    assert (found.waiting, found.rejected, found.backlog, found.newest) == (0, {}, (), None)
-    assert set(found.stale) == {"trades", "daily_bars"}
-    assert "  last published  none" in screen("local", found)
+    assert [backlog.session_date for backlog in found.backlog] == [THURSDAY, SATURDAY.date()]
+    assert found.broken.startswith("2018-01-05: ")
+    assert any(line.startswith("  broken          2018-01-05: ") for line in screen("local", found))
 
 
 def test_status_shows_what_is_published_waiting_and_rejected(stack: LocalStack) -> None:
@@ -95,6 +118,7 @@ def bars_of(session_date: date, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_stale_is_judged_on_the_exchanges_calendar(
     stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put_raw_file(stack.wiring.objects, THURSDAY, 1)
     clients, settings = stack.clients, bars_of(FRIDAY, tmp_path, monkeypatch)
     publish_friday(stack)
     assert read_status(Wiring(settings, clients), SATURDAY).stale == {}
@@ -110,6 +134,7 @@ def test_stale_is_judged_on_the_exchanges_calendar(
 def test_bars_that_are_being_built_are_not_stale(
     stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put_raw_file(stack.wiring.objects, THURSDAY, 1)
     settings = bars_of(THURSDAY, tmp_path, monkeypatch)
     stale = read_status(Wiring(settings, stack.clients), SATURDAY).stale
     assert "bars of 2018-01-05 were due by 22:00" in stale["daily_bars"]
@@ -123,6 +148,7 @@ def test_bars_that_are_being_built_are_not_stale(
 def test_a_database_that_is_none_is_not_taken_for_one_in_use(
     stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put_raw_file(stack.wiring.objects, THURSDAY, 1)
     (tmp_path / "lake.duckdb").write_bytes(b"no database" * 1_000)
     monkeypatch.setenv("DUCKDB_PATH", str(tmp_path / "lake.duckdb"))
     stale = read_status(Wiring(Settings.from_env(os.environ), stack.clients), SATURDAY).stale
@@ -133,8 +159,24 @@ def test_the_command_ends_with_an_error_if_something_is_stale(
     stack: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    assert main(["status"]) == 0
+    put_raw_file(stack.wiring.objects, FRIDAY, 1)
     assert main(["status"]) == 1
     assert "trades: session" in capsys.readouterr().out
+
+
+def test_the_command_ends_with_an_error_if_a_session_is_broken(
+    stack: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    today = session_date_of(time.time_ns())  # not due yet
+    for number in range(2):
+        put_raw_file(stack.wiring.objects, today, number)
+        stack.wiring.compactor().compact(today)
+    assert main(["status"]) == 0
+    tear_manifest(stack.wiring.objects, today)
+    assert main(["status"]) == 1
+    assert f"broken          {today}: " in capsys.readouterr().out
 
 
 def test_what_a_killed_stack_left_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def test_every_field_has_one_variable() -> None:
         ("BUCKET_NAME", "Not_A_Bucket"),
         ("BUCKET_NAME", "bucket-with-newline\n"),
         ("DBT_TARGET", "postgres"),
+        ("COMPACT_AFTER_SHARE", "1.5"),
+        ("COMPACT_AFTER_SHARE", "nan"),
+        ("FIRST_SESSION", "2026-11-26"),
+        ("FIRST_SESSION", "1999-01-04"),
+        ("FIRST_SESSION", "20260115"),
         ("DEAD_LETTER_QUEUE_URL", "my-queue"),
     ],
 )

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.freshness import (
     LAG_LIMIT_SECONDS,
+    DueSession,
+    due_session,
     expected_session,
+    judge_bars,
     judge_session,
     judge_stream,
     newest_event,
@@ -67,6 +70,10 @@ def test_the_expected_session_is_over_and_never_goes_back(second: int, seconds: 
     assert expected_session(now + timedelta(seconds=seconds)) >= session_date
 
 
+def due(text: str) -> DueSession:
+    return DueSession(date.fromisoformat(text))
+
+
 @pytest.mark.parametrize(
     ("day", "delay", "too_early", "whole"),
     [
@@ -79,12 +86,49 @@ def test_the_expected_session_is_over_and_never_goes_back(second: int, seconds: 
 def test_a_session_missing_or_made_before_its_capture_ended_is_stale(
     day: str, delay: int, too_early: list[str], whole: str
 ) -> None:
-    session_date = date.fromisoformat(day)
-    assert not judge_session(session_date, None, delay).fresh
+    session = due(day)
+    assert not judge_session(session, None, delay).fresh
     for time in too_early:
-        assert not judge_session(session_date, at(f"{day} {time}"), delay).fresh, time
-    assert judge_session(session_date, at(f"{day} {whole}"), delay).fresh
-    assert judge_session(session_date, at("2026-12-15 12:00"), delay).fresh
+        assert not judge_session(session, at(f"{day} {time}"), delay).fresh, time
+    assert judge_session(session, at(f"{day} {whole}"), delay).fresh
+    assert judge_session(session, at("2026-12-15 12:00"), delay).fresh
+
+
+def test_a_session_made_early_is_whole_if_nothing_came_since() -> None:
+    session = due("2026-01-15")
+    assert judge_session(session, at("2026-01-15 19:05"), lacks_nothing=True).fresh
+    assert not judge_session(session, None, lacks_nothing=True).fresh
+
+
+@pytest.mark.parametrize(("day", "end"), [("2026-01-15", "20:00"), ("2026-11-27", "17:00")])
+def test_a_session_is_not_whole_before_its_source_was_read_to_the_end(day: str, end: str) -> None:
+    evening, end_ns = at(f"{day} 20:35"), ns(at(f"{day} {end}"))
+    behind = judge_session(due(day), evening, read_to_ns=end_ns - 1)
+    assert not behind.fresh
+    assert "its source was read only to" in behind.why
+    assert judge_session(due(day), evening, read_to_ns=end_ns).fresh
+    assert not judge_session(due(day), at(f"{day} 16:00"), lacks_nothing=True, read_to_ns=end_ns - 1).fresh
+
+
+def test_a_session_is_due_from_the_lakes_first_one_on() -> None:
+    evening = at("2026-01-15 22:00")
+    assert due_session(evening, None) is None
+    assert due_session(evening, date(2026, 1, 16)) is None
+    assert due_session(evening, date(2026, 1, 14)) == DueSession(date(2026, 1, 15))
+    assert due_session(evening - timedelta(minutes=1), date(2026, 1, 15)) is None
+    assert judge_session(None, None).fresh
+    assert judge_bars(None, 0).fresh
+
+
+def test_the_first_session_is_judged_once_it_was_made() -> None:
+    """A lake that begins after its deadline can't have it yet."""
+    first = due_session(at("2026-01-15 22:00"), date(2026, 1, 15))
+    assert first == DueSession(date(2026, 1, 15), is_first=True)
+    assert judge_session(first, None).fresh
+    assert not judge_session(first, at("2026-01-15 15:05")).fresh
+    assert judge_bars(first, 0).fresh
+    assert not judge_bars(due("2026-01-15"), 0).fresh
+    assert judge_bars(due("2026-01-15"), 9).fresh
 
 
 def test_a_closed_market_makes_no_stream_stale() -> None:

@@ -1,5 +1,6 @@
 """Reconciliation names exactly the symbols on which two places differ."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.domain.moving_average import merge
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts, SessionBooks, disagreements
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, order_key
 from stock_pipeline.lake.session_counts import count_curated, count_raw
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeObjectStore
 from tests.support.lake import SESSION
+from tests.support.oracle import windows as oracle_windows
 from tests.support.oracle import winning_trades
 from tests.support.strategies import trades
 from tests.support.trades import DAY_NS, trade
@@ -125,14 +127,57 @@ def raw_file(store: FakeObjectStore, rows: list[Trade], first: int, last: int) -
     return InputFile.of(listed)
 
 
+some_batches = st.lists(
+    st.lists(trades(symbols=("ABC", "XYZ"), ids=20), min_size=1, max_size=9), min_size=1, max_size=5
+)
+
+
+def of_one_symbol_each(batches: list[list[Trade]]) -> list[list[Trade]]:
+    """An id of two symbols, which no correct source sends, counts for one of them only."""
+    return [[replace(one, event_id=f"{one.symbol}:{one.feed}:{one.event_id}") for one in rows] for rows in batches]
+
+
+@settings(max_examples=200)
+@given(some_batches, st.data())
+def test_what_arrives_after_a_publication_is_no_disagreement(batches: list[list[Trade]], data: st.DataObject) -> None:
+    """The table has all files, the version some of them: new trades, repeats, corrections and cancellations follow."""
+    batches = of_one_symbol_each(batches)
+    compacted = data.draw(st.integers(0, len(batches)))
+    rows = [one for batch in batches[:compacted] for one in batch]
+    later = [one for batch in batches[compacted:] for one in batch]
+    in_raw_files = Counter(SymbolKey(one.symbol, one.feed) for one in winning_trades(rows))
+    by_symbol: dict[SymbolKey, list[Trade]] = {}
+    for one in sorted(winning_trades(rows), key=order_key):
+        by_symbol.setdefault(SymbolKey(one.symbol, one.feed), []).append(one)
+    books = SessionBooks(
+        session_date=SESSION,
+        raw={key: RawCounts(count, count, count) for key, count in in_raw_files.items()},
+        curated={key: CuratedCounts(len(held), tuple(held[-CAPACITY:])) for key, held in by_symbol.items()},
+        windows=oracle_windows([*rows, *later], CAPACITY),
+        capacity=CAPACITY,
+        under_way=frozenset(one.event_id for one in later),
+    )
+    assert disagreements(books) == []
+
+
+def test_what_is_missing_is_named_while_a_session_is_under_way() -> None:
+    books, newest = agreeing(), rows_of(XYZ, 10)
+    under_way = replace(
+        books, windows={**books.windows, XYZ: newest[-CAPACITY:]}, under_way=frozenset({newest[-1].event_id})
+    )
+    assert disagreements(under_way) == []
+    without_a_published_one = (*newest[-CAPACITY - 1 : -3], *newest[-2:])
+    assert named(replace(under_way, windows={**books.windows, XYZ: without_a_published_one})) == [XYZ]
+    assert named(replace(under_way, under_way=frozenset())) == [XYZ]
+
+
 @settings(max_examples=25)
-@given(st.lists(st.lists(trades(symbols=("ABC", "XYZ"), ids=20), min_size=1, max_size=9), min_size=1, max_size=5))
+@given(some_batches)
 def test_counts_of_files_agree_with_what_follows_from_them(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Trade]]
 ) -> None:
     folder, store = tmp_path_factory.mktemp("counts"), FakeObjectStore()
-    # an id of two symbols, which no correct source sends, counts for one of them only
-    batches = [[replace(one, event_id=f"{one.symbol}:{one.feed}:{one.event_id}") for one in rows] for rows in batches]
+    batches = of_one_symbol_each(batches)
     files = [raw_file(store, rows, n * 10, n * 10 + 9) for n, rows in enumerate(batches)]
     everything = [one for rows in batches for one in rows]
     counted = count_raw(store, files, folder)

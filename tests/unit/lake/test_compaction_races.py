@@ -85,7 +85,7 @@ def test_readers_of_both_tables_see_each_trade_once_while_runs_publish_and_ticks
     ticks = [TurnTakingCatalog(lake.catalog, turns, number) for number in (2, 3)]
 
     def later(catalog: TurnTakingCatalog) -> None:
-        catalog.published_since()
+        catalog.published_since([SESSION])
         lake.now += timedelta(minutes=minutes)
         lake.refresh(catalog)
 

@@ -148,7 +148,7 @@ def test_a_torn_manifest_is_a_named_state(published: Lake, compactor: Compactor,
 def test_rebuild_and_check_name_a_damaged_version(published: Lake, damage: str) -> None:
     version = published.manifest().version
     (DAMAGES | TORN)[damage](published)
-    with pytest.raises(HeadLostError, match=f"2018-01-02: version {version} is damaged"):
+    with pytest.raises(DamagedVersionError, match=f"2018-01-02: version {version} is damaged"):
         rebuild(published)
     findings = published_findings(published.partition)
     assert findings is not None

@@ -1,12 +1,18 @@
 """Every repairable line reaches the stream, a hopeless one is parked, and nothing is deleted before."""
 
 import json
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.domain.lake_layout import REDRIVEN_KEY
+from stock_pipeline.domain.lake_layout import (
+    REDRIVEN_KEY,
+    REOPENED_PREFIX,
+    reopened_key,
+    session_date_of_reopened_key,
+)
 from stock_pipeline.domain.redrive_plan import MAX_TRIES
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.redrive.line_rate import LineRate
@@ -17,7 +23,7 @@ from tests.fakes.crashes import Crashed, fuses
 from tests.support.alarms import firing
 from tests.support.clock import Clock
 from tests.support.redrive_world import EXPIRED, RedriveWorld, full_world, published_trades, rejected
-from tests.support.trades import trade
+from tests.support.trades import SESSION, trade, trade_on
 
 
 def test_every_form_is_redriven_or_parked_but_for_what_expired() -> None:
@@ -39,14 +45,33 @@ def test_a_crash_at_any_side_effect_deletes_nothing_too_early() -> None:
                 world.run()
             except Crashed:
                 gone = bodies.keys() - world.waiting.keys()
-                entries = [b for key, b in world.own_objects.items() if key != REDRIVEN_KEY]
+                books = {REDRIVEN_KEY, reopened_key(SESSION)}
+                entries = [b for key, b in world.own_objects.items() if key not in books]
                 kept = set(world.parked()) | {json.loads(b)["message_id"] for b in entries}
                 assert gone <= kept, f"deleted before it was safe, at effect {fuse.at}"
+                told = reopened_key(SESSION) in world.own_objects
+                assert told or not gone & {"rejected", "oversized"}, f"deleted before it was told, at effect {fuse.at}"
         assert set(world.stream) == repairable
         expected = sorted(map(decode_trade, repairable), key=lambda row: row.event_id)
         assert published_trades(tuple(world.stream)) == expected
         assert set(world.parked()) == never
         assert set(world.waiting) == EXPIRED
+
+
+def test_the_sessions_of_published_lines_are_told_once_a_run() -> None:
+    world = RedriveWorld()
+    days = [date(2018, 1, 2), date(2018, 1, 5), date(1999, 1, 4)]
+    lines = [encode_trade(trade_on(day, number)) for day in days for number in range(3)]
+    for number, line in enumerate([*lines, b"not json"]):
+        world.add(f"message-{number}", rejected(line))
+    world.run(dry_run=True)
+    assert world.own_objects == {}
+    world.fuse.count = 0
+    world.run()
+    assert {key for key in world.own_objects if key.startswith(REOPENED_PREFIX)} == set(map(reopened_key, days))
+    assert all(session_date_of_reopened_key(reopened_key(day)) == day for day in days)
+    published, ledger_entries, counts = 2 * len(lines), len(lines) + 1, 1
+    assert world.fuse.count == published + ledger_entries + counts + len(days)
 
 
 def test_a_stream_that_refuses_keeps_the_message() -> None:

@@ -163,7 +163,7 @@ def test_the_oldest_counts_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
     for line in (b"1", b"2", b"3", b"1", b"4"):
         counts = Redriven.load(world)
         counts.add([line])
-        counts.save(world)
+        counts.save()
     kept = Redriven.load(world)
     assert [kept.times(line) for line in (b"1", b"2", b"3", b"4")] == [2, 0, 1, 1]
 
