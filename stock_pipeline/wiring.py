@@ -118,7 +118,10 @@ class Wiring:
 
         if self.settings.provider != "alpaca":
             return None
-        return alpaca_read_to_ns(self.checkpoints("alpaca").load(), self.checkpoints("alpaca-stream").load())
+        try:
+            return alpaca_read_to_ns(self.checkpoints("alpaca").load(), self.checkpoints("alpaca-stream").load())
+        except (ValueError, KeyError, TypeError):
+            return None  # a torn checkpoint: the producer says so, and alarms
 
     @cached_property
     def secrets(self) -> SecretReader:

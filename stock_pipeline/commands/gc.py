@@ -36,6 +36,7 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from datetime import timedelta
 
+    from stock_pipeline.lake.session_failures import SessionFailures
     from stock_pipeline.lake.unpublished_sessions import raw_folders
     from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
@@ -50,15 +51,19 @@ def run(options: argparse.Namespace) -> int:
         collector = wiring.garbage_collector(timedelta(days=options.grace_days), options.keep_raw)
         would = "would delete" if options.dry_run else "deleted"
         total = 0
-        for done in collector.collect(options.dry_run):
-            total += done.size
-            print(
-                f"session {done.session_date}: {would} {len(done.versions):,} versions and "
-                f"{done.raw_files:,} raw files, {done.size:,} bytes"
-            )
-            for key in done.unreadable:
-                print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
+        failures = SessionFailures()
+        with failures.of("garbage collection"):
+            for done in collector.collect(options.dry_run):
+                total += done.size
+                print(
+                    f"session {done.session_date}: {would} {len(done.versions):,} versions and "
+                    f"{done.raw_files:,} raw files, {done.size:,} bytes"
+                )
+                for key in done.unreadable:
+                    print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")
         print(f"{would} {total:,} bytes in all")
         if not options.dry_run:
-            wiring.unpublished_sessions().refresh(raw_folders(wiring.objects))
+            with failures.of("unpublished sessions"):
+                wiring.unpublished_sessions().refresh(raw_folders(wiring.objects))
+        failures.raise_all()
         return 0

@@ -4,6 +4,7 @@ An object each says so, whoever wrote it. Its time counts, so nobody has to dele
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -20,9 +21,12 @@ from stock_pipeline.lake.session_failures import SessionFailures
 
 
 def reopened_since(lake: Lake, time: datetime) -> list[date]:
-    """Return the sessions that were reopened at this time or later."""
-    listed = lake.list(REOPENED_PREFIX)
-    return [session_date_of_reopened_key(each.key) for each in listed if each.modified >= time]
+    """Return the sessions that were reopened at this time or later. Another object there says nothing."""
+    sessions: list[date] = []
+    for each in lake.list(REOPENED_PREFIX):
+        with suppress(ValueError):
+            sessions += [session_date_of_reopened_key(each.key)] if each.modified >= time else []
+    return sessions
 
 
 @dataclass(frozen=True)

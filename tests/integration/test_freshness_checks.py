@@ -142,6 +142,8 @@ def test_a_session_is_not_published_whole_before_the_checkpoint_passed_its_exten
     world.publish(EXPECTED, datetime(2018, 11, 3, 0, 35, tzinfo=UTC))
     polled_to(world, datetime(2018, 11, 2, 22, tzinfo=UTC))
     assert not verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
+    world.lake.objects.put("checkpoints/alpaca-iex.json", b'{"checkpo')
+    assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
     polled_to(world, datetime(2018, 11, 3, 0, tzinfo=UTC))
     assert verdicts(world.tick(MONDAY_MORNING))[PUBLISHED]
 

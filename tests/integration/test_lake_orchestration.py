@@ -304,6 +304,7 @@ def test_an_old_session_is_looked_at_once_it_is_reopened_and_for_ten_days(lake: 
     today = datetime.now(UTC).date()  # the store's clock says when it was reopened
     assert requests(tick(lake, today=today)) == []
     reopen(lake, [FIRST])
+    lake.objects.put(reopened_key(FIRST) + ".txt", b"no session")
     assert requests(tick(lake, today=today)) == [("2018-01-02", "new files")]
     assert requests(tick(lake, today=today + timedelta(days=RECENT_DAYS - 1))) == [("2018-01-02", "new files")]
     assert requests(tick(lake, today=today + timedelta(days=RECENT_DAYS + 1))) == []
