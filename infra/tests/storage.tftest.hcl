@@ -48,9 +48,13 @@ run "buckets" {
   }
   assert {
     condition = toset([for rule in module.lake.bucket.lifecycle.rule : rule.id if length(rule.expiration) == 0]) == toset(
-      concat(["tidy", "curated"], var.environment == "prod" ? ["raw"] : [])
+      ["tidy", "curated"]
     )
-    error_message = "Curated trades never expire, and raw ones not in prod; all else does."
+    error_message = "Curated trades never expire."
+  }
+  assert {
+    condition     = [for rule in module.lake.bucket.lifecycle.rule : rule.filter[0].and[0].tags if rule.id == "raw"] == [tomap({ compacted = "true" })]
+    error_message = "Of raw trades only those expire that have the tag of garbage collection."
   }
 }
 
@@ -91,4 +95,13 @@ run "workgroup" {
     condition     = module.athena.workgroup.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == (var.environment == "prod" ? "SSE_KMS" : "SSE_S3")
     error_message = "Results are encrypted."
   }
+}
+
+run "a_cutoff_that_stops_compaction_by_athena_is_refused" {
+  command = plan
+  variables {
+    athena_scan_cutoff_bytes    = 19999999999
+    athena_compaction_megabytes = 5000
+  }
+  expect_failures = [var.athena_scan_cutoff_bytes]
 }

@@ -95,7 +95,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       status = "Enabled"
 
       filter {
-        prefix = rule.value.prefix
+        prefix = rule.value.tags == null ? rule.value.prefix : null
+
+        dynamic "and" {
+          for_each = rule.value.tags == null ? [] : [rule.value]
+          content {
+            prefix = and.value.prefix
+            tags   = and.value.tags
+          }
+        }
       }
 
       dynamic "transition" {
