@@ -157,7 +157,7 @@ def check(work: Check) -> None:
     print("The head is lost: the catalog is rebuilt from the manifests")
     work.store.delete([head_key(SESSION)])
     unpublished = UnpublishedSessions(work.store, work.catalog, lambda: datetime.now(UTC))
-    rebuilt = CatalogRebuild(work.compactor(by_athena=True).publication, unpublished).run()
+    rebuilt = CatalogRebuild(work.store, work.catalog, lambda: datetime.now(UTC), unpublished).run()
     assert (rebuilt.sessions, rebuilt.heads) == (1, 1), rebuilt
     work.compare("rebuilt")
     if work.scratch_tables():

@@ -42,14 +42,13 @@ run "buckets" {
   assert {
     condition = alltrue([for bucket in [module.lake.bucket, module.artifacts.bucket] :
       bucket.lifecycle.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7 &&
-      bucket.lifecycle.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
+      bucket.lifecycle.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30 &&
+      bucket.lifecycle.rule[0].expiration[0].expired_object_delete_marker == true
     ])
-    error_message = "Unfinished uploads and old versions go away."
+    error_message = "Unfinished uploads, old versions and what marks their end go away."
   }
   assert {
-    condition = toset([for rule in module.lake.bucket.lifecycle.rule : rule.id if length(rule.expiration) == 0]) == toset(
-      ["tidy", "curated"]
-    )
+    condition     = [for rule in module.lake.bucket.lifecycle.rule : rule.id if length(rule.expiration) == 0] == ["curated"]
     error_message = "Curated trades never expire."
   }
   assert {

@@ -164,7 +164,8 @@ def nothing_that_may_be_the_only_copy_expires(resources: Resources) -> list[str]
             chosen = rule["filter"][0] if rule["filter"] else {}
             both = chosen.get("and") or [{}]
             prefix = both[0].get("prefix") or chosen.get("prefix") or ""
-            if not rule["expiration"] or both[0].get("tags") == {TAG: VALUE}:
+            days = [each["days"] for each in rule["expiration"] if each.get("days")]
+            if not days or both[0].get("tags") == {TAG: VALUE}:
                 continue
             breaches += [
                 f"rule {rule['id']} of {configuration['address']} deletes {place}"
