@@ -16,8 +16,8 @@ locals {
     ]
     redrive = concat(["use_key", "list_bucket"], local.redriving)
     dagster = concat([
-      "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "never_touch_raw_trades",
-      "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue_and_the_stream",
+      "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
+      "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue_and_the_stream",
       "look_at_the_realtime_table", "tell_of_failed_runs",
     ], local.redriving)
   }
@@ -91,10 +91,21 @@ locals {
       Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
       Resource = [local.objects.curated, local.objects.marts, local.objects["athena-results"]]
     }
+    # The lifecycle deletes what has the tag.
+    expire_compacted_raw_trades = {
+      Action   = ["s3:PutObjectTagging"]
+      Resource = [local.objects.raw]
+      Condition = {
+        "ForAllValues:StringEquals" = { "s3:RequestObjectTagKeys" = ["compacted"] }
+        StringEquals                = { "s3:RequestObjectTag/compacted" = "true" }
+      }
+    }
+    # To the quarantine. S3 knows no condition on the tags of what is deleted; the bucket keeps deleted objects for a while.
+    move_unreadable_raw_trades = { Action = ["s3:DeleteObject"], Resource = [local.objects.raw] }
     # Whatever else is allowed one day: raw trades are what everything can be made from again.
-    never_touch_raw_trades = {
+    never_rewrite_raw_trades = {
       Effect   = "Deny"
-      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+      Action   = ["s3:DeleteObjectVersion", "s3:PutObject"]
       Resource = [local.objects.raw]
     }
     publish_partitions_and_models = {

@@ -9,14 +9,15 @@ module "lake" {
   # not of failed/: the producer announces what it keeps there, with the reason
   notify_queue_prefixes = ["aws/lambda/"]
 
+  # What may be the only copy of a trade has no rule: raw files without the tag, failed batches (failed/, aws/lambda/), and
+  # parked messages, large ones and unreadable raw files in the quarantine.
   lifecycle_rules = [
-    { prefix = "raw/", infrequent_access_days = 30, expire_days = var.raw_expire_days },
+    # garbage collection gives the tag
+    { prefix = "raw/", tags = { compacted = "true" }, expire_days = var.raw_expire_days },
     { prefix = "curated/", infrequent_access_days = 90 },
-    { prefix = "quarantine/", expire_days = 90 },
-    { prefix = "failed/", expire_days = 90 },
+    # each rejected line is a message too, which is redriven or parked
+    { prefix = "quarantine/records/", expire_days = 90 },
     { prefix = "redrive/", expire_days = 90 },
-    # where Lambda puts the batches it gave up; the prefix is not ours to choose
-    { prefix = "aws/lambda/", expire_days = 90 },
     { prefix = "athena-results/", expire_days = 14 },
     { prefix = "dagster-logs/", expire_days = 30 },
   ]

@@ -145,12 +145,12 @@ variable "table_max_request_units" {
 }
 
 variable "raw_expire_days" {
-  description = "Days after which raw files are deleted; null keeps them. Curated trades are kept either way."
+  description = "Age in days at which raw files are deleted whose trades are published. Others are never deleted."
   type        = number
-  default     = 90
+  default     = 30
   validation {
-    condition     = var.raw_expire_days == null ? true : var.raw_expire_days >= 31
-    error_message = "raw_expire_days takes at least 31, or null."
+    condition     = var.raw_expire_days >= 1
+    error_message = "raw_expire_days takes at least 1."
   }
 }
 
@@ -320,12 +320,16 @@ variable "first_session" {
 }
 
 variable "athena_scan_cutoff_bytes" {
-  description = "Bytes after which a query is cancelled."
+  description = "Bytes after which a query is cancelled. A compaction reads its session twice."
   type        = number
-  default     = 1073741824
+  default     = 21474836480
   validation {
     condition     = var.athena_scan_cutoff_bytes >= 10485760
     error_message = "athena_scan_cutoff_bytes takes at least 10485760 (10 MB)."
+  }
+  validation {
+    condition     = var.athena_scan_cutoff_bytes >= 4000000 * var.athena_compaction_megabytes
+    error_message = "athena_scan_cutoff_bytes takes at least 4000000 times athena_compaction_megabytes: from that size on Athena compacts, and its query reads twice what is published and all raw files."
   }
 }
 

@@ -199,14 +199,15 @@ class Wiring:
 
         return SessionPartition(self.objects, self.catalog, utc_now, session_date)
 
-    def garbage_collector(self, grace: timedelta, keep_raw: bool) -> "GarbageCollector":
+    def garbage_collector(self, grace: timedelta) -> "GarbageCollector":
         """Return the collector of what was superseded for longer than `grace`.
 
-        keep_raw: delete no raw files.
+        In an account the bucket's lifecycle deletes compacted raw files.
         """
         from stock_pipeline.lake.garbage_collection import GarbageCollector
 
-        return GarbageCollector(self.objects, self.catalog, utc_now, grace, keep_raw)
+        expire_raw = self.settings.dbt_target == "athena"
+        return GarbageCollector(self.objects, self.catalog, utc_now, grace, expire_raw)
 
     def unpublished_sessions(self) -> "UnpublishedSessions":
         from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions

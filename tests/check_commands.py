@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
+from stock_pipeline.aws.athena_ddl import view_query
 from stock_pipeline.aws.catalog import CURATED_TABLE
 from stock_pipeline.cli import main as stock_pipeline
 from stock_pipeline.commands.query import FORMATS
@@ -25,6 +26,7 @@ from stock_pipeline.domain.lake_layout import head_key, raw_key
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.published_rows import published_findings
 from stock_pipeline.lake.session_counts import count_curated, data_files
+from stock_pipeline.lake.unpublished_sessions import raw_folders
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
 from stock_pipeline.streaming.smoke import marked_trade
@@ -97,11 +99,18 @@ def check(wiring: Wiring, folder: Path) -> None:
 def compact_beside_a_truncated_file(wiring: Wiring, rows: Sequence[Trade]) -> None:
     whole = parquet_bytes(table_of_trades(rows[:50]))
     truncated = put_bytes(wiring, SESSION, whole[: len(whole) // 2], 3)
+    wiring.unpublished_sessions().refresh(raw_folders(wiring.objects))
     with step("compact by Athena: a truncated file is named, and left out where that is allowed"):
         refused = run("compact", "--session", SESSION.isoformat(), status=1)
         expect(truncated in refused, f"{truncated} is not named: {refused}")
         allowed = run("compact", "--session", SESSION.isoformat(), "--allow-missing")
         expect(f"without {truncated}" in allowed, allowed)
+    with step("the view of the session, which is still registered as unpublished, reads no truncated file"):
+        expect(SESSION in wiring.catalog.unpublished_sessions(), "the session is not registered")
+        view = view_query(wiring.settings.database_name)
+        ((found,),) = wiring.athena.query(f"SELECT count(*) FROM ({view}) WHERE year = 2018 AND day = 3").rows
+        winning = [one for one in winning_trades(rows) if one.status != "cancelled"]
+        expect(0 < found <= len(winning), f"the view shows {found} rows of {len(winning)}")
 
 
 def put(wiring: Wiring, session_date: date, rows: Sequence[Trade], number: int) -> str:

@@ -25,6 +25,7 @@ from stock_pipeline.domain.trade import FIELDS, Trade
 from stock_pipeline.errors import UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.sql_engine import SqlEngine
 from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.raw_files import content_hash, parquet_bytes
@@ -35,7 +36,22 @@ from tests.support.random_trades import random_trades
 from tests.support.trades import trade
 
 SESSION = date(2018, 1, 3)
+LISTS_BYTES = 10_000
+"""At most read of the lists of raw files, which have a table of their own."""
+
 COMPARED = [name for name in FIELDS if name != "ingest_time_ns"]
+
+
+@dataclass(frozen=True)
+class MeasuredAthena(Athena):
+    """Athena that remembers what its statements read."""
+
+    scanned: list[int] = field(default_factory=list)
+
+    def _finished(self, sql: str) -> tuple[str, int]:
+        query_id, scanned = super()._finished(sql)
+        self.scanned.append(scanned)
+        return query_id, scanned
 
 
 @dataclass
@@ -51,13 +67,18 @@ class Check:
         self.store = ObjectStore(session.client("s3"), self.settings.bucket_name)
         output = f"s3://{self.settings.bucket_name}/athena-results/"
         athena = session.client("athena")
-        self.athena = Athena(
+        self.athena = MeasuredAthena(
             athena, self.settings.athena_workgroup, self.settings.database_name, time.sleep, output, polls=1_000
         )
 
     def compactor(self, by_athena: bool) -> Compactor:
-        queries = AthenaEngine(self.athena, self.catalog, self.store, lambda: datetime.now(UTC)) if by_athena else None
-        return Compactor(self.store, self.catalog, lambda: datetime.now(UTC), sql_queries=queries)
+        return Compactor(
+            self.store, self.catalog, lambda: datetime.now(UTC), sql_queries=self.queries if by_athena else None
+        )
+
+    @property
+    def queries(self) -> AthenaEngine:
+        return AthenaEngine(self.athena, self.catalog, self.store, lambda: datetime.now(UTC))
 
     def arrive(self, rows: Sequence[Trade], belongs: bool = True) -> str:
         if belongs:
@@ -78,7 +99,15 @@ class Check:
         return key
 
     def compact(self, by_athena: bool, allow_missing: bool = False) -> None:
-        report = self.compactor(by_athena).compact(SESSION, allow_missing)
+        compactor = self.compactor(by_athena)
+        plan = compactor.plan(SESSION, allow_missing)
+        reckoned = SqlEngine(self.store, self.queries, {}).bytes_to_read(plan)
+        self.athena.scanned.clear()
+        report = compactor.compact(SESSION, allow_missing)
+        most = max(self.athena.scanned, default=0)
+        if most > reckoned + LISTS_BYTES:
+            sys.exit(f"a statement read {most:,} bytes, {reckoned:,} were reckoned with")
+        print(f"  {most:,} bytes read by one statement at most, {reckoned:,} were reckoned with")
         assert report.published
         assert report.rows_in == report.rows_out + report.duplicates
         self.compare(f"{report.rows_in:,} rows in, {report.rows_out:,} out")

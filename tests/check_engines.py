@@ -71,6 +71,8 @@ def check(engines: Engines) -> None:
     with step("ask the example queries, and the analyses that dbt compiles"):
         ask_example_queries(engines)
     one_session(engines, lake)
+    for day in (date(2018, 7, 5), date(2018, 7, 5)):  # a new session, and one that the marts have
+        overtaken(engines, lake, day, "alter table", MARTS)
     backfill(engines, lake)
 
 
@@ -133,6 +135,20 @@ def one_session(engines: Engines, lake: BucketLake) -> None:
         sys.exit(f"{late} has no trades any more, and still a daily bar on Athena")
 
 
+def overtaken(engines: Engines, lake: BucketLake, day: date, statement: str, marts: Sequence[str]) -> None:
+    """Let a run come to its statements of this form only after another run built newer trades of the same session."""
+    trades = [moved(one, SAMPLE_DATE, day) for one in sample_trades()[2_000:4_000]]
+    lake.publish(day, trades[:1_000], "00000000000000ca")
+
+    def newer() -> None:
+        lake.publish(day, trades, "00000000000000cb")
+        build_sessions(engines, day, day)
+
+    with step(f"dbt run: {day}, overtaken by another run of it before `{statement}`"):
+        engines.dbt_overtaken(statement, newer, *session_run(day, day))
+    compare(engines, marts)
+
+
 def backfill(engines: Engines, lake: BucketLake) -> None:
     sessions = list(islice(trading_days(date(2019, 1, 1), date(2020, 12, 31)), SESSIONS))
     # from the morning: half days have no prices in the afternoon
@@ -155,8 +171,12 @@ def backfill(engines: Engines, lake: BucketLake) -> None:
 
 def build_sessions(engines: Engines, first: date, last: date) -> None:
     """Build the session tables and what is made of them; the data tests have run with the full build."""
+    engines.dbt(*session_run(first, last))
+
+
+def session_run(first: date, last: date) -> list[str]:
     window = ["--event-time-start", first.isoformat(), "--event-time-end", (last + timedelta(days=1)).isoformat()]
-    dbt(engines, "run", "--select", "config.materialized:session_table+", *window)
+    return ["run", "--select", "config.materialized:session_table+", *window, "--vars", json.dumps(OF_DAY)]
 
 
 def moved(trade: Trade, old: date, new: date) -> Trade:

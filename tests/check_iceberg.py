@@ -23,7 +23,7 @@ from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.iceberg_upkeep import iceberg_upkeep
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.wiring import Wiring
-from tests.check_engines import build_sessions, compare, moved
+from tests.check_engines import build_sessions, compare, moved, overtaken
 from tests.support.bucket_lake import BucketLake
 from tests.support.engines import Alike, Allowed, Engines
 from tests.support.random_trades import random_trades
@@ -44,8 +44,8 @@ class TypedEngines(Engines):
 
     table_type: str = "hive"
 
-    def dbt_on(self, target: str, *arguments: str) -> None:
-        super().dbt_on(target, *arguments, "--vars", f"table_type: {self.table_type}")
+    def command(self, target: str, *arguments: str) -> list[str]:
+        return super().command(target, *arguments, "--vars", f"table_type: {self.table_type}")
 
     def same(self, questions: Mapping[str, tuple[str, str]], allowed: Alike | None = None) -> None:
         super().same(questions, {**MICROSECONDS, **(allowed or {})})
@@ -153,6 +153,9 @@ def merges(engines: TypedEngines, lake: BucketLake) -> None:
     lake.publish(LATE, [], "00000000000000bc")
     build_sessions(engines, LATE, LATE)
     compare(engines, MARTS)
+
+    step("Merge older rows while another run merges newer ones")
+    overtaken(engines, lake, date(2018, 2, 6), "merge into", MARTS)
     for name in SESSION_TABLES:
         rows = engines.on_athena(f"select * from {name} where session_date = date '{LATE}'")
         expect(rows == [], f"{LATE} has no trades any more, and still {len(rows)} rows in {name}")

@@ -61,8 +61,8 @@ class DirectoryLake:
     def download(self, key: str, path: Path, etag: str | None = None) -> None:
         os.link(self._path(key), path)
 
-    def copy(self, key: str, target: str) -> None:
-        self.put(target, self.get(key))
+    def tag(self, keys: Iterable[str], name: str, value: str) -> None:
+        """No lifecycle looks at this lake."""
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

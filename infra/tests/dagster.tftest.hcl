@@ -47,21 +47,31 @@ run "raw_trades_are_safe" {
   assert {
     condition = anytrue([
       for statement in module.dagster[0].policies["work"].Statement :
-      statement.Effect == "Deny" && contains(statement.Action, "s3:DeleteObject") &&
+      statement.Effect == "Deny" && contains(statement.Action, "s3:DeleteObjectVersion") && contains(statement.Action, "s3:PutObject") &&
       contains(flatten([statement.Resource]), "arn:aws:s3:::${var.bucket_name}/raw/*")
     ])
-    error_message = "Dagster is denied deleting raw trades."
+    error_message = "Dagster is denied overwriting raw trades, and deleting what the bucket keeps of them."
   }
   assert {
-    condition = !anytrue(flatten([
-      for policy in module.dagster[0].policies : [
-        for statement in policy.Statement : statement.Effect == "Allow" && contains(statement.Action, "s3:DeleteObject") && anytrue([
+    condition = flatten([
+      for name, policy in module.dagster[0].policies : [
+        for statement in policy.Statement : "${name}: ${statement.Sid}" if statement.Effect == "Allow" && contains(statement.Action, "s3:DeleteObject") && anytrue([
           for resource in flatten([statement.Resource]) :
           endswith(resource, "${var.bucket_name}/*") || strcontains(resource, "/raw/")
         ])
       ]
-    ]))
-    error_message = "Nothing allows deleting raw trades."
+    ]) == ["work: MoveUnreadableRawTrades"]
+    error_message = "Nothing but the move to the quarantine allows deleting raw trades."
+  }
+  assert {
+    condition = [
+      for statement in module.dagster[0].policies["work"].Statement : statement.Condition
+      if statement.Effect == "Allow" && contains(statement.Action, "s3:PutObjectTagging")
+      ] == [{
+        "ForAllValues:StringEquals" = { "s3:RequestObjectTagKeys" = ["compacted"] }
+        StringEquals                = { "s3:RequestObjectTag/compacted" = "true" }
+    }]
+    error_message = "Dagster gives raw trades one tag and no other."
   }
 }
 

@@ -42,15 +42,18 @@ run "buckets" {
   assert {
     condition = alltrue([for bucket in [module.lake.bucket, module.artifacts.bucket] :
       bucket.lifecycle.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7 &&
-      bucket.lifecycle.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
+      bucket.lifecycle.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30 &&
+      bucket.lifecycle.rule[0].expiration[0].expired_object_delete_marker == true
     ])
-    error_message = "Unfinished uploads and old versions go away."
+    error_message = "Unfinished uploads, old versions and what marks their end go away."
   }
   assert {
-    condition = toset([for rule in module.lake.bucket.lifecycle.rule : rule.id if length(rule.expiration) == 0]) == toset(
-      concat(["tidy", "curated"], var.environment == "prod" ? ["raw"] : [])
-    )
-    error_message = "Curated trades never expire, and raw ones not in prod; all else does."
+    condition     = [for rule in module.lake.bucket.lifecycle.rule : rule.id if length(rule.expiration) == 0] == ["curated"]
+    error_message = "Curated trades never expire."
+  }
+  assert {
+    condition     = [for rule in module.lake.bucket.lifecycle.rule : rule.filter[0].and[0].tags if rule.id == "raw"] == [tomap({ compacted = "true" })]
+    error_message = "Of raw trades only those expire that have the tag of garbage collection."
   }
 }
 
@@ -91,4 +94,13 @@ run "workgroup" {
     condition     = module.athena.workgroup.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == (var.environment == "prod" ? "SSE_KMS" : "SSE_S3")
     error_message = "Results are encrypted."
   }
+}
+
+run "a_cutoff_that_stops_compaction_by_athena_is_refused" {
+  command = plan
+  variables {
+    athena_scan_cutoff_bytes    = 19999999999
+    athena_compaction_megabytes = 5000
+  }
+  expect_failures = [var.athena_scan_cutoff_bytes]
 }

@@ -174,7 +174,7 @@ def _literal(value: str | int | None) -> str:
 
 def unload_statement(source: str, target: str) -> str:
     return (
-        f"UNLOAD ({_winning_rows(source)} SELECT {_NAMES} FROM standing ORDER BY {_ORDER}) "
+        f"UNLOAD ({_ranked_rows(source)} SELECT {_NAMES} FROM ranked WHERE rank_of_id = 1 ORDER BY {_ORDER}) "
         f"TO '{target}' WITH (format = 'PARQUET', compression = 'ZSTD')"
     )
 
@@ -182,13 +182,14 @@ def unload_statement(source: str, target: str) -> str:
 def expected_figures(source: str) -> str:
     """Return a query of the rows read, and of the figures that the written rows must have.
 
-    Ids are counted and hashed from the inputs as they are. Only the choice of winning rows is the same rule.
+    Ids are counted and hashed from the inputs as they are. Only the choice of winning rows is the same rule. Each
+    mention of `source` reads the inputs once more: no more than `lake.sql_engine.SCANS`.
     """
     return (
-        f"{_winning_rows(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
+        f"{_ranked_rows(source)}, ids AS (SELECT DISTINCT event_id FROM source), "
         f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
-        f"of_rows AS (SELECT {_figures()} FROM standing) "
-        "SELECT (SELECT count(*) FROM source) AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
+        f"of_rows AS (SELECT count(*) AS rows_in, {_figures('FILTER (WHERE rank_of_id = 1)')} FROM ranked) "
+        "SELECT of_rows.rows_in AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
         "of_ids.ids_hash AS ids_hash, of_rows.volume AS volume, of_rows.rows_hash AS rows_hash, "
         "of_rows.earliest AS earliest, of_rows.latest AS latest FROM of_ids CROSS JOIN of_rows"
     )
@@ -201,19 +202,18 @@ def found_figures(table: str) -> str:
     )
 
 
-def _figures() -> str:
+def _figures(rows: str = "") -> str:
+    """Return the figures of all rows, or of those that the filter leaves."""
     return (
-        f"coalesce(sum(cast(volume AS decimal(38, 0))), 0) AS volume, sum({_hash(_content())}) AS rows_hash, "
-        "min(event_time_ns) AS earliest, max(event_time_ns) AS latest"
+        f"coalesce(sum(cast(volume AS decimal(38, 0))) {rows}, 0) AS volume, "
+        f"sum({_hash(_content())}) {rows} AS rows_hash, "
+        f"min(event_time_ns) {rows} AS earliest, max(event_time_ns) {rows} AS latest"
     )
 
 
-def _winning_rows(source: str) -> str:
+def _ranked_rows(source: str) -> str:
     ranking = f"row_number() OVER (PARTITION BY event_id ORDER BY {', '.join(BEST_ROW_FIRST)})"
-    return (
-        f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source), "
-        f"standing AS (SELECT {_NAMES} FROM ranked WHERE rank_of_id = 1)"
-    )
+    return f"WITH source AS ({source}), ranked AS (SELECT {_NAMES}, {ranking} AS rank_of_id FROM source)"
 
 
 def _of_plan(scratch: Scratch, left_out: Iterable[str]) -> str:

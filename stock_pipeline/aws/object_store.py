@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,13 +16,16 @@ from stock_pipeline.errors import RetryableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, TaggingTypeDef
 
 
 _PIECE_BYTES = 64 * 1024 * 1024
 """A larger object is sent in parts: at most 10,000, which is 640 GB."""
 
 _KEYS_A_CALL = 1000
+
+_TAGGERS = 16
+"""Objects that are tagged at once, each by a call. The clients keep so many connections."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,20 @@ class ObjectStore:
         with path.open("wb") as file:
             shutil.copyfileobj(body, file, 1024 * 1024)
 
-    def copy(self, key: str, target: str) -> None:
-        self.client.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": key})
+    def tag(self, keys: Iterable[str], name: str, value: str) -> None:
+        """Give each object this tag, in place of all others; a missing one is no error."""
+        tags: TaggingTypeDef = {"TagSet": [{"Key": name, "Value": value}]}
+
+        def tag_one(key: str) -> None:
+            try:
+                self.client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging=tags)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                    raise
+
+        with ThreadPoolExecutor(_TAGGERS) as pool:
+            for _ in pool.map(tag_one, keys):
+                pass
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects; a missing one is no error."""

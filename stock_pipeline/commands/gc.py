@@ -14,7 +14,8 @@ def add_to(commands: Commands) -> None:
         "gc",
         summary="delete superseded versions and compacted raw files after a grace period",
         description="Deletes superseded versions, versions that a run left unpublished, and raw files whose trades are "
-        "in the published version, each after the grace period. Then brings the table unpublished_trades up to date.",
+        "in the published version, each after the grace period. In an account it tags such raw files, and the bucket's "
+        "lifecycle deletes them. Then brings the table unpublished_trades up to date.",
         example="stock-pipeline gc --grace-days 7 --dry-run",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
@@ -24,11 +25,6 @@ def add_to(commands: Commands) -> None:
         default=GRACE_DAYS,
         metavar="N",
         help=f"days to keep what was superseded, more than any query or run takes (default: {GRACE_DAYS})",
-    )
-    parser.add_argument(
-        "--keep-raw",
-        action="store_true",
-        help="delete versions only, as Dagster does in an account, where raw files expire",
     )
     parser.set_defaults(run=run)
 
@@ -48,8 +44,9 @@ def run(options: argparse.Namespace) -> int:
             f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 to below 10000"
         )
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
-        collector = wiring.garbage_collector(timedelta(days=options.grace_days), options.keep_raw)
+        collector = wiring.garbage_collector(timedelta(days=options.grace_days))
         would = "would delete" if options.dry_run else "deleted"
+        raw_files = "raw files (by a tag: they expire)" if collector.expire_raw else "raw files"
         total = 0
         failures = SessionFailures()
         with failures.of("garbage collection"):
@@ -57,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
                 total += done.size
                 print(
                     f"session {done.session_date}: {would} {len(done.versions):,} versions and "
-                    f"{done.raw_files:,} raw files, {done.size:,} bytes"
+                    f"{done.raw_files:,} {raw_files}, {done.size:,} bytes"
                 )
                 for key in done.unreadable:
                     print(f"  {'would move' if options.dry_run else 'moved'} {key} to quarantine/")

@@ -64,7 +64,7 @@ class Deployment:
     shard_level_metrics: bool
     protected: bool
     dagster_enabled: bool
-    raw_expire_days: int | None
+    raw_expire_days: int
     processor_memory_mb: int
     producer_memory_mb: int
     producer_timeout_seconds: int
@@ -177,7 +177,7 @@ def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Map
     batches = flow.batches_per_second * workload.seconds_a_month
     states = batches * flow.symbols_a_batch / 1e6
     raw = workload.trades_a_month * RAW_BYTES_A_TRADE / 1e9
-    raw_months = 12.0 if deployment.raw_expire_days is None else min(12.0, deployment.raw_expire_days / 30)
+    raw_months = min(12.0, deployment.raw_expire_days / 30)
     curated = workload.trades_a_month * CURATED_BYTES_A_TRADE / 1e9
     return [
         Line(
@@ -187,7 +187,9 @@ def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Map
             + states * prices["dynamodb_read_unit_million"],
         ),
         Line(
-            "S3", f"{batches:,.0f} raw files", batches / 1000 * (prices["s3_put_thousand"] + prices["s3_get_thousand"])
+            "S3",
+            f"{batches:,.0f} raw files, each written, tagged and read",
+            batches / 1000 * (2 * prices["s3_put_thousand"] + prices["s3_get_thousand"]),
         ),
         Line("S3", f"{raw * raw_months:,.1f} GB raw, after a year", raw * raw_months * prices["s3_gb_month"]),
         Line("S3", f"{curated * 12:,.1f} GB curated, after a year", curated * 12 * prices["s3_gb_month"]),

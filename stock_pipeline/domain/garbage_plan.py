@@ -5,7 +5,7 @@ location nothing goes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
@@ -43,10 +43,6 @@ class GarbagePlan:
     versions: Mapping[str, VersionObjects]
     compacted: tuple[InputFile, ...]
     unreadable: tuple[InputFile, ...]
-
-    def keeping_raw_files(self) -> "GarbagePlan":
-        """Return the plan without raw files."""
-        return replace(self, compacted=(), unreadable=())
 
     @property
     def is_empty(self) -> bool:

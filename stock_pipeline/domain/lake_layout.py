@@ -7,6 +7,7 @@ from datetime import date
 RAW_PREFIX = "raw/trades/"
 CURATED_PREFIX = "curated/trades/"
 QUARANTINE_PREFIX = "quarantine/records/"
+UNREADABLE_PREFIX = "quarantine/unreadable/"
 OVERSIZED_PREFIX = "quarantine/oversized/"
 PARKED_PREFIX = "quarantine/parked/"
 LEDGER_PREFIX = "redrive/"
@@ -27,6 +28,9 @@ MANIFEST_FILE = "_manifest.json"
 
 HEAD_FILE = "_head.json"
 """Names the published version; lies beside the versions."""
+
+EXPIRING_FILE = "_expiring.json"
+"""Names the raw files that are tagged for the bucket's lifecycle; lies beside the head."""
 
 _PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
 _RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)-[0-9a-f]{16}\.parquet$")
@@ -72,6 +76,10 @@ def head_key(session_date: date) -> str:
     return curated_partition_prefix(session_date) + HEAD_FILE
 
 
+def expiring_key(session_date: date) -> str:
+    return curated_partition_prefix(session_date) + EXPIRING_FILE
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPrefix:
     """The prefix of one version: `curated/trades/year=…/month=…/day=…/v=<hash of its inputs>/`."""
@@ -102,7 +110,7 @@ def quarantine_key(
 
 def unreadable_key(key: str) -> str:
     """Return the key of an unreadable raw file after its session was published without it."""
-    return f"{QUARANTINE_PREFIX}unreadable/{key}"
+    return UNREADABLE_PREFIX + key
 
 
 def oversized_key(content_hash: str) -> str:

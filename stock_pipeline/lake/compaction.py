@@ -123,6 +123,7 @@ class Compactor:
         published = partition.published(stored)
         plan = _planned(partition, stored, partition.confirmed(published) if published else None, allow_missing)
         if plan.is_empty:
+            _set_unreadable_aside(partition, plan.base)  # a run may have died before it did
             return _nothing_to_do(plan)
         engine, why = self.choose_engine(plan)
         with engine.opened(plan) as inputs:
@@ -131,6 +132,7 @@ class Compactor:
         manifest = _manifest(plan, engine, inputs, written)
         self.lake.put(written.target.manifest_key, manifest.to_json())
         partition.publish(stored, written.target.version, plan.generation)
+        _set_unreadable_aside(partition, manifest)
         notes = [why] if why else []
         if manifest.lacks_columns:
             notes.append(
@@ -218,6 +220,12 @@ def _check_unreadable(plan: CompactionPlan, unreadable: Mapping[InputFile, str],
     raise UnreadableInputError(
         f"session {plan.session_date}: {len(unreadable)} raw files can't be read as trades ({names}); {advice}"
     )
+
+
+def _set_unreadable_aside(partition: SessionPartition, published: Manifest | None) -> None:
+    """Move unreadable raw files of the published version away: models read the session's folder for a while yet."""
+    if published is not None and published.unreadable:
+        partition.set_aside({*published.unreadable} & {*partition.raw_files()})
 
 
 def _report(plan: CompactionPlan, inputs: Inputs, written: WrittenVersion, notes: tuple[str, ...]) -> CompactionReport:

@@ -4,8 +4,8 @@ A crash leaves work for the next run. Before a version is deleted, the head's ge
 is writing the same version can't publish it and plans again under another name.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -15,13 +15,14 @@ from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan
 from stock_pipeline.domain.lake_layout import (
     CURATED_PREFIX,
     MANIFEST_FILE,
+    expiring_key,
     session_date_of_key,
     session_folder,
     session_name,
-    unreadable_key,
 )
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.errors import DamagedVersionError, PublishConflictError
+from stock_pipeline.lake.expiring_files import ExpiringFiles
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.session_partition import (
@@ -50,14 +51,14 @@ class SessionGarbage(NamedTuple):
 class GarbageCollector:
     """Deletes the garbage of every session.
 
-    keep_raw: delete no raw files, because the bucket's lifecycle does.
+    expire_raw: tag compacted raw files instead of deleting them, because the bucket's lifecycle does.
     """
 
     lake: Lake
     catalog: Catalog
     now: Callable[[], datetime]
     grace: timedelta = DEFAULT_GRACE
-    keep_raw: bool = False
+    expire_raw: bool = False
 
     def collect(self, dry_run: bool = False) -> Iterator[SessionGarbage]:
         """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing.
@@ -77,11 +78,12 @@ class GarbageCollector:
         failures.raise_all()
 
     def _collect(
-        self, partition: SessionPartition, listed: Iterable[ListedObject], dry_run: bool
+        self, partition: SessionPartition, listed: Sequence[ListedObject], dry_run: bool
     ) -> SessionGarbage | None:
         stored = partition.head()
         published = partition.published(stored)
-        plan = self._plan(partition, stored, published, listed)
+        raw = partition.raw_files()
+        plan = self._plan(partition, stored, published, listed, raw)
         if published is not None and plan.compacted:
             published = partition.confirmed(published)
         if published is not None and not published.is_whole:
@@ -90,7 +92,9 @@ class GarbageCollector:
                 f"`stock-pipeline compact --session {partition.session_date}`, which makes it again, or says what is "
                 "lost"
             )
-        if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
+        if not (raw or dry_run) and any(each.key == expiring_key(partition.session_date) for each in listed):
+            ExpiringFiles(self.lake, partition.session_date).forget()
+        if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan, raw)):
             return None
         unreadable = tuple(file.key for file in plan.unreadable)
         versions = tuple(sorted(plan.versions))
@@ -103,9 +107,13 @@ class GarbageCollector:
             yield folder, list(listed)
 
     def _plan(
-        self, partition: SessionPartition, stored: StoredHead, published: Version | None, listed: Iterable[ListedObject]
+        self,
+        partition: SessionPartition,
+        stored: StoredHead,
+        published: Version | None,
+        listed: Iterable[ListedObject],
+        raw: Collection[InputFile],
     ) -> GarbagePlan:
-        raw = partition.raw_files()
         versions = {name: VersionObjects.of(objects) for name, objects in versions_of(listed).items()}
         if stored.head.version is None:
             versions = {name: each for name, each in versions.items() if _is_replaceable(partition.version(name), raw)}
@@ -119,9 +127,14 @@ class GarbageCollector:
             now=self.now(),
             grace=self.grace,
         )
-        return plan.keeping_raw_files() if self.keep_raw else plan
+        if self.expire_raw:
+            tags = ExpiringFiles(self.lake, partition.session_date)
+            plan = replace(plan, compacted=tags.without_tag(plan.compacted))
+        return plan
 
-    def _deleted(self, partition: SessionPartition, stored: StoredHead, plan: GarbagePlan) -> bool:
+    def _deleted(
+        self, partition: SessionPartition, stored: StoredHead, plan: GarbagePlan, raw: Collection[InputFile]
+    ) -> bool:
         """Carry the plan out; return False if another run changed the partition meanwhile."""
         if plan.versions:
             try:
@@ -132,10 +145,12 @@ class GarbageCollector:
             # the manifest first, so that a version in parts is never taken for a whole one
             self.lake.delete(key for key in version.keys if key.endswith("/" + MANIFEST_FILE))
             self.lake.delete(version.keys)
-        for file in plan.unreadable:
-            self.lake.copy(file.key, unreadable_key(file.key))
+        partition.set_aside(plan.unreadable)
         # a raw key is written only while it is free, so the listed object is the deleted one
-        self.lake.delete(file.key for file in (*plan.unreadable, *plan.compacted))
+        if self.expire_raw:
+            ExpiringFiles(self.lake, partition.session_date).tag(plan.compacted, raw)
+        else:
+            self.lake.delete(file.key for file in plan.compacted)
         return True
 
 

@@ -17,6 +17,7 @@ from stock_pipeline.domain.lake_layout import (
     curated_partition_prefix,
     head_key,
     raw_partition_prefix,
+    unreadable_key,
     version_of_key,
 )
 from stock_pipeline.domain.listed_object import ListedObject
@@ -135,6 +136,21 @@ class SessionPartition:
         """
         self.change_head(stored, stored.head.publishing(version, generation))
         self.point_catalog_at_head()
+
+    def set_aside(self, files: Iterable[InputFile]) -> tuple[str, ...]:
+        """Move raw files that readers can't read to the quarantine, and return their keys.
+
+        A file that is gone or was replaced meanwhile stays as it is. A crash leaves a file in both places.
+        """
+        moved = []
+        for file in files:
+            found = self.lake.read(file.key)
+            if found is None or found[1] != file.etag:
+                continue
+            self.lake.put(unreadable_key(file.key), found[0])
+            self.lake.delete([file.key])
+            moved.append(file.key)
+        return tuple(moved)
 
     def point_catalog_at_head(self) -> None:
         """Point readers where the head points.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stock_pipeline.domain.compaction_plan import ATHENA, CompactionPlan, InputFile
+from stock_pipeline.domain.lake_layout import raw_partition_prefix
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.engine import WrittenVersion
@@ -17,8 +18,8 @@ from stock_pipeline.lake.footers import judge_files, unsorted_files
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.lake.raw_file_gate import Verdict, ignored_columns
 
-_SCANS = 2
-"""A statement reads its inputs for the winning rows, and once more for the figures of all."""
+SCANS = 2
+"""A statement reads its inputs for the winning rows, and once more for the ids of all. Small files are read whole."""
 
 
 class SqlQueries(Protocol):
@@ -59,11 +60,17 @@ class SqlEngine:
         if widened:
             return f"{len(widened)} raw files have columns of a narrower type ({widened[0]})"
         most = self.queries.most_bytes()
-        if most is not None and _SCANS * plan.size > most:
-            return (
-                f"a query would read {_SCANS * plan.size:,} bytes, and the workgroup's bytes_scanned_cutoff is {most:,}"
-            )
+        if most is not None and (size := self.bytes_to_read(plan)) > most:
+            return f"a query would read {size:,} bytes, and the workgroup's bytes_scanned_cutoff is {most:,}"
         return ""
+
+    def bytes_to_read(self, plan: CompactionPlan) -> int:
+        """Return how many bytes one statement reads at most.
+
+        It reads every raw file of the session, also those that are in the base: a list of paths prunes rows, not files.
+        """
+        base = plan.base.data_bytes if plan.base else 0
+        return SCANS * (base + sum(each.size for each in self.lake.list(raw_partition_prefix(plan.session_date))))
 
     @contextmanager
     def opened(self, plan: CompactionPlan) -> Iterator["SqlInputs"]:

@@ -74,7 +74,7 @@ def lake_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=_AT_NIGHT,
             execution_timezone=_NEW_YORK,
             default_status=status,
-            description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.",
+            description="After a grace period, delete superseded versions, and delete or expire compacted raw files.",
         ),
     ]
 
@@ -99,7 +99,7 @@ def late_file_sweep() -> dg.JobDefinition:
 
 
 def garbage_collection() -> dg.JobDefinition:
-    @dg.op(description="Delete superseded versions, and on a laptop compacted raw files, after a grace period.")
+    @dg.op(description="After a grace period, delete superseded versions, and delete or expire compacted raw files.")
     def collect(context: dg.OpExecutionContext, config: GarbageCollectionConfig, lake: LakeResource) -> None:
         done: list[SessionGarbage] = []
         failures = SessionFailures()

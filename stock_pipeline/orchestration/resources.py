@@ -61,8 +61,7 @@ class LakeResource(WiredResource):
         return self.wiring.partition(session_date)
 
     def garbage_collector(self, grace: timedelta = DEFAULT_GRACE) -> GarbageCollector:
-        # in an account Dagster may not delete raw trades: the bucket's lifecycle does
-        return self.wiring.garbage_collector(grace, keep_raw=self.settings.dbt_target == "athena")
+        return self.wiring.garbage_collector(grace)
 
     def unpublished_sessions(self) -> UnpublishedSessions:
         return self.wiring.unpublished_sessions()

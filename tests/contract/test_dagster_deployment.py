@@ -116,7 +116,7 @@ def test_an_accounts_instance_loads_in_terraforms_environment(tmp_path: Path, mo
     assert settings["run_monitoring"]["enabled"]
     assert settings["run_monitoring"]["max_runtime_seconds"] > 0
     assert settings["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
-    assert settings["concurrency"]["pools"] == {"default_limit": 2, "granularity": "op"}
+    assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}
 
 
 @pytest.mark.parametrize("path", ["infra/dagster/dagster.yaml", "stock_pipeline/local/dagster.yaml"])

@@ -125,6 +125,14 @@ def with_variable(name: str) -> Callable[[list[rules.Resource]], None]:
     )
 
 
+def expiring(chosen: dict[str, Any]) -> Callable[[list[rules.Resource]], None]:
+    """One more rule, which deletes what is chosen after a year."""
+    rule = {"id": "more", "filter": [chosen], "expiration": [{"days": 365}]}
+    return lambda resources: change(
+        resources, "aws_s3_bucket_lifecycle_configuration", lambda values: values["rule"].append(rule)
+    )
+
+
 MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...] = (
     (
         rules.every_policy_is_known,
@@ -146,6 +154,17 @@ MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...]
         setting("aws_s3_bucket_versioning", versioning_configuration=[{"status": "Suspended"}]),
     ),
     (rules.every_bucket_has_its_companions, without_denials("aws_s3_bucket_policy")),
+    *(
+        (rules.nothing_that_may_be_the_only_copy_expires, expiring(chosen))
+        for chosen in (
+            {"prefix": "raw/"},
+            {"prefix": ""},
+            {"and": [{"prefix": "raw/trades/", "tags": {"compacted": "false"}}]},
+            {"prefix": "quarantine/"},
+            {"prefix": "quarantine/parked/2026"},
+            {"prefix": "failed/"},
+        )
+    ),
     (rules.every_function_has_a_log_group, remove("aws_cloudwatch_log_group", "module.processor.")),
     (
         rules.every_function_has_a_log_group,

@@ -25,6 +25,7 @@ class FakeS3Client:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.tags: dict[str, dict[str, str]] = {}
         self._parts: list[list[bytes]] = []
 
     def put_object(
@@ -48,8 +49,10 @@ class FakeS3Client:
             return {"Body": io.BytesIO(self.objects[Key][int(Range.removeprefix("bytes=")) :])}
         return {"Body": io.BytesIO(self.objects[Key]), "ETag": _etag(self.objects[Key])}
 
-    def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
-        self.objects[Key] = self.objects[CopySource["Key"]]
+    def put_object_tagging(self, *, Bucket: str, Key: str, Tagging: dict[str, Any]) -> None:
+        if Key not in self.objects:
+            raise client_error("PutObjectTagging", "NoSuchKey", 404)
+        self.tags[Key] = {tag["Key"]: tag["Value"] for tag in Tagging["TagSet"]}
 
     def delete_objects(self, *, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
         if not 1 <= len(Delete["Objects"]) <= S3_KEYS_PER_DELETE:

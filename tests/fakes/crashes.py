@@ -46,7 +46,7 @@ def fuses(fewest: int, after: Sequence[bool] = (False, True)) -> Iterator[Fuse]:
 
 class CrashingObjectStore(FakeObjectStore):
     def __init__(self, lake: FakeObjectStore, fuse: Fuse) -> None:
-        self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
+        self.objects, self.modified, self.tags, self.now = lake.objects, lake.modified, lake.tags, lake.now
         self._fuse = fuse
 
     def put(self, key: str, body: bytes) -> None:
@@ -58,6 +58,11 @@ class CrashingObjectStore(FakeObjectStore):
         for key in keys:
             with self._fuse.around(f"delete {key}"):
                 super().delete([key])
+
+    def tag(self, keys: Iterable[str], name: str, value: str) -> None:
+        for key in keys:
+            with self._fuse.around(f"tag {key}"):
+                super().tag([key], name, value)
 
 
 class CrashingCatalog(FakeCatalog):

@@ -16,6 +16,7 @@ class FakeObjectStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.modified: dict[str, datetime] = {}
+        self.tags: dict[str, dict[str, str]] = {}
         self.now = datetime(2018, 1, 2, 22, tzinfo=UTC)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
@@ -36,6 +37,7 @@ class FakeObjectStore:
     def put(self, key: str, body: bytes) -> None:
         self.objects[key] = body
         self.modified[key] = self.now
+        self.tags.pop(key, None)
 
     def get(self, key: str) -> bytes:
         return self.objects[key]
@@ -59,8 +61,10 @@ class FakeObjectStore:
             raise RetryableError(f"{key} was removed or replaced meanwhile; try again")
         return body
 
-    def copy(self, key: str, target: str) -> None:
-        self.put(target, self.objects[key])
+    def tag(self, keys: Iterable[str], name: str, value: str) -> None:
+        for key in keys:
+            if key in self.objects:
+                self.tags[key] = {name: value}
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

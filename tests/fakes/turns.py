@@ -60,7 +60,7 @@ class TurnTakingObjectStore(FakeObjectStore):
     """Heads and writes take turns. Downloads don't: what they read is never changed."""
 
     def __init__(self, lake: FakeObjectStore, turns: Turns, player: int) -> None:
-        self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
+        self.objects, self.modified, self.tags, self.now = lake.objects, lake.modified, lake.tags, lake.now
         self._turns, self._player = turns, player
 
     def read(self, key: str) -> tuple[bytes, str] | None:

@@ -1,44 +1,18 @@
 """What a session_table does in Athena's catalog, and its MERGE into Iceberg tables, as SQL without their engine."""
 
-import re
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import agate
 import duckdb
-import jinja2
 import pytest
 import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
 
-MACROS = Path(__file__).parents[2] / "dbt_project/macros"
-MONTH = {"year": 2018, "month": 1, "first_day": 1, "last_day": 31}
-
-
-class Relation(str):
-    def render_hive(self) -> str:
-        return f"`{self}`"
-
-
-def macro(name: str, **of_dbt: Any) -> Callable[..., Any]:
-    """A macro that needs nothing of dbt but `return` and these; its value is what it returns, or else its text."""
-    returned: list[Any] = []
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.globals["return"] = lambda value: returned.append(value) or ""
-    environment.globals.update(of_dbt)
-    files = ("window.sql", "session_table/athena.sql", "session_table/hive.sql", "session_table/iceberg.sql")
-    text = "".join((MACROS / path).read_text() for path in files)
-    # a tag of dbt's own
-    text = re.sub("{% materialization .*{% endmaterialization %}", "", text, flags=re.DOTALL)
-    module: Any = environment.from_string(text).module
-
-    def call(*arguments: Any) -> Any:
-        returned.clear()
-        output = getattr(module, name)(*arguments)
-        return returned[-1] if returned else output
-
-    return call
+from tests.fakes.turns import Turns
+from tests.support.session_table_world import MONTH, Days, NoPartitionError, Relation, Run, SessionTableWorld, macro
 
 
 def test_a_build_of_everything_goes_through_all_months_in_their_order() -> None:
@@ -54,12 +28,20 @@ def test_a_build_of_everything_goes_through_all_months_in_their_order() -> None:
 
 
 def changes(days: list[int], held: list[int]) -> list[str]:
-    statements: list[str] = macro("partition_changes")(Relation("bars"), MONTH, days, held, "s3://b/new/")
-    return [" ".join(statement.split()) for statement in statements]
+    """What a run of these days changes in the catalog, where the table has those that are held."""
+    world = SessionTableWorld(
+        published={day: f"{day}" for day in days},
+        shown=dict.fromkeys(held, "s3://b/old"),
+        files={"s3://b/old": "old"},
+    )
+    run = Run(world, "run", lambda work: work())
+    run.build()
+    assert world.rows(iceberg=False) == world.published
+    return [statement for statement in run.statements if statement.startswith("alter")]
 
 
 def place(day: int) -> str:
-    return f"location 's3://b/new/year=2018/month=1/day={day}'"
+    return f"location 's3://lake/marts/bars__new_2018_1_0_run/year=2018/month=1/day={day}'"
 
 
 def part(day: int) -> str:
@@ -80,7 +62,111 @@ def test_only_sessions_without_rows_are_dropped() -> None:
 
 
 def test_new_sessions_show_before_stale_ones_go() -> None:
-    assert [statement.split()[3] for statement in changes([2, 4], [2, 3])] == ["partition", "add", "drop"]
+    assert [statement.split()[3] for statement in changes([2, 4], [2, 3])] == ["add", "partition", "drop"]
+
+
+class DeadError(BaseException):
+    """A run that was killed."""
+
+
+def play(
+    world: SessionTableWorld,
+    publications: list[Days],
+    schedule: list[int],
+    iceberg: bool,
+    dies_after: int | None = None,
+) -> list[int]:
+    """Publish each of these, and build the month after it, with all of them at once. Return the runs that died.
+
+    dies_after: how many statements the first run lives for.
+    """
+    newest = 0
+    died: list[int] = []
+
+    def look() -> None:
+        for day, rows in world.rows(iceberg).items():
+            assert rows in [each.get(day) for each in publications], "a session was shown in parts"
+
+    turns = Turns(len(publications), schedule, look)
+
+    def session_job(number: int) -> Callable[[], None]:
+        left = dies_after if number == 0 else None
+
+        def publish() -> None:
+            nonlocal newest
+            # what another published meanwhile has these trades too
+            if number >= newest:
+                newest = number
+                world.published = dict(publications[number])
+
+        def step(work: Callable[[], Any]) -> Any:
+            nonlocal left
+            if left is not None:
+                if left == 0:
+                    raise DeadError
+                left -= 1
+            return turns.step(number, work)
+
+        def run() -> None:
+            turns.step(number, publish)
+            try:
+                Run(world, f"run{number}", step).build(iceberg)
+            except (DeadError, NoPartitionError):
+                died.append(number)
+
+        return run
+
+    turns.play(*(session_job(number) for number in range(len(publications))))
+    return died
+
+
+JANUARY = st.dictionaries(st.sampled_from([2, 3]), st.sampled_from("abcd"))
+
+
+@pytest.mark.parametrize("iceberg", [False, True])
+def test_of_two_runs_of_a_new_session_the_one_with_older_trades_does_not_win(iceberg: bool) -> None:
+    for early in range(12):
+        for late in range(12):
+            world = SessionTableWorld()
+            play(world, [{2: "old"}, {2: "new"}], [0] * early + [1] * late + [0] * 30, iceberg)
+            assert world.rows(iceberg) == {2: "new"}, (early, late)
+
+
+@pytest.mark.parametrize("iceberg", [False, True])
+def test_of_two_runs_of_a_held_session_the_one_with_older_trades_does_not_win(iceberg: bool) -> None:
+    for early in range(12):
+        for late in range(12):
+            world = SessionTableWorld(
+                published={2: "first"}, shown={2: "s3://b"}, files={"s3://b": "first"}, merged={2: "first"}
+            )
+            play(world, [{2: "first"}, {2: "new"}], [0] * early + [1] * late + [0] * 30, iceberg)
+            assert world.rows(iceberg) == {2: "new"}, (early, late)
+
+
+@pytest.mark.parametrize("iceberg", [False, True])
+@given(
+    publications=st.lists(JANUARY, min_size=2, max_size=3),
+    schedule=st.lists(st.integers(0, 2), max_size=60),
+    dies_after=st.none() | st.integers(0, 12),
+)
+def test_the_newest_trades_are_shown_after_any_interleaving_and_after_a_crash_by_the_next_run(
+    iceberg: bool, publications: list[Days], schedule: list[int], dies_after: int | None
+) -> None:
+    world = SessionTableWorld()
+    if play(world, publications, schedule, iceberg, dies_after):
+        Run(world, "next", lambda work: work()).build(iceberg)
+    assert world.rows(iceberg) == world.published
+
+
+def test_a_month_that_is_published_all_the_time_ends_with_what_to_do() -> None:
+    world = SessionTableWorld({2: "0"})
+
+    def publishing(work: Callable[[], Any]) -> Any:
+        world.published = {2: world.published[2] + "+"}
+        return work()
+
+    with pytest.raises(AssertionError, match="published all the time, so bars may have older rows of them: run again"):
+        Run(world, "run", publishing).build()
 
 
 COLUMNS = ["symbol", "session_date", "close", "year", "month", "day"]

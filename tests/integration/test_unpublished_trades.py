@@ -8,9 +8,11 @@ import duckdb
 import pytest
 
 from stock_pipeline.aws.athena_ddl import view_query
-from stock_pipeline.domain.lake_layout import raw_key
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.lake_layout import raw_key, raw_partition_prefix, unreadable_key
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.unpublished_plan import READERS_GRACE
+from stock_pipeline.lake.compaction import Compactor
 from tests.support.built_lake import BuiltLake, new_lake, run_dbt
 from tests.support.random_trades import DAY_NS
 from tests.support.trades import NOON, trade
@@ -74,6 +76,22 @@ def test_a_broken_raw_file_of_an_unpublished_session_breaks_queries_of_that_sess
     assert shown(market, "day = 4") == [(5, 5)]
     with pytest.raises(duckdb.Error, match="shardId-000000000000-0-0"):
         shown(market, "day = 3")
+
+
+def test_models_of_a_session_that_was_published_without_an_unreadable_file_are_built_at_once(
+    market: BuiltLake,
+) -> None:
+    bad = break_file(market, SECOND)
+    store = ObjectStore(market.client("s3"), market.bucket)
+    report = Compactor(store, market.catalog, lambda: datetime.now(UTC)).compact(SECOND, allow_missing=True)
+    assert report.unreadable == (bad,)
+    assert SECOND in market.catalog.unpublished_sessions()
+    window = ["--event-time-start", SECOND.isoformat(), "--event-time-end", THIRD.isoformat()]
+    assert set(run_dbt(market.environment, "build", *window).values()) <= {"success", "pass"}
+    assert market.query("select sum(trade_count) from daily_bars") == [(5,)]
+    folder = raw_partition_prefix(SECOND)
+    assert market.query(f"select count(*) from read_parquet('s3://{market.bucket}/{folder}*.parquet')") == [(9,)]
+    assert store.get(unreadable_key(bad)) == b"no Parquet"
 
 
 def test_sessions_are_read_once_they_are_registered(market: BuiltLake) -> None:

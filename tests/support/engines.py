@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,9 +16,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import boto3
 import duckdb
+from dbt.adapters.athena.connections import AthenaCursor
+from dbt.cli.main import dbtRunner
 
 from stock_pipeline.aws.athena import RESULTS_PREFIX, Athena
 from stock_pipeline.domain.trade import PRICE_UNIT
@@ -78,11 +82,8 @@ class Engines:
 
     def dbt_on(self, target: str, *arguments: str) -> None:
         """Run one dbt command on one target; exit with its output if it fails."""
-        places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
-        folder = self.folder / target
-        command = [Path(sys.executable).with_name("dbt"), *arguments, "--target", target]
         done = subprocess.run(
-            [*map(str, command), *map(str, places), "--target-path", str(folder), "--log-path", str(folder)],
+            [Path(sys.executable).with_name("dbt"), *self.command(target, *arguments)],
             env={**os.environ, "DUCKDB_PATH": self.settings.duckdb_path},
             capture_output=True,
             text=True,
@@ -90,6 +91,28 @@ class Engines:
         )
         if done.returncode:
             sys.exit(f"dbt {' '.join(arguments)} --target {target} failed:\n{done.stdout[-8000:]}{done.stderr[-2000:]}")
+
+    def command(self, target: str, *arguments: str) -> list[str]:
+        """Return the arguments of dbt for one command on one target."""
+        project, folder = str(PROJECT), str(self.folder / target)
+        places = ["--project-dir", project, "--profiles-dir", project, "--target-path", folder, "--log-path", folder]
+        return [*arguments, "--target", target, *places]
+
+    def dbt_overtaken(self, statement: str, meanwhile: Callable[[], None], *arguments: str) -> None:
+        """Run one dbt command on Athena in this process, and do `meanwhile` before its first statement of this form."""
+        run_query, waiting = AthenaCursor._run_query, [meanwhile]
+
+        def overtaken(cursor: AthenaCursor) -> None:
+            if waiting and re.search(rf"^\s*{statement}", cursor.query, re.MULTILINE):
+                waiting.pop()()
+            run_query(cursor)
+
+        with mock.patch.object(AthenaCursor, "_run_query", overtaken):
+            done = dbtRunner().invoke(["--quiet", *self.command("athena", *arguments)])
+        if not done.success:
+            sys.exit(f"dbt {' '.join(arguments)} failed: {done.exception or done.result}")
+        if waiting:
+            sys.exit(f"dbt ran no statement of the form {statement}, so nothing overtook it")
 
     def columns_of(self, mart: str) -> list[str]:
         manifest = json.loads((self.folder / "athena" / "manifest.json").read_text())

@@ -5,6 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from stock_pipeline.domain import lake_layout
+from stock_pipeline.lake.expiring_files import TAG, VALUE
+
 Resource = dict[str, Any]
 Resources = Sequence[Resource]
 Rule = Callable[[Resources], list[str]]
@@ -140,6 +143,38 @@ COMPANIONS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
+ONLY_COPIES = (
+    lake_layout.RAW_PREFIX,
+    lake_layout.CURATED_PREFIX,
+    lake_layout.PARKED_PREFIX,
+    lake_layout.OVERSIZED_PREFIX,
+    lake_layout.UNREADABLE_PREFIX,
+    lake_layout.CHECKPOINT_PREFIX,
+    lake_layout.FAILED_PREFIX,
+    "aws/lambda/",
+)
+"""Where the only copy of a trade may lie, or of what it takes to go on."""
+
+
+def nothing_that_may_be_the_only_copy_expires(resources: Resources) -> list[str]:
+    """Let objects go by age only where others have the same, or with the tag that says so."""
+    breaches = []
+    for configuration in of_type(resources, "aws_s3_bucket_lifecycle_configuration"):
+        for rule in configuration["values"]["rule"]:
+            chosen = rule["filter"][0] if rule["filter"] else {}
+            both = chosen.get("and") or [{}]
+            prefix = both[0].get("prefix") or chosen.get("prefix") or ""
+            days = [each["days"] for each in rule["expiration"] if each.get("days")]
+            if not days or both[0].get("tags") == {TAG: VALUE}:
+                continue
+            breaches += [
+                f"rule {rule['id']} of {configuration['address']} deletes {place}"
+                for place in ONLY_COPIES
+                if place.startswith(prefix) or prefix.startswith(place)
+            ]
+    return breaches
+
+
 def every_function_has_a_log_group(resources: Resources) -> list[str]:
     groups = {
         group["values"]["name"]
@@ -223,6 +258,7 @@ RULES: tuple[Rule, ...] = (
     no_wildcard_principals,
     every_resource_is_named,
     every_bucket_has_its_companions,
+    nothing_that_may_be_the_only_copy_expires,
     every_function_has_a_log_group,
     every_function_has_its_alarms,
     every_function_has_bounded_retries,

@@ -19,7 +19,7 @@ def test_parts_share_one_object_store_and_one_queue() -> None:
         assert wiring.producer.dead_letters is wiring.dead_letters
         assert wiring.dead_letters.oversized is wiring.objects
         assert wiring.compactor().lake is wiring.objects
-        assert wiring.garbage_collector(timedelta(days=1), keep_raw=True).catalog is wiring.catalog
+        assert wiring.garbage_collector(timedelta(days=1)).catalog is wiring.catalog
 
 
 def test_without_a_queue_only_its_parts_fail() -> None:
@@ -27,6 +27,12 @@ def test_without_a_queue_only_its_parts_fail() -> None:
         assert wiring.stream.name == "stock-stream"
         with pytest.raises(SettingsError, match="DEAD_LETTER_QUEUE_URL"):
             wiring.publisher()
+
+
+@pytest.mark.parametrize(("target", "by_tag"), [("local", False), ("athena", True)])
+def test_compacted_raw_files_expire_by_their_tag_in_an_account_only(target: str, by_tag: bool) -> None:
+    with Wiring.open(Settings.from_env({"DBT_TARGET": target})) as wiring:
+        assert wiring.garbage_collector(timedelta(days=1)).expire_raw is by_tag
 
 
 def test_large_sessions_go_to_athena_in_an_account_only() -> None:

@@ -22,7 +22,7 @@
     {%- set months = window_months() if has_window() else lake_months(target_relation, iceberg) %}
     {%- set done = namespace(rows=0, bytes=0) %}
     {%- for month in months %}
-        {%- set report = merge_month(target_relation, sql, month) if iceberg else publish_month(target_relation, sql, month) %}
+        {%- set report = build_month(target_relation, sql, month, iceberg) %}
         {%- set done.rows = done.rows + report.rows %}
         {%- set done.bytes = done.bytes + report.bytes %}
     {%- endfor %}
@@ -35,6 +35,44 @@
     {% do persist_docs(target_relation, model) %}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+
+{# One month's sessions, built again if the lake published one of them meanwhile.
+
+   Nothing orders two runs of one session, and no change of the catalog has a condition. So each run looks, after its last
+   change, whether the trades that it read are still the published ones. Who writes last finds out that it is late, and
+   goes on. A run that dies before it looks leaves a whole session, of its trades or of newer ones, until the next run. #}
+{% macro build_month(relation, sql, month, iceberg) %}
+    {%- set state = namespace(files=published_files(month), done=false, rows=0, bytes=0) -%}
+    {%- for attempt in range(5) if not state.done -%}
+        {%- set report = merge_month(relation, sql, month) if iceberg else publish_month(relation, sql, month, attempt) -%}
+        {%- set files = published_files(month) -%}
+        {%- set state.done = files == state.files -%}
+        {%- set state.files = files -%}
+        {%- set state.rows = report.rows -%}
+        {%- set state.bytes = state.bytes + report.bytes -%}
+    {%- endfor -%}
+    {%- if not state.done -%}
+        {% do exceptions.raise_compiler_error(
+            'sessions of ' ~ month.year ~ '-' ~ month.month ~ ' are published all the time, so ' ~ relation
+            ~ ' may have older rows of them: run again'
+        ) %}
+    {%- endif -%}
+    {{ return({'rows': state.rows, 'bytes': state.bytes}) }}
+{% endmacro %}
+
+
+{# The files of one month's published versions, which say what they are of. Reads no column. #}
+{% macro published_files(month) %}
+    {{ return(files_shown(source('lake', 'trades'), month)) }}
+{% endmacro %}
+
+
+{# The paths of the files that a query of one month of the table reads. #}
+{% macro files_shown(relation, month) %}
+    {%- set rows = run_query('select distinct "$path" from ' ~ relation ~ ' where ' ~ in_month(month)).rows -%}
+    {{ return(rows | map(attribute=0) | sort) }}
+{% endmacro %}
 
 
 {# Every month of which the lake or the table has a partition. Lists no files. #}

@@ -28,22 +28,32 @@
 
 
 {# One month's sessions: written to a new place, then each partition moved there; partitions without rows are dropped. #}
-{% macro publish_month(relation, sql, month) %}
+{% macro publish_month(relation, sql, month, attempt) %}
     {%- set written = api.Relation.create(
         database=relation.database,
         schema=relation.schema,
-        identifier=relation.identifier ~ '__new_' ~ month.year ~ '_' ~ month.month ~ '_' ~ run_suffix(),
+        identifier=relation.identifier ~ '__new_' ~ month.year ~ '_' ~ month.month ~ '_' ~ attempt ~ '_' ~ run_suffix(),
         type='table'
     ) -%}
     {% call statement('write_month') %}
         {{ hive_table_as(written, session_location(relation, written.identifier), 'select * from (' ~ sql ~ ') as sessions where ' ~ in_month(month)) }}
     {% endcall %}
-    {%- set location = adapter.get_glue_table_location(written) -%}
+    {%- set location = adapter.get_glue_table_location(written).rstrip('/') ~ '/' -%}
     {%- set days = partition_days(written, month) -%}
     {%- set held = partition_days(relation, month) -%}
-    {%- for statement_sql in partition_changes(relation, month, days, held, location) -%}
-        {% do run_query(statement_sql) %}
+    {%- set added = days | reject('in', held) | list -%}
+    {%- if added -%}
+        {% do run_query(add_days(relation, month, added, location)) %}
+    {%- endif -%}
+    {# Another run may have added the same session first. #}
+    {%- set shown = files_shown(relation, month) | join(' ') if added else '' -%}
+    {%- for day in days if location ~ day_folder(month, day) ~ '/' not in shown -%}
+        {% do run_query(move_day(relation, month, day, location)) %}
     {%- endfor -%}
+    {%- set stale = held | reject('in', days) | list -%}
+    {%- if stale -%}
+        {% do run_query(drop_days(relation, month, stale)) %}
+    {%- endif -%}
     {%- set rows = run_query('select count(*) from ' ~ written).rows[0][0] -%}
     {# Only the catalog's entry: the files are the table's now. #}
     {% do adapter.delete_from_glue_catalog(written) %}
@@ -53,34 +63,36 @@
 
 {# Days of one month that the catalog has partitions of; reads no data. #}
 {% macro partition_days(relation, month) %}
-    {%- set partitions = api.Relation.create(
-        database=relation.database, schema=relation.schema, identifier=relation.identifier ~ '$partitions'
-    ) -%}
-    {%- set rows = run_query('select day from ' ~ partitions ~ ' where ' ~ in_month(month) ~ ' order by day').rows -%}
+    {%- set rows = run_query(
+        'select day from ' ~ partitions_of(relation) ~ ' where ' ~ in_month(month) ~ ' order by day'
+    ).rows -%}
     {{ return(rows | map(attribute=0) | list) }}
 {% endmacro %}
 
 
-{# The statements that make `relation` show `days` of one month from `location`, and no other day of it. A session that is
-   there already moves by one statement, and new ones come before stale ones go. #}
-{% macro partition_changes(relation, month, days, held, location) %}
-    {%- set statements, added, dropped = [], [], [] -%}
-    {%- set name = relation.render_hive() -%}
-    {%- for day in days -%}
-        {%- set partition = 'partition (year = ' ~ month.year ~ ', month = ' ~ month.month ~ ', day = ' ~ day ~ ')' -%}
-        {%- set place = location.rstrip('/') ~ '/year=' ~ month.year ~ '/month=' ~ month.month ~ '/day=' ~ day -%}
-        {%- if day in held -%}
-            {% do statements.append('alter table ' ~ name ~ ' ' ~ partition ~ " set location '" ~ place ~ "'") %}
-        {%- else -%}
-            {% do added.append(partition ~ " location '" ~ place ~ "'") %}
-        {%- endif -%}
-    {%- endfor -%}
-    {%- for day in held if day not in days -%}
-        {% do dropped.append('partition (year = ' ~ month.year ~ ', month = ' ~ month.month ~ ', day = ' ~ day ~ ')') %}
-    {%- endfor -%}
-    {%- if added %}{% do statements.append('alter table ' ~ name ~ ' add if not exists ' ~ added | join(' ')) %}{% endif -%}
-    {%- if dropped %}{% do statements.append('alter table ' ~ name ~ ' drop if exists ' ~ dropped | join(', ')) %}{% endif -%}
-    {{ return(statements) }}
-{% endmacro %}
+{% macro add_days(relation, month, days, location) -%}
+    alter table {{ relation.render_hive() }} add if not exists
+    {%- for day in days %} {{ partition_of(month, day) }} location '{{ location ~ day_folder(month, day) }}'{% endfor %}
+{%- endmacro %}
 
 
+{# A session that is there already moves by one statement, so that it is never missing. #}
+{% macro move_day(relation, month, day, location) -%}
+    alter table {{ relation.render_hive() }} {{ partition_of(month, day) }} set location '{{ location ~ day_folder(month, day) }}'
+{%- endmacro %}
+
+
+{% macro drop_days(relation, month, days) -%}
+    alter table {{ relation.render_hive() }} drop if exists
+    {%- for day in days %} {{ partition_of(month, day) }}{{ ',' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
+
+{% macro partition_of(month, day) -%}
+    partition (year = {{ month.year }}, month = {{ month.month }}, day = {{ day }})
+{%- endmacro %}
+
+
+{% macro day_folder(month, day) -%}
+    year={{ month.year }}/month={{ month.month }}/day={{ day }}
+{%- endmacro %}

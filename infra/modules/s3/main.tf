@@ -86,6 +86,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     noncurrent_version_expiration {
       noncurrent_days = var.noncurrent_days
     }
+
+    # what is left of a deleted object once its versions are gone; listings pass over each
+    expiration {
+      expired_object_delete_marker = true
+    }
   }
 
   dynamic "rule" {
@@ -95,7 +100,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       status = "Enabled"
 
       filter {
-        prefix = rule.value.prefix
+        prefix = rule.value.tags == null ? rule.value.prefix : null
+
+        dynamic "and" {
+          for_each = rule.value.tags == null ? [] : [rule.value]
+          content {
+            prefix = and.value.prefix
+            tags   = and.value.tags
+          }
+        }
       }
 
       dynamic "transition" {

@@ -26,9 +26,10 @@ variable "noncurrent_days" {
 }
 
 variable "lifecycle_rules" {
-  description = "What becomes of objects under a prefix, by age in days; null means never."
+  description = "What becomes of objects under a prefix, or of those with all these tags, by age in days; null means never."
   type = list(object({
     prefix                 = string
+    tags                   = optional(map(string))
     infrequent_access_days = optional(number)
     expire_days            = optional(number)
   }))

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest, plan_compaction
-from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key, session_date_of_key, version_of_key
+from stock_pipeline.domain.lake_layout import (
+    VersionPrefix,
+    raw_key,
+    session_date_of_key,
+    unreadable_key,
+    version_of_key,
+)
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
@@ -141,6 +147,8 @@ def test_an_unreadable_file_is_named_and_the_old_version_stays(
     report = lake.compactor.compact(SESSION, allow_missing=True)
     assert report.unreadable == (bad,)
     assert lake.read() == [trade(1), trade(2)]
+    assert bad not in lake.store.objects
+    assert unreadable_key(bad) in lake.store.objects
     again = lake.compactor.compact(SESSION)
     assert not again.published
 

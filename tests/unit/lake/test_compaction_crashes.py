@@ -5,14 +5,14 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, UNREADABLE_PREFIX
 from stock_pipeline.lake.garbage_collection import GarbageCollector
 from stock_pipeline.lake.session_counts import data_files
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse, fuses
 from tests.fakes.stores import FakeCatalog, FakeObjectStore
 from tests.support.lake import SESSION, Lake, Readers
 from tests.support.oracle import winning_trades
-from tests.support.raw_files import read_trades
+from tests.support.raw_files import raw_file_key, read_trades
 from tests.support.trades import trade
 
 GRACE = timedelta(days=3)
@@ -61,7 +61,7 @@ def assert_recovers(lake: Lake, where: str) -> None:
     names = [key.rpartition("/")[2] for key in lake.keys(CURATED_PREFIX)]
     assert sorted(names) == ["_head.json", "_manifest.json", "trades.parquet"], where
     assert lake.keys(RAW_PREFIX) == [], where
-    assert [lake.store.objects[key] for key in lake.keys(QUARANTINE_PREFIX)] == [b"broken"]
+    assert [lake.store.objects[key] for key in lake.keys(UNREADABLE_PREFIX)] == [b"broken"]
     assert lake.read() == winning_trades(FIRST + LATE), where
     compact(lake, lake.store, lake.catalog)
     assert lake.read() == winning_trades(FIRST + LATE), where
@@ -72,7 +72,8 @@ def test_compaction_dies_at_every_side_effect() -> None:
     for lake, fuse in crashes(compact, lake_with_late_and_broken_files):
         seen.add(fuse.happened.rpartition("/")[2])
         assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
-    assert seen == {"trades.parquet", "_manifest.json", "_head.json", ""}  # the last is the catalog's location
+    # the last two are the catalog's location, and the unreadable file on its way to the quarantine
+    assert seen == {"trades.parquet", "_manifest.json", "_head.json", "", raw_file_key(SESSION, 3).rpartition("/")[2]}
 
 
 def test_garbage_collection_dies_at_every_side_effect() -> None:
@@ -88,6 +89,33 @@ def test_garbage_collection_dies_at_every_side_effect() -> None:
         assert lake.read() == winning_trades(FIRST + LATE), fuse.happened
         assert_recovers(lake, f"{fuse.happened}, after: {fuse.after}")
     assert seen == {"put", "delete"}
+
+
+def test_garbage_collection_where_raw_files_expire_dies_at_every_side_effect() -> None:
+    def start() -> Lake:
+        lake = lake_with_late_and_broken_files()
+        compact(lake, lake.store, lake.catalog)
+        lake.pass_time(GRACE + timedelta(seconds=1))
+        lake.add([trade(7)], 7)  # not compacted
+        return lake
+
+    def expire(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
+        list(GarbageCollector(store, catalog, now=lambda: lake.now, grace=GRACE, expire_raw=True).collect())
+
+    seen = set()
+    for lake, fuse in crashes(expire, start):
+        where = f"{fuse.happened}, after: {fuse.after}"
+        seen.add(fuse.happened.split(" ")[0])
+        raw = lake.keys(RAW_PREFIX)
+        assert raw_file_key(SESSION, 7) not in lake.store.tags, where
+        expire(lake, lake.store, lake.catalog)
+        assert lake.keys(RAW_PREFIX) == raw, where
+        assert sorted(lake.store.tags) == sorted({*raw} - {raw_file_key(SESSION, 7)}), where
+        assert lake.read() == winning_trades(FIRST + LATE), where
+        lake.store.tags.clear()
+        expire(lake, lake.store, lake.catalog)
+        assert lake.store.tags == {}, where
+    assert seen == {"put", "delete", "tag"}
 
 
 @pytest.mark.parametrize("first", ["compaction", "collection"])
@@ -127,7 +155,7 @@ class WatchedObjectStore(FakeObjectStore):
     """An object store that calls a reader after every write and deletion."""
 
     def __init__(self, lake: FakeObjectStore, look: Callable[[], None]) -> None:
-        self.objects, self.modified, self.now = lake.objects, lake.modified, lake.now
+        self.objects, self.modified, self.tags, self.now = lake.objects, lake.modified, lake.tags, lake.now
         self._look = look
 
     def put(self, key: str, body: bytes) -> None:

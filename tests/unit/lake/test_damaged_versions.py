@@ -11,6 +11,7 @@ from stock_pipeline.errors import DamagedVersionError, HeadLostError, ProofError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.published_rows import published_findings
+from stock_pipeline.lake.sql_engine import SCANS
 from tests.fakes.sql_engine import FakeSqlQueries
 from tests.support.lake import SESSION, Lake
 from tests.support.oracle import in_order, winning_trades
@@ -212,6 +213,19 @@ def test_only_an_unreadable_late_file_is_left_out_by_either_engine(lake: Lake, c
     report = compactor.compact(SESSION, allow_missing=True)
     assert report.unreadable == (bad,)
     assert in_order(lake.read()) == winning_trades(FIRST)
+
+
+def test_the_limit_counts_raw_files_that_are_in_the_base_already(lake: Lake) -> None:
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    lake.add(LATE, 2)
+    size = lake.compactor.plan(SESSION).size
+    cutoff = SCANS * size + 1
+    limited = replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store, cutoff=cutoff))
+    engine, why = limited.choose_engine(limited.plan(SESSION))
+    assert (engine.name, f"bytes_scanned_cutoff is {cutoff:,}" in why) == ("local", True)
+    lake.store.delete([lake.keys(RAW_PREFIX)[0]])
+    assert limited.choose_engine(limited.plan(SESSION)).engine.name == "athena"
 
 
 def test_a_session_beyond_the_workgroups_limit_goes_to_this_machine(lake: Lake) -> None:

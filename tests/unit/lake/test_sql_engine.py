@@ -1,5 +1,6 @@
 """SQL compacts large partitions to the same rows, with the same safety under crashes and races."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.aws.athena import Answer
-from stock_pipeline.aws.athena_compaction import AthenaEngine
+from stock_pipeline.aws.athena_compaction import (
+    AthenaEngine,
+    Scratch,
+    expected_figures,
+    file_figures,
+    found_figures,
+    inputs,
+    unload_statement,
+)
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, raw_key
@@ -22,6 +31,7 @@ from stock_pipeline.errors import PermanentError, ProofError, QueryFailedError, 
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.footers import footer
+from stock_pipeline.lake.sql_engine import SCANS
 from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, fuses
 from tests.fakes.sql_engine import FakeSqlQueries
@@ -285,6 +295,18 @@ def test_rows_are_counted_file_by_file() -> None:
 @pytest.mark.parametrize("files", [0, 3, 100_000])
 def test_a_statement_takes_any_number_of_files(files: int) -> None:
     assert read_by_athena(Answer((), [], 0), work_of(files)) == SqlReading({}, {})
+
+
+def test_no_statement_reads_its_inputs_more_often_than_the_limit_is_reckoned_with() -> None:
+    work, scratch = work_of(1), Scratch("rows", "files")
+    source = inputs(scratch, work, [])
+    statements = [
+        expected_figures(source),
+        unload_statement(source, "s3://bucket/"),
+        file_figures(scratch, [], SESSION),
+        found_figures("rows"),
+    ]
+    assert [len(re.findall(r"FROM source\b", statement)) for statement in statements] == [SCANS, 1, 1, 0]
 
 
 def test_a_statement_that_leaves_out_more_files_than_it_has_room_for_is_not_sent() -> None:
