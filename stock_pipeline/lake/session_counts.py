@@ -21,7 +21,8 @@ from stock_pipeline.domain.trade import OrderKey, order_key
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.lake.parquet_pieces import trade_pieces
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, trade_pieces
+from stock_pipeline.lake.raw_file_gate import judge_file
 from stock_pipeline.lake.row_hash import column_array
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
@@ -49,9 +50,8 @@ def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSessio
     unreadable: list[str] = []
     for group, paths in downloaded(lake, files, folder / "raw"):
         for file, path in zip(group, paths, strict=True):
-            try:
-                rows = pq.ParquetFile(path).read(columns=_COUNTED, use_threads=False)
-            except (pa.ArrowException, OSError):
+            rows = _counted(path)
+            if rows is None:
                 unreadable.append(file.key)
             else:
                 delivered.update(books.add(rows, of_stream=file in outermost))
@@ -59,6 +59,19 @@ def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSessio
     trades, of_stream = books.distinct()
     counts = {key: RawCounts(delivered[key], trades[key], of_stream[key]) for key in delivered}
     return RawSession(counts, tuple(sorted(unreadable)))
+
+
+def _counted(path: Path) -> pa.Table | None:
+    """Return the columns to count by; None if the file is refused or broken."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if judge_file(file.metadata).refused:
+                return None
+            rows = file.read(columns=_COUNTED, use_threads=False)
+        rows.validate(full=True)
+    except BROKEN_FILE:
+        return None
+    return rows
 
 
 def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, CuratedCounts]:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-import pyarrow as pa
-
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 from stock_pipeline.domain.garbage_plan import VersionObjects
 from stock_pipeline.domain.lake_layout import (
@@ -24,6 +22,7 @@ from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.errors import HeadLostError, PublishConflictError, RetryableError
 from stock_pipeline.lake.footers import footer
 from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line
 from stock_pipeline.lake.raw_file_gate import judge_file
 
 _ROUNDS = 20
@@ -119,8 +118,8 @@ class SessionPartition:
         for key in version.manifest.data_keys:
             try:
                 verdict = judge_file(footer(self.lake, key))
-            except (pa.ArrowException, OSError) as error:
-                return replace(version, damage=f"{key} can't be read ({str(error).partition(chr(10))[0][:200]})")
+            except BROKEN_FILE as error:
+                return replace(version, damage=f"{key} can't be read ({one_line(error)})")
             if verdict.refused:
                 return replace(version, damage=f"{key} can't be read: {verdict.refused}")
             rows += verdict.rows
