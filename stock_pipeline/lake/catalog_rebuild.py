@@ -1,18 +1,17 @@
 """Rebuilds the catalog from heads, or from manifests where a head is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
 from typing import NamedTuple
 
 from stock_pipeline.domain.head_choice import best_version
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix, session_date_of_key
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, VersionPrefix
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.errors import DamagedVersionError, HeadLostError, StockPipelineError
 from stock_pipeline.lake.lake_access import Catalog, Lake
-from stock_pipeline.lake.session_partition import SessionPartition
-from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions, raw_folders
+from stock_pipeline.lake.session_partition import SessionPartition, by_session, stray
+from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 
 
 class Rebuilt(NamedTuple):
@@ -42,28 +41,35 @@ class CatalogRebuild:
         """
         locations: dict[date, str] = {}
         restored, failures = 0, []
-        for partition in self._partitions():
+        for session_date, listed in by_session(self.lake.list(CURATED_PREFIX)):
+            if session_date is None:
+                failures += stray(listed)
+                continue
             try:
-                version, head_written = _version_of(partition)
+                version, head_written = _version_of(self._partition(session_date))
             except StockPipelineError as error:
                 failures.append(str(error))
                 continue
             restored += head_written
             if version is not None:
-                place = VersionPrefix(partition.session_date, version)
-                locations[partition.session_date] = self.lake.uri(place.prefix)
+                locations[session_date] = self.lake.uri(VersionPrefix(session_date, version).prefix)
         registered = self.catalog.register(locations)
         for session_date in locations:
-            SessionPartition(self.lake, self.catalog, self.now, session_date).point_catalog_at_head()
-        refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
+            try:
+                self._partition(session_date).point_catalog_at_head()
+            except StockPipelineError as error:
+                failures.append(str(error))
+        refreshed = Refreshed(0, 0)
+        try:
+            refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
+        except StockPipelineError as error:
+            failures.append(str(error))
         if failures:
-            raise HeadLostError(f"{len(failures)} sessions are not as they were: {'; '.join(failures)}")
+            raise HeadLostError(f"not everything is as it was: {'; '.join(failures)}")
         return Rebuilt(len(locations), registered, restored, refreshed.registered)
 
-    def _partitions(self) -> Iterator[SessionPartition]:
-        keys = (listed.key for listed in self.lake.list(CURATED_PREFIX))
-        for session_date, _ in groupby(keys, key=session_date_of_key):
-            yield SessionPartition(self.lake, self.catalog, self.now, session_date)
+    def _partition(self, session_date: date) -> SessionPartition:
+        return SessionPartition(self.lake, self.catalog, self.now, session_date)
 
 
 def _version_of(partition: SessionPartition) -> tuple[str | None, bool]:

@@ -7,19 +7,20 @@ is writing the same version can't publish it and plans again under another name.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import NamedTuple
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.garbage_plan import GarbagePlan, VersionObjects, plan_garbage_collection
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, MANIFEST_FILE, session_date_of_key, unreadable_key
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, MANIFEST_FILE, unreadable_key
 from stock_pipeline.domain.listed_object import ListedObject
-from stock_pipeline.errors import DamagedVersionError, PublishConflictError
+from stock_pipeline.errors import DamagedVersionError, PublishConflictError, StockPipelineError
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.session_partition import (
     SessionPartition,
     StoredHead,
     Version,
+    by_session,
+    stray,
     version_of_location,
     versions_of,
 )
@@ -55,34 +56,45 @@ class GarbageCollector:
         """Yield each session that has garbage, after deleting it; with `dry_run`, delete nothing.
 
         Of a session whose published version is damaged nothing is deleted. Raises `DamagedVersionError` at the end,
-        with all their names.
+        with the names of all sessions whose garbage could not be collected.
         """
-        damaged = []
-        for partition, listed in self._sessions():
-            stored = partition.head()
-            published = partition.published(stored)
-            plan = self._plan(partition, stored, published, listed)
-            if published is not None and plan.compacted:
-                published = partition.confirmed(published)
-            if published is not None and not published.is_whole:
-                damaged.append(f"session {partition.session_date}: version {published.name}: {published.damage}")
+        failures: list[str] = []
+        for session_date, listed in by_session(self.lake.list(CURATED_PREFIX)):
+            if session_date is None:
+                failures += stray(listed)
                 continue
-            if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
+            partition = SessionPartition(self.lake, self.catalog, self.now, session_date)
+            try:
+                done = self._collected(partition, listed, dry_run)
+            except StockPipelineError as error:
+                failures.append(str(error))
                 continue
-            unreadable = tuple(file.key for file in plan.unreadable)
-            versions = tuple(sorted(plan.versions))
-            yield SessionGarbage(partition.session_date, versions, len(plan.compacted), unreadable, plan.size)
-        if damaged:
-            raise DamagedVersionError(
-                f"published versions are damaged, and nothing of their sessions was deleted ({'; '.join(damaged)}): "
-                "run `stock-pipeline compact --session` for each, which makes it again or says what is lost"
-            )
+            if done is not None:
+                yield done
+        if failures:
+            raise DamagedVersionError(f"garbage could not be collected everywhere ({'; '.join(failures)})")
 
-    def _sessions(self) -> Iterator[tuple[SessionPartition, list[ListedObject]]]:
-        """Yield sessions with curated objects, which a listing sorts by session."""
-        listing = self.lake.list(CURATED_PREFIX)
-        for session_date, listed in groupby(listing, key=lambda each: session_date_of_key(each.key)):
-            yield SessionPartition(self.lake, self.catalog, self.now, session_date), list(listed)
+    def _collected(
+        self, partition: SessionPartition, listed: Iterable[ListedObject], dry_run: bool
+    ) -> SessionGarbage | None:
+        stored = partition.head()
+        published = partition.published(stored)
+        plan = self._plan(partition, stored, published, listed)
+        if published is not None and not plan.is_empty:
+            # what goes may be the only whole copy
+            published = partition.confirmed(published)
+        if published is not None and not published.is_whole:
+            raise DamagedVersionError(
+                f"session {partition.session_date}: version {published.name} is damaged ({published.damage}), and "
+                f"nothing was deleted: run `stock-pipeline compact --session {partition.session_date}`, which makes "
+                "it again or says what is lost"
+            )
+        if plan.is_empty or not (dry_run or self._deleted(partition, stored, plan)):
+            return None
+        unreadable = tuple(file.key for file in plan.unreadable)
+        return SessionGarbage(
+            partition.session_date, tuple(sorted(plan.versions)), len(plan.compacted), unreadable, plan.size
+        )
 
     def _plan(
         self, partition: SessionPartition, stored: StoredHead, published: Version | None, listed: Iterable[ListedObject]

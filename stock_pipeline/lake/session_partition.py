@@ -3,9 +3,10 @@
 Whoever wants to know what a version holds asks here, so that there is one answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import groupby
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 from stock_pipeline.domain.garbage_plan import VersionObjects
@@ -15,6 +16,7 @@ from stock_pipeline.domain.lake_layout import (
     curated_partition_prefix,
     head_key,
     raw_partition_prefix,
+    session_date_of_key,
     version_of_key,
 )
 from stock_pipeline.domain.listed_object import ListedObject
@@ -177,6 +179,24 @@ class SessionPartition:
         except ValueError as error:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} can't be read ({str(error)[:200]})")
         return Version(place, objects, manifest, manifest.damage(listed))
+
+
+def by_session(listing: Iterable[ListedObject]) -> Iterator[tuple[date | None, list[ListedObject]]]:
+    """Yield curated objects by session, which a listing sorts by session; None with those of no session."""
+    objects = (each for each in listing if not each.key.endswith("/"))  # a console's mark of a folder
+    return ((session_date, list(some)) for session_date, some in groupby(objects, lambda each: _session_of(each.key)))
+
+
+def stray(listed: Iterable[ListedObject]) -> list[str]:
+    return [f"{each.key} is no object of a session: move it away" for each in listed]
+
+
+def _session_of(key: str) -> date | None:
+    try:
+        session_date = session_date_of_key(key)
+    except ValueError:
+        return None
+    return session_date if key.startswith(curated_partition_prefix(session_date)) else None
 
 
 def versions_of(listed: Iterable[ListedObject]) -> dict[str, tuple[ListedObject, ...]]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from stock_pipeline.domain.lake_layout import RAW_PREFIX, head_key
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, head_key
 from stock_pipeline.errors import DamagedVersionError, HeadLostError, ProofError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
@@ -220,3 +220,72 @@ def test_a_session_beyond_the_workgroups_limit_goes_to_this_machine(lake: Lake) 
     report = limited.compact(SESSION)
     assert "bytes_scanned_cutoff is 100" in report.notes[0]
     assert lake.manifest().engine == "local"
+
+
+def test_an_older_version_stays_while_the_published_one_is_torn(published: Lake) -> None:
+    """The raw files went by the bucket's lifecycle, so the older version has the only copy of their trades."""
+    published.add([trade(7)], 7)
+    published.compactor.compact(SESSION)
+    published.store.delete(published.keys(RAW_PREFIX))
+    spoil(published, data_key(published))
+    before = dict(published.store.objects)
+    published.pass_time(timedelta(days=4))
+    with pytest.raises(DamagedVersionError, match="compact --session"):
+        list(published.garbage_collector(keep_raw=True).collect())
+    assert published.store.objects == before
+
+
+def test_other_sessions_are_collected_before_a_torn_head_is_told(published: Lake) -> None:
+    other = published.other_session()
+    published.store.put(head_key(SESSION), b"{")
+    with pytest.raises(DamagedVersionError, match=r"_head\.json can't be read"):
+        collect(published)
+    assert published.keys(RAW_PREFIX + other) == []
+
+
+STRAY = ["README.txt", "year=2018/month=1/x", "year=2018/month=2/day=30/x", "backup/year=2018/month=1/day=2/x"]
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_an_object_of_no_session_is_named_and_stops_nothing(published: Lake, name: str) -> None:
+    published.store.put(CURATED_PREFIX + name, b"x")
+    published.store.put(CURATED_PREFIX, b"")  # as a console marks a folder
+    published.catalog.locations.clear()
+    with pytest.raises(HeadLostError, match=f"{name} is no object of a session"):
+        rebuild(published)
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+    with pytest.raises(DamagedVersionError, match=f"{name} is no object of a session"):
+        collect(published)
+    assert published.keys(RAW_PREFIX) == []
+    assert published.store.objects[CURATED_PREFIX + name] == b"x"
+
+
+def test_a_copy_of_a_version_is_not_taken_for_garbage(published: Lake) -> None:
+    copies = [
+        key.replace(CURATED_PREFIX, CURATED_PREFIX + "backup/") for key in published.keys(published.published_prefix())
+    ]
+    copies += [key.replace("/v=", "/backup/v=") for key in published.keys(published.published_prefix())]
+    published.add([trade(7)], 7)
+    published.compactor.compact(SESSION)
+    for key in copies:
+        published.store.put(key, b"copy")
+    with pytest.raises(DamagedVersionError, match="is no object of a session"):
+        collect(published)
+    assert {key: published.store.objects.get(key) for key in copies} == dict.fromkeys(copies, b"copy")
+
+
+def test_rebuild_goes_on_past_a_session_that_others_publish(published: Lake) -> None:
+    published.other_session()
+    published.catalog.locations[SESSION] = "s3://elsewhere/"
+    point = published.catalog.publish
+
+    def refuse(session_date: date, location: str) -> None:
+        if session_date != SESSION:
+            point(session_date, location)
+
+    published.catalog.publish = refuse  # type: ignore[method-assign]
+    published.catalog.locations.pop(published.other_date)
+    published.add([trade(7)], 7)
+    with pytest.raises(HeadLostError, match="being published by other runs"):
+        rebuild(published)
+    assert published.other_date in published.catalog.locations
