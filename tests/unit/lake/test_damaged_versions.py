@@ -1,9 +1,11 @@
 """A published version that lost objects is named: it is made again, or said to be lost, and never built on."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, head_key
@@ -289,3 +291,42 @@ def test_rebuild_goes_on_past_a_session_that_others_publish(published: Lake) -> 
     with pytest.raises(HeadLostError, match="being published by other runs"):
         rebuild(published)
     assert published.other_date in published.catalog.locations
+
+
+def break_pages(lake: Lake, key: str) -> None:
+    """Spoil the first column of the first row group, under a whole footer."""
+    body = lake.store.objects[key]
+    column = pq.read_metadata(io.BytesIO(body)).row_group(0).column(0)
+    start = column.dictionary_page_offset or column.data_page_offset
+    end = start + column.total_compressed_size
+    lake.store.put(key, body[:start] + b"\xff" * (end - start) + body[end:])
+
+
+def test_broken_pages_are_named_by_check_and_compaction(published: Lake) -> None:
+    bad = data_key(published)
+    break_pages(published, bad)
+    findings = published_findings(published.partition)
+    assert findings is not None
+    assert bad in findings.damage
+    published.add([trade(7)], 7)
+    with pytest.raises(DamagedVersionError, match=f"{bad} can't be read.*delete that object"):
+        published.compactor.compact(SESSION)
+    published.store.delete([bad])  # as the error says
+    published.compactor.compact(SESSION)
+    assert in_order(published.read()) == winning_trades([*FIRST, *LATE, trade(7)])
+
+
+@pytest.mark.parametrize("spoil_it", [spoil, break_pages])
+def test_an_object_in_the_way_of_a_version_is_named(lake: Lake, spoil_it: Callable[[Lake, str], None]) -> None:
+    """The head was deleted, as its error says; so the version is made again under the name of the damaged one."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    bad = data_key(lake)
+    spoil_it(lake, bad)
+    lake.lose_heads()
+    lake.catalog.locations.clear()
+    with pytest.raises(ProofError, match=f"{bad} was there before; delete it"):
+        lake.compactor.compact(SESSION)
+    lake.store.delete([bad])
+    lake.compactor.compact(SESSION)
+    assert lake.read() == winning_trades(FIRST)
