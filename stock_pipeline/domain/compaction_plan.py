@@ -215,8 +215,11 @@ def version_of(
     unreadable: Iterable[InputFile] = (),
     attempt: str = "",
 ) -> str:
-    """Return 16 hexadecimal digits that name this set of raw files."""
-    digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
+    """Return 16 hexadecimal digits that name this set of raw files.
+
+    A release with other columns names it otherwise, because it writes other rows.
+    """
+    digest = hashlib.sha256(f"{LAYOUT} {SCHEMA_VERSION} {session_date} {generation}\n{attempt}".encode())
     for kind, files in (("in", inputs), ("aside", unreadable)):
         for file in sorted(files):
             digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())
