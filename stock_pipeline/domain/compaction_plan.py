@@ -52,6 +52,7 @@ class Manifest:
     data_files: names of its objects.
     engine: the writer; each engine has its own hash for the digest.
     schema_version: of the columns that the version has.
+    lost: raw files of an earlier version whose trades an operator gave up, because no object had them any more.
     newest_schema_version: of its raw files. Where an older release compacted files of a newer one, it is greater.
     """
 
@@ -66,6 +67,7 @@ class Manifest:
     engine: str = LOCAL
     schema_version: int = 1
     newest_schema_version: int = 1
+    lost: tuple[InputFile, ...] = ()
 
     @property
     def lacks_columns(self) -> bool:
@@ -100,7 +102,7 @@ class Manifest:
 
     @property
     def known_files(self) -> frozenset[InputFile]:
-        """Raw files that the version covers."""
+        """Raw files that the version covers. A lost one that comes back is a new one."""
         return frozenset(self.inputs + self.unreadable)
 
     def to_json(self) -> bytes:
@@ -108,6 +110,7 @@ class Manifest:
             "session_date": self.session_date.isoformat(),
             "inputs": [file._asdict() for file in self.inputs],
             "set_aside": [file._asdict() for file in self.unreadable],
+            "lost": [file._asdict() for file in self.lost],
             "digest": self.digest.to_document(),
         }
         return json.dumps(document).encode()
@@ -117,7 +120,7 @@ class Manifest:
         """Read a manifest; `ValueError` if it is torn. What a newer release added is left out."""
         try:
             return cls._from_values(json.loads(document))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"it is no manifest ({error!r})") from error
 
     @classmethod
@@ -126,6 +129,7 @@ class Manifest:
         values["digest"] = TradesDigest.from_document(values["digest"])
         values["inputs"] = _input_files(values["inputs"])
         values["unreadable"] = _input_files(values.pop("set_aside"))
+        values["lost"] = _input_files(values.get("lost", []))  # missing in manifests of older releases
         if "data_files" in values:  # missing in manifests from before Athena wrote versions
             values["data_files"] = tuple(values["data_files"])
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
@@ -141,7 +145,7 @@ class CompactionPlan:
 
     base: manifest of the version that it starts from: the published one, unless that is damaged.
     new_files: raw files that the base does not know.
-    lost: raw files of the damaged version that are neither in the base nor there.
+    lost: raw files of the damaged version, or lost before, that are neither in the base nor there.
     replaces: the published version.
     damage: what is wrong with the published version, or "".
     """
@@ -171,7 +175,12 @@ class CompactionPlan:
     def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """Return all raw files whose trades will be missing from the new version."""
         base_unreadable = self.base.unreadable if self.base else ()
-        return tuple(sorted({*base_unreadable, *self.lost, *unreadable}))
+        return tuple(sorted({*base_unreadable, *unreadable}))
+
+    def all_lost(self) -> tuple[InputFile, ...]:
+        """Return all raw files that were lost and did not come back."""
+        base_lost = self.base.lost if self.base else ()
+        return tuple(sorted({*base_lost, *self.lost} - {*self.inputs()}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
         """Return the new version's prefix, if these of the new files are unreadable.
@@ -197,12 +206,13 @@ def plan_compaction(
     it is not written over the damaged objects.
     """
     known = base.known_files if base else frozenset()
+    files = frozenset(listing)
     return CompactionPlan(
         session_date=session_date,
         generation=head.generation + bool(damage),
         base=base,
-        new_files=tuple(sorted(set(listing) - known)),
-        lost=tuple(sorted(lost)),
+        new_files=tuple(sorted(files - known)),
+        lost=tuple(sorted({*lost} - files - known)),
         replaces=head.version,
         damage=damage,
     )

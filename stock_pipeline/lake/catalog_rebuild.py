@@ -99,7 +99,7 @@ def _best_version(partition: SessionPartition, head: PartitionHead) -> str | Non
     manifests = [each.manifest for each in versions if each.manifest]
     whole = [each.manifest for each in map(partition.confirmed, versions) if each.manifest and each.is_whole]
     raw = partition.raw_files()
-    chosen, lost = best_version(whole, {file for manifest in manifests for file in manifest.inputs}, raw)
+    chosen, lost = best_version(whole, manifests, raw)
     torn = [each.place.manifest_key for each in versions if each.is_torn]
     if lost or torn:
         raise HeadLostError(

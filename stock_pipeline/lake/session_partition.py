@@ -83,7 +83,7 @@ class SessionPartition:
             return StoredHead(PartitionHead(), None)
         try:
             return StoredHead(PartitionHead.from_json(found[0]), found[1])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise HeadLostError(
                 f"session {self.session_date}: {head_key(self.session_date)} can't be read ({error!r}): delete it, and "
                 "run `stock-pipeline catalog rebuild`, which writes it anew"
