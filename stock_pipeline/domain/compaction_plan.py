@@ -5,7 +5,7 @@ The hash of its raw files names a version. So planning after a success plans not
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, NamedTuple
@@ -82,8 +82,12 @@ class Manifest:
     def data_keys(self) -> list[str]:
         return [self.place.prefix + name for name in self.data_files]
 
-    def damage(self, objects: Iterable[ListedObject]) -> str:
+    def damage(self, objects: Collection[ListedObject]) -> str:
         """Return why readers of these objects would not find what was proved, or ""."""
+        return self.data_damage(objects) or self._strays(objects) or self._missing_columns()
+
+    def data_damage(self, objects: Iterable[ListedObject]) -> str:
+        """Return why these objects are not the data that was proved, or ""."""
         sizes = {each.key: each.size for each in objects}
         missing = [key for key in self.data_keys if key not in sizes]
         if missing:
@@ -93,6 +97,19 @@ class Manifest:
             return (
                 f"the data files of {self.place.prefix} have {found:,} bytes, their manifest says {self.data_bytes:,}"
             )
+        return ""
+
+    def _strays(self, objects: Iterable[ListedObject]) -> str:
+        """Return which objects the query engines would read besides the data, or ""."""
+        of_version = {*self.data_keys}
+        strays = [
+            each.key
+            for each in objects
+            if each.size and each.key not in of_version and each.key.rpartition("/")[2][:1] not in ("_", ".")
+        ]
+        return f"{', '.join(strays)} is not of it: move it away" if strays else ""
+
+    def _missing_columns(self) -> str:
         if self.schema_version < min(self.newest_schema_version, SCHEMA_VERSION):
             return (
                 f"{self.place.prefix} has the columns of schema version {self.schema_version}, its raw files those of "

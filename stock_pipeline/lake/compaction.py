@@ -160,8 +160,8 @@ def _repair(
     manifests = [each.manifest for each in (damaged, *others) if each.manifest]
     whole = [each.manifest for each in map(partition.confirmed, others) if each.manifest and each.is_whole]
     base, lost = best_version(whole, manifests, raw, damaged.manifest)
-    if lost and damaged.manifest and damaged.manifest.lacks_columns:
-        base, lost = damaged.manifest, frozenset[InputFile]()  # its rows are all there
+    if lost and damaged.has_data:
+        base, lost = damaged.manifest, frozenset[InputFile]()
     if not allow_missing and (lost or damaged.manifest is None):
         what = (
             f"{len(lost):,} raw files that were in it are gone" if damaged.manifest else "so what it had is not known"

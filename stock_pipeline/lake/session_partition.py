@@ -44,12 +44,14 @@ class Version:
 
     manifest: None if it is missing or torn.
     damage: why readers would not find what was proved, or "".
+    has_data: its data files are there, whatever else is wrong.
     """
 
     place: VersionPrefix
     objects: VersionObjects
     manifest: Manifest | None
     damage: str
+    has_data: bool = False
 
     @property
     def name(self) -> str:
@@ -121,12 +123,12 @@ class SessionPartition:
             try:
                 verdict = judge_file(footer(self.lake, key))
             except BROKEN_FILE as error:
-                return replace(version, damage=f"{key} can't be read ({one_line(error)})")
+                return _without_data(version, f"{key} can't be read ({one_line(error)})")
             if verdict.refused:
-                return replace(version, damage=f"{key} can't be read: {verdict.refused}")
+                return _without_data(version, f"{key} can't be read: {verdict.refused}")
             rows += verdict.rows
         if rows != version.manifest.digest.rows:
-            return replace(version, damage=f"it has {rows:,} rows, its manifest says {version.manifest.digest.rows:,}")
+            return _without_data(version, f"it has {rows:,} rows, its manifest says {version.manifest.digest.rows:,}")
         return version
 
     def publish(self, stored: StoredHead, version: str, generation: int | None = None) -> None:
@@ -178,7 +180,11 @@ class SessionPartition:
             manifest = Manifest.from_json(found[0])
         except ValueError as error:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} can't be read ({str(error)[:200]})")
-        return Version(place, objects, manifest, manifest.damage(listed))
+        return Version(place, objects, manifest, manifest.damage(listed), has_data=not manifest.data_damage(listed))
+
+
+def _without_data(version: Version, damage: str) -> Version:
+    return replace(version, damage=damage, has_data=False)
 
 
 def by_session(listing: Iterable[ListedObject]) -> Iterator[tuple[date | None, list[ListedObject]]]:

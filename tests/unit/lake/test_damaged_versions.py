@@ -386,3 +386,32 @@ def test_a_document_of_many_brackets_is_torn(published: Lake, what: str) -> None
     published.store.put(head_key(SESSION) if what == "head" else manifest_key(published), b"[" * 100_000)
     with pytest.raises((DamagedVersionError, HeadLostError), match="can't be read"):
         published.compactor.compact(SESSION)
+
+
+def test_a_version_without_columns_and_data_is_lost_by_name(lake: Lake) -> None:
+    """A release that does not know a column of the raw files wrote it."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    manifest = replace(lake.manifest(), newest_schema_version=2)
+    lake.store.put(manifest_key(lake), manifest.to_json())
+    lake.store.delete([*lake.keys(RAW_PREFIX), data_key(lake)])
+    with pytest.raises(DamagedVersionError, match=r"1 raw files .* are gone"):
+        lake.compactor.compact(SESSION)
+    lake.compactor.compact(SESSION, allow_missing=True)
+    assert lake.read() == []
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_an_object_beside_the_data_is_damage(lake: Lake, collected: bool) -> None:
+    """Athena reads every object below the version's prefix, so that readers there see its rows twice."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    if collected:
+        collect(lake)
+    prefix = lake.published_prefix()
+    copy = f"{prefix}copy of trades.parquet"
+    lake.store.put(copy, lake.store.objects[data_key(lake)])
+    lake.store.put(prefix, b"")  # as a console marks a folder
+    assert copy in lake.compactor.compact(SESSION).repaired
+    assert lake.read() == winning_trades(FIRST)
+    assert not lake.compactor.compact(SESSION).published
