@@ -18,10 +18,11 @@ from stock_pipeline.domain.lake_layout import sequence_range_of_key
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import OrderKey, order_key
+from stock_pipeline.errors import DamagedVersionError
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, trade_pieces
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, named, trade_pieces
 from stock_pipeline.lake.raw_file_gate import judge_file
 from stock_pipeline.lake.row_hash import column_array
 from stock_pipeline.trade_table import trade_schema, trades_of_table
@@ -155,7 +156,11 @@ def _newest(rows: pa.Table, capacity: int) -> pa.Table:
 
 def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        yield from trade_pieces(path, _BATCH_ROWS)
+        yield from named(trade_pieces(path, _BATCH_ROWS), _broken)
+
+
+def _broken(reason: str) -> DamagedVersionError:
+    return DamagedVersionError(f"a data file of the published version can't be read ({reason})")
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:

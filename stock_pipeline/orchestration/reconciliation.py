@@ -11,6 +11,7 @@ import dagster as dg
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.reconciliation import Disagreement, SessionBooks, disagreements
+from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.session_counts import RawSession, count_curated, count_raw, data_files
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
@@ -64,11 +65,16 @@ def reconciliation() -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, realtime: RealtimeResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Counts by symbol: the stream's records, raw files, published rows and the realtime table."""
-        sessions = {}
+        sessions: dict[str, Reconciled] = {}
+        failures: list[str] = []
         for key in context.partition_keys:
-            sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), utc_now())
+            try:
+                sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), utc_now())
+            except PermanentError as error:
+                failures.append(f"{key}: {error}")
+                continue
             context.add_asset_metadata(_figures(sessions[key]), partition_key=key)
-        yield dg.MaterializeResult(check_results=[_verdict(sessions)])
+        yield dg.MaterializeResult(check_results=[_verdict(sessions, failures)])
 
     return reconciled
 
@@ -129,17 +135,21 @@ def _figures(done: Reconciled) -> dict[str, dg.MetadataValue]:
     }
 
 
-def _verdict(sessions: dict[str, Reconciled]) -> dg.AssetCheckResult:
+def _verdict(sessions: dict[str, Reconciled], failures: Sequence[str]) -> dg.AssetCheckResult:
+    """failures: of sessions that could not be counted."""
     reasons = [
-        f"{session} {found.key.symbol} ({found.key.feed}): {found.reason}"
-        for session, done in sessions.items()
-        for found in done.found
+        *failures,
+        *(
+            f"{session} {found.key.symbol} ({found.key.feed}): {found.reason}"
+            for session, done in sessions.items()
+            for found in done.found
+        ),
     ]
     reasons += [f"{session}: {key} can't be read" for session, done in sessions.items() for key in done.unreadable]
     symbols = sorted({found.key.symbol for done in sessions.values() for found in done.found})
     return dg.AssetCheckResult(
         check_name=CHECK,
-        passed=all(done.agrees for done in sessions.values()),
+        passed=not failures and all(done.agrees for done in sessions.values()),
         metadata={"symbols": symbols[:_NAMED], "reasons": reasons[:_NAMED], "reasons_in_all": len(reasons)},
         description="; ".join(reasons[:5]) or None,
     )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.lake_layout import head_key
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.session_counts import data_files
@@ -152,6 +153,16 @@ def test_an_unreadable_file_fails_the_check_and_is_named(stage: Stage) -> None:
     assert not evaluation.passed
     assert len(figures["unreadable"]) == 1
     assert figures["unreadable"][0] in str(evaluation.description)
+
+
+@pytest.mark.parametrize("what", ["data", "head"])
+def test_a_session_that_can_not_be_counted_is_named(stage: Stage, what: str) -> None:
+    key = stage.published_key() if what == "data" else head_key(SESSION)
+    stage.lake.objects.put(key, b"{" * len(stage.lake.objects.get(key)))
+    evaluation, _ = stage.check()
+    assert not evaluation.passed
+    assert f"{SESSION}: " in str(evaluation.description)
+    assert "can't be read" in str(evaluation.description)
 
 
 def test_what_garbage_collection_left_is_compared(stage: Stage) -> None:
