@@ -73,9 +73,16 @@ def trades() -> dg.AssetsDefinition:
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:
         """Each trade of a session once, sorted by symbol and time: compacted, proved and published."""
+        failures: list[str] = []
         for key in context.partition_keys:
-            metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
+            try:
+                metadata = compact_session(context, lake, date.fromisoformat(key), config.allow_missing)
+            except dg.Failure as failure:
+                failures.append(str(failure.description))
+                continue
             context.add_asset_metadata(metadata, partition_key=key)
+        if failures:
+            raise dg.Failure("; ".join(failures), allow_retries=False)
 
     return compacted
 

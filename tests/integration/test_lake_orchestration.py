@@ -84,6 +84,24 @@ def test_a_broken_file_fails_the_run_without_retries(lake: LakeResource) -> None
     assert len(json.loads(json.dumps(event.metadata["unreadable"].value))) == 1
 
 
+def test_a_backfill_goes_on_past_a_broken_session_and_names_it(lake: LakeResource) -> None:
+    last = date(2018, 1, 4)
+    bad = [raw_file_key(day, 9) for day in (FIRST, date(2018, 1, 3))]
+    for key in bad:
+        lake.objects.put(key, b"broken")
+    put_raw_file(lake.objects, last, 1)
+    failed = job(lake, COMPACTION_JOB).execute_in_process(
+        tags={
+            "dagster/asset_partition_range_start": FIRST.isoformat(),
+            "dagster/asset_partition_range_end": last.isoformat(),
+        },
+        raise_on_error=False,
+    )
+    (failure,) = [event for event in failed.all_events if event.is_step_failure]
+    assert all(key in str(failure.step_failure_data.user_failure_data) for key in bad)
+    assert set(lake.catalog.published_locations()) == {last}
+
+
 def tick(lake: LakeResource, cursor: str | None = None) -> dg.SensorResult:
     return look(lake, raw_folders(lake.objects), Position.from_json(cursor), TODAY)
 
