@@ -13,6 +13,6 @@ protected                = true
 table_max_request_units  = null
 raw_expire_days          = 30
 log_retention_days       = 90
-athena_scan_cutoff_bytes = 107374182400 # 100 GiB
+athena_scan_cutoff_bytes = 99000000000 # 99 GB
 monthly_budget_usd       = 1000
 dagster_enabled          = true

@@ -219,7 +219,7 @@ def _ranked_rows(source: str) -> str:
 def _of_plan(scratch: Scratch, left_out: Iterable[str]) -> str:
     """Return the condition for raw files of the plan. Their list is a table, because a statement has no room for it."""
     conditions = [f"place = '{RAW}'", f'"$path" IN (SELECT {_PATH} FROM {scratch.files})']
-    excluded = ", ".join(f"'{uri}'" for uri in left_out)
+    excluded = ", ".join(_literal(uri) for uri in left_out)
     return " AND ".join([*conditions, *([f'"$path" NOT IN ({excluded})'] if excluded else [])])
 
 

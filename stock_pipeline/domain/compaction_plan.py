@@ -5,7 +5,7 @@ The hash of its raw files names a version. So planning after a success plans not
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ class Manifest:
     data_files: names of its objects.
     engine: the writer; each engine has its own hash for the digest.
     schema_version: of the columns that the version has.
+    lost: raw files of an earlier version whose trades an operator gave up, because no object had them any more.
     newest_schema_version: of its raw files. Where an older release compacted files of a newer one, it is greater.
     """
 
@@ -66,6 +67,7 @@ class Manifest:
     engine: str = LOCAL
     schema_version: int = 1
     newest_schema_version: int = 1
+    lost: tuple[InputFile, ...] = ()
 
     @property
     def lacks_columns(self) -> bool:
@@ -80,20 +82,34 @@ class Manifest:
     def data_keys(self) -> list[str]:
         return [self.place.prefix + name for name in self.data_files]
 
-    def damage(self, objects: Iterable[ListedObject]) -> str:
+    def damage(self, objects: Collection[ListedObject]) -> str:
         """Return why readers of these objects would not find what was proved, or ""."""
+        return self.data_damage(objects) or self._strays(objects) or self._missing_columns()
+
+    def data_damage(self, objects: Iterable[ListedObject]) -> str:
+        """Return why these objects are not the data that was proved, or ""."""
         sizes = {each.key: each.size for each in objects}
         missing = [key for key in self.data_keys if key not in sizes]
         if missing:
             return f"{', '.join(missing)} is missing"
-        strange = [key for key in sizes if key not in self.data_keys and key.rpartition("/")[2][:1] not in ("_", ".")]
-        if strange:
-            return f"{', '.join(strange)} does not belong to it, and readers read it"
         found = sum(sizes[key] for key in self.data_keys)
         if found != self.data_bytes:
             return (
                 f"the data files of {self.place.prefix} have {found:,} bytes, their manifest says {self.data_bytes:,}"
             )
+        return ""
+
+    def _strays(self, objects: Iterable[ListedObject]) -> str:
+        """Return which objects the query engines would read besides the data, or ""."""
+        of_version = {*self.data_keys}
+        strays = [
+            each.key
+            for each in objects
+            if each.size and each.key not in of_version and each.key.rpartition("/")[2][:1] not in ("_", ".")
+        ]
+        return f"{', '.join(strays)} is not of it: move it away" if strays else ""
+
+    def _missing_columns(self) -> str:
         if self.schema_version < min(self.newest_schema_version, SCHEMA_VERSION):
             return (
                 f"{self.place.prefix} has the columns of schema version {self.schema_version}, its raw files those of "
@@ -103,7 +119,7 @@ class Manifest:
 
     @property
     def known_files(self) -> frozenset[InputFile]:
-        """Raw files that the version covers."""
+        """Raw files that the version covers. A lost one that comes back is a new one."""
         return frozenset(self.inputs + self.unreadable)
 
     def to_json(self) -> bytes:
@@ -111,6 +127,7 @@ class Manifest:
             "session_date": self.session_date.isoformat(),
             "inputs": [file._asdict() for file in self.inputs],
             "set_aside": [file._asdict() for file in self.unreadable],
+            "lost": [file._asdict() for file in self.lost],
             "digest": self.digest.to_document(),
         }
         return json.dumps(document).encode()
@@ -120,7 +137,7 @@ class Manifest:
         """Read a manifest; `ValueError` if it is torn. What a newer release added is left out."""
         try:
             return cls._from_values(json.loads(document))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"it is no manifest ({error!r})") from error
 
     @classmethod
@@ -129,6 +146,7 @@ class Manifest:
         values["digest"] = TradesDigest.from_document(values["digest"])
         values["inputs"] = _input_files(values["inputs"])
         values["unreadable"] = _input_files(values.pop("set_aside"))
+        values["lost"] = _input_files(values.get("lost", []))  # missing in manifests of older releases
         if "data_files" in values:  # missing in manifests from before Athena wrote versions
             values["data_files"] = tuple(values["data_files"])
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
@@ -144,7 +162,7 @@ class CompactionPlan:
 
     base: manifest of the version that it starts from: the published one, unless that is damaged.
     new_files: raw files that the base does not know.
-    lost: raw files of the damaged version that are neither in the base nor there.
+    lost: raw files of the damaged version, or lost before, that are neither in the base nor there.
     replaces: the published version.
     damage: what is wrong with the published version, or "".
     """
@@ -178,7 +196,12 @@ class CompactionPlan:
     def all_unreadable(self, unreadable: frozenset[InputFile] = frozenset()) -> tuple[InputFile, ...]:
         """Return all raw files whose trades will be missing from the new version."""
         base_unreadable = self.base.unreadable if self.base else ()
-        return tuple(sorted({*base_unreadable, *self.lost, *unreadable}))
+        return tuple(sorted({*base_unreadable, *unreadable}))
+
+    def all_lost(self) -> tuple[InputFile, ...]:
+        """Return all raw files that were lost and did not come back."""
+        base_lost = self.base.lost if self.base else ()
+        return tuple(sorted({*base_lost, *self.lost} - {*self.inputs()}))
 
     def target(self, unreadable: frozenset[InputFile] = frozenset(), attempt: str = "") -> VersionPrefix:
         """Return the new version's prefix, if these of the new files are unreadable.
@@ -204,12 +227,13 @@ def plan_compaction(
     it is not written over the damaged objects.
     """
     known = base.known_files if base else frozenset()
+    files = frozenset(listing)
     return CompactionPlan(
         session_date=session_date,
         generation=head.generation + bool(damage),
         base=base,
-        new_files=tuple(sorted(set(listing) - known)),
-        lost=tuple(sorted(lost)),
+        new_files=tuple(sorted(files - known)),
+        lost=tuple(sorted({*lost} - files - known)),
         replaces=head.version,
         damage=damage,
     )
@@ -222,8 +246,11 @@ def version_of(
     unreadable: Iterable[InputFile] = (),
     attempt: str = "",
 ) -> str:
-    """Return 16 hexadecimal digits that name this set of raw files."""
-    digest = hashlib.sha256(f"{LAYOUT} {session_date} {generation}\n{attempt}".encode())
+    """Return 16 hexadecimal digits that name this set of raw files.
+
+    A release with other columns names it otherwise, because it writes other rows.
+    """
+    digest = hashlib.sha256(f"{LAYOUT} {SCHEMA_VERSION} {session_date} {generation}\n{attempt}".encode())
     for kind, files in (("in", inputs), ("aside", unreadable)):
         for file in sorted(files):
             digest.update(f"{kind} {file.key} {file.etag} {file.size}\n".encode())

@@ -34,7 +34,7 @@ EXPIRING_FILE = "_expiring.json"
 
 _PARTITION = re.compile(r"year=(\d{4})/month=([1-9]|1[0-2])/day=([1-9]|[12]\d|3[01])/")
 _RAW_FILE = re.compile(r"/([^/]+)-(\d+)-(\d+)-[0-9a-f]{16}\.parquet$")
-_VERSION = re.compile(r"v=([0-9a-f]{16})/")
+_VERSION = re.compile(_PARTITION.pattern + r"v=(?P<version>[0-9a-f]{16})/")
 
 
 def partition_path(session_date: date) -> str:
@@ -171,4 +171,4 @@ def session_name(key: str) -> str:
 def version_of_key(key: str) -> str | None:
     """Return the version in the key of a curated object, or None."""
     match = _VERSION.search(key)
-    return match.group(1) if match else None
+    return match["version"] if match else None

@@ -1,24 +1,21 @@
 """Rebuilds the catalog from heads, or from manifests where a head is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
 from typing import NamedTuple
 
 from stock_pipeline.domain.head_choice import best_version
 from stock_pipeline.domain.lake_layout import (
     CURATED_PREFIX,
     VersionPrefix,
-    session_date_of_key,
-    session_folder,
     session_name,
 )
 from stock_pipeline.domain.partition_head import PartitionHead
 from stock_pipeline.errors import DamagedVersionError, HeadLostError
 from stock_pipeline.lake.lake_access import Catalog, Lake
 from stock_pipeline.lake.session_failures import SessionFailures
-from stock_pipeline.lake.session_partition import SessionPartition
+from stock_pipeline.lake.session_partition import SessionPartition, curated_folders, session_of_folder
 from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 
 
@@ -50,9 +47,9 @@ class CatalogRebuild:
         failures = SessionFailures()
         locations: dict[date, str] = {}
         restored = 0
-        for folder in self._folders():
+        for folder, _ in curated_folders(self.lake.list(CURATED_PREFIX)):
             with failures.of(session_name(folder)):
-                partition = self._partition(session_date_of_key(folder))
+                partition = self._partition(session_of_folder(folder))
                 version, head_written = _version_of(partition)
                 restored += head_written
                 if version is not None:
@@ -69,11 +66,6 @@ class CatalogRebuild:
             refreshed = self.unpublished.refresh(raw_folders(self.unpublished.lake))
         failures.raise_all()
         return Rebuilt(len(locations), registered, restored, refreshed.registered)
-
-    def _folders(self) -> Iterator[str]:
-        keys = (listed.key for listed in self.lake.list(CURATED_PREFIX))
-        for folder, _ in groupby(keys, key=session_folder):
-            yield folder
 
     def _partition(self, session_date: date) -> SessionPartition:
         return SessionPartition(self.lake, self.catalog, self.now, session_date)
@@ -106,7 +98,7 @@ def _best_version(partition: SessionPartition, head: PartitionHead) -> str | Non
     manifests = [each.manifest for each in versions if each.manifest]
     whole = [each.manifest for each in map(partition.confirmed, versions) if each.manifest and each.is_whole]
     raw = partition.raw_files()
-    chosen, lost = best_version(whole, {file for manifest in manifests for file in manifest.inputs}, raw)
+    chosen, lost = best_version(whole, manifests, raw)
     torn = [each.place.manifest_key for each in versions if each.is_torn]
     if lost or torn:
         raise HeadLostError(

@@ -161,10 +161,9 @@ def _repair(
     others = [each for each in partition.versions() if each.name not in (damaged.name, *stored.head.deleted)]
     manifests = [each.manifest for each in (damaged, *others) if each.manifest]
     whole = [each.manifest for each in map(partition.confirmed, others) if each.manifest and each.is_whole]
-    named = {file for manifest in manifests for file in manifest.inputs}
-    base, lost = best_version(whole, named, raw)
-    if lost and damaged.manifest and damaged.manifest.lacks_columns:
-        base, lost = damaged.manifest, frozenset[InputFile]()  # its rows are all there
+    base, lost = best_version(whole, manifests, raw, damaged.manifest)
+    if lost and damaged.has_data:
+        base, lost = damaged.manifest, frozenset[InputFile]()
     if not allow_missing and (lost or damaged.manifest is None):
         what = (
             f"{len(lost):,} raw files that were in it are gone" if damaged.manifest else "so what it had is not known"
@@ -173,7 +172,8 @@ def _repair(
             f"session {partition.session_date}: version {damaged.name} is damaged ({damaged.damage}), {what}: restore "
             "the object (bucket versioning keeps it), or publish what is left with --allow-missing"
         )
-    return plan_compaction(partition.session_date, raw, stored.head, base, damaged.damage, lost)
+    given_up = damaged.manifest.lost if damaged.manifest else ()
+    return plan_compaction(partition.session_date, raw, stored.head, base, damaged.damage, {*lost, *given_up})
 
 
 def _check_head_was_not_lost(partition: SessionPartition, raw: Collection[InputFile]) -> None:
@@ -194,6 +194,7 @@ def _manifest(plan: CompactionPlan, engine: Engine, inputs: Inputs, written: Wri
         replaces=plan.replaces,
         inputs=plan.inputs(unreadable),
         unreadable=plan.all_unreadable(unreadable),
+        lost=plan.all_lost(),
         digest=written.digest,
         data_bytes=written.data_bytes,
         data_files=written.data_files,

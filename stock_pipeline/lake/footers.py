@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.trade import LAKE_ORDER
 from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE
 from stock_pipeline.lake.raw_file_gate import Verdict, judge_file
 
 _THREADS = 16
@@ -19,7 +20,7 @@ _END_BYTES = 8
 
 
 def footer(lake: Lake, key: str, etag: str | None = None) -> pq.FileMetaData:
-    """Read a footer; an Arrow error or `OSError` if the object is no Parquet file."""
+    """Read a footer; one of `BROKEN_FILE` if the object is no Parquet file."""
     tail = lake.tail(key, _TAIL_BYTES, etag)
     size = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
     if size > len(tail):
@@ -33,7 +34,7 @@ def judge_files(lake: Lake, files: Iterable[InputFile]) -> dict[InputFile, Verdi
     def judged(file: InputFile) -> tuple[InputFile, Verdict]:
         try:
             return file, judge_file(footer(lake, file.key, file.etag))
-        except (pa.ArrowException, OSError):
+        except BROKEN_FILE:
             return file, Verdict(0, refused="it is no Parquet file")
 
     with ThreadPoolExecutor(_THREADS) as pool:

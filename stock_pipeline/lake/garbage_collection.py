@@ -7,7 +7,6 @@ is writing the same version can't publish it and plans again under another name.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import NamedTuple
 
 from stock_pipeline.domain.compaction_plan import InputFile
@@ -16,8 +15,6 @@ from stock_pipeline.domain.lake_layout import (
     CURATED_PREFIX,
     MANIFEST_FILE,
     expiring_key,
-    session_date_of_key,
-    session_folder,
     session_name,
 )
 from stock_pipeline.domain.listed_object import ListedObject
@@ -29,6 +26,8 @@ from stock_pipeline.lake.session_partition import (
     SessionPartition,
     StoredHead,
     Version,
+    curated_folders,
+    session_of_folder,
     version_of_location,
     versions_of,
 )
@@ -67,11 +66,10 @@ class GarbageCollector:
         deleted.
         """
         failures = SessionFailures()
-        for folder, listed in self._sessions():
+        for folder, listed in curated_folders(self.lake.list(CURATED_PREFIX)):
             garbage = None
             with failures.of(session_name(folder)):
-                session_date = session_date_of_key(folder)
-                partition = SessionPartition(self.lake, self.catalog, self.now, session_date)
+                partition = SessionPartition(self.lake, self.catalog, self.now, session_of_folder(folder))
                 garbage = self._collect(partition, listed, dry_run)
             if garbage is not None:
                 yield garbage
@@ -84,7 +82,8 @@ class GarbageCollector:
         published = partition.published(stored)
         raw = partition.raw_files()
         plan = self._plan(partition, stored, published, listed, raw)
-        if published is not None and plan.compacted:
+        if published is not None and not plan.is_empty:
+            # what goes may be the only whole copy
             published = partition.confirmed(published)
         if published is not None and not published.is_whole:
             raise DamagedVersionError(
@@ -99,12 +98,6 @@ class GarbageCollector:
         unreadable = tuple(file.key for file in plan.unreadable)
         versions = tuple(sorted(plan.versions))
         return SessionGarbage(partition.session_date, versions, len(plan.compacted), unreadable, plan.size)
-
-    def _sessions(self) -> Iterator[tuple[str, list[ListedObject]]]:
-        """Yield the folders of sessions with curated objects, which a listing sorts by folder."""
-        listing = self.lake.list(CURATED_PREFIX)
-        for folder, listed in groupby(listing, key=lambda each: session_folder(each.key)):
-            yield folder, list(listed)
 
     def _plan(
         self,

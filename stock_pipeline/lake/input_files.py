@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import NULLABLE_COLUMN
-from stock_pipeline.lake.parquet_pieces import trade_pieces
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line, trade_pieces
 from stock_pipeline.lake.raw_file_gate import Verdict, conformed, ignored_columns, judge_file
 from stock_pipeline.trade_table import trade_schema
 
@@ -21,9 +20,6 @@ BATCH_ROWS = 524_288
 
 _FILES_AT_ONCE = 1_024
 _BYTES_AT_ONCE = 12_000_000
-
-_UNREADABLE = (pl.exceptions.PolarsError, pa.ArrowException, OSError, UnicodeDecodeError)
-"""What a broken file makes polars and Arrow raise."""
 
 
 class GroupRows(NamedTuple):
@@ -85,8 +81,8 @@ def read_in_pieces(path: Path) -> Iterator[pl.DataFrame]:
 def _verdict(path: Path) -> Verdict:
     try:
         return judge_file(pq.read_metadata(path))
-    except (pa.ArrowException, OSError) as error:
-        return Verdict(0, refused=_one_line(error))
+    except BROKEN_FILE as error:
+        return Verdict(0, refused=one_line(error))
 
 
 def _alike(verdicts: dict[Path, Verdict]) -> Iterator[list[Path]]:
@@ -106,7 +102,7 @@ def _read_together(paths: Sequence[Path], expected_rows: int, session_date: date
         rows = rows.rechunk()  # because polars would do all that follows once a file
         rows = rows if rows.schema == _schema() else pl.DataFrame(conformed(rows.to_arrow()))
         reason = _wrong_rows(rows, session_date)
-    except _UNREADABLE:
+    except BROKEN_FILE:
         return None
     return rows if reason is None and rows.height == expected_rows else None
 
@@ -120,8 +116,8 @@ def _why_unreadable(path: Path, expected_rows: int, session_date: date) -> str |
             reason = _wrong_rows(rows, session_date)
             if reason is not None:
                 return reason
-    except _UNREADABLE as error:
-        return _one_line(error)
+    except BROKEN_FILE as error:
+        return one_line(error)
     return None if found == expected_rows else f"it has {found} rows, its footer says {expected_rows}"
 
 
@@ -149,8 +145,3 @@ def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
 
 def _schema() -> pl.Schema:
     return pl.DataFrame(trade_schema().empty_table()).schema
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from stock_pipeline.domain.compaction_plan import LOCAL, CompactionPlan, InputFile
+from stock_pipeline.domain.compaction_plan import LOCAL, CompactionPlan, InputFile, Manifest
 from stock_pipeline.domain.lake_layout import CURATED_FILE
-from stock_pipeline.errors import ProofError
+from stock_pipeline.errors import DamagedVersionError, ProofError
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.engine import WrittenVersion
 from stock_pipeline.lake.input_files import read_group, read_in_pieces
 from stock_pipeline.lake.lake_access import Lake
+from stock_pipeline.lake.parquet_pieces import named
 from stock_pipeline.lake.proof import prove
 from stock_pipeline.lake.row_sort import RowSort
 
@@ -63,7 +65,7 @@ class LocalInputs:
         for key in base.data_keys:
             path = self._folder / "base.parquet"
             self._lake.download(key, path)
-            self._rows.read(read_in_pieces(path))
+            self._rows.read(named(read_in_pieces(path), partial(_damaged, base, key)))
             path.unlink()
         if self._rows.rows_in != base.digest.rows:
             raise ProofError(
@@ -79,11 +81,16 @@ class LocalInputs:
         target = self._plan.target(frozenset(self.unreadable))
         written, stored = self._folder / "written.parquet", self._folder / "stored.parquet"
         expected = self._rows.write(written)
-        self._lake.upload_if_absent(target.data_key, written)
+        is_ours = self._lake.upload_if_absent(target.data_key, written)
         written.unlink()
         self._lake.download(target.data_key, stored)
         rows, proof = self._rows, self._folder / "proof"
-        digest = prove(expected, stored, self._plan.session_date, proof, rows.expected_with)
+        try:
+            digest = prove(expected, stored, self._plan.session_date, proof, rows.expected_with)
+        except ProofError as error:
+            if is_ours:
+                raise
+            raise ProofError(f"{error}: {target.data_key} was there before; delete it and compact again") from error
         return WrittenVersion(target, self._rows.rows_in, digest, stored.stat().st_size, (CURATED_FILE,))
 
     def _new_rows(self, progress: Callable[[int, int], None]) -> Iterator[pl.DataFrame]:
@@ -99,3 +106,10 @@ class LocalInputs:
                 path.unlink()
             done += len(files)
             progress(done, files_in_all)
+
+
+def _damaged(base: Manifest, key: str, reason: str) -> DamagedVersionError:
+    return DamagedVersionError(
+        f"session {base.session_date}: version {base.version} is damaged ({key} can't be read: {reason}): delete that "
+        "object and compact again, which makes the version again or says what is lost"
+    )

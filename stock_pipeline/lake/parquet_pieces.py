@@ -1,13 +1,27 @@
 """Reads Parquet files a bounded number of rows at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.lake.raw_file_gate import conformed
 from stock_pipeline.trade_table import trade_schema
+
+Piece = TypeVar("Piece")
+
+BROKEN_FILE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,  # no `Exception`
+    pa.ArrowException,
+    OSError,
+    UnicodeDecodeError,
+)
+"""What a broken file makes polars and Arrow raise."""
 
 
 def parquet_pieces(
@@ -25,4 +39,19 @@ def parquet_pieces(
 def trade_pieces(path: Path, rows: int) -> Iterator[pa.Table]:
     """Yield the trades of an admitted file in order, in the types of `trade_schema`."""
     for batch in parquet_pieces(path, rows, trade_schema().names):
-        yield conformed(pa.Table.from_batches([batch]))
+        table = conformed(pa.Table.from_batches([batch]))
+        table.validate(full=True)  # Arrow reads texts that are no UTF-8, and polars panics on them
+        yield table
+
+
+def named(pieces: Iterator[Piece], error_of: Callable[[str], StockPipelineError]) -> Iterator[Piece]:
+    """Yield the pieces; raise `error_of` the reason if the file is broken."""
+    try:
+        yield from pieces
+    except BROKEN_FILE as error:
+        raise error_of(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]

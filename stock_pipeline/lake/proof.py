@@ -6,6 +6,7 @@ no part in it. Found: the written file alone. Equal content hashes prove every c
 
 from collections.abc import Callable, Iterable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from stock_pipeline.domain.trade import LAKE_ORDER, Trade, precedence
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.lake.parquet_pieces import named, parquet_pieces
 from stock_pipeline.lake.row_hash import CODED, HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
 from stock_pipeline.trade_table import table_of_trades
 
@@ -106,7 +107,8 @@ def _read(path: Path, session_date: date, folder: Path) -> tuple[TradesDigest, H
     total = TradesDigest()
     last: pa.Table | None = None
     columns = sorted({*HASHED_COLUMNS, "session_date"})
-    for batch in parquet_pieces(path, _BATCH_ROWS, columns, _CODES):
+    pieces = parquet_pieces(path, _BATCH_ROWS, columns, _CODES)
+    for batch in named(pieces, partial(_broken, session_date)):
         rows = pa.Table.from_batches([batch])
         id_hashes = hash_strings(column_array(rows["event_id"]))
         ids.add(id_hashes)
@@ -122,6 +124,10 @@ def _read(path: Path, session_date: date, folder: Path) -> tuple[TradesDigest, H
     if len(repeated) and _repeats_ids(path, repeated):
         raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
     return total, repeated
+
+
+def _broken(session_date: date, reason: str) -> ProofError:
+    return ProofError(f"session {session_date}: the written file can't be read ({reason}); nothing was published")
 
 
 def _repeats_ids(path: Path, hashes: Hashes) -> bool:

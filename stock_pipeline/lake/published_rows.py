@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import CAPTURE_MODES, STATUSES
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line, parquet_pieces
 from stock_pipeline.lake.session_partition import SessionPartition
 
 _BATCH_ROWS = 262_144
@@ -52,9 +52,13 @@ def published_findings(partition: SessionPartition) -> RowFindings | None:
         path = Path(folder) / "trades.parquet"
         for key in published.manifest.data_keys:
             partition.lake.download(key, path)
-            for batch in parquet_pieces(path, _BATCH_ROWS, _COLUMNS):
-                rows = pl.DataFrame(pa.Table.from_batches([batch]))
-                counts.update(rows.select(pl.len().alias("rows"), **rules).row(0, named=True))
+            try:
+                for batch in parquet_pieces(path, _BATCH_ROWS, _COLUMNS):
+                    rows = pl.DataFrame(pa.Table.from_batches([batch]))
+                    counts.update(rows.select(pl.len().alias("rows"), **rules).row(0, named=True))
+            except BROKEN_FILE as error:
+                damage = f"{key} can't be read ({one_line(error)})"
+                return RowFindings(partition.session_date, published.name, 0, {}, damage)
     rows_in_all = counts.pop("rows", 0)
     bad = {rule: count for rule, count in counts.items() if count}
     return RowFindings(partition.session_date, published.name, rows_in_all, bad)

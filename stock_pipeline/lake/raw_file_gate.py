@@ -3,6 +3,7 @@
 A file is judged by itself, whatever lies beside it. Both engines ask the gate, so they take in the same files.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.trade import COLUMNS, NULLABLE_COLUMN, SCHEMA_VERSION
 from stock_pipeline.trade_table import SCHEMA_VERSION_KEY, trade_schema
+
+_NUMBER = re.compile(rb"[1-9]\d{0,5}")
 
 
 class Verdict(NamedTuple):
@@ -91,9 +94,12 @@ def _lacks(column: Column, version: int) -> str:
 
 
 def _version(footer: pq.FileMetaData) -> int:
-    """Return the schema version that the file says; one that says none is of the first."""
+    """Return the schema version that the file says.
+
+    A file that says none is of the first. One that says nonsense is held to ours.
+    """
     text = (footer.metadata or {}).get(SCHEMA_VERSION_KEY, b"1")
-    return int(text) if text.isdigit() else SCHEMA_VERSION
+    return int(text) if _NUMBER.fullmatch(text) else SCHEMA_VERSION
 
 
 def _widens(found: pa.DataType, declared: pa.DataType, nullable: bool) -> bool:

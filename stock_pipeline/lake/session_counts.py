@@ -18,10 +18,12 @@ from stock_pipeline.domain.lake_layout import sequence_range_of_key
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import OrderKey, order_key
+from stock_pipeline.errors import DamagedVersionError
 from stock_pipeline.lake.downloads import downloaded
 from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
-from stock_pipeline.lake.parquet_pieces import trade_pieces
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, named, trade_pieces
+from stock_pipeline.lake.raw_file_gate import judge_file
 from stock_pipeline.lake.row_hash import column_array
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
@@ -49,9 +51,8 @@ def count_raw(lake: Lake, files: Sequence[InputFile], folder: Path) -> RawSessio
     unreadable: list[str] = []
     for group, paths in downloaded(lake, files, folder / "raw"):
         for file, path in zip(group, paths, strict=True):
-            try:
-                rows = pq.ParquetFile(path).read(columns=_COUNTED, use_threads=False)
-            except (pa.ArrowException, OSError):
+            rows = _counted(path)
+            if rows is None:
                 unreadable.append(file.key)
             else:
                 delivered.update(books.add(rows, of_stream=file in outermost))
@@ -80,13 +81,26 @@ def ids_in(lake: Lake, files: Sequence[InputFile], wanted: Collection[str], fold
         for file, path in zip(group, paths, strict=True):
             try:
                 ids = pq.ParquetFile(path).read(columns=["event_id"], use_threads=False)["event_id"]
-            except (pa.ArrowException, OSError):
+            except BROKEN_FILE:
                 unreadable.append(file.key)
             else:
                 ids = ids.cast(pa.string())
                 found.update(ids.filter(pc.is_in(ids, value_set=names)).to_pylist())
             path.unlink()
     return FoundIds(frozenset(found), tuple(sorted(unreadable)))
+
+
+def _counted(path: Path) -> pa.Table | None:
+    """Return the columns to count by; None if the file is refused or broken."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if judge_file(file.metadata).refused:
+                return None
+            rows = file.read(columns=_COUNTED, use_threads=False)
+        rows.validate(full=True)
+    except BROKEN_FILE:
+        return None
+    return rows
 
 
 def count_curated(paths: Iterable[Path], capacity: int) -> dict[SymbolKey, CuratedCounts]:
@@ -170,7 +184,11 @@ def _newest(rows: pa.Table, capacity: int) -> pa.Table:
 
 def _pieces(paths: Iterable[Path]) -> Iterator[pa.Table]:
     for path in paths:
-        yield from trade_pieces(path, _BATCH_ROWS)
+        yield from named(trade_pieces(path, _BATCH_ROWS), _broken)
+
+
+def _broken(reason: str) -> DamagedVersionError:
+    return DamagedVersionError(f"a data file of the published version can't be read ({reason})")
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:

@@ -3,11 +3,10 @@
 Whoever wants to know what a version holds asks here, so that there is one answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-
-import pyarrow as pa
+from itertools import groupby
 
 from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 from stock_pipeline.domain.garbage_plan import VersionObjects
@@ -17,14 +16,17 @@ from stock_pipeline.domain.lake_layout import (
     curated_partition_prefix,
     head_key,
     raw_partition_prefix,
+    session_date_of_key,
+    session_folder,
     unreadable_key,
     version_of_key,
 )
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
-from stock_pipeline.errors import HeadLostError, PublishConflictError, RetryableError
+from stock_pipeline.errors import HeadLostError, InputFileError, PublishConflictError, RetryableError
 from stock_pipeline.lake.footers import footer
 from stock_pipeline.lake.lake_access import Catalog, Lake
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line
 from stock_pipeline.lake.raw_file_gate import judge_file
 
 _ROUNDS = 20
@@ -44,12 +46,14 @@ class Version:
 
     manifest: None if it is missing or torn.
     damage: why readers would not find what was proved, or "".
+    has_data: its data files are there, whatever else is wrong.
     """
 
     place: VersionPrefix
     objects: VersionObjects
     manifest: Manifest | None
     damage: str
+    has_data: bool = False
 
     @property
     def name(self) -> str:
@@ -83,7 +87,7 @@ class SessionPartition:
             return StoredHead(PartitionHead(), None)
         try:
             return StoredHead(PartitionHead.from_json(found[0]), found[1])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise HeadLostError(
                 f"session {self.session_date}: {head_key(self.session_date)} can't be read ({error!r}): delete it, and "
                 "run `stock-pipeline catalog rebuild`, which writes it anew"
@@ -120,13 +124,13 @@ class SessionPartition:
         for key in version.manifest.data_keys:
             try:
                 verdict = judge_file(footer(self.lake, key))
-            except (pa.ArrowException, OSError) as error:
-                return replace(version, damage=f"{key} can't be read ({str(error).partition(chr(10))[0][:200]})")
+            except BROKEN_FILE as error:
+                return _without_data(version, f"{key} can't be read ({one_line(error)})")
             if verdict.refused:
-                return replace(version, damage=f"{key} can't be read: {verdict.refused}")
+                return _without_data(version, f"{key} can't be read: {verdict.refused}")
             rows += verdict.rows
         if rows != version.manifest.digest.rows:
-            return replace(version, damage=f"it has {rows:,} rows, its manifest says {version.manifest.digest.rows:,}")
+            return _without_data(version, f"it has {rows:,} rows, its manifest says {version.manifest.digest.rows:,}")
         return version
 
     def publish(self, stored: StoredHead, version: str, generation: int | None = None) -> None:
@@ -193,7 +197,28 @@ class SessionPartition:
             manifest = Manifest.from_json(found[0])
         except ValueError as error:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} can't be read ({str(error)[:200]})")
-        return Version(place, objects, manifest, manifest.damage(listed))
+        return Version(place, objects, manifest, manifest.damage(listed), has_data=not manifest.data_damage(listed))
+
+
+def _without_data(version: Version, damage: str) -> Version:
+    return replace(version, damage=damage, has_data=False)
+
+
+def curated_folders(listing: Iterable[ListedObject]) -> Iterator[tuple[str, list[ListedObject]]]:
+    """Yield curated objects by the folder of their session, by which a listing sorts them."""
+    objects = (each for each in listing if not each.key.endswith("/"))  # a console's mark of a folder
+    return ((folder, list(some)) for folder, some in groupby(objects, lambda each: session_folder(each.key)))
+
+
+def session_of_folder(folder: str) -> date:
+    """Return the session of a curated folder; `InputFileError` if it is none's."""
+    try:
+        session_date = session_date_of_key(folder)
+    except ValueError:
+        session_date = None
+    if session_date is None or folder != curated_partition_prefix(session_date):
+        raise InputFileError(f"{folder.rstrip('/')} is no object of a session: move it away")
+    return session_date
 
 
 def versions_of(listed: Iterable[ListedObject]) -> dict[str, tuple[ListedObject, ...]]:

@@ -48,3 +48,11 @@ def test_raw_files_of_both_releases_are_compacted_by_either(tmp_path: Path, newe
         answers = run(newer, lake, ["compact", engine], ["read"], ["collect"], ["read"])
         assert answers[1] == answers[3] == rows([1, 2], [3, 4], seen_by_newer=True)
         assert answers[2] == [4 // 2]
+
+
+def test_a_release_does_not_stumble_over_what_a_killed_run_of_the_other_left(tmp_path: Path, newer: Path) -> None:
+    for number, (first, second) in enumerate([(ROOT, newer), (newer, ROOT)]):
+        lake = tmp_path / str(number)
+        run(first, lake, ["add", 1, 2], ["die"])
+        _, read = run(second, lake, ["compact", "local"], ["read"])
+        assert [event_id for event_id, _ in read] == [trade(1).event_id, trade(2).event_id]

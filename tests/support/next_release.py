@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -56,6 +57,7 @@ def run(release: Path, lake: Path, *steps: Sequence[Any]) -> list[Any]:
 
 def _step(lake: Any, name: str, *arguments: Any) -> Any:
     from stock_pipeline.domain.trade import SCHEMA_VERSION
+    from tests.fakes.crashes import Crashed, CrashingObjectStore, Fuse
     from tests.fakes.sql_engine import FakeSqlQueries
     from tests.support.lake import SESSION
     from tests.support.trades import trade
@@ -68,6 +70,9 @@ def _step(lake: Any, name: str, *arguments: Any) -> Any:
         queries = FakeSqlQueries(lake.store, name=str(len(lake.store.objects))) if engine == "athena" else None
         report = replace(lake.compactor, sql_queries=queries).compact(SESSION)
         return [list(report.ignored), " ".join(report.notes)]
+    elif name == "die":
+        with suppress(Crashed):
+            lake.compactor_on(CrashingObjectStore(lake.store, Fuse(at=1, after=True)), lake.catalog).compact(SESSION)
     elif name == "collect":
         lake.pass_time(timedelta(days=9))
         return [garbage.raw_files for garbage in lake.garbage_collector().collect()]
@@ -87,6 +92,8 @@ def _main() -> None:
         lake.store.now = lake.now
     sys.stdout.write(json.dumps([_step(lake, *step) for step in steps]))
     path.write_bytes(pickle.dumps((lake.store.objects, lake.store.modified, lake.catalog.locations, lake.now)))
+    sys.stdout.flush()
+    os._exit(0)  # native threads of the libraries now and then abort a Python that ends orderly
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class RefusingStore(FakeObjectStore):
     """Refuses whatever concerns the folders of one session. denied: the folder's path below its zone."""
 
     def __init__(self, of: FakeObjectStore, denied: str) -> None:
-        self.objects, self.modified, self.now = of.objects, of.modified, of.now
+        self.objects, self.modified, self.now, self.tags = of.objects, of.modified, of.now, of.tags
         self.denied = denied
 
     def _check(self, key: str) -> None:

@@ -1,13 +1,15 @@
 """A published version that lost objects is named: it is made again, or said to be lost, and never built on."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 
-from stock_pipeline.domain.lake_layout import RAW_PREFIX, head_key
-from stock_pipeline.errors import DamagedVersionError, HeadLostError, ProofError
+from stock_pipeline.domain.lake_layout import CURATED_PREFIX, RAW_PREFIX, head_key
+from stock_pipeline.errors import DamagedVersionError, HeadLostError, InputFileError, ProofError, RetryableError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.published_rows import published_findings
@@ -120,7 +122,7 @@ def test_what_was_lost_is_said_and_the_rest_published_only_on_request(
     report = compactor.compact(SESSION, allow_missing=True)
     assert len(report.unreadable) == 2
     assert published.read() == [trade(7)]
-    assert len(published.manifest().unreadable) == 2
+    assert len(published.manifest().lost) == 2
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -234,3 +236,196 @@ def test_a_session_beyond_the_workgroups_limit_goes_to_this_machine(lake: Lake) 
     report = limited.compact(SESSION)
     assert "bytes_scanned_cutoff is 100" in report.notes[0]
     assert lake.manifest().engine == "local"
+
+
+def test_an_older_version_stays_while_the_published_one_is_torn(published: Lake) -> None:
+    """The raw files went by the bucket's lifecycle, so the older version has the only copy of their trades."""
+    published.add([trade(7)], 7)
+    published.compactor.compact(SESSION)
+    published.store.delete(published.keys(RAW_PREFIX))
+    spoil(published, data_key(published))
+    before = dict(published.store.objects)
+    published.pass_time(timedelta(days=4))
+    with pytest.raises(DamagedVersionError, match="compact --session"):
+        list(published.garbage_collector(expire_raw=True).collect())
+    assert published.store.objects == before
+
+
+def test_other_sessions_are_collected_before_a_torn_head_is_told(published: Lake) -> None:
+    other = published.other_session()
+    published.store.put(head_key(SESSION), b"{")
+    with pytest.raises(HeadLostError, match=r"_head\.json can't be read"):
+        collect(published)
+    assert published.keys(RAW_PREFIX + other) == []
+
+
+STRAY = ["README.txt", "year=2018/month=1/x", "year=2018/month=2/day=30/x", "backup/year=2018/month=1/day=2/x"]
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_an_object_of_no_session_is_named_and_stops_nothing(published: Lake, name: str) -> None:
+    published.store.put(CURATED_PREFIX + name, b"x")
+    published.store.put(CURATED_PREFIX, b"")  # as a console marks a folder
+    published.catalog.locations.clear()
+    with pytest.raises(InputFileError, match=f"{name.split('/day')[0].removesuffix('/x')}.* is no object of a session"):
+        rebuild(published)
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+    with pytest.raises(InputFileError, match="is no object of a session"):
+        collect(published)
+    assert published.keys(RAW_PREFIX) == []
+    assert published.store.objects[CURATED_PREFIX + name] == b"x"
+
+
+def test_a_copy_of_a_version_is_not_taken_for_garbage(published: Lake) -> None:
+    copies = [
+        key.replace(CURATED_PREFIX, CURATED_PREFIX + "backup/") for key in published.keys(published.published_prefix())
+    ]
+    copies += [key.replace("/v=", "/backup/v=") for key in published.keys(published.published_prefix())]
+    published.add([trade(7)], 7)
+    published.compactor.compact(SESSION)
+    for key in copies:
+        published.store.put(key, b"copy")
+    with pytest.raises(InputFileError, match="is no object of a session"):
+        collect(published)
+    assert {key: published.store.objects.get(key) for key in copies} == dict.fromkeys(copies, b"copy")
+
+
+def test_rebuild_goes_on_past_a_session_that_others_publish(published: Lake) -> None:
+    published.other_session()
+    published.catalog.locations[SESSION] = "s3://elsewhere/"
+    point = published.catalog.publish
+
+    def refuse(session_date: date, location: str) -> None:
+        if session_date != SESSION:
+            point(session_date, location)
+
+    published.catalog.publish = refuse  # type: ignore[method-assign]
+    published.catalog.locations.pop(published.other_date)
+    published.add([trade(7)], 7)
+    with pytest.raises(RetryableError, match="being published by other runs"):
+        rebuild(published)
+    assert published.other_date in published.catalog.locations
+
+
+def break_pages(lake: Lake, key: str) -> None:
+    """Spoil the first column of the first row group, under a whole footer."""
+    body = lake.store.objects[key]
+    column = pq.read_metadata(io.BytesIO(body)).row_group(0).column(0)
+    start = column.dictionary_page_offset or column.data_page_offset
+    end = start + column.total_compressed_size
+    lake.store.put(key, body[:start] + b"\xff" * (end - start) + body[end:])
+
+
+def test_broken_pages_are_named_by_check_and_compaction(published: Lake) -> None:
+    bad = data_key(published)
+    break_pages(published, bad)
+    findings = published_findings(published.partition)
+    assert findings is not None
+    assert bad in findings.damage
+    published.add([trade(7)], 7)
+    with pytest.raises(DamagedVersionError, match=f"{bad} can't be read.*delete that object"):
+        published.compactor.compact(SESSION)
+    published.store.delete([bad])  # as the error says
+    published.compactor.compact(SESSION)
+    assert in_order(published.read()) == winning_trades([*FIRST, *LATE, trade(7)])
+
+
+@pytest.mark.parametrize("spoil_it", [spoil, break_pages])
+def test_an_object_in_the_way_of_a_version_is_named(lake: Lake, spoil_it: Callable[[Lake, str], None]) -> None:
+    """The head was deleted, as its error says; so the version is made again under the name of the damaged one."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    bad = data_key(lake)
+    spoil_it(lake, bad)
+    lake.lose_heads()
+    lake.catalog.locations.clear()
+    with pytest.raises(ProofError, match=f"{bad} was there before; delete it"):
+        lake.compactor.compact(SESSION)
+    lake.store.delete([bad])
+    lake.compactor.compact(SESSION)
+    assert lake.read() == winning_trades(FIRST)
+
+
+def lose_the_first_file(lake: Lake) -> tuple[str, bytes]:
+    """Publish what is left of a session whose version and first raw file are gone; return the raw file."""
+    key = lake.add([trade(1)], 1)
+    body = lake.store.objects[key]
+    lake.add([trade(2)], 2)
+    lake.compactor.compact(SESSION)
+    lake.store.delete([key, data_key(lake)])
+    lake.compactor.compact(SESSION, allow_missing=True)
+    return key, body
+
+
+def test_a_lost_file_that_comes_back_is_compacted(lake: Lake) -> None:
+    key, body = lose_the_first_file(lake)
+    lake.add([trade(3)], 3)
+    report = lake.compactor.compact(SESSION)
+    assert report.unreadable == ()
+    lake.store.put(key, body)
+    lake.compactor.compact(SESSION)
+    assert lake.read() == winning_trades([trade(1), trade(2), trade(3)])
+    assert lake.manifest().lost == ()
+    collect(lake)
+    assert lake.keys("quarantine/") == []
+
+
+def test_what_was_given_up_is_not_lost_again(lake: Lake) -> None:
+    key, _ = lose_the_first_file(lake)
+    lake.store.delete([data_key(lake)])
+    report = lake.compactor.compact(SESSION)
+    assert report.unreadable == (key,)
+    assert lake.read() == [trade(2)]
+    lake.lose_heads()
+    lake.catalog.locations.clear()
+    rebuild(lake)
+    assert lake.read() == [trade(2)]
+
+
+def test_what_came_back_is_lost_when_it_goes_again(lake: Lake) -> None:
+    key, body = lose_the_first_file(lake)
+    lake.store.put(key, body)
+    lake.compactor.compact(SESSION)
+    lake.store.delete([key, data_key(lake)])
+    with pytest.raises(DamagedVersionError, match=r"1 raw files .* are gone"):
+        lake.compactor.compact(SESSION)
+    lake.lose_heads()
+    lake.catalog.locations.clear()
+    with pytest.raises(HeadLostError, match="no version has all raw files"):
+        rebuild(lake)
+
+
+@pytest.mark.parametrize("what", ["head", "manifest"])
+def test_a_document_of_many_brackets_is_torn(published: Lake, what: str) -> None:
+    published.store.put(head_key(SESSION) if what == "head" else manifest_key(published), b"[" * 100_000)
+    with pytest.raises((DamagedVersionError, HeadLostError), match="can't be read"):
+        published.compactor.compact(SESSION)
+
+
+def test_a_version_without_columns_and_data_is_lost_by_name(lake: Lake) -> None:
+    """A release that does not know a column of the raw files wrote it."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    manifest = replace(lake.manifest(), newest_schema_version=2)
+    lake.store.put(manifest_key(lake), manifest.to_json())
+    lake.store.delete([*lake.keys(RAW_PREFIX), data_key(lake)])
+    with pytest.raises(DamagedVersionError, match=r"1 raw files .* are gone"):
+        lake.compactor.compact(SESSION)
+    lake.compactor.compact(SESSION, allow_missing=True)
+    assert lake.read() == []
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_an_object_beside_the_data_is_damage(lake: Lake, collected: bool) -> None:
+    """Athena reads every object below the version's prefix, so that readers there see its rows twice."""
+    lake.add(FIRST, 1)
+    lake.compactor.compact(SESSION)
+    if collected:
+        collect(lake)
+    prefix = lake.published_prefix()
+    copy = f"{prefix}copy of trades.parquet"
+    lake.store.put(copy, lake.store.objects[data_key(lake)])
+    lake.store.put(prefix, b"")  # as a console marks a folder
+    assert copy in lake.compactor.compact(SESSION).repaired
+    assert lake.read() == winning_trades(FIRST)
+    assert not lake.compactor.compact(SESSION).published

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.errors import UnreadableInputError
+from stock_pipeline.lake.session_counts import count_raw
 from stock_pipeline.trade_table import SCHEMA_VERSION_KEY, table_of_trades
 from tests.fakes.sql_engine import FakeSqlQueries
 from tests.support.lake import SESSION, Lake
@@ -118,3 +120,69 @@ def test_a_session_with_narrower_columns_goes_to_this_machine(lake: Lake) -> Non
     report = replace(lake.compactor, sql_queries=FakeSqlQueries(lake.store)).compact(SESSION)
     assert "narrower type" in report.notes[0]
     assert lake.manifest().engine == "local"
+
+
+def not_utf8(body: bytes) -> bytes:
+    """A symbol that is no text, under a whole footer."""
+    return body.replace(b"ABC", b"A\xffC")
+
+
+def broken_footer(body: bytes) -> bytes:
+    """A column's name that is no text."""
+    return body.replace(b"conditions", b"condit\xffons")
+
+
+BROKEN: Mapping[str, Callable[[bytes], bytes]] = {
+    "texts that are no UTF-8": not_utf8,
+    "names that are no UTF-8": broken_footer,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("beside", [0, 1])
+def test_a_broken_file_is_named_whatever_it_makes_the_readers_raise(lake: Lake, kind: str, beside: int) -> None:
+    sink = io.BytesIO()
+    pq.write_table(table_of_trades([trade(1)]), sink, compression="none", use_dictionary=False)
+    body = BROKEN[kind](sink.getvalue())
+    assert body != sink.getvalue()
+    key = lake.add_bytes(body, 1)
+    lake.add([trade(2)], 2)
+    for number in range(beside):
+        lake.add([trade(3)], 3 + number)
+    with pytest.raises(UnreadableInputError, match=key):
+        lake.compactor.compact(SESSION)
+
+
+@pytest.mark.parametrize("engine", ["local", "athena"])
+@pytest.mark.parametrize("version", ["9" * 5000, "0", "00", "-1", "²", "1e9", ""])
+def test_a_file_with_a_strange_schema_version_is_held_to_ours(lake: Lake, engine: str, version: str) -> None:
+    def strange(table: pa.Table) -> pa.Table:
+        return table.replace_schema_metadata({SCHEMA_VERSION_KEY: version.encode()})
+
+    compactor = lake.compactor
+    if engine == "athena":
+        compactor = replace(compactor, sql_queries=FakeSqlQueries(lake.store))
+    lake.add_bytes(changed([1], strange), 1)
+    bad = lake.add_bytes(changed([2], lambda table: strange(table.drop_columns("volume"))), 2)
+    with pytest.raises(UnreadableInputError, match=f"{bad}: it has no column volume"):
+        compactor.compact(SESSION)
+    compactor.compact(SESSION, allow_missing=True)
+    assert lake.read() == expected([1])
+    assert not lake.manifest().lacks_columns
+
+
+UNCOUNTED: Mapping[str, bytes] = {
+    "no event ids": changed([1], lambda table: table.drop_columns("event_id")),
+    "event ids twice": changed([1], lambda table: table.append_column("event_id", table["event_id"])),
+    "price as float": changed([1], REFUSED["price as float"][0]),
+    "names that are no UTF-8": broken_footer(changed([1], lambda table: table)),
+}
+
+
+@pytest.mark.parametrize("kind", UNCOUNTED)
+def test_a_file_that_is_not_compacted_is_not_counted_either(lake: Lake, tmp_path: Path, kind: str) -> None:
+    bad = lake.add_bytes(UNCOUNTED[kind], 1)
+    lake.add([trade(2)], 2)
+    counted = count_raw(lake.store, lake.partition.raw_files(), tmp_path)
+    assert counted.unreadable == (bad,)
+    assert [counts.trades for counts in counted.counts.values()] == [1]

@@ -324,6 +324,14 @@ def test_a_repaired_file_is_read_and_the_broken_one_of_its_key_is_not_left_out()
     assert work_of(2).files[1].key in statement
 
 
+def test_a_key_with_a_quote_stays_a_text() -> None:
+    glue, sql = Glue(), Sql(Answer((), [], 0))
+    broken = InputFile("raw/trades/year=2018/month=1/day=2/o'clock.parquet", "etag", 5)
+    AthenaEngine(sql, glue, FakeObjectStore(), lambda: EVENING).read(replace(work_of(1), unreadable=(broken,)))  # type: ignore[arg-type]
+    (statement,) = sql.asked
+    assert "/o''clock.parquet'" in statement
+
+
 def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> None:
     import boto3
 
