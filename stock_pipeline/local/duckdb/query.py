@@ -56,12 +56,15 @@ def _snapshot(source: Path, note: Callable[[str], None]) -> Path:
     """Return a copy of the file as it was when nobody wrote, beside it."""
     snapshot = source.with_name(f"{source.name}.readers")
     try:
+        if source.with_name(f"{source.name}.wal").exists():
+            duckdb.connect(str(source)).close()  # takes over what a killed writer left
         # the lock keeps writers out while the bytes are copied; dbt tries again for longer than that takes
         with duckdb.connect(str(source), read_only=True):
             if not snapshot.exists() or snapshot.stat().st_mtime_ns != source.stat().st_mtime_ns:
-                fresh = Path(tempfile.mkstemp(prefix=f"{snapshot.name}-", dir=source.parent)[1])
-                shutil.copy2(source, fresh)
-                fresh.replace(snapshot)
+                with tempfile.TemporaryDirectory(prefix=f"{snapshot.name}-", dir=source.parent) as folder:
+                    fresh = Path(folder) / snapshot.name
+                    shutil.copy2(source, fresh)
+                    fresh.replace(snapshot)
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise PermanentError(f"DuckDB: {error}") from None

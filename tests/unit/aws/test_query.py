@@ -175,6 +175,15 @@ def test_a_query_beside_a_writer_answers_from_before_and_keeps_nobody_out(
     assert capsys.readouterr().out == "symbol\nXXX\nYYY\n"
 
 
+def test_rows_of_a_writer_that_was_killed_are_read(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute(sys.argv[2]); os._exit(9)"
+    insert = "insert into daily_bars values ('YYY')"
+    assert subprocess.run([sys.executable, "-c", killed, str(models), insert], check=False).returncode == 9
+    assert models.with_name(f"{models.name}.wal").exists()
+    assert main(["query", "SELECT * FROM daily_bars", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "symbol\nXXX\nYYY\n"
+
+
 def without_a_lake(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     # a closed port on loopback: the lake answers at once that it is not there
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
