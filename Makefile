@@ -7,13 +7,14 @@ STAMP := $(VENV)/.installed
 TERRAFORM ?= terraform
 STATE_REGION ?= us-east-1
 IMAGE_TAG ?= $(shell git rev-parse HEAD 2>/dev/null)
-IMAGE_VAR = $(if $(IMAGE_TAG),-var=dagster_image_tag=$(IMAGE_TAG))
 
+# the scripts beside Terraform call the same one
+export TERRAFORM
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -103,29 +104,45 @@ plans: $(STAMP) ## Write what Terraform plans where the tests read it, tests/dat
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null
 	@TERRAFORM=$(TERRAFORM) $(BIN)/python infra/plans.py $(if $(CHECK),--check)
 
-deploy: lambdas plan apply image ## Deploy to the account: make deploy ENV=dev STATE_BUCKET=your-state
+deploy: lambdas ## Deploy to the account: make deploy ENV=dev STATE_BUCKET=your-state (prod asks; CONFIRM=prod answers)
+	@$(MAKE) --no-print-directory backend
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory plan
+	@if [ "$(ENV)" = prod ] && [ "$(CONFIRM)" != prod ]; then printf 'Type prod to apply this plan: ' && read -r answer && \
+	    test "$$answer" = prod || { echo "make: nothing was applied" >&2; exit 1; }; fi
+	@$(MAKE) --no-print-directory apply
+	@$(MAKE) --no-print-directory image rollout
 
 plan: backend
-	@$(TERRAFORM) -chdir=infra plan -input=false $(if $(LOCK),-lock=$(LOCK)) -var-file=envs/$(ENV).tfvars $(IMAGE_VAR) -out=deploy.tfplan
+	@image=$$(infra/dagster/image-variables "$(IMAGE_TAG)") && \
+	    $(TERRAFORM) -chdir=infra plan -input=false $(if $(LOCK),-lock=$(LOCK)) -var-file=envs/$(ENV).tfvars $$image -out=deploy.tfplan
 
 apply: backend
 	@$(TERRAFORM) -chdir=infra apply -input=false deploy.tfplan
 	@mkdir -p .stock-pipeline/deployed
-	@$(TERRAFORM) -chdir=infra output -json settings > .stock-pipeline/deployed/$(ENV).json
+	@$(TERRAFORM) -chdir=infra output -json settings > .stock-pipeline/deployed/$(ENV).json.new
+	@mv .stock-pipeline/deployed/$(ENV).json.new .stock-pipeline/deployed/$(ENV).json
 
-drift: backend
-	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -detailed-exitcode -refresh-only -var-file=envs/$(ENV).tfvars
+drift: backend ## Say what somebody changed in the account by hand: make drift ENV=dev STATE_BUCKET=your-state
+	@$(TERRAFORM) -chdir=infra plan -input=false -lock=false -refresh-only -var-file=envs/$(ENV).tfvars -out=drift.tfplan >/dev/null
+	@$(TERRAFORM) -chdir=infra show -json drift.tfplan > infra/drift.tfplan.json
+	@$(PYTHON) infra/drift.py infra/drift.tfplan.json
 
 destroy: backend ## Take it down: make destroy ENV=dev STATE_BUCKET=your-state (data included; prod refuses)
 	@$(TERRAFORM) -chdir=infra destroy -var-file=envs/$(ENV).tfvars
 
+# Both read the outputs of the state that `make backend` chose last.
 image: # Dagster's image into the account's repository; nothing where Dagster does not run
-	@infra/dagster/push-image "$(ENV)" "$(IMAGE_TAG)"
+	@infra/dagster/push-image "$(ENV)" "$(IMAGE_TAG)" "$(IMAGE_ARCHIVE)"
+
+rollout: # wait until Dagster's services run what was applied
+	@infra/dagster/check-rollout
 
 smoke: $(STAMP) ## Follow one marked trade through a deployment: make smoke ENV=dev
 	@$(BIN)/stock-pipeline smoke --env $(ENV)
 
-backend: $(STAMP)
+# No environment of Python is needed from here to `rollout`: nothing that is installed runs beside credentials.
+backend:
 	@case "$(ENV)" in dev|prod) ;; *) echo "make: ENV takes dev or prod, as in make deploy ENV=dev" >&2; exit 1;; esac
 	@test -n "$(STATE_BUCKET)" || { echo "make: STATE_BUCKET takes the bucket of the state; docs/deploy.md says how to make one" >&2; exit 1; }
 	@cp infra/backend/s3.tf infra/backend.tf

@@ -7,6 +7,7 @@ module "dagster" {
   account_id              = local.account_id
   partition               = local.partition
   image_tag               = var.dagster_image_tag
+  image_digest            = var.dagster_image_digest
   environment             = merge(local.settings, { AWS_REGION = var.aws_region })
   bucket_arn              = local.arn.bucket
   work_statements         = local.statements.dagster

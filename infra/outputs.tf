@@ -29,9 +29,11 @@ output "alarm_topic_arn" {
 }
 
 output "dagster" {
-  description = "Dagster's repository and cluster, or null."
+  description = "Dagster's repository, cluster, image and services; nothing where it does not run."
   value = one([for dagster in module.dagster : {
-    repository_url = dagster.repository_url
-    cluster        = dagster.cluster_name
+    repository_url   = dagster.repository_url
+    cluster          = dagster.cluster_name
+    image_digest     = var.dagster_image_digest
+    task_definitions = dagster.task_definitions
   }])
 }

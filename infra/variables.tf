@@ -370,6 +370,16 @@ variable "dagster_image_tag" {
   }
 }
 
+variable "dagster_image_digest" {
+  description = "Digest of that image, which `make plan` asks the repository for; null while there is none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.dagster_image_digest == null || can(regex("^sha256:[0-9a-f]{64}$", var.dagster_image_digest))
+    error_message = "dagster_image_digest takes sha256: and 64 hexadecimal digits, or null."
+  }
+}
+
 variable "stream_producer_command" {
   description = "Command of the long-lived websocket producer in Dagster's image; null runs none."
   type        = list(string)

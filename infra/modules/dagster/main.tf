@@ -51,7 +51,8 @@ resource "aws_service_discovery_service" "code" {
 
 locals {
   dns_zone = "${var.name}.internal"
-  image    = "${aws_ecr_repository.this.repository_url}:${var.image_tag}"
+  # a digest is what was pushed, whatever a tag says later
+  image = "${aws_ecr_repository.this.repository_url}${var.image_digest == null ? ":${var.image_tag}" : "@${var.image_digest}"}"
 
   # by way of JSON: not every edition of the provider's schema lists what RDS answers with
   database_secret_arn = jsondecode(jsonencode(aws_db_instance.this)).master_user_secret[0].secret_arn
@@ -111,8 +112,10 @@ resource "aws_ecs_task_definition" "this" {
   network_mode             = "awsvpc"
   cpu                      = each.value.cpu
   memory                   = each.value.memory
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.task[each.value.role].arn
+  # what a service goes back to, and what a running webserver starts runs from
+  skip_destroy       = true
+  execution_role_arn = aws_iam_role.execution.arn
+  task_role_arn      = aws_iam_role.task[each.value.role].arn
 
   runtime_platform {
     operating_system_family = "LINUX"

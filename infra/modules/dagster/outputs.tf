@@ -8,6 +8,11 @@ output "cluster_name" {
   value       = aws_ecs_cluster.this.name
 }
 
+output "task_definitions" {
+  description = "The revision that each service is to run."
+  value       = { for key in local.services : key => aws_ecs_task_definition.this[key].arn }
+}
+
 output "services" {
   description = "The services with all their settings."
   value       = aws_ecs_service.this

@@ -27,6 +27,12 @@ variable "image_tag" {
   type        = string
 }
 
+variable "image_digest" {
+  description = "Digest of that image; null while the repository has none."
+  type        = string
+  default     = null
+}
+
 variable "environment" {
   description = "Environment variables: the settings of stock_pipeline/settings.py. Never a secret."
   type        = map(string)
