@@ -16,7 +16,10 @@ ENV DAGSTER_DISABLE_TELEMETRY=yes DO_NOT_TRACK=1
 RUN PYTHONPATH=/build /opt/venv/bin/stock-pipeline dbt-parse --target athena
 
 FROM python:3.13-slim-bookworm
-RUN useradd --uid 10001 --create-home dagster
+RUN useradd --uid 10001 --create-home dagster && install --directory --owner=10001 --group=10001 /scratch
+# what RDS's certificates are checked against:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
+ADD --chmod=444 https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem /opt/dagster/rds-ca.pem
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/stock_pipeline \
     PYTHONUNBUFFERED=1 \
@@ -24,8 +27,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     DAGSTER_DISABLE_TELEMETRY=yes \
     DO_NOT_TRACK=1
 COPY --from=build /opt/venv /opt/venv
-# dbt writes its logs and compiled models beside its project
-COPY --from=build --chown=dagster /build /opt/stock_pipeline
-COPY --chown=dagster infra/dagster/dagster.yaml infra/dagster/workspace.yaml /opt/dagster/
-USER dagster
+COPY --from=build /build /opt/stock_pipeline
+COPY infra/dagster/dagster.yaml infra/dagster/workspace.yaml infra/dagster/database_login.py /opt/dagster/
+# the only places to write where the root is read-only; ECS takes over whose they are
+VOLUME ["/tmp", "/scratch"]
+# by number, so that whoever runs it can see that it is not root
+USER 10001:10001
 WORKDIR /opt/dagster

@@ -15,5 +15,10 @@ module "dagster" {
   stream_producer_command = var.stream_producer_command
   log_retention_days      = var.log_retention_days
   protected               = var.protected
+  multi_az                = var.multi_az
+  backup_days             = var.backup_days
+  sizes                   = var.dagster_sizes
+  table_arn               = local.arn.table
+  permissions_boundary    = local.arn.boundary
   kms_key_arn             = local.kms_key_arn
 }

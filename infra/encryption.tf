@@ -1,9 +1,15 @@
-# The customer managed key of a protected environment; elsewhere the keys that AWS manages do.
+# The customer managed key, where one is wanted; elsewhere the keys that AWS manages do.
 resource "aws_kms_key" "data" {
-  count                   = var.protected ? 1 : 0
+  count                   = var.customer_key ? 1 : 0
   description             = "Data of ${local.name}."
   enable_key_rotation     = true
   deletion_window_in_days = 30
+
+  # Whatever is encrypted with it can't be read without it, also what outlives the rest. docs/deploy.md says how to take
+  # the rest down.
+  lifecycle {
+    prevent_destroy = true
+  }
 
   # In a key's policy "*" is the key itself.
   policy = jsonencode({
@@ -40,12 +46,12 @@ resource "aws_kms_key" "data" {
 }
 
 resource "aws_kms_alias" "data" {
-  count         = var.protected ? 1 : 0
+  count         = var.customer_key ? 1 : 0
   name          = local.key_aliases[0]
   target_key_id = aws_kms_key.data[0].key_id
 }
 
 locals {
   kms_key_arn = one(aws_kms_key.data[*].arn)
-  key_aliases = var.protected ? ["alias/${local.name}"] : []
+  key_aliases = var.customer_key ? ["alias/${local.name}"] : []
 }

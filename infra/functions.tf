@@ -33,6 +33,11 @@ resource "aws_s3_object" "package" {
   key         = each.value.key
   source      = each.value.file
   source_hash = each.value.sha256
+
+  # the function goes over before its old package goes
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 module "producer" {
@@ -43,12 +48,13 @@ module "producer" {
   architecture         = local.packages.architecture
   memory_mb            = var.functions.producer.memory_mb
   timeout_seconds      = var.functions.producer.timeout_seconds
-  reserved_concurrency = 1
+  reserved_concurrency = var.reserve_concurrency ? 1 : -1
   environment          = local.settings
   statements           = local.statements.producer
   log_group_arn_prefix = local.arn.log_group_prefix
   log_retention_days   = var.log_retention_days
   kms_key_arn          = local.kms_key_arn
+  permissions_boundary = local.arn.boundary
   package = {
     bucket        = module.artifacts.id
     key           = aws_s3_object.package["producer"].key
@@ -69,6 +75,7 @@ module "processor" {
   log_group_arn_prefix = local.arn.log_group_prefix
   log_retention_days   = var.log_retention_days
   kms_key_arn          = local.kms_key_arn
+  permissions_boundary = local.arn.boundary
   package = {
     bucket        = module.artifacts.id
     key           = aws_s3_object.package["processor"].key
@@ -90,12 +97,13 @@ module "redrive" {
   architecture         = local.packages.architecture
   memory_mb            = var.functions.redrive.memory_mb
   timeout_seconds      = var.functions.redrive.timeout_seconds
-  reserved_concurrency = 1
+  reserved_concurrency = var.reserve_concurrency ? 1 : -1
   environment          = local.settings
   statements           = local.statements.redrive
   log_group_arn_prefix = local.arn.log_group_prefix
   log_retention_days   = var.log_retention_days
   kms_key_arn          = local.kms_key_arn
+  permissions_boundary = local.arn.boundary
   package = {
     bucket        = module.artifacts.id
     key           = aws_s3_object.package["redrive"].key

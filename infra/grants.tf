@@ -15,10 +15,12 @@ locals {
       "read_and_write_state", "send_dead_letters",
     ]
     redrive = concat(["use_key", "list_bucket"], local.redriving)
+    # an encrypted schedule is read with the role that it invokes with
+    scheduler = ["read_encrypted_schedules"]
     dagster = concat([
       "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
       "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue_and_the_stream",
-      "look_at_the_realtime_table", "tell_of_failed_runs",
+      "look_at_the_realtime_table", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
   }
 
@@ -27,13 +29,19 @@ locals {
     for name in names : merge(
       { Sid = replace(title(replace(name, "_", " ")), " ", ""), Effect = "Allow" },
       local.grants[name],
-    ) if name != "use_key" || length(local.key_aliases) > 0
+    ) if !contains(["use_key", "read_encrypted_schedules"], name) || length(local.key_aliases) > 0
   ] }
 
   grants = {
     # The customer managed key, where there is one. It is named by its alias, which a plan knows.
     use_key = {
       Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = [local.arn.keys]
+      Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
+    }
+
+    read_encrypted_schedules = {
+      Action    = ["kms:Decrypt"]
       Resource  = [local.arn.keys]
       Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
     }
@@ -118,6 +126,14 @@ locals {
       ]
       Resource = [for part in ["catalog", "database/${var.database_name}", "table/${var.database_name}/*"] :
         "${local.arn.glue}:${part}"
+      ]
+    }
+    # Catalog tables that a plan would make again, empty of partitions.
+    never_drop_what_terraform_made = {
+      Effect = "Deny"
+      Action = ["glue:DeleteTable"]
+      Resource = [for table in ["raw_trades", "unpublished_trades", "trades", "rejected_records"] :
+        "${local.arn.glue}:table/${var.database_name}/${table}"
       ]
     }
     query = {

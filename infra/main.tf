@@ -58,7 +58,7 @@ module "state" {
   source              = "./modules/dynamodb"
   name                = var.state_table_name
   deletion_protection = var.protected
-  recovery_days       = var.protected ? 35 : 7
+  recovery_days       = var.backup_days
   kms_key_arn         = local.kms_key_arn
   max_request_units   = var.table_max_request_units
 }
@@ -78,13 +78,25 @@ module "catalog" {
   trade_schema  = file("${path.root}/../contracts/trade.v1.schema.json")
 }
 
+# For people. The pipeline has a workgroup of its own: a limit for a slip of the hand would stop a compaction.
 module "athena" {
   source            = "./modules/athena"
   name              = local.name
   account_id        = local.account_id
   output_location   = "s3://${var.bucket_name}/athena-results/"
+  scan_cutoff_bytes = var.query_scan_cutoff_bytes
+  encryption_option = var.customer_key ? "SSE_KMS" : "SSE_S3"
+  kms_key_arn       = local.kms_key_arn
+  force_destroy     = !var.protected
+}
+
+module "athena_of_the_pipeline" {
+  source            = "./modules/athena"
+  name              = local.workgroup_name
+  account_id        = local.account_id
+  output_location   = "s3://${var.bucket_name}/athena-results/"
   scan_cutoff_bytes = var.athena_scan_cutoff_bytes
-  encryption_option = var.protected ? "SSE_KMS" : "SSE_S3"
+  encryption_option = var.customer_key ? "SSE_KMS" : "SSE_S3"
   kms_key_arn       = local.kms_key_arn
   force_destroy     = !var.protected
 }
@@ -93,7 +105,11 @@ module "scheduler" {
   source      = "./modules/scheduler"
   name        = local.name
   account_id  = local.account_id
+  arn_prefix  = local.arn.scheduler
   kms_key_arn = local.kms_key_arn
+  statements  = local.statements.scheduler
+
+  permissions_boundary = local.arn.boundary
 
   schedules = {
     producer = {

@@ -8,19 +8,24 @@ locals {
   name       = "${var.project_name}-${var.environment}"
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
+  dns_suffix = local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
 
   function_names = { for key in ["producer", "processor", "redrive"] : key => "${local.name}-${key}" }
   queue_name     = "${local.name}-dead-letter"
+  workgroup_name = "${local.name}-pipeline"
   secret_name    = "${var.project_name}/${var.environment}/provider"
 
   arn = {
-    stream           = "arn:${local.partition}:kinesis:${var.aws_region}:${local.account_id}:stream/${var.stream_name}"
-    table            = "arn:${local.partition}:dynamodb:${var.aws_region}:${local.account_id}:table/${var.state_table_name}"
-    queue            = "arn:${local.partition}:sqs:${var.aws_region}:${local.account_id}:${local.queue_name}"
-    topic            = "arn:${local.partition}:sns:${var.aws_region}:${local.account_id}:${local.name}-alarms"
-    bucket           = "arn:${local.partition}:s3:::${var.bucket_name}"
-    glue             = "arn:${local.partition}:glue:${var.aws_region}:${local.account_id}"
-    workgroup        = "arn:${local.partition}:athena:${var.aws_region}:${local.account_id}:workgroup/${local.name}"
+    stream    = "arn:${local.partition}:kinesis:${var.aws_region}:${local.account_id}:stream/${var.stream_name}"
+    table     = "arn:${local.partition}:dynamodb:${var.aws_region}:${local.account_id}:table/${var.state_table_name}"
+    queue     = "arn:${local.partition}:sqs:${var.aws_region}:${local.account_id}:${local.queue_name}"
+    topic     = "arn:${local.partition}:sns:${var.aws_region}:${local.account_id}:${local.name}-alarms"
+    bucket    = "arn:${local.partition}:s3:::${var.bucket_name}"
+    glue      = "arn:${local.partition}:glue:${var.aws_region}:${local.account_id}"
+    workgroup = "arn:${local.partition}:athena:${var.aws_region}:${local.account_id}:workgroup/${local.workgroup_name}"
+    scheduler = "arn:${local.partition}:scheduler:${var.aws_region}:${local.account_id}"
+    # of every role here; the bootstrap makes it
+    boundary         = "arn:${local.partition}:iam::${local.account_id}:policy/${local.name}-boundary"
     keys             = "arn:${local.partition}:kms:${var.aws_region}:${local.account_id}:key/*"
     log_group_prefix = "arn:${local.partition}:logs:${var.aws_region}:${local.account_id}:log-group"
     function = { for key, name in local.function_names : key =>
@@ -45,7 +50,7 @@ locals {
       STATE_TABLE_NAME       = var.state_table_name
       BUCKET_NAME            = var.bucket_name
       DATABASE_NAME          = var.database_name
-      DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.amazonaws.com/${local.account_id}/${local.queue_name}"
+      DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.${local.dns_suffix}/${local.account_id}/${local.queue_name}"
       PARTITION_BUCKETS      = tostring(var.partition_buckets)
       MOVING_AVERAGE_WINDOWS = join(",", var.moving_average_windows)
       STATE_TTL_DAYS         = tostring(var.state_ttl_days)
@@ -55,7 +60,7 @@ locals {
       POLL_INTERVAL_SECONDS  = tostring(var.poll_interval_seconds)
       LOOK_BACK_SECONDS      = tostring(var.look_back_seconds)
       PROVIDER_SECRET_NAME   = local.secret_name
-      ATHENA_WORKGROUP       = local.name
+      ATHENA_WORKGROUP       = local.workgroup_name
       DBT_TARGET             = "athena"
       ALERT_TOPIC_ARN        = local.arn.topic
 

@@ -128,9 +128,40 @@ variable "shard_level_metrics" {
 }
 
 variable "protected" {
-  description = "Whether data is protected: deletion protection, no emptying of buckets, recovery windows, a customer managed key."
+  description = "Whether nothing that holds data can be deleted: deletion protection, no emptying of buckets, recovery windows. The only one of these four to change before a take-down."
   type        = bool
   default     = false
+  nullable    = false
+}
+
+variable "customer_key" {
+  description = "Whether data is encrypted with a customer managed key. Never back to false: what is encrypted with the key needs it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "multi_az" {
+  description = "Whether Dagster's database and its way out of the network stand in two zones."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "backup_days" {
+  description = "Days that the realtime table and Dagster's database can be brought back to any second of."
+  type        = number
+  default     = 7
+  validation {
+    condition     = var.backup_days >= 1 && var.backup_days <= 35
+    error_message = "backup_days takes 1 to 35."
+  }
+}
+
+variable "reserve_concurrency" {
+  description = "Whether producer and redrive have one reserved execution each. A new account with ten concurrent executions allows none; then nothing but their schedules keeps two from running at once."
+  type        = bool
+  default     = true
   nullable    = false
 }
 
@@ -237,6 +268,11 @@ variable "symbols" {
     condition     = length(var.symbols) > 0 && length(distinct(var.symbols)) == length(var.symbols)
     error_message = "symbols takes ticker symbols, each once."
   }
+  validation {
+    # all variables of a function together take 4 KB at most, and the others come to 1.2 KB
+    condition     = length(join(",", var.symbols)) <= 2800
+    error_message = "symbols takes 2,800 characters with its commas, about 550 symbols: Lambda allows 4 KB of environment."
+  }
 }
 
 variable "poll_interval_seconds" {
@@ -319,8 +355,18 @@ variable "first_session" {
   }
 }
 
+variable "query_scan_cutoff_bytes" {
+  description = "Bytes after which a query of people is cancelled, in the workgroup of the environment's name."
+  type        = number
+  default     = 1073741824
+  validation {
+    condition     = var.query_scan_cutoff_bytes >= 10485760
+    error_message = "query_scan_cutoff_bytes takes at least 10485760 (10 MB)."
+  }
+}
+
 variable "athena_scan_cutoff_bytes" {
-  description = "Bytes after which a query is cancelled. A compaction reads its session twice."
+  description = "Bytes after which a query of the pipeline itself is cancelled. A compaction reads its session twice."
   type        = number
   default     = 21474836480
   validation {
@@ -377,6 +423,28 @@ variable "dagster_image_digest" {
   validation {
     condition     = var.dagster_image_digest == null || can(regex("^sha256:[0-9a-f]{64}$", var.dagster_image_digest))
     error_message = "dagster_image_digest takes sha256: and 64 hexadecimal digits, or null."
+  }
+}
+
+variable "dagster_sizes" {
+  description = "CPU units (1024 is a processor), memory and disk of Dagster's runs and of the websocket producer, and the database's class. Compaction needs three times a session's size on the disk."
+  type = object({
+    run_cpu           = optional(number, 2048)
+    run_memory_mb     = optional(number, 8192)
+    run_disk_gb       = optional(number, 21)
+    stream_cpu        = optional(number, 256)
+    stream_memory_mb  = optional(number, 512)
+    database_instance = optional(string, "db.t4g.micro")
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition     = var.dagster_sizes.run_disk_gb >= 21 && var.dagster_sizes.run_disk_gb <= 200
+    error_message = "dagster_sizes takes 21 to 200 GB of disk: Fargate's bounds."
+  }
+  validation {
+    condition     = 1000 * var.dagster_sizes.run_disk_gb >= 3 * var.athena_compaction_megabytes
+    error_message = "dagster_sizes takes a run_disk_gb of three times athena_compaction_megabytes: a smaller session is compacted on that disk."
   }
 }
 

@@ -41,6 +41,59 @@ run "services" {
   }
 }
 
+run "tasks" {
+  command = plan
+
+  assert {
+    condition = [for key, containers in module.dagster[0].containers : key if anytrue([
+      for container in containers : container.user != "10001" || !container.readonlyRootFilesystem
+    ])] == ["webserver"]
+    error_message = "Every container runs as nobody special on a root that can't be written; Session Manager needs one that can."
+  }
+  assert {
+    condition     = toset([for key, containers in module.dagster[0].containers : key if can(containers[0].healthCheck)]) == toset(["code", "daemon", "webserver"])
+    error_message = "What can be asked whether it is well is asked."
+  }
+  assert {
+    condition = alltrue([for containers in module.dagster[0].containers :
+      !can(containers[0].secrets) && length([for entry in containers[0].environment : entry if strcontains(entry.name, "PASSWORD")]) == 0
+    ])
+    error_message = "Nothing that stays has a password: RDS changes it every seven days."
+  }
+  assert {
+    condition = toset([for key, containers in module.dagster[0].containers : key if try(containers[1].name, "") == "database-login" &&
+      try(containers[0].dependsOn[0].condition, "") == "SUCCESS"
+    ]) == toset(["code", "daemon", "webserver"])
+    error_message = "What logs in to the database waits until its role may."
+  }
+  assert {
+    condition     = module.dagster[0].database.iam_database_authentication_enabled == true
+    error_message = "The database takes tokens."
+  }
+  assert {
+    condition     = module.dagster[0].database.multi_az == (var.environment == "prod") && module.dagster[0].gateways == (var.environment == "prod" ? 2 : 1)
+    error_message = "prod's database and its way out stand in two zones."
+  }
+}
+
+run "a_run_without_disk_for_its_sessions_is_refused" {
+  command = plan
+  variables {
+    dagster_sizes               = { run_disk_gb = 21 }
+    athena_compaction_megabytes = 7001
+    athena_scan_cutoff_bytes    = 99000000000
+  }
+  expect_failures = [var.dagster_sizes]
+}
+
+run "an_image_of_half_a_digest_is_refused" {
+  command = plan
+  variables {
+    dagster_image_digest = "sha256:0123"
+  }
+  expect_failures = [var.dagster_image_digest]
+}
+
 run "raw_trades_are_safe" {
   command = plan
 

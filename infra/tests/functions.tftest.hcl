@@ -75,6 +75,15 @@ run "schedules" {
   }
 }
 
+run "encrypted_schedules" {
+  command = plan
+
+  assert {
+    condition     = anytrue([for statement in module.scheduler.policy.Statement : contains(statement.Action, "kms:Decrypt")]) == var.customer_key
+    error_message = "A schedule that is encrypted is read with its own role."
+  }
+}
+
 run "no_schedules" {
   command = plan
   variables {
@@ -97,6 +106,26 @@ run "a_producer_that_overlaps_is_refused" {
     }
   }
   expect_failures = [var.functions]
+}
+
+run "symbols_that_do_not_fit_into_the_environment_are_refused" {
+  command = plan
+  variables {
+    symbols = [for number in range(600) : format("S%04d", number)]
+  }
+  expect_failures = [var.symbols]
+}
+
+run "a_new_account_without_reserved_concurrency" {
+  command = plan
+  variables {
+    reserve_concurrency = false
+  }
+
+  assert {
+    condition     = alltrue([for function in [module.producer, module.redrive] : function.function.reserved_concurrent_executions == -1])
+    error_message = "An account of ten concurrent executions has none to reserve."
+  }
 }
 
 run "missing_packages_are_noticed" {

@@ -87,6 +87,11 @@ run "workgroup" {
   command = plan
 
   assert {
+    condition     = module.athena.workgroup.configuration[0].bytes_scanned_cutoff_per_query < module.athena_of_the_pipeline.workgroup.configuration[0].bytes_scanned_cutoff_per_query
+    error_message = "What stops a slip of the hand does not stop a compaction."
+  }
+
+  assert {
     condition     = module.athena.workgroup.configuration[0].enforce_workgroup_configuration == true
     error_message = "The workgroup's settings are enforced."
   }

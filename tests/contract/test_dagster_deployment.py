@@ -13,9 +13,11 @@ from dagster._config import validate_config
 from dagster._core.instance.config import PoolGranularity, dagster_instance_config_schema
 from dagster._core.instance.ref import InstanceRef
 
+from tests.support.scripts import load_script
+
 ROOT = Path(__file__).parents[2]
 INSTANCE = yaml.safe_load((ROOT / "infra" / "dagster" / "dagster.yaml").read_text())
-INDIRECT = ("storage", "run_launcher", "compute_logs")
+INDIRECT = ("storage", "run_launcher", "compute_logs", "local_artifact_storage")
 """What names a class and its settings, or takes them from the environment."""
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -51,16 +53,98 @@ def test_the_storage_has_its_driver() -> None:
     assert sqlalchemy.create_engine(pg_url_from_config({"postgres_db": config})).driver == "psycopg2"
 
 
+def test_no_task_keeps_the_password_that_rds_changes() -> None:
+    text = yaml.safe_dump(INSTANCE["storage"])
+    assert "password" not in text.lower()
+    assert INSTANCE["storage"]["postgres"]["auth_provider"] == {"aws_wif": {"region": {"env": "AWS_REGION"}}}
+    assert INSTANCE["storage"]["postgres"]["postgres_db"]["params"]["sslmode"] == "verify-full"
+
+
+def test_each_connection_gets_a_token_of_the_tasks_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    database = {"hostname": "db.example.com", "username": "dagster", "db_name": "dagster", "port": 5432}
+    provider = get_token_provider_from_config(
+        {"postgres_db": database, "auth_provider": {"aws_wif": {"region": "us-east-1"}}}
+    )
+    passwords = []
+    engine = create_pg_engine(
+        "postgresql+psycopg2://dagster@db.example.com/dagster",
+        provider,
+        poolclass=sqlalchemy.pool.NullPool,
+        isolation_level="AUTOCOMMIT",
+    )
+
+    def refuse(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        passwords.append(parameters["password"])
+        raise sqlalchemy.exc.OperationalError("connect", None, Exception("not here"))
+
+    sqlalchemy.event.listen(engine, "do_connect", refuse)
+    with pytest.raises(sqlalchemy.exc.OperationalError):
+        engine.connect()
+    assert passwords[0].startswith("db.example.com:5432/?Action=connect&DBUser=dagster")
+
+
+LOGIN = load_script("infra/dagster/database_login.py")
+
+
+class Door:
+    """A database that takes one of the two logins."""
+
+    def __init__(self, takes: str) -> None:
+        self.takes = takes
+        self.statements: list[str] = []
+
+    def connect(self, password: str) -> Any:
+        import psycopg2
+
+        if password != self.takes:
+            raise psycopg2.OperationalError("PAM authentication failed")
+        return self
+
+    def __enter__(self) -> "Door":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def cursor(self) -> "Door":
+        return self
+
+    def execute(self, statement: str) -> None:
+        self.statements.append(statement)
+        self.takes = "token"
+
+    def close(self) -> None: ...
+
+
+def test_the_first_task_lets_the_role_log_in_and_later_ones_find_it_so() -> None:
+    door = Door("password")
+    assert "from now on" in LOGIN.allow_tokens(door.connect, "token", "password")
+    assert door.statements == ["GRANT rds_iam TO CURRENT_USER"]
+    assert "from now on" not in LOGIN.allow_tokens(door.connect, "token", "changed since")
+    assert len(door.statements) == 1
+
+
+def test_a_database_that_takes_neither_login_is_an_error() -> None:
+    import psycopg2
+
+    with pytest.raises(psycopg2.OperationalError):
+        LOGIN.allow_tokens(Door("another").connect, "token", "password")
+
+
 def test_every_address_comes_from_what_terraform_sets() -> None:
     text = (ROOT / "infra/dagster/dagster.yaml").read_text() + (ROOT / "infra/dagster/workspace.yaml").read_text()
     named = set(re.findall(r"\{env: (\w+)\}", text))
     module = (ROOT / "infra/modules/dagster/main.tf").read_text()
-    set_there = set(re.findall(r"(DAGSTER_\w+)\s+= ", module)) | set(re.findall(r'"(DAGSTER_\w+)"', module))
-    assert named - {"BUCKET_NAME"} == set_there
+    set_there = set(re.findall(r"(DAGSTER_\w+)\s+= ", module))
+    assert named - {"BUCKET_NAME", "AWS_REGION"} == set_there
 
 
 def test_the_image_runs_as_nobody_special_and_ships_its_manifest() -> None:
-    assert re.search(r"^USER dagster$", DOCKERFILE, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert "chown" not in DOCKERFILE
     assert "dbt-parse" in DOCKERFILE
     assert "--require-hashes" in DOCKERFILE
     assert not re.search(r"(?i)^(ENV|ARG) .*(SECRET|PASSWORD|TOKEN)", DOCKERFILE, re.MULTILINE)
@@ -98,7 +182,8 @@ def test_an_accounts_instance_loads_in_terraforms_environment(tmp_path: Path, mo
         "DAGSTER_POSTGRES_HOST": "db.internal",
         "DAGSTER_POSTGRES_DB": "dagster",
         "DAGSTER_POSTGRES_USER": "dagster",
-        "DAGSTER_POSTGRES_PASSWORD": "not-a-password",
+        "DAGSTER_POSTGRES_CA": "/opt/dagster/rds-ca.pem",
+        "AWS_REGION": "us-east-1",
         "DAGSTER_RUN_TASK_DEFINITION": "stock-pipeline-prod-dagster-run",
         "BUCKET_NAME": "stock-historical-data-prod",
         "AWS_DEFAULT_REGION": "us-east-1",

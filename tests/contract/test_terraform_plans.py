@@ -178,6 +178,24 @@ MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...]
             next(r for r in resources if r["address"].endswith('this["processor-errors"]'))
         ),
     ),
+    (
+        rules.every_role_has_a_boundary,
+        lambda resources: change(resources, "aws_iam_role", lambda values: values.pop("permissions_boundary")),
+    ),
+    (
+        rules.every_network_endpoint_has_bounds,
+        lambda resources: resources.append({"address": "x", "type": "aws_vpc_endpoint", "values": {}}),
+    ),
+    (
+        rules.every_network_endpoint_has_bounds,
+        lambda resources: resources.append(
+            {
+                "address": "x",
+                "type": "aws_vpc_endpoint",
+                "values": {"policy": json.dumps({"Statement": [{"Effect": "Allow", "Resource": "*"}]})},
+            }
+        ),
+    ),
     (rules.every_function_has_bounded_retries, remove("aws_lambda_function_event_invoke_config")),
     (
         rules.every_function_has_bounded_retries,
@@ -244,7 +262,7 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
         ("state_table_name", "module.state.aws_dynamodb_table.this", "name"),
         ("bucket_name", "module.lake.aws_s3_bucket.this", "bucket"),
         ("database_name", "module.catalog.aws_glue_catalog_database.this", "name"),
-        ("athena_workgroup", "module.athena.aws_athena_workgroup.this", "name"),
+        ("athena_workgroup", "module.athena_of_the_pipeline.aws_athena_workgroup.this", "name"),
     ):
         assert getattr(settings, field) == values_of(resources, address)[name]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import dagster as dg
+import psycopg2
 import pytest
 import yaml
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -21,6 +22,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.local.stack import LocalStack
 from tests.support.raw_files import put_raw_file
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 FRIDAY = date(2018, 1, 5)
@@ -44,12 +46,29 @@ def home(postgres: Path, stack: LocalStack, tmp_path: Path, monkeypatch: pytest.
     """The image's DAGSTER_HOME, without a network between Dagster and its database."""
     instance = yaml.safe_load((ROOT / "infra/dagster/dagster.yaml").read_text())
     instance["storage"]["postgres"]["postgres_db"]["params"] = {"host": str(postgres)}
+    # a socket asks for no login: the token that each connection brings is made, and not looked at
+    instance["local_artifact_storage"]["config"]["base_dir"] = str(tmp_path)
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(instance))
-    for name, value in (("HOST", ""), ("DB", "postgres"), ("USER", "postgres"), ("PASSWORD", "unused")):
+    for name, value in (("HOST", ""), ("DB", "postgres"), ("USER", "postgres")):
         monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", value)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("BUCKET_NAME", stack.settings.bucket_name)
     monkeypatch.setenv("DAGSTER_RUN_TASK_DEFINITION", "run")
     return tmp_path
+
+
+def test_the_database_user_may_be_given_the_role_of_token_logins_again_and_again(postgres: Path) -> None:
+    def connect(password: str) -> Any:
+        if password == "token":
+            raise psycopg2.OperationalError("PAM authentication failed")
+        return psycopg2.connect(host=str(postgres), user="dagster", dbname="postgres")
+
+    with psycopg2.connect(host=str(postgres), user="postgres", dbname="postgres") as admin, admin.cursor() as cursor:
+        cursor.execute("CREATE ROLE rds_iam; CREATE ROLE dagster LOGIN; GRANT rds_iam TO dagster WITH ADMIN OPTION")
+        cursor.execute("REVOKE INHERIT OPTION FOR rds_iam FROM dagster")
+    login = load_script("infra/dagster/database_login.py")
+    for _ in range(2):
+        assert "from now on" in login.allow_tokens(connect, "token", "password")
 
 
 def test_a_run_is_kept_in_postgres_and_its_output_in_s3(home: Path, stack: LocalStack) -> None:

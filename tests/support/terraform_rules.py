@@ -31,6 +31,10 @@ WITHOUT_ARNS = frozenset(
 """Actions of services that know no ARN for them."""
 
 
+BOUNDS_OF_A_NETWORK = ("aws_vpc_endpoint",)
+"""Policies that say what a network may reach, and grant nobody anything."""
+
+
 def of_type(resources: Resources, *types: str) -> Iterator[Resource]:
     return (resource for resource in resources if resource["type"] in types)
 
@@ -53,7 +57,7 @@ def statements(resources: Resources) -> Iterator[tuple[Resource, dict[str, Any]]
     for resource in resources:
         for name in ("policy", "assume_role_policy"):
             if name in resource["values"] and isinstance(resource["values"][name], str):
-                for statement in as_list(json.loads(resource["values"][name])["Statement"]):
+                for statement in as_list(json.loads(resource["values"][name]).get("Statement", [])):
                     yield resource, statement
 
 
@@ -70,7 +74,9 @@ def no_wildcard_actions(resources: Resources) -> list[str]:
     return [
         f"{resource['address']} allows {action}"
         for resource, statement in statements(resources)
-        if statement["Effect"] == "Allow" and not _is_key_administration(resource, statement)
+        if statement["Effect"] == "Allow"
+        and not _is_key_administration(resource, statement)
+        and resource["type"] not in BOUNDS_OF_A_NETWORK
         for action in as_list(statement["Action"])
         if "*" in action
     ]
@@ -86,7 +92,7 @@ def no_wildcard_principals(resources: Resources) -> list[str]:
     return [
         f"{resource['address']} lets anybody in"
         for resource, statement in statements(resources)
-        if statement["Effect"] == "Allow"
+        if statement["Effect"] == "Allow" and resource["type"] not in BOUNDS_OF_A_NETWORK
         for principal in _principals(statement)
         if principal == "*"
     ]
@@ -188,6 +194,27 @@ def every_function_has_a_log_group(resources: Resources) -> list[str]:
     ]
 
 
+def every_role_has_a_boundary(resources: Resources) -> list[str]:
+    return [
+        f"{role['address']} has no permissions boundary: who may write its policy could give it everything"
+        for role in of_type(resources, "aws_iam_role")
+        if not str(role["values"].get("permissions_boundary", "")).endswith("-boundary")
+    ]
+
+
+def every_network_endpoint_has_bounds(resources: Resources) -> list[str]:
+    return [
+        f"{endpoint['address']} lets tasks reach what belongs to others"
+        for endpoint in of_type(resources, "aws_vpc_endpoint")
+        if "*" in str([statement["Resource"] for statement in _statements_of(endpoint)]).replace("/*", "")
+        or not _statements_of(endpoint)
+    ]
+
+
+def _statements_of(resource: Resource) -> list[dict[str, Any]]:
+    return as_list(json.loads(resource["values"].get("policy", '{"Statement": []}'))["Statement"])
+
+
 def every_function_has_its_alarms(resources: Resources) -> list[str]:
     watched = {
         (alarm["values"]["dimensions"]["FunctionName"], alarm["values"]["metric_name"])
@@ -260,6 +287,8 @@ RULES: tuple[Rule, ...] = (
     every_bucket_has_its_companions,
     nothing_that_may_be_the_only_copy_expires,
     every_function_has_a_log_group,
+    every_role_has_a_boundary,
+    every_network_endpoint_has_bounds,
     every_function_has_its_alarms,
     every_function_has_bounded_retries,
     every_queue_is_encrypted,

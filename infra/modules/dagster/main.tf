@@ -14,6 +14,34 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
+# Repositories keep every image otherwise. Rolling back needs the last ones.
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "The newest hundred images."
+      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 100 }
+      action       = { type = "expire" }
+    }]
+  })
+}
+
+# Before the cluster, which would otherwise make one that keeps figures for ever.
+resource "aws_cloudwatch_log_group" "insights" {
+  name              = "/aws/ecs/containerinsights/${var.name}/performance"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+# What is typed in a shell of a container. Forwarding a port leaves no text.
+resource "aws_cloudwatch_log_group" "shells" {
+  name              = "/ecs/${var.name}/shells"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
 resource "aws_ecs_cluster" "this" {
   name = var.name
 
@@ -21,6 +49,18 @@ resource "aws_ecs_cluster" "this" {
     name  = "containerInsights"
     value = "enabled"
   }
+
+  configuration {
+    execute_command_configuration {
+      logging = "OVERRIDE"
+
+      log_configuration {
+        cloud_watch_log_group_name = aws_cloudwatch_log_group.shells.name
+      }
+    }
+  }
+
+  depends_on = [aws_cloudwatch_log_group.insights]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -38,6 +78,8 @@ resource "aws_service_discovery_private_dns_namespace" "this" {
 
 resource "aws_service_discovery_service" "code" {
   name = "code"
+  # a task that is just stopping would hold it
+  force_destroy = true
 
   dns_config {
     namespace_id = aws_service_discovery_private_dns_namespace.this.id
@@ -54,8 +96,10 @@ locals {
   # a digest is what was pushed, whatever a tag says later
   image = "${aws_ecr_repository.this.repository_url}${var.image_digest == null ? ":${var.image_tag}" : "@${var.image_digest}"}"
 
-  # by way of JSON: not every edition of the provider's schema lists what RDS answers with
-  database_secret_arn = jsondecode(jsonencode(aws_db_instance.this)).master_user_secret[0].secret_arn
+  # by way of JSON: not every edition of the provider's schema lists what RDS answers with. An ARN is no secret, and would
+  # make the whole task definition one.
+  database_secret_arn = nonsensitive(jsondecode(jsonencode(aws_db_instance.this)).master_user_secret[0].secret_arn)
+  with_database       = ["code", "daemon", "webserver"]
 
   # the run task has no command of its own: the run launcher gives it one
   tasks = merge(
@@ -65,32 +109,37 @@ locals {
         role    = "work"
         cpu     = 512
         memory  = 2048
+        healthy = ["dagster", "api", "grpc-health-check", "-p", "4000"]
       }
       webserver = {
         command = ["dagster-webserver", "-h", "0.0.0.0", "-p", "3000", "-w", "workspace.yaml"]
         role    = "control"
         cpu     = 512
         memory  = 1024
+        healthy = ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:3000/server_info', timeout=10)"]
       }
       daemon = {
         command = ["dagster-daemon", "run", "-w", "workspace.yaml"]
         role    = "control"
         cpu     = 512
         memory  = 1024
+        healthy = ["dagster-daemon", "liveness-check"]
       }
       run = {
         command = ["dagster", "--version"]
         role    = "work"
-        cpu     = var.run_cpu
-        memory  = var.run_memory_mb
+        cpu     = var.sizes.run_cpu
+        memory  = var.sizes.run_memory_mb
+        healthy = null
       }
     },
     var.stream_producer_command == null ? {} : {
       stream-producer = {
         command = var.stream_producer_command
         role    = "produce"
-        cpu     = 256
-        memory  = 512
+        cpu     = var.sizes.stream_cpu
+        memory  = var.sizes.stream_memory_mb
+        healthy = null
       }
     },
   )
@@ -101,7 +150,10 @@ locals {
     DAGSTER_POSTGRES_HOST       = aws_db_instance.this.address
     DAGSTER_POSTGRES_DB         = aws_db_instance.this.db_name
     DAGSTER_POSTGRES_USER       = aws_db_instance.this.username
+    DAGSTER_POSTGRES_CA         = "/opt/dagster/rds-ca.pem"
     DAGSTER_RUN_TASK_DEFINITION = "${var.name}-run"
+    # dbt's compiled models and logs
+    DBT_TARGET_PATH = "/scratch/dbt"
   })
 }
 
@@ -122,25 +174,70 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = "X86_64"
   }
 
-  container_definitions = jsonencode([{
-    name        = each.key
-    image       = local.image
-    command     = each.value.command
-    essential   = true
-    environment = [for name, value in local.environment : { name = name, value = value }]
-    secrets = [{
-      name      = "DAGSTER_POSTGRES_PASSWORD"
-      valueFrom = "${local.database_secret_arn}:password::"
-    }]
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        "awslogs-group"         = aws_cloudwatch_log_group.this[each.key].name
-        "awslogs-region"        = var.aws_region
-        "awslogs-stream-prefix" = each.key
-      }
+  dynamic "ephemeral_storage" {
+    for_each = each.key == "run" ? [var.sizes.run_disk_gb] : []
+    content {
+      size_in_gib = ephemeral_storage.value
     }
-  }])
+  }
+
+  # the only places to write; the image says whose they are
+  dynamic "volume" {
+    for_each = local.writable
+    content {
+      name = volume.key
+    }
+  }
+
+  container_definitions = jsonencode(local.containers[each.key])
+}
+
+locals {
+  writable     = { tmp = "/tmp", scratch = "/scratch" }
+  mount_points = [for name, path in local.writable : { sourceVolume = name, containerPath = path, readOnly = false }]
+  containers = { for key, task in local.tasks : key => concat(
+    [merge(
+      {
+        name             = key
+        image            = local.image
+        command          = task.command
+        user             = "10001"
+        essential        = true
+        environment      = [for name, value in local.environment : { name = name, value = value }]
+        linuxParameters  = { initProcessEnabled = true }
+        mountPoints      = local.mount_points
+        logConfiguration = local.log_configuration[key]
+        # Session Manager's agent writes into the container that it opens
+        readonlyRootFilesystem = key != "webserver"
+      },
+      # a run is started by who is logged in already
+      contains(local.with_database, key) ? { dependsOn = [{ containerName = "database-login", condition = "SUCCESS" }] } : {},
+      task.healthy == null ? {} : {
+        healthCheck = { command = concat(["CMD"], task.healthy), interval = 60, timeout = 30, retries = 3, startPeriod = 180 }
+      },
+    )],
+    # Lets Dagster log in with its role. It alone sees the database's password, as it is when the task starts.
+    !contains(local.with_database, key) ? [] : [{
+      name                   = "database-login"
+      image                  = local.image
+      command                = ["python", "database_login.py"]
+      user                   = "10001"
+      essential              = false
+      environment            = [for name, value in local.environment : { name = name, value = value } if startswith(name, "DAGSTER_POSTGRES_") || name == "AWS_REGION"]
+      secrets                = [{ name = "DATABASE_LOGIN", valueFrom = local.database_secret_arn }]
+      mountPoints            = local.mount_points
+      logConfiguration       = local.log_configuration[key]
+      readonlyRootFilesystem = true
+    }],
+  ) }
+  log_configuration = { for key in keys(local.tasks) : key => {
+    logDriver = "awslogs"
+    options = {
+      "awslogs-group"         = aws_cloudwatch_log_group.this[key].name
+      "awslogs-region"        = var.aws_region
+      "awslogs-stream-prefix" = key
+    }
+  } }
 }
 
 resource "aws_ecs_service" "this" {

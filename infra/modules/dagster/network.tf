@@ -1,4 +1,4 @@
-# Private subnets in two zones, one way out through a gateway, and S3 without it. Nothing can be reached from outside.
+# Private subnets in two zones, a way out through a gateway in one or both, S3 and DynamoDB without it. Nothing can be reached from outside.
 resource "aws_vpc" "this" {
   cidr_block           = var.cidr_block
   enable_dns_hostnames = true
@@ -20,12 +20,17 @@ resource "aws_subnet" "private" {
   tags = { Name = "${var.name}-private-${each.key}" }
 }
 
-resource "aws_subnet" "public" {
-  vpc_id            = aws_vpc.this.id
-  cidr_block        = cidrsubnet(var.cidr_block, 2, 2)
-  availability_zone = "${var.aws_region}${var.zones[0]}"
+locals {
+  gateway_zones = toset(var.multi_az ? var.zones : slice(var.zones, 0, 1))
+}
 
-  tags = { Name = "${var.name}-public" }
+resource "aws_subnet" "public" {
+  for_each          = { for place, zone in var.zones : zone => place if contains(local.gateway_zones, zone) }
+  vpc_id            = aws_vpc.this.id
+  cidr_block        = cidrsubnet(var.cidr_block, 2, 2 + each.value)
+  availability_zone = "${var.aws_region}${each.key}"
+
+  tags = { Name = "${var.name}-public-${each.key}" }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -33,13 +38,15 @@ resource "aws_internet_gateway" "this" {
 }
 
 resource "aws_eip" "nat" {
+  for_each   = local.gateway_zones
   domain     = "vpc"
   depends_on = [aws_internet_gateway.this]
 }
 
 resource "aws_nat_gateway" "this" {
-  allocation_id = aws_eip.nat.id
-  subnet_id     = aws_subnet.public.id
+  for_each      = local.gateway_zones
+  allocation_id = aws_eip.nat[each.key].id
+  subnet_id     = aws_subnet.public[each.key].id
 }
 
 resource "aws_route_table" "public" {
@@ -52,30 +59,82 @@ resource "aws_route_table" "public" {
 }
 
 resource "aws_route_table_association" "public" {
-  subnet_id      = aws_subnet.public.id
+  for_each       = local.gateway_zones
+  subnet_id      = aws_subnet.public[each.key].id
   route_table_id = aws_route_table.public.id
 }
 
+# a zone goes out by its own gateway, or by the only one
 resource "aws_route_table" "private" {
-  vpc_id = aws_vpc.this.id
+  for_each = toset(var.zones)
+  vpc_id   = aws_vpc.this.id
 
   route {
     cidr_block     = "0.0.0.0/0"
-    nat_gateway_id = aws_nat_gateway.this.id
+    nat_gateway_id = aws_nat_gateway.this[contains(local.gateway_zones, each.key) ? each.key : var.zones[0]].id
   }
 }
 
 resource "aws_route_table_association" "private" {
   for_each       = aws_subnet.private
   subnet_id      = each.value.id
-  route_table_id = aws_route_table.private.id
+  route_table_id = aws_route_table.private[each.key].id
 }
 
-# the lake's bytes do not pay the gateway
-resource "aws_vpc_endpoint" "s3" {
+moved {
+  from = aws_subnet.public
+  to   = aws_subnet.public["a"]
+}
+
+moved {
+  from = aws_eip.nat
+  to   = aws_eip.nat["a"]
+}
+
+moved {
+  from = aws_nat_gateway.this
+  to   = aws_nat_gateway.this["a"]
+}
+
+moved {
+  from = aws_route_table_association.public
+  to   = aws_route_table_association.public["a"]
+}
+
+moved {
+  from = aws_route_table.private
+  to   = aws_route_table.private["a"]
+}
+
+# The lake's bytes and the table's do not pay the gateway, and no other bucket or table can be reached this way: what runs
+# here can't carry data into another account. The layers of images lie in a bucket of the registry's.
+resource "aws_vpc_endpoint" "direct" {
+  for_each = {
+    s3       = { Action = "s3:*", Resource = [var.bucket_arn, "${var.bucket_arn}/*"] }
+    dynamodb = { Action = "dynamodb:*", Resource = [var.table_arn] }
+  }
   vpc_id          = aws_vpc.this.id
-  service_name    = "com.amazonaws.${var.aws_region}.s3"
-  route_table_ids = [aws_route_table.private.id]
+  service_name    = "com.amazonaws.${var.aws_region}.${each.key}"
+  route_table_ids = [for table in aws_route_table.private : table.id]
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [merge(each.value, { Sid = "OwnData", Effect = "Allow", Principal = "*" })],
+      each.key == "dynamodb" ? [] : [{
+        Sid       = "LayersOfImages"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:GetObject"
+        Resource  = ["arn:${var.partition}:s3:::prod-${var.aws_region}-starport-layer-bucket/*"]
+      }],
+    )
+  })
+}
+
+moved {
+  from = aws_vpc_endpoint.s3
+  to   = aws_vpc_endpoint.direct["s3"]
 }
 
 resource "aws_security_group" "tasks" {

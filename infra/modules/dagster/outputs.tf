@@ -13,6 +13,11 @@ output "task_definitions" {
   value       = { for key in local.services : key => aws_ecs_task_definition.this[key].arn }
 }
 
+output "containers" {
+  description = "The containers of each task."
+  value       = local.containers
+}
+
 output "services" {
   description = "The services with all their settings."
   value       = aws_ecs_service.this
@@ -26,4 +31,9 @@ output "database" {
 output "policies" {
   description = "What each role may do."
   value       = { for role, policy in aws_iam_role_policy.task : role => jsondecode(policy.policy) }
+}
+
+output "gateways" {
+  description = "How many ways out there are."
+  value       = length(local.gateway_zones)
 }

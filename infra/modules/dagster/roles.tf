@@ -11,6 +11,7 @@ locals {
     }]
   })
 
+  logs      = "arn:${var.partition}:logs:${var.aws_region}:${var.account_id}:log-group"
   ecs       = "arn:${var.partition}:ecs:${var.aws_region}:${var.account_id}"
   role_arns = { for role in ["execution", "control", "work", "produce"] : role => "arn:${var.partition}:iam::${var.account_id}:role/${var.name}-${role}" }
   cluster_condition = {
@@ -18,7 +19,7 @@ locals {
   }
 
   statements = {
-    control = concat(local.read_logs, [
+    control = concat(local.read_logs, local.log_in, [
       {
         Sid       = "StartAndStopRuns"
         Effect    = "Allow"
@@ -55,10 +56,30 @@ locals {
         ]
         Resource = "*"
       },
+      {
+        Sid      = "KeepWhatIsTypedInAShell"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = ["${local.logs}:/ecs/${var.name}/shells:*"]
+      },
+      {
+        Sid      = "FindTheLogOfShells"
+        Effect   = "Allow"
+        Action   = ["logs:DescribeLogGroups"]
+        Resource = ["${local.logs}:*"]
+      },
     ])
-    work    = concat(local.read_logs, var.work_statements)
+    work    = concat(local.read_logs, local.log_in, var.work_statements)
     produce = var.produce_statements
   }
+
+  # By the user's name: the database's own id is not known before it is there.
+  log_in = [{
+    Sid      = "LogInToTheDatabase"
+    Effect   = "Allow"
+    Action   = ["rds-db:connect"]
+    Resource = ["arn:${var.partition}:rds-db:${var.aws_region}:${var.account_id}:dbuser:*/dagster"]
+  }]
 
   # the UI shows what runs printed, and runs write it
   read_logs = [{
@@ -70,9 +91,11 @@ locals {
 }
 
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-execution"
-  description        = "Starts Dagster's containers."
-  assume_role_policy = local.assume
+  name        = "${var.name}-execution"
+  description = "Starts Dagster's containers."
+
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.assume
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -116,10 +139,12 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  for_each           = local.statements
-  name               = "${var.name}-${each.key}"
-  description        = "What Dagster's ${each.key} tasks may do."
-  assume_role_policy = local.assume
+  for_each    = local.statements
+  name        = "${var.name}-${each.key}"
+  description = "What Dagster's ${each.key} tasks may do."
+
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.assume
 }
 
 resource "aws_iam_role_policy" "task" {

@@ -59,22 +59,16 @@ variable "stream_producer_command" {
   default     = null
 }
 
-variable "run_cpu" {
-  description = "CPU units of a run; 1024 is one processor."
-  type        = number
-  default     = 2048
-}
-
-variable "run_memory_mb" {
-  description = "Memory of a run: a day of trades is compacted in it."
-  type        = number
-  default     = 8192
-}
-
-variable "database_instance_class" {
-  description = "Size of Dagster's database."
-  type        = string
-  default     = "db.t4g.micro"
+variable "sizes" {
+  description = "CPU units, memory and disk of runs and of the websocket producer, and the database's class."
+  type = object({
+    run_cpu           = number
+    run_memory_mb     = number
+    run_disk_gb       = number
+    stream_cpu        = number
+    stream_memory_mb  = number
+    database_instance = string
+  })
 }
 
 variable "cidr_block" {
@@ -93,7 +87,7 @@ variable "log_retention_days" {
 }
 
 variable "protected" {
-  description = "Whether the database is protected against deletion and stands in two zones."
+  description = "Whether database and images are protected against deletion."
   type        = bool
 }
 
@@ -111,4 +105,24 @@ variable "zones" {
     condition     = length(distinct(var.zones)) == 2 && length(var.zones) == 2 && alltrue([for zone in var.zones : can(regex("^[a-z]$", zone))])
     error_message = "zones takes two letters."
   }
+}
+
+variable "permissions_boundary" {
+  description = "Policy that no role here can go beyond."
+  type        = string
+}
+
+variable "multi_az" {
+  description = "Whether database and way out stand in two zones."
+  type        = bool
+}
+
+variable "backup_days" {
+  description = "Days that the database can be brought back to any second of."
+  type        = number
+}
+
+variable "table_arn" {
+  description = "The realtime table, which tasks reach without the gateway."
+  type        = string
 }

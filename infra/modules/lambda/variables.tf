@@ -105,3 +105,8 @@ variable "stream" {
     error_message = "The mapping bounds retries and record age: without bounds one bad record holds a shard for days."
   }
 }
+
+variable "permissions_boundary" {
+  description = "Policy that no role here can go beyond."
+  type        = string
+}

@@ -1,11 +1,13 @@
 output "arn" {
-  description = "The bucket's ARN; waiting for it means waiting for the bucket."
+  description = "The bucket's ARN; waiting for it means waiting for its encryption too."
   value       = aws_s3_bucket.this.arn
+  depends_on  = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_server_side_encryption_configuration.this]
 }
 
 output "id" {
-  description = "The bucket's name; waiting for it means waiting for the bucket."
+  description = "The bucket's name; waiting for it means waiting for its encryption too."
   value       = aws_s3_bucket.this.id
+  depends_on  = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_server_side_encryption_configuration.this]
 }
 
 output "bucket" {

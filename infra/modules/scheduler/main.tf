@@ -7,13 +7,20 @@ resource "aws_iam_role" "this" {
   name        = "${var.name}-scheduler"
   description = "Lets the scheduler invoke the functions of ${var.name}."
 
+  permissions_boundary = var.permissions_boundary
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = var.account_id
+          "aws:SourceArn"     = "${var.arn_prefix}:schedule-group/${var.name}"
+        }
+      }
     }]
   })
 }
@@ -24,12 +31,12 @@ resource "aws_iam_role_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid      = "InvokeFunctions"
       Effect   = "Allow"
       Action   = ["lambda:InvokeFunction"]
       Resource = [for schedule in var.schedules : schedule.function_arn]
-    }]
+    }], var.statements)
   })
 }
 
@@ -57,4 +64,7 @@ resource "aws_scheduler_schedule" "this" {
       maximum_retry_attempts       = 2
     }
   }
+
+  # a schedule that is encrypted can't be read before its role may
+  depends_on = [aws_iam_role_policy.this]
 }

@@ -23,3 +23,19 @@ variable "kms_key_arn" {
   type        = string
   default     = null
 }
+
+variable "permissions_boundary" {
+  description = "Policy that no role here can go beyond."
+  type        = string
+}
+
+variable "arn_prefix" {
+  description = "Beginning of ARNs of the scheduler: partition, region, account."
+  type        = string
+}
+
+variable "statements" {
+  description = "What the scheduler's role may do beside invoking."
+  type        = any
+  default     = []
+}
