@@ -140,6 +140,14 @@ module "observability" {
   queue_name         = local.queue_name
   table_name         = var.state_table_name
   schedule_group     = local.name
+  producer           = var.dagster_enabled && var.stream_producer_command != null ? "stream" : var.schedules_enabled ? "schedule" : "none"
+  feed_delay_seconds = var.feed == "sip" ? 16 * 60 : 0
+  # by name, so that the plan shows what is watched
+  dagster = var.dagster_enabled ? {
+    cluster  = "${local.name}-dagster"
+    services = ["code", "webserver", "daemon"]
+    database = "${local.name}-dagster"
+  } : null
   monthly_budget_usd = var.monthly_budget_usd
   alert_email        = var.alert_email
   kms_key_arn        = local.kms_key_arn

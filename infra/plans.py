@@ -41,7 +41,11 @@ def planned(terraform: str, environment: str) -> dict[str, Any]:
     """What Terraform plans for an empty account, without what it can't know yet."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan"
-        variables = [f"-var-file=envs/{environment}.tfvars", "-var=packages_file=tests/packages.json"]
+        variables = [
+            f"-var-file=envs/{environment}.tfvars",
+            "-var=packages_file=tests/packages.json",
+            "-var=alert_email=alarms@example.com",
+        ]
         _run(terraform, "plan", "-input=false", "-lock=false", "-refresh=false", f"-out={file}", *variables)
         plan = json.loads(_run(terraform, "show", "-json", str(file)))
     resources = sorted(_resources(plan["planned_values"]["root_module"]), key=lambda resource: resource["address"])

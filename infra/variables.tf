@@ -397,6 +397,10 @@ variable "alert_email" {
     condition     = var.alert_email == null || can(regex("^[^@ ]+@[^@ ]+$", var.alert_email))
     error_message = "alert_email takes an address, or null."
   }
+  validation {
+    condition     = !var.protected || var.alert_email != null
+    error_message = "alert_email takes an address where protected is true: without one alarms reach nobody."
+  }
 }
 
 variable "dagster_enabled" {

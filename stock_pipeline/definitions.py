@@ -11,6 +11,7 @@ from stock_pipeline.orchestration.alerts import alert_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.freshness import CHECKS as FRESHNESS_CHECKS
 from stock_pipeline.orchestration.freshness import freshness_definitions
+from stock_pipeline.orchestration.heartbeat import heartbeat_sensor
 from stock_pipeline.orchestration.iceberg_upkeep import upkeep_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
@@ -33,6 +34,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),
+        dg.Definitions(sensors=[heartbeat_sensor(settings)]),
         # in one process, because each process would load all of this again: docs/decisions.md
         dg.Definitions(jobs=[session_job], executor=dg.in_process_executor),
     )

@@ -3,7 +3,8 @@
 A metric is named and explained beside the report that measures it; no metric is defined here.
 """
 
+from stock_pipeline.orchestration import watch_report
 from stock_pipeline.redrive import report
 from stock_pipeline.streaming import batch_report, poll_report, stream_sink
 
-METRICS = (*batch_report.METRICS, *poll_report.METRICS, *stream_sink.METRICS, *report.METRICS)
+METRICS = (*batch_report.METRICS, *poll_report.METRICS, *stream_sink.METRICS, *report.METRICS, *watch_report.METRICS)

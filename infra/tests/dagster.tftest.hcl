@@ -1,6 +1,7 @@
 # Dagster in the account: in prod, and anywhere on request.
 variables {
   packages_file           = "tests/packages.json"
+  alert_email             = "alarms@example.com"
   dagster_enabled         = true
   stream_producer_command = ["stock-pipeline", "stream"]
 }

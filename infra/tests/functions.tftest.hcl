@@ -1,6 +1,7 @@
 # The three functions and their schedules.
 variables {
   packages_file = "tests/packages.json"
+  alert_email   = "alarms@example.com"
 }
 
 mock_provider "aws" {

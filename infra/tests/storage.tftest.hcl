@@ -1,6 +1,7 @@
 # Table, buckets, secrets, catalog and workgroup.
 variables {
   packages_file = "tests/packages.json"
+  alert_email   = "alarms@example.com"
 }
 
 mock_provider "aws" {

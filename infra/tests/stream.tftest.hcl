@@ -1,6 +1,7 @@
 # The stream, its consumer, and what becomes of what the consumer gives up.
 variables {
   packages_file = "tests/packages.json"
+  alert_email   = "alarms@example.com"
 }
 
 mock_provider "aws" {

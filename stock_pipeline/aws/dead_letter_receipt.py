@@ -76,14 +76,19 @@ class SqsRedriveQueue:
                 MaxNumberOfMessages=min(10, limit),
                 VisibilityTimeout=VISIBILITY_SECONDS,
                 WaitTimeSeconds=WAIT_SECONDS,
-                AttributeNames=["ApproximateReceiveCount"],
+                AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             ).get("Messages", [])
         self._hidden_until_ns.update({entry["ReceiptHandle"]: until_ns for entry in received})
         return [
             SqsReceived(
                 self,
                 entry["ReceiptHandle"],
-                QueueMessage(entry["MessageId"], entry["Body"], int(entry["Attributes"]["ApproximateReceiveCount"])),
+                QueueMessage(
+                    message_id=entry["MessageId"],
+                    body=entry["Body"],
+                    deliveries=int(entry["Attributes"]["ApproximateReceiveCount"]),
+                    sent_at=int(entry["Attributes"]["SentTimestamp"]) / 1000,
+                ),
             )
             for entry in received
         ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stock_pipeline.providers.alpaca.position import StreamPosition
     from stock_pipeline.providers.alpaca.stream import AlpacaStream
+    from stock_pipeline.providers.selection import feed_delay_seconds
     from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamSink
@@ -95,6 +96,7 @@ async def carry(
             checkpoints=wiring.checkpoints("alpaca-stream"),
             progress=progress,
             now_ns=time.time_ns,
+            feed_delay_seconds=feed_delay_seconds(settings.feed),
         )
         while not stop.is_set():
             start = await keeper.run(_stored_start, sink)

@@ -26,8 +26,10 @@ STATE_WRITE_SECONDS = 0.0015
 
 STATE_WRITE_UNITS = 2
 LOG_BYTES_AN_INVOCATION = 2_000
-ALARM_METRICS = 33
-CUSTOM_METRICS = 28
+ALARM_METRICS = 48
+DAGSTER_ALARM_METRICS = 11
+CUSTOM_METRICS = 31
+DAGSTER_CUSTOM_METRICS = 6
 DAGSTER_VCPUS = 1.5
 DAGSTER_GB = 4.0
 RUN_VCPU_HOURS_A_DAY = 2.0
@@ -201,14 +203,13 @@ def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Map
 
 def _watching(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
     logged = flow.batches_per_second * workload.seconds_a_month * LOG_BYTES_AN_INVOCATION / 1e9
+    alarms, metrics = ALARM_METRICS, CUSTOM_METRICS
+    if deployment.dagster_enabled:
+        alarms, metrics = alarms + DAGSTER_ALARM_METRICS, metrics + DAGSTER_CUSTOM_METRICS
     lines = [
         Line("CloudWatch", f"{logged:,.1f} GB of logs", logged * prices["logs_gb"]),
-        Line("CloudWatch", "metrics of the functions", CUSTOM_METRICS * prices["custom_metric_month"]),
-        Line(
-            "CloudWatch",
-            "alarms and dashboard",
-            ALARM_METRICS * prices["alarm_metric_month"] + prices["dashboard_month"],
-        ),
+        Line("CloudWatch", "metrics of our own", metrics * prices["custom_metric_month"]),
+        Line("CloudWatch", "alarms and dashboard", alarms * prices["alarm_metric_month"] + prices["dashboard_month"]),
         Line("Secrets Manager", "the price API's key", prices["secret_month"]),
     ]
     return [*lines, Line("KMS", "a key", prices["kms_key_month"])] if deployment.protected else lines

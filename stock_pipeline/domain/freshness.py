@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from stock_pipeline.domain.capture import capture_end_ns
-from stock_pipeline.domain.session import NANOSECONDS, exchange_time_zone, is_trading_day, session_hours
+from stock_pipeline.domain.session import (
+    NANOSECONDS,
+    SessionHours,
+    exchange_time_zone,
+    is_session,
+    is_trading_day,
+    session_date_of,
+    session_hours,
+)
 
 PUBLICATION_DEADLINE = time(22, 0)
 """New York time of the session's own day. Compaction starts at 20:30, and may be tried again."""
@@ -120,6 +128,13 @@ def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
     return max((time_ns for time_ns in event_times_ns if time_ns <= latest_ns), default=None)
 
 
+def open_hours(now_ns: int) -> SessionHours | None:
+    """Return the hours of the session that is open at an instant (nanoseconds since 1970 UTC), or None."""
+    day = session_date_of(now_ns)
+    hours = session_hours(day) if is_session(day) else None
+    return hours if hours is not None and hours.open_ns <= now_ns < hours.close_ns else None
+
+
 def judge_stream(newest_event_ns: int | None, now: datetime, delay_seconds: int = 0) -> Finding:
     """Judge if trades come in as they happen, or as long after as the feed is delayed.
 
@@ -127,8 +142,8 @@ def judge_stream(newest_event_ns: int | None, now: datetime, delay_seconds: int 
     """
     shown = now - timedelta(seconds=delay_seconds)
     now_ns = int(shown.timestamp()) * NANOSECONDS
-    hours = session_hours(shown.astimezone(exchange_time_zone()).date())
-    if hours is None or not hours.open_ns <= now_ns < hours.close_ns:
+    hours = open_hours(now_ns)
+    if hours is None:
         return Finding(True, "the market is closed")
     since_ns = max(newest_event_ns or 0, hours.open_ns)
     lag = max(0, (now_ns - since_ns) // NANOSECONDS)

@@ -15,11 +15,13 @@ class QueueMessage:
     """One received message.
 
     deliveries: this one included, and looks that were not tries.
+    sent_at: seconds since 1970 UTC.
     """
 
     message_id: str
     body: str
     deliveries: int
+    sent_at: float
 
 
 @dataclass(frozen=True, slots=True)

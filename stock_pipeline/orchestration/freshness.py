@@ -23,8 +23,10 @@ from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.orchestration.switches import sensor_status
+from stock_pipeline.orchestration.watch_report import freshness_events, watch_telemetry
 from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import Settings
+from stock_pipeline.streaming.telemetry import Telemetry
 from stock_pipeline.wiring import utc_now
 
 INTERVAL_SECONDS = 300
@@ -138,7 +140,14 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
             alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
 
         return look(
-            context.instance, lake, realtime, context.cursor, utc_now(), tell, feed_delay_seconds(settings.feed)
+            context.instance,
+            lake,
+            realtime,
+            context.cursor,
+            utc_now(),
+            tell,
+            feed_delay_seconds(settings.feed),
+            watch_telemetry(settings),
         )
 
     return sensor
@@ -152,12 +161,14 @@ def look(
     now: datetime,
     tell: Callable[[dg.AssetCheckKey, Finding], None],
     delay_seconds: int = 0,
+    telemetry: Telemetry | None = None,
 ) -> dg.SensorResult:
     """Make one tick.
 
     cursor: the failed checks and the newest trade of the last tick.
     tell: called for each check that did not fail in the last tick.
     delay_seconds: how far the feed is behind the clock.
+    telemetry: takes the verdicts as metrics, for alarms outside of Dagster.
     """
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
@@ -168,6 +179,10 @@ def look(
         BUILT: built_finding(instance, due, delay_seconds),
         CURRENT: judge_stream(newest, now, delay_seconds),
     }
+    if telemetry is not None:
+        telemetry.record(
+            freshness_events({key.asset_key.to_user_string(): finding for key, finding in findings.items()})
+        )
     for key, finding in findings.items():
         if not finding.fresh and key.to_user_string() not in before["stale"]:
             tell(key, finding)

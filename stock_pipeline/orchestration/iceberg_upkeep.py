@@ -11,6 +11,7 @@ from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.settings import Settings
 
 ICEBERG_UPKEEP_JOB = "iceberg_upkeep"
+UPKEEP_SCHEDULE = "nightly_iceberg_upkeep"
 
 _AFTER_GARBAGE_COLLECTION = "0 4 * * *"
 """No session is built then: a MERGE and an OPTIMIZE of one partition at once would fail one of the two."""
@@ -30,7 +31,7 @@ class UpkeepConfig(dg.Config):
 def upkeep_definitions(settings: Settings) -> dg.Definitions:
     """Return the upkeep; where all tables are Hive's, as on a laptop, it finds nothing to do."""
     schedule = dg.ScheduleDefinition(
-        name="nightly_iceberg_upkeep",
+        name=UPKEEP_SCHEDULE,
         job_name=ICEBERG_UPKEEP_JOB,
         cron_schedule=_AFTER_GARBAGE_COLLECTION,
         execution_timezone="America/New_York",

@@ -23,6 +23,7 @@ from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.watch_report import reconciliation_events, watch_telemetry
 from stock_pipeline.wiring import utc_now
 
 CHECK = "places_agree"
@@ -72,11 +73,14 @@ def reconciliation(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Counts by symbol: the stream's records, raw files, published rows and the realtime table."""
         failures = SessionFailures()
+        telemetry = watch_telemetry(lake.settings)
         sessions: dict[str, Reconciled] = {}
         for key in context.partition_keys:
             with failures.of(key):
                 sessions[key] = reconcile(lake, realtime.table, date.fromisoformat(key), utc_now())
                 context.add_asset_metadata(_figures(sessions[key]), partition_key=key)
+                done = sessions[key]
+                telemetry.record(reconciliation_events(key, len(done.found) + len(done.unreadable)))
         yield dg.MaterializeResult(check_results=[_verdict(sessions, str(failures))])
         failures.raise_all()
 

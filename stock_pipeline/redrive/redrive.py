@@ -107,6 +107,7 @@ class Redrive:
         redriven = Redriven.load(self.ledger.objects)
         outcomes: dict[str, Outcome] = {}
         untouched: list[Received] = []
+        sent_at: dict[str, float] = {}
         trouble = ""
         empty = 0
         while empty < EMPTY_ANSWERS and len(outcomes) < limit and self.publisher.now_ns() < deadline_ns:
@@ -121,6 +122,7 @@ class Redrive:
             empty = 0 if batch else empty + 1
             for received in batch:
                 message = received.message
+                sent_at[message.message_id] = message.sent_at
                 is_other = reason is not None and reason_of(message.body) != reason
                 # one that is here again was not left in time: another try at once would be none
                 if dry_run or is_other or message.message_id in outcomes:
@@ -138,7 +140,9 @@ class Redrive:
         except Exception as error:
             # costs the lines of this run another try
             trouble = _told(error)
-        return RedriveReport(tuple(outcomes.values()), trouble)
+        left = [at for message_id, at in sent_at.items() if _is_left(outcomes.get(message_id))]
+        oldest = max(0.0, self.now().timestamp() - min(left)) if left else 0.0
+        return RedriveReport(tuple(outcomes.values()), trouble, oldest)
 
     def _look_at(self, message: QueueMessage, redriven: Redriven, park_expired: bool) -> Outcome:
         """Return what would be done."""
@@ -292,6 +296,10 @@ def _outcome(message: QueueMessage, decision: Decision) -> Outcome:
     lines, rejected = (action.lines, action.rejected) if isinstance(action, Publish | Park) else ((), ())
     why = "" if isinstance(action, Publish) else action.why
     return Outcome(message.message_id, decision.tries, _NAMES[type(action)], why, len(lines), len(rejected))
+
+
+def _is_left(outcome: Outcome | None) -> bool:
+    return outcome is None or outcome.action in ("left", "expired")
 
 
 def _left(outcome: Outcome, why: str) -> Outcome:

@@ -18,7 +18,11 @@ INTERRUPTED_REDRIVES = Metric(
     "InterruptedRedrives", "Count", None, "Runs of redrive that ended before the queue was empty, or lost their counts."
 )
 
-METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES, INTERRUPTED_REDRIVES)
+OLDEST_DEAD_LETTER_SECONDS = Metric(
+    "OldestDeadLetterSeconds", "Seconds", None, "Age of the oldest message that a redrive met and left in the queue."
+)
+
+METRICS = (REDRIVEN_MESSAGES, REDRIVEN_LINES, INTERRUPTED_REDRIVES, OLDEST_DEAD_LETTER_SECONDS)
 
 ACTIONS = ("published", "parked", "left", "expired", "dropped")
 """What becomes of a message. Dropped is one that has nothing to redrive, such as S3's test of the notification."""
@@ -50,10 +54,13 @@ class RedriveReport:
     """Result of one run, message by message.
 
     trouble: what the run itself met: why it ended early, or could not keep its counts. Empty if nothing.
+    oldest_left_seconds: age of the oldest message that is still in the queue. SQS's own figure leaves out messages that
+    were received three times (developer guide, "Available CloudWatch metrics for Amazon SQS").
     """
 
     outcomes: tuple[Outcome, ...]
     trouble: str = ""
+    oldest_left_seconds: float = 0.0
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -66,6 +73,7 @@ class RedriveReport:
         values: dict[Metric, float] = {
             REDRIVEN_LINES: sum(outcome.lines for outcome in self.outcomes),
             INTERRUPTED_REDRIVES: int(bool(self.trouble)),
+            OLDEST_DEAD_LETTER_SECONDS: round(self.oldest_left_seconds),
         }
         yield LogEvent("INFO", "redrive finished", {**run, "messages": len(self.outcomes)}, values)
         for action, count in self.counts.items():

@@ -13,6 +13,9 @@ DUPLICATE_TRADES = Metric(
 )
 STATE_WRITES = Metric("StateWrites", "Count", None, "Items written to the realtime table.")
 STATE_CONFLICTS = Metric("StateConflicts", "Count", None, "State writes that another writer preceded, tried again.")
+LAKE_TRADES = Metric(
+    "LakeTrades", "Count", None, "Trades in the raw files written. With DuplicateTrades: what was received."
+)
 LAKE_OBJECTS = Metric("LakeObjects", "Count", None, "Raw files written.")
 LAKE_BYTES = Metric("LakeBytes", "Bytes", None, "Size of the raw files written.")
 EVENT_TIME_LAG_P50 = Metric(
@@ -28,6 +31,7 @@ METRICS = (
     DUPLICATE_TRADES,
     STATE_WRITES,
     STATE_CONFLICTS,
+    LAKE_TRADES,
     LAKE_OBJECTS,
     LAKE_BYTES,
     EVENT_TIME_LAG_P50,
@@ -41,11 +45,13 @@ class LakeResult:
     """Result of writing a batch's raw files.
 
     duplicates: repeats within the batch, and trades of files that were written before.
+    trades: others, in new files.
     """
 
     objects: int
     bytes: int
     duplicates: int
+    trades: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class BatchReport:
             DUPLICATE_TRADES: self.lake.duplicates,
             STATE_WRITES: self.states.writes,
             STATE_CONFLICTS: self.states.conflicts,
+            LAKE_TRADES: self.lake.trades,
             LAKE_OBJECTS: self.lake.objects,
             LAKE_BYTES: self.lake.bytes,
             UNFINISHED_BATCHES: int(self.failed_sequence is not None),

@@ -24,7 +24,12 @@ UNFINISHED_RUNS = Metric(
     "UnfinishedRuns", "Count", None, "Runs of the producer whose last poll failed for a passing reason."
 )
 
+MARKET_OPEN = Metric(
+    "MarketOpen", "Count", None, "1 if the regular session that the feed shows was open when this was written, else 0."
+)
+
 METRICS = (
+    MARKET_OPEN,
     PUBLISHED_TRADES,
     KEPT_TRADES,
     REFUSED_RUNS,
@@ -51,10 +56,14 @@ class PollReport:
         """Return the report of this run and a later one, whose failure counts."""
         return PollReport(self.polls + later.polls, self.produced.plus(later.produced), later.failure)
 
-    def events(self, calls: ProviderCalls, request_id: str) -> Iterator[LogEvent]:
-        """Yield one event, one for each kind of provider error, and one for the failure."""
+    def events(self, calls: ProviderCalls, request_id: str, market_open: bool) -> Iterator[LogEvent]:
+        """Yield one event, one for each kind of provider error, and one for the failure.
+
+        market_open: said here, because CloudWatch knows no holidays and half days.
+        """
         produced = self.produced
         values: dict[Metric, float] = {
+            MARKET_OPEN: int(market_open),
             PUBLISHED_TRADES: produced.published,
             KEPT_TRADES: produced.kept,
             REFUSED_RUNS: int(isinstance(self.failure, PermanentError)),

@@ -36,7 +36,7 @@ MESSAGES_A_SEND = 10
 BYTES_A_SEND = 128 * 1024
 """What one call of SendMessageBatch takes, as payloads before base64. A larger one is sent alone."""
 
-_NOTHING_WRITTEN = LakeResult(0, 0, 0)
+_NOTHING_WRITTEN = LakeResult(0, 0, 0, 0)
 
 
 class Away(NamedTuple):
@@ -84,7 +84,7 @@ class Processor:
         return _report(batch, decoded, lake, states, away)
 
     def _write_lake(self, batch: StreamBatch, trades: pa.Table, patience: Patience) -> LakeResult | Away:
-        objects = size = duplicates = 0
+        objects = size = duplicates = trades_written = 0
         for file in raw_files(batch, trades):
             try:
                 is_new = patience.call(partial(self.raw_store.put_if_absent, file.key, file.body))
@@ -96,9 +96,10 @@ class Processor:
                 objects += 1
                 size += len(file.body)
                 duplicates += file.repeats
+                trades_written += file.rows - file.repeats
             else:
                 duplicates += file.rows
-        return LakeResult(objects, size, duplicates)
+        return LakeResult(objects, size, duplicates, trades_written)
 
     def _reject(self, batch: StreamBatch, rejections: Sequence[Rejection], patience: Patience) -> list[Away]:
         """Quarantine and queue rejections, for queries and redrive. Return what could not be."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.freshness import open_hours
 from stock_pipeline.streaming.checkpoint_time import check_not_ahead
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.ports import CheckpointStore
@@ -51,7 +52,10 @@ class StreamProgress:
 
 @dataclass
 class StreamSink:
-    """Sink of captures, for any number of threads."""
+    """Sink of captures, for any number of threads.
+
+    feed_delay_seconds: how far the feed is behind the clock.
+    """
 
     producer: Producer
     telemetry: Telemetry
@@ -59,6 +63,7 @@ class StreamSink:
     checkpoints: CheckpointStore
     progress: Callable[[], StreamProgress]
     now_ns: Callable[[], int]
+    feed_delay_seconds: int = 0
     _total: ProducerReport = _NOTHING
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +85,7 @@ class StreamSink:
         progress = self.progress()
         with self._lock:
             total, self._total = self._total, _NOTHING
-        self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), request_id=""))
+        is_open = open_hours(self.now_ns() - self.feed_delay_seconds * 10**9) is not None
+        self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), "", is_open))
         self.telemetry.record(progress.events(self.now_ns()))
         self.checkpoints.save(progress.checkpoint)

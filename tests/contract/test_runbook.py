@@ -1,13 +1,11 @@
 """Every alarm and every check has its section in the runbook."""
 
-import json
 import re
 from pathlib import Path
 
-import pytest
-
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.settings import Settings
+from tests.support.alarms import planned_alarms
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -21,15 +19,8 @@ def sections(part: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_every_alarm_has_its_section_and_every_section_its_alarm(environment: str) -> None:
-    plan = json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text())
-    prefix = f"{plan['settings']['PROJECT_NAME']}-{environment}-"
-    alarms = {
-        resource["values"]["alarm_name"].removeprefix(prefix)
-        for resource in plan["resources"]
-        if resource["type"] == "aws_cloudwatch_metric_alarm"
-    }
+def test_every_alarm_has_its_section_and_every_section_its_alarm() -> None:
+    alarms = {name for environment in ("dev", "prod") for name in planned_alarms(environment)}
     assert alarms
     assert sections("Alarms") == alarms
 

@@ -16,7 +16,7 @@ import pytest
 
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.domain.capture import capture_end_ns
-from stock_pipeline.domain.cost import ALARM_METRICS
+from stock_pipeline.domain.cost import ALARM_METRICS, DAGSTER_ALARM_METRICS
 from stock_pipeline.domain.rejection import Reason
 from stock_pipeline.domain.session import exchange_time_zone, trading_days
 from stock_pipeline.local.event_source.mapping import EventSourceMapping
@@ -27,6 +27,7 @@ from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.streaming.stream_sink import StreamProgress
 from stock_pipeline.streaming.telemetry import NAMESPACE, Telemetry
 from tests.support import terraform_rules as rules
+from tests.support.alarms import planned_alarms, queried
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
@@ -411,7 +412,15 @@ def test_the_state_table_has_the_keys_that_the_code_writes(resources: list[rules
     }
 
 
-def test_the_bill_counts_every_metric_that_an_alarm_looks_at(resources: list[rules.Resource]) -> None:
-    alarms = [resource["values"] for resource in rules.of_type(resources, "aws_cloudwatch_metric_alarm")]
-    metrics = [sum(bool(query.get("metric")) for query in alarm.get("metric_query") or ()) or 1 for alarm in alarms]
-    assert sum(metrics) == ALARM_METRICS
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_bill_counts_every_metric_that_an_alarm_looks_at(environment: str) -> None:
+    alarms = planned_alarms(environment).values()
+    dagster = DAGSTER_ALARM_METRICS if environment == "prod" else 0
+    assert sum(len(queried(alarm)) or 1 for alarm in alarms) == ALARM_METRICS + dagster
+
+
+def test_terraform_and_the_code_agree_how_far_a_feed_is_behind() -> None:
+    (seconds,) = re.findall(
+        r'feed_delay_seconds = var.feed == "sip" \? (\d+) \* 60 : 0', (ROOT / "infra/main.tf").read_text()
+    )
+    assert (int(seconds) * 60, 0) == (feed_delay_seconds("sip"), feed_delay_seconds("iex"))

@@ -24,6 +24,8 @@ from stock_pipeline.orchestration.resources import LakeResource, RealtimeResourc
 from stock_pipeline.orchestration.trade_checks import sessions_of_run
 from stock_pipeline.providers.alpaca.pages import CapturePosition
 from stock_pipeline.providers.selection import feed_delay_seconds
+from stock_pipeline.streaming.telemetry import Telemetry
+from tests.support.alarms import firing
 from tests.support.broken_sessions import tear_head
 from tests.support.raw_files import put_raw_file
 from tests.support.trades import trade
@@ -44,11 +46,14 @@ class FreshnessWorld(NamedTuple):
     instance: dg.DagsterInstance
     told: list[str]
 
-    def tick(self, now: datetime, cursor: str | None = None, delay_seconds: int = 0) -> dg.SensorResult:
+    def tick(
+        self, now: datetime, cursor: str | None = None, delay_seconds: int = 0, printed: list[str] | None = None
+    ) -> dg.SensorResult:
         def tell(key: dg.AssetCheckKey, finding: Finding) -> None:
             self.told.append(key.name)
 
-        return look(self.instance, self.lake, self.realtime, cursor, now, tell, delay_seconds)
+        telemetry = None if printed is None else Telemetry("dagster", "prod", printed.append, lambda: 0)
+        return look(self.instance, self.lake, self.realtime, cursor, now, tell, delay_seconds, telemetry)
 
     def publish(self, session_date: date, at: datetime) -> None:
         put_raw_file(self.lake.objects, session_date, at.hour + 100 * at.day)
@@ -168,6 +173,19 @@ def test_people_hear_of_what_becomes_stale_once(world: FreshnessWorld) -> None:
     # the next session is missing at its deadline
     world.tick(datetime(2018, 11, 6, 3, tzinfo=UTC), healed.cursor)
     assert world.told[2:] == ["latest_session_is_published"]
+
+
+def test_alarms_outside_of_dagster_tell_of_what_is_overdue(world: FreshnessWorld) -> None:
+    heartbeat = {"dagster-silent"}
+    world.publish(OLD, MONDAY_MORNING)
+    printed: list[str] = []
+    world.tick(MONDAY_MORNING, printed=printed)
+    assert firing([printed] * 3, "prod") - heartbeat == {"session-overdue", "bars-overdue"}
+    world.publish(EXPECTED, MONDAY_MORNING)
+    world.build(EXPECTED)
+    printed.clear()
+    world.tick(MONDAY_MORNING, printed=printed)
+    assert firing([printed] * 3, "prod") - heartbeat == set()
 
 
 def test_a_newest_trade_from_before_the_calendar_is_a_heartbeat_of_the_table_alone(world: FreshnessWorld) -> None:

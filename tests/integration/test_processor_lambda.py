@@ -36,8 +36,11 @@ def first(event: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_healthy_batch_is_no_alarm(stack: LocalStack) -> None:
     log: list[str] = []
-    assert load_handler("processor", log.append)(batch(20), Context()) == {"batchItemFailures": []}
-    assert firing([log] * 3) == set()
+    handler, event = load_handler("processor", log.append), batch(20, broken=1)
+    assert handler(event, Context()) == {"batchItemFailures": []}
+    assert handler(event, Context()) == {"batchItemFailures": []}
+    assert [json.loads(line)["LakeTrades"] for line in log if "LakeTrades" in line] == [20, 0]
+    assert firing([log[:1]] * 3) == set()
 
 
 def test_a_table_that_is_gone_is_answered_and_an_alarm(stack: LocalStack) -> None:
@@ -69,7 +72,7 @@ def test_a_source_whose_clock_is_ahead_is_an_alarm(stack: LocalStack) -> None:
     assert firing([log]) == {"rejected-ratio"}
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_every_alarm_on_what_functions_report_can_be_evaluated(environment: str) -> None:
-    assert firing([[]] * 3, environment) == set()
+@pytest.mark.parametrize(("environment", "silent"), [("dev", set()), ("prod", {"dagster-silent", "session-overdue"})])
+def test_every_alarm_on_what_functions_report_can_be_evaluated(environment: str, silent: set[str]) -> None:
+    assert firing([[]] * 3, environment) == silent
     assert set(alarms(environment)) >= {"producer-refused", "kept-trades", "processor-unfinished", "rejected-ratio"}

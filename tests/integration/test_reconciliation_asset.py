@@ -2,6 +2,7 @@
 symbols of one that does not."""
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from stock_pipeline.orchestration.reconciliation import reconcile
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
+from tests.support.alarms import firing
 from tests.support.broken_sessions import tear_manifest
 from tests.support.raw_files import put_raw_file, raw_file_key
 from tests.support.trades import SESSION, trade
@@ -92,15 +94,20 @@ def symbols_of(evaluation: dg.AssetCheckEvaluation) -> Any:
     return evaluation.metadata["symbols"].value
 
 
-def test_a_session_that_went_through_the_pipeline_agrees(stage: Stage) -> None:
+def printed_metrics(out: str) -> list[str]:
+    return [line for line in out.splitlines() if '"_aws"' in line]
+
+
+def test_a_session_that_went_through_the_pipeline_agrees(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
     evaluation, figures = stage.check()
+    assert [json.loads(line)["UnexplainedDifferences"] for line in printed_metrics(capfd.readouterr().out)] == [0]
     assert (evaluation.passed, symbols_of(evaluation)) == (True, [])
     assert figures["delivered"] == 100 == figures["trades_in_raw_files"] + figures["repeats"]
     assert figures["published"] == figures["trades_in_raw_files"] == 95
     assert (figures["symbols"], figures["in_realtime_table"], figures["raw_files_collected"]) == (3, 3, False)
 
 
-def test_a_tampered_partition_fails_the_check_and_is_named(stage: Stage) -> None:
+def test_a_tampered_partition_fails_the_check_and_is_named(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
     key = stage.published_key()
     rows = pq.read_table(io.BytesIO(stage.lake.objects.get(key)))
     kept = [n for n, (symbol, sequence) in enumerate(zip(rows["symbol"].to_pylist(), rows["sequence"].to_pylist(),
@@ -111,6 +118,8 @@ def test_a_tampered_partition_fails_the_check_and_is_named(stage: Stage) -> None
     evaluation, _ = stage.check()
     assert (evaluation.passed, symbols_of(evaluation)) == (False, ["XYZ"])
     assert "30 trades in raw files, 29 published" in str(evaluation.description)
+    lines = [line.replace('"dev"', '"prod"') for line in printed_metrics(capfd.readouterr().out)]
+    assert firing([lines], "prod") == {"unexplained-differences"}
 
 
 def test_the_realtime_table_finds_another_price_in_the_lake(stage: Stage) -> None:

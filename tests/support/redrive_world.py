@@ -37,6 +37,7 @@ class RedriveWorld:
     fuse: Fuse = field(default_factory=Fuse)
     waiting: dict[str, str] = field(default_factory=dict)
     deliveries: dict[str, int] = field(default_factory=dict)
+    sent_at: dict[str, float] = field(default_factory=dict)
     runs: int = 0
     held: set[str] = field(default_factory=set)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -50,6 +51,10 @@ class RedriveWorld:
         if isinstance(body, dict):
             body = json.dumps(body)
         self.waiting[message_id] = body if isinstance(body, str) else body.decode()
+        self.sent_at[message_id] = self.now().timestamp()
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 15, tzinfo=UTC) + timedelta(days=self.runs)
 
     # the queue
 
@@ -58,7 +63,10 @@ class RedriveWorld:
         self.held.update(chosen)
         for name in chosen:
             self.deliveries[name] = self.deliveries.get(name, 0) + 1
-        return [InHand(self, QueueMessage(name, self.waiting[name], self.deliveries[name])) for name in chosen]
+        return [InHand(self, self._message(name)) for name in chosen]
+
+    def _message(self, name: str) -> QueueMessage:
+        return QueueMessage(name, self.waiting[name], self.deliveries[name], self.sent_at[name])
 
     def send(self, documents: Sequence[bytes]) -> None:
         with self.fuse.around("send"):
@@ -102,9 +110,8 @@ class RedriveWorld:
         """One run, named run-1 and so on, a day after the one before."""
         self.runs += 1
         publisher = Publisher(self, StayInQueue(), 4, count(0, SECOND).__next__, lambda _attempt: None)
-        now = datetime(2026, 1, 15, tzinfo=UTC) + timedelta(days=self.runs)
         run_id, ledger = f"run-{self.runs}", RedriveLedger(self)
-        redrive = Redrive(self, self, self, ledger, publisher, 4, run_id, lambda: now, rate or Unlimited())
+        redrive = Redrive(self, self, self, ledger, publisher, 4, run_id, self.now, rate or Unlimited())
         self.visible_again()
         return redrive.run(limit, 10**12, dry_run, reason, park_expired)
 

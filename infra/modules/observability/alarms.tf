@@ -1,8 +1,8 @@
-# What every alarm looks at. CloudWatch's clock is UTC: the hours below lie inside New York's, summer and winter.
+# What every alarm looks at. The producer says when the market is open: CloudWatch knows no holidays.
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each            = { for name, alarm in local.alarms : name => merge(local.usual_alarm, alarm) }
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = each.value.urgent ? each.value.description : "Not urgent: ${each.value.description}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
@@ -14,7 +14,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.this.arn]
-  ok_actions          = [aws_sns_topic.this.arn]
+  ok_actions          = each.value.urgent ? [aws_sns_topic.this.arn] : []
 
   dynamic "metric_query" {
     for_each = each.value.expression == null ? [] : [each.value.expression]
@@ -35,8 +35,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
         namespace   = metric_query.value.namespace
         metric_name = metric_query.value.metric
         dimensions  = metric_query.value.dimensions
-        stat        = "Sum"
-        period      = 300
+        stat        = try(metric_query.value.statistic, "Sum")
+        period      = each.value.period
       }
     }
   }
@@ -57,6 +57,13 @@ locals {
     threshold  = 0
     comparison = "GreaterThanThreshold"
     missing    = "notBreaching"
+    urgent     = true
+  }
+
+  # Who brings trades: the scheduled function, or the websocket producer in its place.
+  producer = {
+    namespace  = "StockPipeline"
+    dimensions = { Service = var.producer == "stream" ? "stream" : "producer", Environment = var.environment }
   }
 
   function_alarms = merge([
@@ -81,7 +88,7 @@ locals {
     }
   ]...)
 
-  alarms = merge(local.function_alarms, {
+  alarms = merge(local.function_alarms, local.producer_alarms, local.dagster_alarms, {
     iterator-age = {
       description = "The processor is more than a minute behind the stream."
       namespace   = "AWS/Lambda"
@@ -91,6 +98,24 @@ locals {
       period      = 60
       periods     = 3
       threshold   = 60000
+    }
+    # Half of what the mapping allows (infra/event_source_mapping.json), which is within dev's retention.
+    stream-expiry = {
+      description = "The processor is twelve hours behind. After 23 Lambda gives records up; after the stream's retention they are gone."
+      namespace   = "AWS/Lambda"
+      metric      = "IteratorAge"
+      dimensions  = { FunctionName = var.functions["processor"].name }
+      statistic   = "Maximum"
+      threshold   = 12 * 60 * 60 * 1000
+    }
+    processor-silent = {
+      description = "For 15 minutes records came into the stream and the processor was not called: its mapping is off, or may not read."
+      expression  = "IF(FILL(records, 0) > 0 AND FILL(runs, 0) < 1, 1, 0)"
+      metrics = {
+        records = { namespace = "AWS/Kinesis", metric = "IncomingRecords", dimensions = { StreamName = var.stream_name } }
+        runs    = { namespace = "AWS/Lambda", metric = "Invocations", dimensions = { FunctionName = var.functions["processor"].name } }
+      }
+      periods = 3
     }
     # Only where the websocket producer runs. A gap that is read again after the overlap holds it at five minutes.
     stream-lag = {
@@ -109,20 +134,33 @@ locals {
       dimensions  = { StreamName = var.stream_name }
       periods     = 3
     }
+    # Each new failure tells, whatever lies in the queue already.
+    dead-letters = {
+      description = "New messages came into the dead-letter queue."
+      namespace   = "AWS/SQS"
+      metric      = "NumberOfMessagesSent"
+      dimensions  = { QueueName = var.queue_name }
+    }
     dead-letter-depth = {
-      description = "Something is in the dead-letter queue."
+      description = "For a day the dead-letter queue has not been empty."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.queue_name }
       statistic   = "Maximum"
+      period      = 6 * 60 * 60
+      periods     = 4
+      urgent      = false
     }
+    # What redrive saw: SQS's own figure leaves out messages that were received three times. Between two redrives
+    # nothing changes.
     dead-letter-age = {
       description = "Something has been in the dead-letter queue for a week; after two it is gone."
-      namespace   = "AWS/SQS"
-      metric      = "ApproximateAgeOfOldestMessage"
-      dimensions  = { QueueName = var.queue_name }
+      namespace   = "StockPipeline"
+      metric      = "OldestDeadLetterSeconds"
+      dimensions  = { Service = "redrive", Environment = var.environment }
       statistic   = "Maximum"
       threshold   = 7 * 24 * 60 * 60
+      missing     = "ignore"
     }
     destination-failures = {
       description = "Lambda could not keep a batch that it gave up: its records are in the stream only."
@@ -193,48 +231,39 @@ locals {
       dimensions  = { ScheduleGroup = var.schedule_group }
     }
 
-    # 15:00 to 20:00 UTC is inside the regular session all year; on holidays it fires, see docs/deploy.md
-    freshness = {
-      description = "No trades have come into the stream for 15 minutes of a session."
-      expression  = "IF(DAY(records) <= 5 AND HOUR(records) >= 15 AND HOUR(records) < 20, FILL(records, 0), 1)"
-      metrics = {
-        records = { namespace = "AWS/Kinesis", metric = "IncomingRecords", dimensions = { StreamName = var.stream_name } }
-      }
-      comparison = "LessThanThreshold"
-      threshold  = 1
-      periods    = 3
-      missing    = "breaching"
-    }
-    # 09:00 to 24:00 UTC is inside the schedule's hours all year
-    producer-missing = {
-      description = "The producer has not been started for ten minutes."
-      expression  = "IF(DAY(runs) <= 5 AND HOUR(runs) >= 9, FILL(runs, 0), 1)"
-      metrics = {
-        runs = {
-          namespace  = "AWS/Lambda"
-          metric     = "Invocations"
-          dimensions = { FunctionName = var.functions["producer"].name }
-        }
-      }
-      comparison = "LessThanThreshold"
-      threshold  = 1
-      periods    = 2
-      missing    = "breaching"
+    # Published and redriven = in the lake, repeated or rejected. What a retry wrote twice hides as many.
+    lost-trades = {
+      description = "For two hours more than 2 % of the trades that went into the stream, and more than a hundred, have not come out."
+      expression  = "0.98 * FILL(published, 0) + FILL(redriven, 0) - FILL(lake, 0) - FILL(repeats, 0) - (${local.rejected})"
+      metrics = merge(
+        {
+          published = merge(local.producer, { metric = "PublishedTrades" })
+          redriven = {
+            namespace  = "StockPipeline"
+            metric     = "RedrivenLines"
+            dimensions = { Service = "redrive", Environment = var.environment }
+          }
+          lake    = merge(local.processed, { metric = "LakeTrades" })
+          repeats = merge(local.processed, { metric = "DuplicateTrades" })
+        },
+        local.rejected_metrics,
+      )
+      period    = 60 * 60
+      periods   = 2
+      threshold = 100
     }
     rejected-ratio = {
       description = "More than ${var.rejected_percent} % of what came into the stream was no trade."
       expression  = "100 * (${local.rejected}) / (${local.rejected} + FILL(trades, 0) + 0.001)"
       metrics = merge(
         { trades = merge(local.processed, { metric = "ReceivedTrades" }) },
-        { for reason in local.rejection_reasons : reason => merge(local.processed, {
-          metric     = "RejectedRecords"
-          dimensions = merge(local.processed.dimensions, { Reason = reason })
-        }) },
+        local.rejected_metrics,
       )
       threshold = var.rejected_percent
     }
     table-throttles = {
-      description = "DynamoDB refused reads or writes of the realtime state."
+      description = "For 15 minutes DynamoDB has refused reads or writes of the realtime state."
+      periods     = 3
       expression  = "FILL(reads, 0) + FILL(writes, 0)"
       metrics = {
         for id, metric in { reads = "ReadThrottleEvents", writes = "WriteThrottleEvents" } : id => {
@@ -253,6 +282,12 @@ locals {
   }
   rejection_reasons = ["not_json", "schema", "value", "future"]
   rejected          = join(" + ", [for reason in local.rejection_reasons : "FILL(${reason}, 0)"])
+  rejected_metrics = {
+    for reason in local.rejection_reasons : reason => merge(local.processed, {
+      metric     = "RejectedRecords"
+      dimensions = merge(local.processed.dimensions, { Reason = reason })
+    })
+  }
 }
 
 moved {

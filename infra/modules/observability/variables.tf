@@ -47,6 +47,30 @@ variable "schedule_group" {
   type        = string
 }
 
+variable "producer" {
+  description = "Who brings trades: schedule (the function), stream (the websocket producer), or none."
+  type        = string
+  validation {
+    condition     = contains(["schedule", "stream", "none"], var.producer)
+    error_message = "producer takes schedule, stream or none."
+  }
+}
+
+variable "feed_delay_seconds" {
+  description = "How far the feed is behind the clock."
+  type        = number
+}
+
+variable "dagster" {
+  description = "Dagster's cluster, services and database to watch; null where it runs elsewhere."
+  type = object({
+    cluster  = string
+    services = list(string)
+    database = string
+  })
+  default = null
+}
+
 variable "rejected_percent" {
   description = "Share of rejected lines, in per cent, above which somebody is told."
   type        = number

@@ -16,6 +16,7 @@ from stock_pipeline.domain.freshness import (
     judge_session,
     judge_stream,
     newest_event,
+    open_hours,
 )
 from stock_pipeline.domain.session import NANOSECONDS, is_trading_day
 
@@ -181,3 +182,21 @@ def test_a_delayed_feed_is_judged_that_much_later() -> None:
     assert not judge_stream(None, at("2026-01-15 09:52"), delay).fresh
     assert not judge_stream(None, at("2026-01-15 16:15"), delay).fresh
     assert judge_stream(None, at("2026-01-15 16:16"), delay).fresh
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-01-15 09:29", False),
+        ("2026-01-15 09:30", True),
+        ("2026-01-15 15:59", True),
+        ("2026-01-15 16:00", False),
+        ("2026-01-17 12:00", False),  # Saturday
+        ("2026-01-19 12:00", False),  # Martin Luther King Jr. Day
+        ("2026-11-27 12:59", True),  # half day
+        ("2026-11-27 13:00", False),
+        ("2006-06-01 12:00", False),  # before the calendar
+    ],
+)
+def test_the_market_is_open_in_regular_hours_only(moment: str, is_open: bool) -> None:
+    assert (open_hours(ns(at(moment))) is not None) is is_open

@@ -22,7 +22,7 @@ from stock_pipeline.streaming.trade_json import decode_trade, encode_trade
 from tests.fakes.crashes import Crashed, fuses
 from tests.support.alarms import firing
 from tests.support.clock import Clock
-from tests.support.redrive_world import EXPIRED, RedriveWorld, full_world, published_trades, rejected
+from tests.support.redrive_world import EVENTS, EXPIRED, RedriveWorld, full_world, published_trades, rejected
 from tests.support.trades import SESSION, trade, trade_on
 
 
@@ -244,3 +244,17 @@ def test_what_redrive_gives_up_or_leaves_undone_is_an_alarm() -> None:
     assert firing([lines]) == {"parked-messages"}
     telemetry.record(RedriveReport((), "ClientError: it is away").events("request-1"))
     assert firing([lines]) == {"parked-messages", "redrive-interrupted"}
+
+
+def test_the_age_of_what_redrive_leaves_is_an_alarm_after_a_week() -> None:
+    world = RedriveWorld()
+    world.add("good", rejected(encode_trade(trade(1))))
+    world.add("expired", (EVENTS / "docs_kinesis_on_failure_sqs.json").read_text())
+    ages = [world.run().oldest_left_seconds / 86400 for _ in range(8)]
+    assert ages == [1, 2, 3, 4, 5, 6, 7, 8]
+    lines: list[str] = []
+    telemetry = Telemetry("redrive", "dev", lines.append, lambda: 0)
+    telemetry.record(world.run().events("request-1"))
+    assert firing([lines]) == {"dead-letter-age", "expired-records"}
+    world.waiting.clear()
+    assert world.run().oldest_left_seconds == 0

@@ -26,7 +26,7 @@ def batch_report(**changes: Any) -> BatchReport:
         "rejected_by_reason": {},
         "median_event_time_ns": NOW - 2 * 10**9,
         "oldest_hundredth_event_time_ns": NOW - 7 * 10**9,
-        "lake": LakeResult(objects=1, bytes=4096, duplicates=3),
+        "lake": LakeResult(objects=1, bytes=4096, duplicates=3, trades=897),
         "states": StateResult(writes=50, conflicts=1, failed_record=None),
         "failed_sequence": None,
     }
@@ -86,8 +86,9 @@ def test_a_producers_run_tells_errors_by_kind_and_its_end() -> None:
     calls.error("alpaca", "rate_limited", "alpaca answered 429")
     calls.rate_limit_wait("alpaca", 1.5)
     report = PollReport(12, ProducerReport(5, 4, 1, 2, 0), PermanentError("check the key"))
-    run, errors, end = lines_of(report.events(calls, "request-1"))
+    run, errors, end = lines_of(report.events(calls, "request-1", True))
     assert metrics_in(run) == {
+        "MarketOpen": 1,
         "PublishedTrades": 4,
         "KeptTrades": 1,
         "RefusedRuns": 1,

@@ -35,7 +35,7 @@ def batch_report(
         rejected_by_reason=rejected,
         median_event_time_ns=times[0],
         oldest_hundredth_event_time_ns=times[1],
-        lake=LakeResult(objects=1, bytes=4096, duplicates=3),
+        lake=LakeResult(objects=1, bytes=4096, duplicates=3, trades=897),
         states=StateResult(writes=50, conflicts=1, failed_record=failed_record),
         failed_sequence=None if failed_record is None else "104",
     )
@@ -55,15 +55,17 @@ def test_the_processor_writes_these_lines() -> None:
 def test_the_producer_writes_these_lines() -> None:
     lines: list[str] = []
     calls = ProviderCalls()
-    telemetry("stream", lines).record(PollReport(0, ProducerReport(0, 0, 0, 0, 0), None).events(calls, ""))
-    telemetry("producer", lines).record(PollReport(12, ProducerReport(5, 5, 0, 2, 0), None).events(calls, REQUEST))
+    telemetry("stream", lines).record(PollReport(0, ProducerReport(0, 0, 0, 0, 0), None).events(calls, "", False))
+    telemetry("producer", lines).record(
+        PollReport(12, ProducerReport(5, 5, 0, 2, 0), None).events(calls, REQUEST, True)
+    )
     calls.request("alpaca")
     calls.error("alpaca", "rate_limited", "alpaca answered 429 (slow down)")
     calls.error("alpaca", "timeout", "alpaca did not answer in time")
     calls.error("alpaca", "rate_limited", "alpaca answered 429 (too many requests)")
     calls.rate_limit_wait("alpaca", 1.23456)
     report = PollReport(12, ProducerReport(5, 4, 1, 2, 3), PermanentError("check the key – „now“"))
-    telemetry("producer", lines).record(report.events(calls, REQUEST))
+    telemetry("producer", lines).record(report.events(calls, REQUEST, True))
     assert lines == written("producer")
 
 

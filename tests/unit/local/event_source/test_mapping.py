@@ -18,7 +18,7 @@ def test_the_settings_file_says_what_the_pipeline_promises() -> None:
             parallelization_factor=1,
             bisect_batch_on_function_error=True,
             maximum_retry_attempts=5,
-            maximum_record_age_in_seconds=3600,
+            maximum_record_age_in_seconds=23 * 3600,
             starting_position="TRIM_HORIZON",
             function_response_types=("ReportBatchItemFailures",),
         )

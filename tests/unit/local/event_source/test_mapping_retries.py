@@ -110,10 +110,11 @@ def test_a_plan_that_tries_again_has_less_left_or_fewer_retries(
 
 
 def test_only_records_at_the_front_that_are_too_old_expire() -> None:
-    ages = [3601, 3600.5, 3600, 10, 0]
+    limit = MAPPING.maximum_record_age_in_seconds
+    ages = [limit + 1, limit + 0.5, limit, 10, 0]
     batch = Batch(tuple(record(n, age_seconds=age) for n, age in enumerate(ages)))
     assert expired_records(MAPPING, batch, START) == 2
-    assert expired_records(MAPPING, batch, START + timedelta(hours=2)) == 5
+    assert expired_records(MAPPING, batch, START + timedelta(seconds=2 * limit)) == 5
     assert expired_records(replace(MAPPING, maximum_record_age_in_seconds=-1), batch, START) == 0
 
 

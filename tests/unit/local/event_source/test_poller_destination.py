@@ -19,7 +19,7 @@ def test_a_record_too_large_for_a_call_goes_to_the_destination(scene: Scene) -> 
 
 def test_only_records_that_are_too_old_go_to_the_destination(scene: Scene) -> None:
     scene.put("a", "b")
-    scene.clock.pass_by(3601)
+    scene.clock.pass_by(23 * 3600 + 1)
     scene.put("c")
     scene.poller.run_until_idle()
     assert scene.batches == [["c"]]
