@@ -8,8 +8,9 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from stock_pipeline.domain.document import Document
 from stock_pipeline.domain.lake_layout import CURATED_FILE, VersionPrefix
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.partition_head import PartitionHead
@@ -133,27 +134,28 @@ class Manifest:
         return json.dumps(document).encode()
 
     @classmethod
-    def from_json(cls, document: bytes) -> "Manifest":
-        """Read a manifest; `ValueError` if it is torn. What a newer release added is left out."""
-        try:
-            return cls._from_values(json.loads(document))
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"it is no manifest ({error!r})") from error
+    def from_json(cls, body: bytes) -> "Manifest":
+        """Read a manifest; `ValueError` says why it is torn. What a newer release added is left out."""
+        document = Document.parse(body)
+        return cls(
+            session_date=document.date("session_date"),
+            version=document.text("version"),
+            replaces=document.text_or_none("replaces"),
+            inputs=_input_files(document.objects("inputs")),
+            unreadable=_input_files(document.objects("set_aside")),
+            digest=TradesDigest.from_document(document.object("digest")),
+            data_bytes=document.whole("data_bytes"),
+            # older releases do not write the fields that have a default here
+            data_files=document.texts("data_files", [CURATED_FILE]),
+            engine=document.text("engine", LOCAL),
+            schema_version=document.whole("schema_version", 1),
+            newest_schema_version=document.whole("newest_schema_version", 1),
+            lost=_input_files(document.objects("lost", [])),
+        )
 
-    @classmethod
-    def _from_values(cls, values: dict[str, Any]) -> "Manifest":
-        values["session_date"] = date.fromisoformat(values["session_date"])
-        values["digest"] = TradesDigest.from_document(values["digest"])
-        values["inputs"] = _input_files(values["inputs"])
-        values["unreadable"] = _input_files(values.pop("set_aside"))
-        values["lost"] = _input_files(values.get("lost", []))  # missing in manifests of older releases
-        if "data_files" in values:  # missing in manifests from before Athena wrote versions
-            values["data_files"] = tuple(values["data_files"])
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
-
-def _input_files(entries: list[dict[str, Any]]) -> tuple[InputFile, ...]:
-    return tuple(InputFile(**entry) for entry in entries)
+def _input_files(entries: Iterable[Document]) -> tuple[InputFile, ...]:
+    return tuple(InputFile(entry.text("key"), entry.text("etag"), entry.whole("size")) for entry in entries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ Of two runs that want to publish, one changes the head, and the other plans agai
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+
+from stock_pipeline.domain.document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +75,19 @@ class PartitionHead:
         return json.dumps(document, indent=1).encode()
 
     @classmethod
-    def from_json(cls, document: bytes) -> "PartitionHead":
-        fields: dict[str, Any] = json.loads(document)
+    def from_json(cls, body: bytes) -> "PartitionHead":
+        """Read a head; `ValueError` says why it is torn. What a newer release added is left out."""
+        document = Document.parse(body)
         return cls(
-            generation=fields["generation"],
-            version=fields["version"],
-            catalog_confirmed_at=_time(fields["settled_at"]),
-            superseded=tuple(Superseded(old["version"], _time(old["since"])) for old in fields["superseded"]),
-            deleted=tuple(fields.get("deleted", ())),  # missing in heads of older releases
+            generation=document.whole("generation"),
+            version=document.text_or_none("version"),
+            catalog_confirmed_at=document.time_or_none("settled_at"),
+            superseded=tuple(
+                Superseded(old.text("version"), old.time_or_none("since")) for old in document.objects("superseded")
+            ),
+            deleted=document.texts("deleted", []),  # missing in heads of older releases
         )
 
 
 def _text(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stock_pipeline.domain.document import Document
+
 _MASK = 2**64 - 1
 
 
@@ -37,6 +39,13 @@ class TradesDigest:
         return asdict(self) | {"ids_hash": f"{self.ids_hash:016x}", "rows_hash": f"{self.rows_hash:016x}"}
 
     @classmethod
-    def from_document(cls, document: dict[str, Any]) -> "TradesDigest":
-        hashes = {name: int(document[name], 16) for name in ("ids_hash", "rows_hash")}
-        return cls(**{**document, **hashes})
+    def from_document(cls, document: Document) -> "TradesDigest":
+        """Read what `to_document` returned; `ValueError` names a field of another kind."""
+        return cls(
+            rows=document.whole("rows"),
+            volume=document.whole("volume"),
+            ids_hash=document.hexadecimal("ids_hash"),
+            rows_hash=document.hexadecimal("rows_hash"),
+            min_event_time_ns=document.whole_or_none("min_event_time_ns"),
+            max_event_time_ns=document.whole_or_none("max_event_time_ns"),
+        )

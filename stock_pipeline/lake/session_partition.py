@@ -87,9 +87,9 @@ class SessionPartition:
             return StoredHead(PartitionHead(), None)
         try:
             return StoredHead(PartitionHead.from_json(found[0]), found[1])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except ValueError as error:
             raise HeadLostError(
-                f"session {self.session_date}: {head_key(self.session_date)} can't be read ({error!r}): delete it, and "
+                f"session {self.session_date}: {head_key(self.session_date)} can't be read ({error}): delete it, and "
                 "run `stock-pipeline catalog rebuild`, which writes it anew"
             ) from error
 
@@ -197,6 +197,8 @@ class SessionPartition:
             manifest = Manifest.from_json(found[0])
         except ValueError as error:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} can't be read ({str(error)[:200]})")
+        if manifest.place != place:
+            return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} is that of {manifest.place.prefix}")
         return Version(place, objects, manifest, manifest.damage(listed), has_data=not manifest.data_damage(listed))
 
 

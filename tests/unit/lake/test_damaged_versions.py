@@ -1,9 +1,11 @@
 """A published version that lost objects is named: it is made again, or said to be lost, and never built on."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -39,6 +41,11 @@ def spoil(lake: Lake, key: str) -> None:
     lake.store.put(key, b"?" * len(lake.store.objects[key]))
 
 
+def write_in(lake: Lake, key: str, **values: Any) -> None:
+    """Change fields of a JSON object, as whoever edits one by hand."""
+    lake.store.put(key, json.dumps(json.loads(lake.store.objects[key]) | values).encode())
+
+
 DAMAGES: dict[str, Callable[[Lake], None]] = {
     "data is missing": lambda lake: lake.store.delete([data_key(lake)]),
     "data is cut": lambda lake: cut(lake, data_key(lake)),
@@ -48,6 +55,22 @@ TORN: dict[str, Callable[[Lake], None]] = {
     "manifest is missing": lambda lake: lake.store.delete([manifest_key(lake)]),
     "manifest is cut": lambda lake: cut(lake, manifest_key(lake)),
     "manifest is another document": lambda lake: lake.store.put(manifest_key(lake), b"[1]"),
+    "manifest has no inputs": lambda lake: write_in(lake, manifest_key(lake), inputs=None),
+    "manifest has texts for inputs": lambda lake: write_in(lake, manifest_key(lake), inputs=["raw/trades/a.parquet"]),
+    "manifest has a text for a size": lambda lake: write_in(lake, manifest_key(lake), data_bytes="many"),
+    "manifest has a number for its files": lambda lake: write_in(lake, manifest_key(lake), data_files=5),
+    "manifest has no digest": lambda lake: write_in(lake, manifest_key(lake), digest={"rows": 3}),
+    "manifest is another session's": lambda lake: write_in(lake, manifest_key(lake), session_date="2018-01-03"),
+    "manifest is another version's": lambda lake: write_in(lake, manifest_key(lake), version="00000000000000aa"),
+}
+TORN_HEADS: dict[str, Callable[[Lake], None]] = {
+    "head is cut": lambda lake: cut(lake, head_key(SESSION)),
+    "head is empty": lambda lake: lake.store.put(head_key(SESSION), b""),
+    "head is another document": lambda lake: lake.store.put(head_key(SESSION), b"[]"),
+    "head has a number for a version": lambda lake: write_in(lake, head_key(SESSION), version=7),
+    "head has a text for a generation": lambda lake: write_in(lake, head_key(SESSION), generation="1"),
+    "head has texts for versions": lambda lake: write_in(lake, head_key(SESSION), superseded=["00000000000000aa"]),
+    "head has a time of no zone": lambda lake: write_in(lake, head_key(SESSION), settled_at="2018-01-02T12:00:00"),
 }
 
 
@@ -158,9 +181,10 @@ def test_rebuild_and_check_name_a_damaged_version(published: Lake, damage: str) 
     assert findings.damage
 
 
-def test_rebuild_goes_on_past_a_torn_session(published: Lake) -> None:
+@pytest.mark.parametrize("damage", TORN_HEADS)
+def test_rebuild_goes_on_past_a_torn_session(published: Lake, damage: str) -> None:
     published.other_session()
-    published.store.put(head_key(SESSION), b"{")
+    TORN_HEADS[damage](published)
     published.catalog.locations.clear()
     with pytest.raises(HeadLostError, match=r"_head\.json can't be read"):
         rebuild(published)
@@ -251,12 +275,23 @@ def test_an_older_version_stays_while_the_published_one_is_torn(published: Lake)
     assert published.store.objects == before
 
 
-def test_other_sessions_are_collected_before_a_torn_head_is_told(published: Lake) -> None:
+@pytest.mark.parametrize("damage", TORN_HEADS)
+def test_other_sessions_are_collected_before_a_torn_head_is_told(published: Lake, damage: str) -> None:
     other = published.other_session()
-    published.store.put(head_key(SESSION), b"{")
+    TORN_HEADS[damage](published)
     with pytest.raises(HeadLostError, match=r"_head\.json can't be read"):
         collect(published)
     assert published.keys(RAW_PREFIX + other) == []
+
+
+@pytest.mark.parametrize("damage", TORN_HEADS)
+def test_compaction_and_check_name_a_torn_head(published: Lake, compactor: Compactor, damage: str) -> None:
+    TORN_HEADS[damage](published)
+    before = dict(published.store.objects)
+    for use in (lambda: compactor.compact(SESSION), lambda: published_findings(published.partition)):
+        with pytest.raises(HeadLostError, match=r"2018-01-02: .*_head\.json can't be read"):
+            use()
+    assert published.store.objects == before
 
 
 STRAY = ["README.txt", "year=2018/month=1/x", "year=2018/month=2/day=30/x", "backup/year=2018/month=1/day=2/x"]
