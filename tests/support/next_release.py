@@ -81,17 +81,103 @@ def _step(lake: Any, name: str, *arguments: Any) -> Any:
     return None
 
 
+class OtherRelease:
+    """A process of another release that works on a lake's objects as they are, one step after the other."""
+
+    def __init__(self, release: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.next_release"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{release}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def work(self, lake: Any, name: str, run: str, at: int = 0, after: bool = False) -> None:
+        """Do one of `lake_work.WORKS`.
+
+        at, after: where the process dies, as of `Fuse`; 0 for nowhere.
+        """
+        self._ask(lake, "work", name, run, at, after)
+
+    def add(self, lake: Any, batch: int, *numbers: int) -> None:
+        """Put a raw file with these trades, in which the new column has a value."""
+        self._ask(lake, "add", batch, *numbers)
+
+    def read(self, lake: Any) -> list[list[Any]]:
+        """Return event id and the new column of each row that readers see."""
+        rows: list[list[Any]] = self._ask(lake, "read")
+        return rows
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
+
+    def _ask(self, lake: Any, *step: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        pickle.dump((_state(lake), step), self._process.stdin)
+        self._process.stdin.flush()
+        state, answer = pickle.load(self._process.stdout)
+        _set_state(lake, state)
+        return answer
+
+
+def _serve() -> None:
+    from tests.support.lake import Lake
+
+    answers = sys.stdout.buffer
+    sys.stdout = sys.stderr
+    with suppress(EOFError):
+        while True:
+            state, (name, *arguments) = pickle.load(sys.stdin.buffer)
+            lake = Lake()
+            _set_state(lake, state)
+            answer = _asked(lake, name, *arguments)
+            pickle.dump((_state(lake), answer), answers)
+            answers.flush()
+    os._exit(0)
+
+
+def _asked(lake: Any, name: str, *arguments: Any) -> Any:
+    from stock_pipeline.errors import StockPipelineError
+    from tests.fakes.crashes import Crashed, CrashingCatalog, CrashingObjectStore, Fuse
+    from tests.support.lake_work import work
+    from tests.support.trades import trade
+
+    if name == "add":
+        batch, *numbers = arguments
+        lake.add([trade(number, **{COLUMN: "X"}) for number in numbers], batch)
+    elif name == "work":
+        kind, run_name, at, after = arguments
+        fuse = Fuse(at or 10**6, after)
+        with suppress(Crashed, StockPipelineError):
+            work(lake, kind, run_name)(CrashingObjectStore(lake.store, fuse), CrashingCatalog(lake.catalog, fuse))
+    else:
+        return sorted([row.event_id, getattr(row, COLUMN)] for row in lake.read())
+    return None
+
+
+def _state(lake: Any) -> tuple[Any, ...]:
+    return lake.store.objects, lake.store.modified, lake.catalog.locations, lake.now
+
+
+def _set_state(lake: Any, state: tuple[Any, ...]) -> None:
+    lake.store.objects, lake.store.modified, lake.catalog.locations, lake.now = state
+    lake.store.now = lake.now
+
+
 def _main() -> None:
     from tests.support.lake import Lake
+
+    if len(sys.argv) == 1:
+        _serve()
 
     path, steps = Path(sys.argv[1]), json.loads(sys.argv[2])
     lake = Lake()
     if path.exists():
-        kept = pickle.loads(path.read_bytes())
-        lake.store.objects, lake.store.modified, lake.catalog.locations, lake.now = kept
-        lake.store.now = lake.now
+        _set_state(lake, pickle.loads(path.read_bytes()))
     sys.stdout.write(json.dumps([_step(lake, *step) for step in steps]))
-    path.write_bytes(pickle.dumps((lake.store.objects, lake.store.modified, lake.catalog.locations, lake.now)))
+    path.write_bytes(pickle.dumps(_state(lake)))
     sys.stdout.flush()
     os._exit(0)  # native threads of the libraries now and then abort a Python that ends orderly
 
