@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -99,6 +99,9 @@ terraform: $(STAMP) ## Check the Terraform of dev and prod (TERRAFORM=path, if n
 	    $(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null && $(TERRAFORM) -chdir=$$root validate || exit 1; done
 	@for environment in dev prod; do $(TERRAFORM) -chdir=infra test -var-file=envs/$$environment.tfvars || exit 1; done
 	@$(TERRAFORM) -chdir=bootstrap test
+
+aws-calls: $(STAMP) ## Run the tests and write which calls of AWS they made, for the check of permissions
+	@ADD_AWS_CALLS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 plans: $(STAMP) ## Write what Terraform plans where the tests read it, tests/data/terraform (CHECK=1: compare)
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null

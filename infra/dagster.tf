@@ -10,8 +10,9 @@ module "dagster" {
   image_digest            = var.dagster_image_digest
   environment             = merge(local.settings, { AWS_REGION = var.aws_region })
   bucket_arn              = local.arn.bucket
-  work_statements         = local.statements.dagster
-  produce_statements      = local.statements.producer
+  control_statements      = local.statements.control
+  work_statements         = local.statements.work
+  produce_statements      = local.statements.produce
   stream_producer_command = var.stream_producer_command
   log_retention_days      = var.log_retention_days
   protected               = var.protected

@@ -2,25 +2,31 @@
 locals {
   # redrive runs in Dagster too
   redriving = [
-    "write_traces", "take_dead_letters", "read_what_was_kept", "read_batches_again", "put_records", "park_and_keep_books",
+    "take_dead_letters", "read_what_was_kept", "read_batches_again", "put_records", "park_and_keep_books",
+  ]
+
+  producing = [
+    "use_key", "list_bucket", "read_key_of_the_price_api", "put_records", "keep_checkpoints", "keep_what_the_stream_refused",
+    "send_dead_letters",
   ]
 
   may = {
-    producer = [
-      "use_key", "write_traces", "list_bucket", "read_key_of_the_price_api", "put_records", "keep_checkpoints",
-      "keep_what_the_stream_refused", "send_dead_letters",
-    ]
+    producer = concat(["write_traces"], local.producing)
     processor = [
       "use_key", "write_traces", "list_bucket", "read_stream", "write_trades", "write_failed_batches",
       "read_and_write_state", "send_dead_letters",
     ]
-    redrive = concat(["use_key", "list_bucket"], local.redriving)
+    redrive = concat(["use_key", "write_traces", "list_bucket"], local.redriving)
     # an encrypted schedule is read with the role that it invokes with
-    scheduler = ["read_encrypted_schedules"]
-    dagster = concat([
+    scheduler = ["read_with_key"]
+
+    # Dagster's tasks: the websocket producer, webserver and daemon, and what does the work
+    produce = local.producing
+    control = ["read_with_key", "read_logs_of_runs"]
+    work = concat([
       "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
-      "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue_and_the_stream",
-      "look_at_the_realtime_table", "tell_of_failed_runs", "never_drop_what_terraform_made",
+      "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
+      "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
   }
 
@@ -29,7 +35,7 @@ locals {
     for name in names : merge(
       { Sid = replace(title(replace(name, "_", " ")), " ", ""), Effect = "Allow" },
       local.grants[name],
-    ) if !contains(["use_key", "read_encrypted_schedules"], name) || length(local.key_aliases) > 0
+    ) if !contains(["use_key", "read_with_key"], name) || length(local.key_aliases) > 0
   ] }
 
   grants = {
@@ -40,7 +46,7 @@ locals {
       Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
     }
 
-    read_encrypted_schedules = {
+    read_with_key = {
       Action    = ["kms:Decrypt"]
       Resource  = [local.arn.keys]
       Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
@@ -58,7 +64,7 @@ locals {
     }
 
     read_key_of_the_price_api    = { Action = ["secretsmanager:GetSecretValue"], Resource = [local.arn.secret] }
-    put_records                  = { Action = ["kinesis:PutRecord", "kinesis:PutRecords"], Resource = [local.arn.stream] }
+    put_records                  = { Action = ["kinesis:PutRecords"], Resource = [local.arn.stream] }
     keep_checkpoints             = { Action = ["s3:GetObject", "s3:PutObject"], Resource = [local.objects.checkpoints] }
     keep_what_the_stream_refused = { Action = ["s3:PutObject"], Resource = [local.objects.failed, local.objects.quarantine] }
     send_dead_letters            = { Action = ["sqs:SendMessage"], Resource = [local.arn.queue] }
@@ -77,8 +83,7 @@ locals {
 
     take_dead_letters = {
       Action = [
-        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes",
-        "sqs:SendMessage",
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage",
       ]
       Resource = [local.arn.queue]
     }
@@ -87,16 +92,18 @@ locals {
       Resource = [local.objects.failed, local.objects["aws/lambda"], local.objects.quarantine, local.objects.redrive]
     }
     read_batches_again = {
-      Action = [
-        "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards",
-      ]
+      Action   = ["kinesis:GetRecords", "kinesis:GetShardIterator"]
       Resource = [local.arn.stream]
     }
     park_and_keep_books = { Action = ["s3:PutObject"], Resource = [local.objects.quarantine, local.objects.redrive] }
 
-    read_the_lake = { Action = ["s3:GetObject"], Resource = ["${local.arn.bucket}/*"] }
+    # and, for redrive, what was kept
+    read_the_lake = {
+      Action   = ["s3:GetObject"]
+      Resource = [for zone in ["athena-results", "checkpoints", "curated", "marts", "raw"] : local.objects[zone]]
+    }
     write_curated_trades_and_models = {
-      Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+      Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
       Resource = [local.objects.curated, local.objects.marts, local.objects["athena-results"]]
     }
     # The lifecycle deletes what has the tag.
@@ -120,9 +127,8 @@ locals {
       Action = [
         "glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables", "glue:GetTableVersions",
         "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition", "glue:CreatePartition",
-        "glue:UpdatePartition", "glue:BatchCreatePartition", "glue:DeletePartition", "glue:BatchDeletePartition",
-        "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable", "glue:DeleteTableVersion",
-        "glue:BatchDeleteTableVersion",
+        "glue:UpdatePartition", "glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreateTable", "glue:UpdateTable",
+        "glue:DeleteTable", "glue:DeleteTableVersion",
       ]
       Resource = [for part in ["catalog", "database/${var.database_name}", "table/${var.database_name}/*"] :
         "${local.arn.glue}:${part}"
@@ -144,11 +150,13 @@ locals {
       Resource = [local.arn.workgroup]
     }
     compare_with_the_realtime_table = { Action = ["dynamodb:BatchGetItem", "dynamodb:Scan"], Resource = [local.arn.table] }
-    look_at_the_realtime_table      = { Action = ["dynamodb:Scan"], Resource = [local.arn.table] }
-    watch_the_queue_and_the_stream = {
-      Action   = ["sqs:GetQueueAttributes", "kinesis:DescribeStreamSummary"]
-      Resource = [local.arn.queue, local.arn.stream]
+    watch_the_queue                 = { Action = ["sqs:GetQueueAttributes"], Resource = [local.arn.queue] }
+    # The UI shows what runs printed.
+    write_logs_of_runs = {
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+      Resource = [local.objects["dagster-logs"]]
     }
+    read_logs_of_runs   = { Action = ["s3:GetObject"], Resource = [local.objects["dagster-logs"]] }
     tell_of_failed_runs = { Action = ["sns:Publish"], Resource = [local.arn.topic] }
   }
 }

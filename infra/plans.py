@@ -48,7 +48,10 @@ def planned(terraform: str, environment: str) -> dict[str, Any]:
         ]
         _run(terraform, "plan", "-input=false", "-lock=false", "-refresh=false", f"-out={file}", *variables)
         plan = json.loads(_run(terraform, "show", "-json", str(file)))
-    resources = sorted(_resources(plan["planned_values"]["root_module"]), key=lambda resource: resource["address"])
+    unknown = {change["address"]: change["change"]["after_unknown"] for change in plan["resource_changes"]}
+    resources = sorted(
+        _resources(plan["planned_values"]["root_module"], unknown), key=lambda resource: resource["address"]
+    )
     settings = plan["planned_values"]["outputs"]["settings"]["value"]
     return {
         "environment": environment,
@@ -65,16 +68,30 @@ def _run(terraform: str, *arguments: str) -> str:
     return result.stdout
 
 
-def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _resources(module: dict[str, Any], unknown: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for resource in module.get("resources", ()):
         if resource["mode"] == "managed":
             yield {
                 "address": resource["address"],
                 "type": resource["type"],
                 "values": _known(resource["values"]),
+                # such as an ARN: that there will be one says more than that none is planned
+                "unknown": sorted(set(_unknown(unknown[resource["address"]]))),
             }
     for child in module.get("child_modules", ()):
-        yield from _resources(child)
+        yield from _resources(child, unknown)
+
+
+def _unknown(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of what is known after the apply, without places in lists."""
+    if value is True:
+        yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unknown(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _unknown(item, path)
 
 
 def _known(value: Any) -> Any:

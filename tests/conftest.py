@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stock_pipeline.local.stack import LocalStack, aws_services, local_stack
+from tests.support.permissions.recording import CallsAreListed
 
 settings.register_profile(
     "default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
 settings.register_profile("nightly", settings.get_profile("default"), derandomize=False, max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    folder = tempfile.TemporaryDirectory(prefix="aws-calls-")
+    config.add_cleanup(folder.cleanup)
+    plugin = CallsAreListed(Path(folder.name))
+    plugin.install()
+    config.pluginmanager.register(plugin)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KEYS_PER_READ = 100
 READ_ATTEMPTS = 8
+EXPIRES_AT = "expires_at"
+"""Attribute that the table's time to live is set on."""
 
 _WINDOW_FIELDS = (
     "event_time_ns",
@@ -130,7 +132,7 @@ class StateTable:
             item[f"sma_{average.window}_trades"] = {"N": str(average.trade_count)}
         if self.time_to_live_days is not None and state.window:
             newest = state.window[-1].event_time_ns // 10**9
-            item["expires_at"] = {"N": str(newest + self.time_to_live_days * 86_400)}
+            item[EXPIRES_AT] = {"N": str(newest + self.time_to_live_days * 86_400)}
         return item
 
     def _read_some(self, keys: Sequence[SymbolKey], states: dict[SymbolKey, StoredState]) -> list[SymbolKey]:

@@ -19,9 +19,7 @@ WITHOUT_ARNS = frozenset(
         "ecr:GetAuthorizationToken",
         # listing and describing of ECS's and EC2's own affairs has no resource to name
         "ecs:DescribeTaskDefinition",
-        "ecs:ListAccountSettings",
         "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeRouteTables",
         "ssmmessages:CreateControlChannel",
         "ssmmessages:CreateDataChannel",
         "ssmmessages:OpenControlChannel",

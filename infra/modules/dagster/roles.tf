@@ -19,13 +19,27 @@ locals {
   }
 
   statements = {
-    control = concat(local.read_logs, local.log_in, [
+    control = concat(var.control_statements, local.log_in, [
       {
-        Sid       = "StartAndStopRuns"
+        Sid       = "StartRuns"
         Effect    = "Allow"
-        Action    = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks"]
-        Resource  = ["${local.ecs}:task-definition/${var.name}-run:*", "${local.ecs}:task/${var.name}/*"]
+        Action    = ["ecs:RunTask"]
+        Resource  = ["${local.ecs}:task-definition/${var.name}-run:*"]
         Condition = local.cluster_condition
+      },
+      {
+        Sid       = "WatchAndStopRuns"
+        Effect    = "Allow"
+        Action    = ["ecs:StopTask", "ecs:DescribeTasks"]
+        Resource  = ["${local.ecs}:task/${var.name}/*"]
+        Condition = local.cluster_condition
+      },
+      {
+        # the last lines of a run that died, for its failure's message
+        Sid      = "ReadWhatRunsPrinted"
+        Effect   = "Allow"
+        Action   = ["logs:GetLogEvents"]
+        Resource = ["${local.logs}:/ecs/${var.name}/run:*"]
       },
       {
         Sid      = "TagRuns"
@@ -37,7 +51,7 @@ locals {
         # none of these knows a resource
         Sid      = "LookAtTheNetworkAndTasks"
         Effect   = "Allow"
-        Action   = ["ecs:DescribeTaskDefinition", "ecs:ListAccountSettings", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables"]
+        Action   = ["ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces"]
         Resource = "*"
       },
       {
@@ -69,7 +83,7 @@ locals {
         Resource = ["${local.logs}:*"]
       },
     ])
-    work    = concat(local.read_logs, local.log_in, var.work_statements)
+    work    = concat(local.log_in, var.work_statements)
     produce = var.produce_statements
   }
 
@@ -79,14 +93,6 @@ locals {
     Effect   = "Allow"
     Action   = ["rds-db:connect"]
     Resource = ["arn:${var.partition}:rds-db:${var.aws_region}:${var.account_id}:dbuser:*/dagster"]
-  }]
-
-  # the UI shows what runs printed, and runs write it
-  read_logs = [{
-    Sid      = "ReadAndWriteLogsOfRuns"
-    Effect   = "Allow"
-    Action   = ["s3:GetObject", "s3:PutObject"]
-    Resource = ["${var.bucket_arn}/dagster-logs/*"]
   }]
 }
 

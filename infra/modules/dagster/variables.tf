@@ -39,8 +39,13 @@ variable "environment" {
 }
 
 variable "bucket_arn" {
-  description = "The lake's bucket, which also keeps the logs of runs."
+  description = "The lake's bucket, which tasks reach without the gateway."
   type        = string
+}
+
+variable "control_statements" {
+  description = "What webserver and daemon may do beside starting runs, as statements of a policy."
+  type        = any
 }
 
 variable "work_statements" {
