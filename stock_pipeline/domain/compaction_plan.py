@@ -54,6 +54,7 @@ class Manifest:
     engine: the writer; each engine has its own hash for the digest.
     schema_version: of the columns that the version has.
     lost: raw files of an earlier version whose trades an operator gave up, because no object had them any more.
+    data_etags: of its objects, in their order; empty in manifests of older releases.
     newest_schema_version: of its raw files. Where an older release compacted files of a newer one, it is greater.
     """
 
@@ -69,6 +70,7 @@ class Manifest:
     schema_version: int = 1
     newest_schema_version: int = 1
     lost: tuple[InputFile, ...] = ()
+    data_etags: tuple[str, ...] = ()
 
     @property
     def lacks_columns(self) -> bool:
@@ -99,6 +101,11 @@ class Manifest:
                 f"the data files of {self.place.prefix} have {found:,} bytes, their manifest says {self.data_bytes:,}"
             )
         return ""
+
+    def is_rewritten(self, objects: Iterable[ListedObject]) -> bool:
+        """Tell if a data file is not the object that was proved, though it may have its content: look into it."""
+        etags = {each.key: each.etag for each in objects}
+        return bool(self.data_etags) and [etags.get(key) for key in self.data_keys] != [*self.data_etags]
 
     def _strays(self, objects: Iterable[ListedObject]) -> str:
         """Return which objects the query engines would read besides the data, or ""."""
@@ -151,6 +158,7 @@ class Manifest:
             schema_version=document.whole("schema_version", 1),
             newest_schema_version=document.whole("newest_schema_version", 1),
             lost=_input_files(document.objects("lost", [])),
+            data_etags=document.texts("data_etags", []),
         )
 
 

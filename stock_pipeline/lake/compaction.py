@@ -5,7 +5,7 @@ run plans the same version and goes on.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -129,7 +129,9 @@ class Compactor:
         with engine.opened(plan) as inputs:
             _check_unreadable(plan, inputs.unreadable, allow_missing)
             written = inputs.write()
+        etags = {each.key: each.etag for each in self.lake.list(written.target.prefix)}
         manifest = _manifest(plan, engine, inputs, written)
+        manifest = replace(manifest, data_etags=tuple(etags.get(key, "") for key in manifest.data_keys))
         self.lake.put(written.target.manifest_key, manifest.to_json())
         partition.publish(stored, written.target.version, plan.generation)
         _set_unreadable_aside(partition, manifest)

@@ -43,6 +43,10 @@ _OF_ONE = (ConnectionClosedError, IncompleteReadError, ParamValidationError, Rea
 """Errors of botocore's own that one object can cause. Others are lost credentials, and no way to the service."""
 
 
+_OF_SESSIONS = "failures_of_sessions"
+"""Attribute of a loop's error, so that a loop around it tells the sessions and not the loop."""
+
+
 class SessionFailures:
     """Sessions that failed, each with what it raised."""
 
@@ -60,7 +64,7 @@ class SessionFailures:
         except Exception as error:
             if _concerns_all(error):
                 raise
-            self._raised[str(session)] = error
+            self._raised |= getattr(error, _OF_SESSIONS, {str(session): error})
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -82,7 +86,9 @@ class SessionFailures:
             for kind in type(errors[0]).__mro__
             if issubclass(kind, PermanentError | RetryableError) and all(isinstance(error, kind) for error in errors)
         )
-        raise next(common, RetryableError)(f"{len(errors):,} failed, and all others were done: {self}") from errors[0]
+        error = next(common, RetryableError)(f"{len(errors):,} failed, and all others were done: {self}")
+        setattr(error, _OF_SESSIONS, self._raised)
+        raise error from errors[0]
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -199,7 +199,9 @@ class SessionPartition:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} can't be read ({str(error)[:200]})")
         if manifest.place != place:
             return Version(place, objects, None, f"{place.prefix}{MANIFEST_FILE} is that of {manifest.place.prefix}")
-        return Version(place, objects, manifest, manifest.damage(listed), has_data=not manifest.data_damage(listed))
+        version = Version(place, objects, manifest, manifest.damage(listed), has_data=not manifest.data_damage(listed))
+        # a restored copy may have another etag, too
+        return self.confirmed(version) if manifest.is_rewritten(listed) else version
 
 
 def _without_data(version: Version, damage: str) -> Version:

@@ -28,6 +28,7 @@ MANIFEST = Manifest(
     data_files=("part-0", "part-1"),
     engine="athena",
     lost=(FILE._replace(etag="e3"),),
+    data_etags=("d0", "d1"),
 )
 HEAD = PartitionHead(
     generation=3,
@@ -90,7 +91,7 @@ def test_any_other_value_anywhere_is_read_or_torn(
 
 @pytest.mark.parametrize(("value", "read"), KINDS)
 def test_a_field_less_is_torn_unless_older_releases_lack_it(value: Any, read: Callable[[bytes], Any]) -> None:
-    optional = {"data_files", "engine", "schema_version", "newest_schema_version", "lost", "deleted"}
+    optional = {"data_files", "engine", "schema_version", "newest_schema_version", "lost", "data_etags", "deleted"}
     for name in json.loads(value.to_json()):
         document = json.loads(value.to_json())
         del document[name]

@@ -170,6 +170,25 @@ def test_a_torn_manifest_is_a_named_state(published: Lake, compactor: Compactor,
     assert in_order(published.read()) == winning_trades(FIRST + LATE)
 
 
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_planning_and_status_see_the_damage_that_compaction_sees(published: Lake, damage: str) -> None:
+    DAMAGES[damage](published)
+    assert published.compactor.plan(SESSION).damage
+    version = published.partition.published()
+    assert version is not None
+    assert not version.is_whole
+
+
+def test_a_copy_of_the_data_under_another_etag_is_whole(published: Lake) -> None:
+    """A version of the bucket that is restored by a copy in parts has an etag of its own."""
+    manifest = published.manifest()
+    write_in(published, manifest_key(published), data_etags=["another"] * len(manifest.data_files))
+    version = published.partition.published()
+    assert version is not None
+    assert version.is_whole
+    assert published.compactor.plan(SESSION).is_empty
+
+
 @pytest.mark.parametrize("damage", DAMAGES | TORN)
 def test_rebuild_and_check_name_a_damaged_version(published: Lake, damage: str) -> None:
     version = published.manifest().version

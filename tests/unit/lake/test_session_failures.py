@@ -69,3 +69,19 @@ def test_what_concerns_every_session_ends_the_loop_at_once(error: BaseException)
     with pytest.raises(type(error)), failures.of(DAYS[0]):
         raise error
     assert failures.kinds == {}
+
+
+def test_a_loop_around_loops_names_sessions_once() -> None:
+    outer = SessionFailures()
+    for sessions in (["2018-01-02", "2018-01-03"], ["2018-01-04"]):
+        with outer.of("a loop"):
+            inner = SessionFailures()
+            for session in sessions:
+                with inner.of(session):
+                    raise RetryableError("gone")
+            inner.raise_all()
+    with pytest.raises(RetryableError) as raised:
+        outer.raise_all()
+    assert str(raised.value) == (
+        "3 failed, and all others were done: 2018-01-02: gone; 2018-01-03: gone; 2018-01-04: gone"
+    )
