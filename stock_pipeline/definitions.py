@@ -8,6 +8,7 @@ import os
 import dagster as dg
 
 from stock_pipeline.orchestration.alerts import alert_definitions
+from stock_pipeline.orchestration.corporate_actions import corporate_actions_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.freshness import CHECKS as FRESHNESS_CHECKS
 from stock_pipeline.orchestration.freshness import freshness_definitions
@@ -23,14 +24,17 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the code location for these settings."""
     session_job = dg.define_asset_job(
         SESSION_JOB,
-        # the freshness sensor makes these checks, which are not about one session
-        selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*FRESHNESS_CHECKS),
+        # the freshness sensor makes these checks, which are not about one session; corporate actions are the vendor's
+        selection=dg.AssetSelection.all()
+        - dg.AssetSelection.assets("corporate_actions")
+        - dg.AssetSelection.checks(*FRESHNESS_CHECKS),
         description="Compact one session, publish it, and build the models on it.",
     )
     return dg.Definitions.merge(
         lake_definitions(settings),
         marts_definitions(settings),
         upkeep_definitions(settings),
+        corporate_actions_definitions(settings),
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),

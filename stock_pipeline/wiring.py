@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.athena_compaction import AthenaEngine
     from stock_pipeline.aws.iceberg_tables import IcebergTables
     from stock_pipeline.lake.compaction import Compactor
+    from stock_pipeline.lake.corporate_actions import CorporateActionLog
     from stock_pipeline.lake.garbage_collection import GarbageCollector
     from stock_pipeline.lake.session_partition import SessionPartition
     from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
@@ -213,3 +214,8 @@ class Wiring:
         from stock_pipeline.lake.unpublished_sessions import UnpublishedSessions
 
         return UnpublishedSessions(self.objects, self.catalog, utc_now)
+
+    def corporate_action_log(self) -> "CorporateActionLog":
+        from stock_pipeline.lake.corporate_actions import CorporateActionLog
+
+        return CorporateActionLog(self.objects)

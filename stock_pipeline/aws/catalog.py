@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from stock_pipeline.domain.columns import Column
-from stock_pipeline.domain.lake_layout import CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
+from stock_pipeline.domain.corporate_action import ACTION_COLUMNS
+from stock_pipeline.domain.lake_layout import ACTIONS_PREFIX, CURATED_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX
 from stock_pipeline.domain.rejection import REJECTION_COLUMNS
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import IncompatibleSchemaError, RetryableError
@@ -28,6 +29,7 @@ RAW_TABLE = "raw_trades"
 UNPUBLISHED_TABLE = "unpublished_trades"
 CURATED_TABLE = "trades"
 REJECTED_TABLE = "rejected_records"
+ACTIONS_TABLE = "corporate_actions"
 
 SCRATCH_PREFIX = "compaction_"
 
@@ -65,6 +67,7 @@ class GlueCatalog:
             self.unpublished_table_input(),
             self.curated_table_input(),
             self.rejected_table_input(),
+            self.actions_table_input(),
         )
 
     def raw_table_input(self) -> "TableInputTypeDef":
@@ -92,6 +95,14 @@ class GlueCatalog:
         return self._table_input(
             CURATED_TABLE, "Trades once each, sorted, corrections kept as rows.", location, COLUMNS, {}
         )
+
+    def actions_table_input(self) -> "TableInputTypeDef":
+        """Describe `corporate_actions`, the log of news; small, so without partitions."""
+        location = f"s3://{self.bucket}/{ACTIONS_PREFIX}"
+        described = self._table_input(
+            ACTIONS_TABLE, "News of splits, dividends and changes of symbol.", location, ACTION_COLUMNS, {}
+        )
+        return {**described, "PartitionKeys": []}
 
     def published_location(self, session_date: date) -> str | None:
         try:

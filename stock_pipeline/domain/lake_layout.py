@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 RAW_PREFIX = "raw/trades/"
 CURATED_PREFIX = "curated/trades/"
@@ -21,6 +21,8 @@ CHECKPOINT_PREFIX = "checkpoints/"
 FAILED_PREFIX = "failed/"
 MARTS_PREFIX = "marts/"
 """Of what dbt writes: `s3_data_dir` in dbt_project/profiles.yml."""
+
+ACTIONS_PREFIX = "reference/corporate_actions/"
 
 CURATED_FILE = "trades.parquet"
 MANIFEST_FILE = "_manifest.json"
@@ -135,6 +137,11 @@ def reopened_key(session_date: date) -> str:
 
 def session_date_of_reopened_key(key: str) -> date:
     return date.fromisoformat(key.removeprefix(REOPENED_PREFIX))
+
+
+def actions_key(learned_at: datetime, content_hash: str) -> str:
+    """Return the key of news of corporate actions; keys sort by the time at which they were learned, UTC."""
+    return f"{ACTIONS_PREFIX}{learned_at:%Y%m%dT%H%M%S}-{content_hash}.parquet"
 
 
 def ledger_key(message_id: str) -> str:

@@ -1,7 +1,7 @@
 """The dbt seeds that follow from the domain, as CSV: sale conditions and trading sessions.
 
 The files are committed, because dbt also runs without this package; a test compares them. After a change of the domain
-`stock-pipeline seeds` writes them anew. The third seed, `splits`, is kept by hand.
+`stock-pipeline seeds` writes them anew. The third seed, `corporate_action_overrides`, is kept by hand.
 """
 
 import csv

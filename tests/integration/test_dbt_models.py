@@ -12,6 +12,7 @@ import yaml
 
 from stock_pipeline.aws.athena_ddl import VIEW_COLUMNS, view_query
 from stock_pipeline.domain.bar import Bar, daily_bar
+from stock_pipeline.domain.corporate_action import ACTION_COLUMNS
 from stock_pipeline.domain.lake_layout import quarantine_key, raw_key, unreadable_key
 from stock_pipeline.domain.rejection import Reason, Rejection
 from stock_pipeline.domain.session import session_hours
@@ -254,8 +255,10 @@ def test_the_text_of_a_trades_column_is_the_one_of_the_code() -> None:
 
 def test_sources_describe_the_columns_of_the_lake() -> None:
     source = yaml.safe_load((PROJECT / "models/sources/lake.yml").read_text())["sources"][0]
-    expected = [(column.name, f"{{{{ doc('{column.name}') }}}}") for column in LAKE_COLUMNS]
+    of_trades = [(column.name, f"{{{{ doc('{column.name}') }}}}") for column in LAKE_COLUMNS]
+    of_actions = [(column.name, column.description) for column in ACTION_COLUMNS]
     for table in source["tables"]:
+        expected = of_actions if table["name"] == "corporate_actions" else of_trades
         assert [(column["name"], column["description"]) for column in table["columns"]] == expected
     assets = {table["name"]: table["config"]["meta"]["dagster"]["asset_key"] for table in source["tables"][1:]}
     # the asset of unpublished trades is that of all raw ones, and no model reads the table of these

@@ -40,13 +40,17 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "reconciliation",
         "sale_conditions",
         "trading_sessions",
-        "splits",
+        "corporate_actions",
+        "corporate_action_overrides",
         "stg_print_rules",
         "stg_trading_sessions",
-        "stg_splits",
+        "stg_corporate_actions",
+        "stg_symbol_spans",
         "stg_trades",
         "int_marked_trades",
         "int_effective_trades",
+        "int_bars_by_company",
+        "int_price_adjustments",
         "stock_market_data",
         "unknown_conditions",
         "minute_bars",
@@ -70,7 +74,9 @@ def test_the_lineage_has_no_gap_from_raw_trades_to_marts(definitions: dg.Definit
     assert parents["stock_market_data"] == parents["unknown_conditions"] == {"int_marked_trades"}
     assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
     assert parents["int_effective_trades"] == {"int_marked_trades"}
-    assert parents["daily_bars_adjusted"] == {"daily_bars", "stg_splits"}
+    assert parents["daily_bars_adjusted"] == {"int_bars_by_company", "int_price_adjustments"}
+    assert parents["int_bars_by_company"] == {"daily_bars", "stg_symbol_spans"}
+    assert parents["stg_corporate_actions"] == {"corporate_actions", "corporate_action_overrides"}
     assert parents["daily_moving_averages"] == {"daily_bars_adjusted"}
     assert parents["top_volume"] == {"daily_bars"}
 
@@ -162,7 +168,8 @@ def test_one_writer_at_a_time_is_what_the_models_ask_for(definitions: dg.Definit
     for target, pool in (("local", "duckdb"), ("athena", "athena")):
         graph = build_definitions(Settings.from_env({"DBT_TARGET": target})).resolve_asset_graph()
         for key in graph.materializable_asset_keys:
-            expected = set() if key.to_user_string() in ("trades", "reconciliation") else {pool}
+            ours = ("trades", "reconciliation", "corporate_actions")
+            expected = set() if key.to_user_string() in ours else {pool}
             assert graph.get(key).pools == expected, key
 
 

@@ -2,29 +2,51 @@
 
 with
 
-daily_bars as (
+bars as (
 
-    select * from {{ ref('daily_bars') }}
+    select * from {{ ref('int_bars_by_company') }}
 
 ),
 
-splits as (
+adjustments as (
 
-    select * from {{ ref('stg_splits') }}
+    select * from {{ ref('int_price_adjustments') }}
+
+),
+
+kinds (adjustment) as (
+
+    values ('splits'), ('splits_and_dividends')
 
 ),
 
 factors as (
 
     select
-        daily_bars.*,
-        coalesce(splits.shares_after, 1) as shares_after,
-        coalesce(splits.shares_before, 1) as shares_before
-    from daily_bars
-    left join splits
-        on daily_bars.symbol = splits.symbol
-        and daily_bars.session_date >= splits.valid_from
-        and daily_bars.session_date < splits.valid_until
+        bars.*,
+        kinds.adjustment,
+        coalesce(adjustments.share_factor, 1) as share_factor,
+        case
+            when kinds.adjustment = 'splits' then 1
+            else coalesce(adjustments.dividend_factor, 1)
+        end as dividend_factor
+    from bars
+    cross join kinds
+    left join adjustments
+        on bars.symbol = adjustments.symbol
+        and bars.feed = adjustments.feed
+        and bars.session_date >= adjustments.valid_from
+        and bars.session_date < adjustments.valid_until
+
+),
+
+whole as (
+
+    select
+        *,
+        cast(dividend_factor * 1000000000000 as bigint) as price_multiplier,
+        cast(share_factor * 1000000000000 as bigint) as price_divisor
+    from factors
 
 ),
 
@@ -34,19 +56,21 @@ final as (
         symbol,
         feed,
         session_date,
-        {{ price_per_share('open * shares_before', 'shares_after') }} as open,
-        {{ price_per_share('high * shares_before', 'shares_after') }} as high,
-        {{ price_per_share('low * shares_before', 'shares_after') }} as low,
-        {{ price_per_share('close * shares_before', 'shares_after') }} as close,
-        cast({{ price_per_share('volume * shares_after', 'shares_before') }} as bigint) as volume,
-        {{ price_per_share('vwap * shares_before', 'shares_after') }} as vwap,
+        cast(adjustment as varchar) as adjustment,
+        {{ adjusted_price('open') }} as open,
+        {{ adjusted_price('high') }} as high,
+        {{ adjusted_price('low') }} as low,
+        {{ adjusted_price('close') }} as close,
+        cast(cast(volume as decimal(19, 0)) * cast(share_factor as decimal(25, 12)) as bigint) as volume,
+        {{ adjusted_price('vwap') }} as vwap,
         trade_count,
-        shares_after,
-        shares_before,
+        traded_as,
+        cast(share_factor as decimal(25, 12)) as share_factor,
+        cast(dividend_factor as decimal(13, 12)) as dividend_factor,
         year,
         month,
         day
-    from factors
+    from whole
 
 )
 

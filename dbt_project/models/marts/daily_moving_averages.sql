@@ -3,6 +3,7 @@ with
 daily_bars as (
 
     select * from {{ ref('daily_bars_adjusted') }}
+    where adjustment = 'splits'
 
 ),
 

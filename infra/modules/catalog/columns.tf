@@ -32,6 +32,20 @@ locals {
     { name = "arrival_time", type = "timestamp", comment = "When Kinesis took the record, UTC." },
   ]
 
+  action_columns = [
+    { name = "kind", type = "string", comment = "split, stock_dividend, cash_dividend or symbol_change." },
+    { name = "symbol", type = "string", comment = "Ticker symbol; the one before a change of symbol." },
+    { name = "ex_date", type = "date", comment = "First session that trades after the action." },
+    { name = "process_date", type = "date", comment = "Day by which the vendor's API finds the action." },
+    { name = "new_symbol", type = "string", comment = "The symbol after a change, else empty." },
+    { name = "shares_before", type = "decimal(18,9)", comment = "So many shares become shares_after; 0 where no shares change." },
+    { name = "shares_after", type = "decimal(18,9)", comment = "See shares_before." },
+    { name = "cash_amount", type = "decimal(18,9)", comment = "USD a share of the session before the ex-date; 0 for no cash dividend." },
+    { name = "source", type = "string", comment = "Who said so." },
+    { name = "learned_at", type = "timestamp", comment = "When the pipeline learned it, UTC." },
+    { name = "is_withdrawn", type = "boolean", comment = "Whether this row says that the action is off." },
+  ]
+
   partition_columns = [
     { name = "year", type = "int", comment = "Year of session_date." },
     { name = "month", type = "int", comment = "Month of session_date." },

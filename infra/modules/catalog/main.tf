@@ -27,7 +27,7 @@ resource "aws_glue_catalog_table" "this" {
   )
 
   dynamic "partition_keys" {
-    for_each = local.partition_columns
+    for_each = each.value.partitioned ? local.partition_columns : []
     content {
       name    = partition_keys.value.name
       type    = partition_keys.value.type
@@ -68,6 +68,7 @@ locals {
       prefix      = "raw/trades/"
       columns     = local.trade_columns
       projected   = true
+      partitioned = true
     }
     # The raw files of sessions without a published version, which Dagster registers: queries list no other ones.
     unpublished_trades = {
@@ -75,6 +76,7 @@ locals {
       prefix      = "raw/trades/"
       columns     = local.trade_columns
       projected   = false
+      partitioned = true
     }
     # Dagster registers each partition with the location of its published version. No projection: Athena would then
     # ignore the registered locations.
@@ -83,12 +85,21 @@ locals {
       prefix      = "curated/trades/"
       columns     = local.trade_columns
       projected   = false
+      partitioned = true
+    }
+    corporate_actions = {
+      description = "News of splits, dividends and changes of symbol."
+      prefix      = "reference/corporate_actions/"
+      columns     = local.action_columns
+      projected   = false
+      partitioned = false
     }
     rejected_records = {
       description = "Lines of the stream that were no trades."
       prefix      = "quarantine/records/"
       columns     = local.rejection_columns
       projected   = true
+      partitioned = true
     }
   }
 }

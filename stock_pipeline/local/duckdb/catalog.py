@@ -4,6 +4,7 @@
 - `unpublished_trades`: the raw files of registered sessions that were not published when the views were made
 - `raw_trades`: the raw zone
 - `rejected_records`: the quarantine
+- `corporate_actions`: what was learned of splits, dividends and changes of symbol
 - `trades$partitions`: the partitions that Glue knows, under Athena's name
 
 Objects are listed when views are made: at every `connect_lake`, and at every dbt command. Models belong to
@@ -26,10 +27,19 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.invocation import get_invocation_id
 
-from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE, REJECTED_TABLE, UNPUBLISHED_TABLE, GlueCatalog
+from stock_pipeline.aws.catalog import (
+    ACTIONS_TABLE,
+    CURATED_TABLE,
+    RAW_TABLE,
+    REJECTED_TABLE,
+    UNPUBLISHED_TABLE,
+    GlueCatalog,
+)
 from stock_pipeline.domain.columns import Column
 from stock_pipeline.domain.compaction_plan import Manifest
+from stock_pipeline.domain.corporate_action import ACTION_COLUMNS
 from stock_pipeline.domain.lake_layout import (
+    ACTIONS_PREFIX,
     CURATED_FILE,
     CURATED_PREFIX,
     MANIFEST_FILE,
@@ -67,6 +77,7 @@ class LakeFiles:
     unpublished_uris: tuple[str, ...]
     raw_uris: tuple[str, ...]
     rejected_uris: tuple[str, ...]
+    actions_uris: tuple[str, ...]
 
 
 def connect_lake(
@@ -114,7 +125,7 @@ def open_object_store(
 
 
 def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
-    """List what Glue has published, and the objects in S3: three listings for any number of partitions."""
+    """List what Glue has published, and the objects in S3: four listings for any number of partitions."""
     # Glue first: a version published later is not seen. The other way round it would be seen without objects.
     locations = _published_locations(catalog)
     unpublished = sorted(_unpublished_sessions(catalog) - locations.keys())
@@ -131,6 +142,7 @@ def find_lake_files(s3: "S3Client", catalog: GlueCatalog) -> LakeFiles:
         raw_uris=tuple(raw_uris),
         # unreadable raw files lie below the same prefix
         rejected_uris=tuple(_data_uris(s3, catalog.bucket, f"{QUARANTINE_PREFIX}year=")),
+        actions_uris=tuple(_data_uris(s3, catalog.bucket, ACTIONS_PREFIX)),
     )
 
 
@@ -142,6 +154,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, files: LakeFiles) -> Non
         UNPUBLISHED_TABLE: _declared_query(files.unpublished_uris, COLUMNS),
         RAW_TABLE: _declared_query(files.raw_uris, COLUMNS),
         REJECTED_TABLE: _declared_query(files.rejected_uris, REJECTION_COLUMNS),
+        ACTIONS_TABLE: _declared_query(files.actions_uris, ACTION_COLUMNS, partitioned_by=()),
         PARTITIONS_TABLE: _partitions_query(files.published),
     }
     connection.begin()
@@ -235,7 +248,12 @@ def _by_folder(uris: Iterable[str]) -> dict[str, list[str]]:
     return folders
 
 
-def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...], times: str = "timestamptz") -> str:
+def _declared_query(
+    uris: Sequence[str],
+    in_files: tuple[Column, ...],
+    times: str = "timestamptz",
+    partitioned_by: tuple[Column, ...] = PARTITION_COLUMNS,
+) -> str:
     """Read files with the table's columns as their schema, whatever columns they have.
 
     With the files' own, DuckDB opens the first one when the view is made, and a broken or missing one fails every
@@ -244,7 +262,7 @@ def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...], times: st
     times: the type of times in the files; in ours they are marked as UTC.
     """
     if not uris:
-        return _no_rows((*in_files, *PARTITION_COLUMNS))
+        return _no_rows((*in_files, *partitioned_by))
     schema = ", ".join(
         f"{_literal(column.name)}: {{name: {_literal(column.name)}, "
         f"type: {_literal(times if column.sql_type == 'timestamp' else _type(column))}, "
@@ -252,12 +270,12 @@ def _declared_query(uris: Sequence[str], in_files: tuple[Column, ...], times: st
         for column in in_files
     )
     # Hive partitions can't be had with a schema. A filter on these expressions passes over files just as well.
-    partitions = ", ".join(
+    partitions = [
         rf"cast(regexp_extract(filename, '/{column.name}=(\d+)/', 1) as {_type(column)}) as {_name(column.name)}"
-        for column in PARTITION_COLUMNS
-    )
+        for column in partitioned_by
+    ]
     return (
-        f"select {', '.join(map(_column, in_files))}, {partitions} from read_parquet("
+        f"select {', '.join([*map(_column, in_files), *partitions])} from read_parquet("
         f"[{', '.join(map(_literal, uris))}], hive_partitioning = false, filename = true, schema = map {{{schema}}})"
     )
 

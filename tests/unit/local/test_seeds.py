@@ -2,11 +2,13 @@
 
 import csv
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from stock_pipeline.cli import main
+from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction
 from stock_pipeline.domain.session import is_trading_day
 from stock_pipeline.local.seeds import sale_conditions_csv, trading_sessions_csv, write_seeds
 
@@ -42,10 +44,12 @@ def test_the_command_writes_what_changed_and_says_so(tmp_path: Path, capsys: pyt
     assert main(["seeds", "--folder", str(tmp_path / "nowhere")]) == 1
 
 
-def test_a_split_is_a_trading_day_and_a_ratio_of_whole_shares() -> None:
-    with (SEEDS / "splits.csv").open() as file:
-        splits = list(csv.DictReader(file))
-    assert splits
-    for split in splits:
-        assert is_trading_day(date.fromisoformat(split["ex_date"])), split
-        assert int(split["shares_after"]) != int(split["shares_before"]), split
+def test_every_override_is_an_action_that_begins_with_a_session() -> None:
+    with (SEEDS / "corporate_action_overrides.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        ex_date = date.fromisoformat(row["ex_date"])
+        assert is_trading_day(ex_date), row
+        numbers = {name: Decimal(row[name] or 0) for name in ("shares_before", "shares_after", "cash_amount")}
+        CorporateAction(ActionKind(row["kind"]), row["symbol"], ex_date, ex_date, row["new_symbol"], **numbers)
