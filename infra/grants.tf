@@ -25,7 +25,7 @@ locals {
     control = ["read_with_key", "read_logs_of_runs"]
     work = concat([
       "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
-      "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
+      "read_key_of_the_price_api", "log_corporate_actions", "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
       "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
   }
@@ -100,12 +100,14 @@ locals {
     # and, for redrive, what was kept
     read_the_lake = {
       Action   = ["s3:GetObject"]
-      Resource = [for zone in ["athena-results", "checkpoints", "curated", "marts", "raw"] : local.objects[zone]]
+      Resource = [for zone in ["athena-results", "checkpoints", "curated", "marts", "raw", "reference"] : local.objects[zone]]
     }
     write_curated_trades_and_models = {
       Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
       Resource = [local.objects.curated, local.objects.marts, local.objects["athena-results"]]
     }
+    # A file is written once, under its time and content.
+    log_corporate_actions = { Action = ["s3:PutObject"], Resource = [local.objects.reference] }
     # The lifecycle deletes what has the tag.
     expire_compacted_raw_trades = {
       Action   = ["s3:PutObjectTagging"]

@@ -38,6 +38,7 @@ locals {
   # What lies under a prefix of the lake.
   objects = { for prefix in [
     "athena-results", "aws/lambda", "checkpoints", "curated", "dagster-logs", "failed", "marts", "quarantine", "raw", "redrive",
+    "reference",
   ] : prefix => "${local.arn.bucket}/${prefix}/*" }
 
   # What every process of the pipeline finds in its environment: the settings of stock_pipeline/settings.py.

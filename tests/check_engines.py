@@ -10,14 +10,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import boto3
 
+from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction, News
 from stock_pipeline.domain.session import trading_days
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.lake.corporate_actions import CorporateActionLog
 from stock_pipeline.local.demo.example_queries import example_queries
 from tests.support.bucket_lake import BucketLake
 from tests.support.engines import ALIKE_IN_QUERIES, Engines
@@ -84,6 +89,30 @@ def fill(lake: BucketLake) -> None:
     lake.put_raw(rows, "2")
     lake.put_raw(rows[::-2], "3")
     lake.put_raw([at_half_a_millisecond(number, ns) for number, ns in enumerate(HALF_MILLISECONDS_NS)], "4")
+    CorporateActionLog(ObjectStore(lake.client("s3"), lake.bucket)).append(corporate_actions())
+
+
+def corporate_actions() -> list[News]:
+    """Return actions before, between and after the sessions, one of them withdrawn, and a chain of symbols."""
+    learned, day = datetime(2018, 1, 1, 12, tzinfo=UTC), date(2018, 1, 2)
+    actions = [
+        action("split", "XXX", date(2018, 7, 5), shares_before=1, shares_after=3),
+        action("stock_dividend", "XXX", date(2019, 6, 3), shares_before=1, shares_after="1.05"),
+        *(action("cash_dividend", "XXX", date(2019, month, 11), cash_amount="0.333333333") for month in range(1, 13)),
+        action("cash_dividend", "XXX", date(2020, 1, 7), cash_amount=100_000),
+        action("split", "S0", date(2018, 1, 4), shares_before=7, shares_after=1),
+        action("symbol_change", "S1", date(2018, 1, 4), new_symbol="S1.A"),
+        action("symbol_change", "S1.A", date(2018, 2, 1), new_symbol="S1-B"),
+        action("split", "S1", date(2018, 1, 4), shares_before=1, shares_after=2),
+    ]
+    withdrawn = action("split", "XXX", day, shares_before=1, shares_after=100)
+    news = [News(each, "alpaca", learned, False) for each in (*actions, withdrawn)]
+    return [*news, News(withdrawn, "alpaca", learned + timedelta(hours=1), True)]
+
+
+def action(kind: str, symbol: str, day: date, **values: str | int) -> CorporateAction:
+    exact: dict[str, Any] = {name: value if name == "new_symbol" else Decimal(value) for name, value in values.items()}
+    return CorporateAction(ActionKind(kind), symbol, day, day, **exact)
 
 
 def at_half_a_millisecond(number: int, nanoseconds: int) -> Trade:

@@ -1,5 +1,5 @@
 -- Ex-dates on which nothing is traded: no vendor's session, or the day of payment taken for the ex-date.
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'stg_corporate_actions'}}}) }}
 
 select actions.*
 from {{ ref('stg_corporate_actions') }} as actions

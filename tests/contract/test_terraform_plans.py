@@ -374,7 +374,9 @@ def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, 
                 yield name, dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
-@pytest.mark.parametrize("table", ["raw_trades", "unpublished_trades", "trades", "rejected_records"])
+@pytest.mark.parametrize(
+    "table", ["raw_trades", "unpublished_trades", "trades", "rejected_records", "corporate_actions"]
+)
 def test_terraform_and_the_code_have_the_same_tables(table: str, resources: list[rules.Resource]) -> None:
     planned = values_of(resources, f'module.catalog.aws_glue_catalog_table.this["{table}"]')
     settings = Settings.from_env(variables_of(resources, "processor"))

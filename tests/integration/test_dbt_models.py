@@ -262,7 +262,11 @@ def test_sources_describe_the_columns_of_the_lake() -> None:
         assert [(column["name"], column["description"]) for column in table["columns"]] == expected
     assets = {table["name"]: table["config"]["meta"]["dagster"]["asset_key"] for table in source["tables"][1:]}
     # the asset of unpublished trades is that of all raw ones, and no model reads the table of these
-    assert assets == {"unpublished_trades": ["raw_trades"], "trades": ["trades"]}
+    assert assets == {
+        "unpublished_trades": ["raw_trades"],
+        "trades": ["trades"],
+        "corporate_actions": ["corporate_actions"],
+    }
 
 
 def test_the_profile_takes_the_settings_defaults() -> None:

@@ -60,9 +60,9 @@ class AlpacaCorporateActions:
         answer = ActionsAnswer(Question(frozenset(symbols), start, end))
         self._read_into(answer, {"types": "name_change"}, start, end, deadline_ns)
         names = names_of_history(symbols, answer.actions)
-        answer.actions = [change for change in answer.actions if names & {change.symbol, change.new_symbol}]
         for some in _batches(sorted(names), SYMBOLS_A_CALL):
             self._read_into(answer, {"types": _TYPES, "symbols": ",".join(some)}, start, end, deadline_ns)
+        answer.actions = [action for action in answer.actions if names & {action.symbol, action.new_symbol}]
         answer.question = Question(names, start, end)
         return answer
 
