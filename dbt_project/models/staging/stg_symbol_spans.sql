@@ -1,6 +1,9 @@
 {{ config(materialized='table') }}
 
-with recursive
+{# A company has changed its symbol more often than that in no record that we saw. Recursion is no way: Athena asks for column names that unit tests lack. #}
+{%- set further_changes = 5 %}
+
+with
 
 changes as (
 
@@ -14,34 +17,37 @@ changes as (
 
 ),
 
--- A name's shares go on under the next name, as long as that one changes later. A reused name is another company's.
-chains (traded_as, valid_from, valid_until, symbol, since, steps) as (
+after_0 as (
 
     select
-        cast(traded_as as varchar),
+        traded_as,
         valid_from,
         valid_until,
-        cast(new_symbol as varchar),
-        valid_until,
-        1
+        new_symbol as symbol,
+        valid_until as since
     from changes
 
-    union all
+),
+
+-- A symbol's shares go on under the next symbol, if that one changes later. A reused symbol is another company's.
+{%- for step in range(1, further_changes + 1) %}
+
+after_{{ step }} as (
 
     select
-        chains.traded_as,
-        chains.valid_from,
-        chains.valid_until,
-        cast(changes.new_symbol as varchar),
-        changes.valid_until,
-        chains.steps + 1
-    from chains
-    inner join changes
-        on chains.symbol = changes.traded_as
-        and chains.since >= changes.valid_from
-        and chains.since < changes.valid_until
+        earlier.traded_as,
+        earlier.valid_from,
+        earlier.valid_until,
+        coalesce(changes.new_symbol, earlier.symbol) as symbol,
+        coalesce(changes.valid_until, earlier.since) as since
+    from after_{{ step - 1 }} as earlier
+    left join changes
+        on earlier.symbol = changes.traded_as
+        and earlier.since >= changes.valid_from
+        and earlier.since < changes.valid_until
 
 ),
+{%- endfor %}
 
 final as (
 
@@ -49,9 +55,8 @@ final as (
         traded_as,
         valid_from,
         valid_until,
-        max_by(symbol, steps) as symbol
-    from chains
-    group by traded_as, valid_from, valid_until
+        symbol
+    from after_{{ further_changes }}
 
 )
 
