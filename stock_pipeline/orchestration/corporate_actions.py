@@ -31,6 +31,7 @@ from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import Wiring, utc_now
 
 CORPORATE_ACTIONS_JOB = "learn_corporate_actions"
+CORPORATE_ACTIONS_SCHEDULE = "daily_corporate_actions"
 
 FIRST_DAY = date(2016, 1, 1)
 """Alpaca's history begins with 2016."""
@@ -52,7 +53,7 @@ def corporate_actions_definitions(settings: Settings) -> dg.Definitions:
     has_key = settings.provider == "alpaca" and settings.dbt_target == "athena"
     status = schedule_status(settings) if has_key else dg.DefaultScheduleStatus.STOPPED
     schedule = dg.ScheduleDefinition(
-        name="daily_corporate_actions",
+        name=CORPORATE_ACTIONS_SCHEDULE,
         job=job,
         cron_schedule=_BEFORE_THE_MARKET_OPENS,
         execution_timezone="America/New_York",

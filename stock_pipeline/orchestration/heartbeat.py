@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
+from stock_pipeline.orchestration.corporate_actions import CORPORATE_ACTIONS_SCHEDULE
 from stock_pipeline.orchestration.iceberg_upkeep import UPKEEP_SCHEDULE
 from stock_pipeline.orchestration.switches import sensor_status
 from stock_pipeline.orchestration.watch_report import heartbeat_events, watch_telemetry
@@ -12,8 +13,8 @@ from stock_pipeline.settings import Settings
 
 INTERVAL_SECONDS = 60
 
-OPTIONAL = frozenset({UPKEEP_SCHEDULE, "default_automation_condition_sensor"})
-"""What may be off: the first is for marts in Iceberg, the second is Dagster's own and has nothing to do."""
+OPTIONAL = frozenset({UPKEEP_SCHEDULE, CORPORATE_ACTIONS_SCHEDULE, "default_automation_condition_sensor"})
+"""What may be off: the first is for marts in Iceberg, the second needs Alpaca's key, the third has nothing to do."""
 
 
 def heartbeat_sensor(settings: Settings) -> dg.SensorDefinition:
