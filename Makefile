@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -37,6 +37,9 @@ load: $(STAMP) ## Push two million simulated trades through while everything tha
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+gameday: $(STAMP) ## Break each part on this machine and see which alarm tells; writes docs/alarms.md (minutes)
+	@$(BIN)/python -W ignore -m tests.gameday
 
 test-unit: $(STAMP) ## Run the unit tests alone, after every few lines: about a minute
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit

@@ -4,6 +4,7 @@ Alarms are what Terraform plans. A period's metrics are the lines printed in it,
 """
 
 import json
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,20 +37,28 @@ class Samples:
         for line in map(json.loads, lines):
             for name, dimensions, value in _measured(line):
                 when = line["_aws"]["Timestamp"] / 1000 if at is None else at
-                self.values[NAMESPACE, name, dimensions].append((when, value))
+                insort(self.values[NAMESPACE, name, dimensions], (when, value))
 
     def measured(self, namespace: str, metric: str, dimensions: Mapping[str, str], at: float, value: float) -> None:
         """Take a measurement of AWS's own."""
-        self.values[namespace, metric, frozenset(dimensions.items())].append((at, value))
+        insort(self.values[namespace, metric, frozenset(dimensions.items())], (at, value))
 
     def statistic(self, metric: Mapping[str, Any], start: float, end: float) -> float | None:
         """Return a statistic of the metric in `start <= t < end`, or None without a measurement."""
-        name = (metric["namespace"], metric["metric_name"], frozenset((metric.get("dimensions") or {}).items()))
-        values = [value for at, value in self.values.get(name, ()) if start <= at < end]
+        points = self.values.get(_name(metric), [])
+        values = [value for _, value in points[bisect_left(points, (start,)) : bisect_left(points, (end,))]]
         if not values:
             return None
         statistic = metric.get("stat") or metric.get("statistic")
-        return float(STATISTICS[statistic](values)) if statistic else max(values)
+        return float(STATISTICS[statistic](values) if statistic else max(values))
+
+    def knows(self, alarm: Alarm) -> bool:
+        """Tell if there is a measurement that the alarm looks at."""
+        return any(_name(metric) in self.values for metric in (queried(alarm) or {"": alarm}).values())
+
+
+def _name(metric: Mapping[str, Any]) -> Name:
+    return metric["namespace"], metric["metric_name"], frozenset((metric.get("dimensions") or {}).items())
 
 
 def planned_alarms(environment: str) -> dict[str, Alarm]:
