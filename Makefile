@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -52,6 +52,7 @@ check: lint types imports dbt-parse definitions test ## Everything CI checks, in
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/zizmor --quiet --offline --min-severity low .github
 
 types: $(STAMP)
 	@$(BIN)/mypy
@@ -154,6 +155,10 @@ backend:
 	@cp infra/backend/s3.tf infra/backend.tf
 	@$(TERRAFORM) -chdir=infra init -input=false -reconfigure -backend-config=bucket=$(STATE_BUCKET) \
 	    -backend-config=key=stock-pipeline/$(ENV).tfstate -backend-config=region=$(STATE_REGION) >/dev/null
+
+providers: ## Write the providers' lock files, where the registry is reachable: for Linux and macOS
+	@for root in infra bootstrap; do $(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null && \
+	    $(TERRAFORM) -chdir=$$root providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_arm64 || exit 1; done
 
 module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
 	@$(BIN)/python infra/module_readmes.py

@@ -4,6 +4,6 @@ output "state_bucket" {
 }
 
 output "role_arns" {
-  description = "Roles of GitHub Actions: plan and apply."
+  description = "Roles of GitHub Actions, by environment and job: dev-plan is the PLAN_ROLE_ARN of the environment dev-plan."
   value       = { for key, role in aws_iam_role.github : key => role.arn }
 }

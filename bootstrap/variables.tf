@@ -37,8 +37,15 @@ variable "github_repository" {
   }
 }
 
+variable "create_oidc_provider" {
+  description = "Whether to make GitHub's identity provider; false where the account has it already."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "environments" {
-  description = "Environments that the roles deploy."
+  description = "Environments that are deployed here, of those in infra/envs: each gets a boundary of its roles, and GitHub's roles."
   type        = set(string)
   default     = ["dev", "prod"]
   validation {

@@ -4,7 +4,11 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 6.0"
+      version = "6.66.0"
+    }
+    # for decode_tfvars
+    terraform = {
+      source = "terraform.io/builtin/terraform"
     }
   }
 }

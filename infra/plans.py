@@ -1,4 +1,4 @@
-"""Plans of both environments as files that tests read without Terraform: `tests/data/terraform/<environment>.json`.
+"""Plans of environments and bootstrap as files for tests without Terraform: `tests/data/terraform/<name>.json`.
 
 `make plans` writes them, `make plans CHECK=1` says whether they are what Terraform plans now. Each names the hash of
 its configuration, so that a change without new plans fails the tests on a machine without Terraform too.
@@ -61,8 +61,49 @@ def planned(terraform: str, environment: str) -> dict[str, Any]:
     }
 
 
-def _run(terraform: str, *arguments: str) -> str:
-    result = subprocess.run([terraform, *arguments], cwd=INFRA, capture_output=True, text=True, check=False)
+def planned_bootstrap(terraform: str) -> dict[str, Any]:
+    """What Terraform plans for the account's bootstrap, with GitHub's roles."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "plan"
+        variables = ["-var=state_bucket_name=example-state", "-var=github_repository=owner/name"]
+        chosen = (terraform, "-chdir=bootstrap")
+        _run(*chosen, "init", "-backend=false", "-input=false", folder=INFRA.parent)
+        _run(
+            *chosen,
+            "plan",
+            "-input=false",
+            "-lock=false",
+            "-refresh=false",
+            f"-out={file}",
+            *variables,
+            folder=INFRA.parent,
+        )
+        plan = json.loads(_run(*chosen, "show", "-json", str(file), folder=INFRA.parent))
+    bootstrap = INFRA.parent / "bootstrap"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(bootstrap.glob("*.tf"))))
+    return {
+        "sources_sha256": digest.hexdigest(),
+        "resources": [
+            {key: resource[key] for key in ("address", "type", "values")}
+            for resource in sorted(
+                _planned(plan["planned_values"]["root_module"]), key=lambda resource: str(resource["address"])
+            )
+        ],
+    }
+
+
+def _planned(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from (
+        {**resource, "values": _known(resource["values"])}
+        for resource in module.get("resources", ())
+        if resource["mode"] == "managed"
+    )
+    for child in module.get("child_modules", ()):
+        yield from _planned(child)
+
+
+def _run(terraform: str, *arguments: str, folder: Path = INFRA) -> str:
+    result = subprocess.run([terraform, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
         raise SystemExit(f"terraform {arguments[0]} failed:\n{result.stdout}{result.stderr}")
     return result.stdout
@@ -108,9 +149,11 @@ def main() -> int:
     options = parser.parse_args()
     terraform = os.environ.get("TERRAFORM", "terraform")
     stale = []
-    for environment in ENVIRONMENTS:
-        path = PLANS / f"{environment}.json"
-        text = json.dumps(planned(terraform, environment), indent=1, sort_keys=True) + "\n"
+    documents = {environment: planned(terraform, environment) for environment in ENVIRONMENTS}
+    documents["bootstrap"] = planned_bootstrap(terraform)
+    for name, document in documents.items():
+        path = PLANS / f"{name}.json"
+        text = json.dumps(document, indent=1, sort_keys=True) + "\n"
         if not options.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

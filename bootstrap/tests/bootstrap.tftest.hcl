@@ -30,18 +30,26 @@ run "roles" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.github["apply"].assume_role_policy).Statement[0].Condition.StringEquals == {
-      "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-      "token.actions.githubusercontent.com:sub" = ["repo:owner/name:environment:dev", "repo:owner/name:environment:prod"]
-    }
-    error_message = "Only jobs of a protected environment may change anything."
+    condition     = toset(keys(aws_iam_role.github)) == toset(flatten([for environment in ["dev", "prod"] : [for job in ["image", "plan", "apply", "smoke"] : "${environment}-${job}"]]))
+    error_message = "Each environment has roles of its own."
   }
   assert {
-    condition     = !contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:owner/name:environment:prod")
-    error_message = "A plan's role is not an apply's."
+    condition = alltrue([for role in aws_iam_role.github :
+      endswith(jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], ":ref:refs/heads/main")
+    ])
+    error_message = "Roles are taken from main only."
   }
+}
+
+run "an_account_that_has_the_provider" {
+  command = plan
+  variables {
+    github_repository    = "owner/name"
+    create_oidc_provider = false
+  }
+
   assert {
-    condition     = endswith(aws_iam_role_policy_attachment.github["plan"].policy_arn, "/ReadOnlyAccess")
-    error_message = "A plan only reads."
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && length(aws_iam_role.github) == 8
+    error_message = "An identity provider that is there is used."
   }
 }
