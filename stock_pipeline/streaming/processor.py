@@ -3,8 +3,8 @@
 The order of effects is the promise: raw files, rejections, states. Each is idempotent, so a batch that failed half-way
 is processed again. Lambda retries from the first record whose effects are incomplete; none is skipped.
 
-What is away (it throttles, does not answer, or refuses us) is no record's fault. So it is answered with the first
-unfinished record. Any other error is raised, and Lambda halves the batch to find the record.
+What is away (it throttles, does not answer, refuses us, or fails for every symbol) is no record's fault. So it is
+answered with the first unfinished record. Any other error is raised, and Lambda halves the batch to find the record.
 """
 
 from collections import Counter

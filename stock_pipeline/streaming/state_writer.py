@@ -14,25 +14,33 @@ from stock_pipeline.streaming.ports import StateStore
 KEYS_A_READ = 100
 """What one call of BatchGetItem takes."""
 
+FAILURES_OF_ALL = 20
+"""If so many symbols fail before one succeeds, the table is at fault, and no other is tried."""
+
 
 @dataclass
 class _Progress:
-    """What the threads share.
+    """What the threads share: lists, because threads append to them safely.
 
-    written, conflicts: an entry each; lists, because threads append to them safely.
+    written, conflicts, succeeded: an entry each.
     away: the table's refusal; nothing more is tried, because the next call would be refused too.
     unfinished: first records of symbols that are not written.
     why: the last reason of one.
-    raised: errors that are no matter of time.
+    failed: groups with an error that is no matter of time.
     """
 
     stored: dict[SymbolKey, StoredState] = field(default_factory=dict)
     written: list[SymbolKey] = field(default_factory=list)
     conflicts: list[SymbolKey] = field(default_factory=list)
+    succeeded: list[SymbolKey] = field(default_factory=list)
     away: str = ""
     unfinished: list[int] = field(default_factory=list)
     why: str = ""
-    raised: list[Exception] = field(default_factory=list)
+    failed: list[tuple[NewestTrades, Exception]] = field(default_factory=list)
+
+    def refuses(self, error: Exception) -> str:
+        self.away = self.why = f"the state table refuses: {error}"
+        return self.away
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class StateWriter:
     def write(self, newest: Sequence[NewestTrades]) -> StateResult:
         """Merge trades into the states, those of the first records first.
 
-        One symbol's error is raised after all others were written.
+        One symbol's error is raised after all others were written. What each of several symbols raises is no record's:
+        it is answered like a table that is away.
         """
         if not newest:
             return StateResult(0, 0, None)
@@ -61,22 +70,39 @@ class StateWriter:
         read: list[NewestTrades] = []
 
         def read_chunk(chunk: Sequence[NewestTrades]) -> None:
-            if self._attempt(done, chunk, lambda: self._read(done, [group.key for group in chunk])):
-                read.extend(chunk)
+            try:
+                if self._attempt(done, chunk, lambda: self._read(done, [group.key for group in chunk])):
+                    read.extend(chunk)
+            except Exception as error:
+                if len(chunk) == 1:
+                    self._fail(done, chunk[0], error)
+                for group in chunk if len(chunk) > 1 else ():
+                    read_chunk((group,))  # one key may be at fault
 
         def write_group(group: NewestTrades) -> None:
-            self._attempt(done, (group,), lambda: self._write_one(done, group))
+            try:
+                if self._attempt(done, (group,), lambda: self._write_one(done, group)):
+                    done.succeeded.append(group.key)
+            except Exception as error:
+                self._fail(done, group, error)
 
         in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
         if read:
             read.sort(key=attrgetter("first_record"))
             in_threads(min(self.threads, len(read)), read, write_group)
-        if done.raised:
-            raise done.raised[0]
+        if done.failed:
+            error = done.failed[0][1]
+            if done.succeeded or len(groups) == 1:
+                raise error
+            done.refuses(error)
+            done.unfinished += [group.first_record for group, _ in done.failed]
         return StateResult(len(done.written), len(done.conflicts), min(done.unfinished, default=None), done.why)
 
     def _attempt(self, done: _Progress, groups: Sequence[NewestTrades], do: Callable[[], None]) -> bool:
-        """Do it unless the table is away. Return whether it was done; what was not is noted."""
+        """Do it unless the table is away. Return whether it was done; what was not is noted.
+
+        Raises what is neither a matter of time nor the table's refusal.
+        """
         why = done.away
         if not why:
             try:
@@ -85,13 +111,18 @@ class StateWriter:
                 why = str(error)
             except Exception as error:
                 if not self.is_refusal(error):
-                    done.raised.append(error)
-                    return False
-                why = done.away = f"the state table refuses: {error}"
+                    raise
+                why = done.refuses(error)
         if why:
             done.unfinished += [group.first_record for group in groups]
             done.why = why
         return not why
+
+    @staticmethod
+    def _fail(done: _Progress, group: NewestTrades, error: Exception) -> None:
+        done.failed.append((group, error))
+        if len(done.failed) == FAILURES_OF_ALL and not done.succeeded:
+            done.refuses(error)
 
     def _read(self, done: _Progress, keys: Sequence[SymbolKey]) -> None:
         """Read again while the table throttles, because a batch must not spend its retries on that."""

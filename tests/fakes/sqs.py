@@ -12,6 +12,7 @@ from tests.fakes.faults import client_error
 class Message:
     message_id: str
     body: str
+    sent_at_ns: int
     visible_at_ns: int = 0
     receipt: str = ""
     deliveries: int = 0
@@ -36,7 +37,7 @@ class TimedSqsClient:
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, Any]:
         message_id = f"message-{next(self._numbers):04}"
-        self.messages[message_id] = Message(message_id, MessageBody)
+        self.messages[message_id] = Message(message_id, MessageBody, self.now_ns())
         return {"MessageId": message_id}
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,7 +83,10 @@ class TimedSqsClient:
 
 
 def _answer(message: Message) -> dict[str, Any]:
-    attributes = {"ApproximateReceiveCount": str(message.deliveries)}
+    attributes = {
+        "ApproximateReceiveCount": str(message.deliveries),
+        "SentTimestamp": str(message.sent_at_ns // 10**6),
+    }
     return {
         "MessageId": message.message_id,
         "ReceiptHandle": message.receipt,

@@ -156,7 +156,20 @@ def test_a_symbol_that_can_never_be_written_costs_a_handful_of_runs_a_day(code: 
     assert (POISON, "sim") not in account.dynamodb.items
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InternalServerError",
+        "ItemCollectionSizeLimitExceededException",
+        "KMSAccessDeniedException",
+        "ResourceNotFoundException",
+        "SomethingNew",
+        "ThrottlingException",
+        "ValidationException",
+    ],
+)
 def test_a_table_that_is_away_costs_a_batch_its_tries_and_nothing_more(code: str) -> None:
     """Halving finds no record at fault, where none is: one raw file, and one object for the batch that is given up."""
     account = Account(code, refused=None)
