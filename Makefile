@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -144,6 +144,10 @@ image: # Dagster's image into the account's repository; nothing where Dagster do
 
 rollout: # wait until Dagster's services run what was applied
 	@infra/dagster/check-rollout
+
+ui: ## Open Dagster's UI of an account on this machine: make ui ENV=prod (PORT=3000)
+	@test -n "$(ENV)" || { echo "make: ENV takes the environment, as in make ui ENV=prod" >&2; exit 1; }
+	@infra/dagster/open-ui "$(ENV)" $(PORT)
 
 smoke: $(STAMP) ## Follow one marked trade through a deployment: make smoke ENV=dev
 	@$(BIN)/stock-pipeline smoke --env $(ENV)

@@ -410,6 +410,26 @@ variable "dagster_enabled" {
   nullable    = false
 }
 
+variable "dagster_url" {
+  description = "Where alerts find Dagster's UI; null is what `make ui` opens."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.dagster_url == null || can(regex("^https?://", var.dagster_url))
+    error_message = "dagster_url takes an address, or null."
+  }
+}
+
+variable "runbook_url" {
+  description = "Where alerts find docs/runbook.md, such as its page on your repository's site; null names the file."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.runbook_url == null || can(regex("^https?://", var.runbook_url))
+    error_message = "runbook_url takes an address, or null."
+  }
+}
+
 variable "dagster_image_tag" {
   description = "Tag of Dagster's image: the commit it was built from."
   type        = string

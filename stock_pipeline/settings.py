@@ -179,6 +179,8 @@ SETTINGS: tuple[Setting, ...] = (
         _name(r"arn:[a-z-]+:sns:[a-z0-9-]+:[a-z0-9]+:[A-Za-z0-9_-]{1,256}"),
         "the ARN of the SNS topic that hears of failed runs and ticks; without it they are log lines",
     ),
+    Setting("dagster_url", "DAGSTER_URL", None, _name(r"https?://\S+"), "where alerts find Dagster's UI"),
+    Setting("runbook_url", "RUNBOOK_URL", None, _name(r"https?://\S+"), "where alerts find docs/runbook.md"),
 )
 
 
@@ -221,6 +223,8 @@ class Settings:
     dbt_target: str
     duckdb_path: str
     alert_topic_arn: str | None
+    dagster_url: str | None
+    runbook_url: str | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

@@ -20,6 +20,14 @@ from stock_pipeline.settings import Settings
 INTERVAL_SECONDS = 60
 ALERTS_A_TICK = 20
 
+DAGSTER_URL = "http://localhost:3000"
+"""What `make ui` and `make up` open."""
+
+RUNBOOK_URL = "docs/runbook.md"
+RUNS = "runs-and-ticks"
+SESSIONS = "states-of-a-session"
+"""Sections of the runbook."""
+
 
 class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Receiver of alerts.
@@ -29,27 +37,39 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     aws_region: str
     topic_arn: str
+    dagster_url: str = DAGSTER_URL
+    runbook_url: str = RUNBOOK_URL
 
-    def send(self, log: Any, subject: str, message: str) -> None:
-        """Log an alert, and send it to the topic if there is one.
+    def send(self, log: Any, subject: str, message: str, section: str = RUNS, run_id: str | None = None) -> None:
+        """Log an alert, and send it to the topic if there is one, with links to what to look at.
 
         log: a context's.
+        section: the runbook's, as its heading's anchor.
         """
         log.error("%s: %s", subject, message)
         if not self.topic_arn:
             return
         clients = Clients(self.aws_region)
         try:
-            AlertTopic(clients.sns, self.topic_arn).send(subject, message)
+            AlertTopic(clients.sns, self.topic_arn).send(subject, f"{message}\n\n{self.links(section, run_id)}")
         finally:
             clients.close()
+
+    def links(self, section: str, run_id: str | None) -> str:
+        run = [f"Run: {self.dagster_url.rstrip('/')}/runs/{run_id}"] if run_id else []
+        return "\n".join([*run, f"What to do: {self.runbook_url}#{section}"])
 
 
 def alert_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         sensors=[run_failures(settings), tick_failures(settings)],
         resources={
-            "alerts": AlertResource(aws_region=settings.aws_region, topic_arn=settings.alert_topic_arn or ""),
+            "alerts": AlertResource(
+                aws_region=settings.aws_region,
+                topic_arn=settings.alert_topic_arn or "",
+                dagster_url=settings.dagster_url or DAGSTER_URL,
+                runbook_url=settings.runbook_url or RUNBOOK_URL,
+            ),
         },
     )
 
@@ -64,7 +84,7 @@ def run_failures(settings: Settings) -> dg.SensorDefinition:
         run = context.dagster_run
         about = run.tags.get("dagster/partition", run.tags.get("dagster/asset_partition_range_start", ""))
         subject = f"{settings.environment}: run of {run.job_name} failed{f' for {about}' if about else ''}"
-        alerts.send(context.log, subject, f"run {run.run_id}: {context.failure_event.message}")
+        alerts.send(context.log, subject, f"run {run.run_id}: {context.failure_event.message}", run_id=run.run_id)
 
     return sensor
 

@@ -137,7 +137,7 @@ def freshness_sensor(settings: Settings) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         def tell(key: dg.AssetCheckKey, finding: Finding) -> None:
             name = key.asset_key.to_user_string()
-            alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}")
+            alerts.send(context.log, f"{settings.environment}: {name} is stale", f"{key.name}: {finding.why}", key.name)
 
         return look(
             context.instance,

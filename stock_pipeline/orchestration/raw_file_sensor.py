@@ -20,7 +20,7 @@ from stock_pipeline.domain.lake_layout import raw_month_prefix, raw_partition_pr
 from stock_pipeline.domain.session import NANOSECONDS, is_session, session_date_of
 from stock_pipeline.lake.reopened_sessions import reopened_since
 from stock_pipeline.lake.session_failures import SessionFailures
-from stock_pipeline.orchestration.alerts import AlertResource
+from stock_pipeline.orchestration.alerts import SESSIONS, AlertResource
 from stock_pipeline.orchestration.lake_schedules import CLOSED_DAY_JOB, SESSION_JOB, closed_day_config
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
@@ -108,7 +108,7 @@ def _sensor(settings: Settings, name: str, job_name: str, description: str, clos
     )
     def sensor(context: dg.SensorEvaluationContext, lake: LakeResource, alerts: AlertResource) -> dg.SensorResult:
         def tell(why: str) -> None:
-            alerts.send(context.log, f"{settings.environment}: {name} can't look at sessions", why)
+            alerts.send(context.log, f"{settings.environment}: {name} can't look at sessions", why, SESSIONS)
 
         return look(lake, Position.from_json(context.cursor), utc_now(), tell, closed)
 

@@ -244,6 +244,18 @@ def test_each_environment_has_a_state_of_its_own(deployment: Deployment) -> None
         assert result.calls[-1].endswith(f"destroy -var-file=envs/{environment}.tfvars")
 
 
+def test_the_ui_of_an_account_is_forwarded_to_the_webserver(deployment: Deployment) -> None:
+    missing = deployment.make("ui", "prod")
+    assert missing.code != 0
+    assert "stock-pipeline-prod-dagster runs no webserver" in missing.err
+    deployment.change(tasks=["arn:aws:ecs:us-east-1:123456789012:task/stock-pipeline-prod-dagster/abc"])
+    result = deployment.make("ui", "prod", PORT="3001")
+    assert result.code == 0
+    assert "http://localhost:3001" in result.out
+    assert "--target ecs:stock-pipeline-prod-dagster_abc_1-1" in result.calls[-1]
+    assert '"localPortNumber": ["3001"]' in result.calls[-1]
+
+
 def test_drift_says_what_changed_and_ends_with_2(deployment: Deployment) -> None:
     topic = {"type": "aws_sns_topic", "address": "module.observability.aws_sns_topic.this"}
     change = {"actions": ["update"], "before": {"display_name": ""}, "after": {"display_name": "x"}}

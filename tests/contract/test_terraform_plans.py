@@ -51,8 +51,8 @@ BOTO3_VARIABLES = frozenset(
 
 SET_BY_LAMBDA = "AWS_REGION"
 ON_A_LAPTOP_ONLY = "DUCKDB_PATH"
-ON_REQUEST_ONLY = "PROVIDER_URL"
-"""Set where a proxy is needed; no value means that there is none."""
+ON_REQUEST_ONLY = {"PROVIDER_URL", "DAGSTER_URL", "RUNBOOK_URL"}
+"""Set where a proxy is needed, or where alerts should link elsewhere."""
 
 IN_AN_ACCOUNT_ONLY = "ALERT_TOPIC_ARN"
 
@@ -248,7 +248,7 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
     assert set(variables) == {setting.variable for setting in SETTINGS} - {
         SET_BY_LAMBDA,
         ON_A_LAPTOP_ONLY,
-        ON_REQUEST_ONLY,
+        *ON_REQUEST_ONLY,
     }
     settings = Settings.from_env(variables)
     assert settings.dbt_target == "athena"
@@ -271,14 +271,14 @@ def test_terraform_sets_the_settings_that_the_code_reads(function: str, resource
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_dagster_gets_the_settings_that_the_code_reads(environment: str) -> None:
     variables = load_plan(environment)["settings"]
-    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY, ON_REQUEST_ONLY}
+    assert set(variables) == {setting.variable for setting in SETTINGS} - {ON_A_LAPTOP_ONLY, *ON_REQUEST_ONLY}
     assert Settings.from_env(variables).environment == environment
 
 
 def test_the_local_stack_sets_the_settings_that_the_code_reads(stack: LocalStack) -> None:
     inherited = {"PATH"}
     assert set(stack.environ) - BOTO3_VARIABLES - inherited == {setting.variable for setting in SETTINGS} - {
-        ON_REQUEST_ONLY,
+        *ON_REQUEST_ONLY,
         IN_AN_ACCOUNT_ONLY,
     }
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -25,7 +27,8 @@ from dagster_shared.error import SerializableErrorInfo
 
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.orchestration.alerts import AlertResource, alert_definitions, run_failures
+from stock_pipeline.orchestration.alerts import RUNS, SESSIONS, AlertResource, alert_definitions, run_failures
+from stock_pipeline.orchestration.freshness import BUILT, CURRENT, PUBLISHED
 from stock_pipeline.settings import Settings
 
 
@@ -86,6 +89,25 @@ def test_the_message_of_a_failed_run_names_job_and_session(
     assert "break_down" in message["Message"]
 
 
+def test_an_alert_leads_to_its_run_and_to_what_to_do() -> None:
+    settings = Settings.from_env(
+        {"DAGSTER_URL": "https://dagster.example.com/", "RUNBOOK_URL": "https://git.example.com/docs/runbook.md"}
+    )
+    resource = (alert_definitions(settings).resources or {})["alerts"]
+    assert resource.links("runs-and-ticks", "abc").splitlines() == [
+        "Run: https://dagster.example.com/runs/abc",
+        "What to do: https://git.example.com/docs/runbook.md#runs-and-ticks",
+    ]
+    assert AlertResource(aws_region="us-east-1", topic_arn="").links("x", None) == "What to do: docs/runbook.md#x"
+
+
+def test_every_section_that_an_alert_names_is_in_the_runbook() -> None:
+    root = Path(__file__).parents[2]
+    headings = re.findall(r"^#+ (.+)$", (root / "docs/runbook.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert {RUNS, SESSIONS, *(check.name for check in (PUBLISHED, BUILT, CURRENT))} <= anchors
+
+
 def test_without_a_topic_a_failed_run_is_a_log_line(capfd: pytest.CaptureFixture[str]) -> None:
     fail_and_tell(Settings.from_env({}))
     assert "ERROR - dev: run of doomed failed for 2018-01-02" in capfd.readouterr().err
@@ -136,7 +158,9 @@ def test_failed_ticks_of_any_sensor_are_told_once_and_others_not(
             "dev: a tick of dead_letters failed",
             "dev: a tick of raw_files failed",
         ]
-        assert {message["Message"] for message in told} == {"the bucket is gone"}
+        assert {message["Message"] for message in told} == {
+            "the bucket is gone\n\nWhat to do: docs/runbook.md#runs-and-ticks"
+        }
         cursor = tick(cursor)
         assert inbox() == []
         store_tick(instance, "raw_files", now - 1, TickStatus.FAILURE)

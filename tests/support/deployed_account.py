@@ -99,6 +99,13 @@ def aws(words: list[str], state: dict[str, Any]) -> Answer:
             revision = state["services"][service]["revision"]
             services = {**state["services"], service: {"revision": revision, "running": int(running)}}
             return 0, "{}", "", {**state, "services": services}
+        case ["ecs", "list-tasks"]:
+            return 0, json.dumps({"taskArns": state.get("tasks", [])}), "", state
+        case ["ecs", "describe-tasks"]:
+            containers = [{"name": "database-login", "runtimeId": "1-0"}, {"name": "webserver", "runtimeId": "1-1"}]
+            return 0, json.dumps({"tasks": [{"containers": containers}]}), "", state
+        case ["ssm", "start-session"]:
+            return 0, "", "", state
         case ["s3", "cp"]:
             return 0, "", "", state
     return 1, "", f"no answer to aws {' '.join(words)}\n", state
