@@ -128,6 +128,18 @@ MUTATIONS: tuple[tuple[Rule, Mutation], ...] = (
     (rules.alarms_look_at_what_a_service_emits, alarm(metric_name="ApproximateNumberOfMessages")),
     (rules.alarms_look_at_what_a_service_emits, alarm(dimensions={"QueueName": "another"})),
     (
+        rules.every_metric_has_an_alarm_or_a_reason,
+        lambda resources: [
+            resources.remove(each)
+            for each in list(of_type(resources, "aws_cloudwatch_metric_alarm"))
+            if each["values"].get("metric_name") == "RefusedRuns"
+        ],
+    ),
+    (
+        rules.every_metric_has_an_alarm_or_a_reason,
+        alarm(namespace="StockPipeline", metric_name="ProviderRequests"),
+    ),
+    (
         rules.metrics_that_have_to_be_asked_for_are,
         lambda resources: [
             alarm(namespace="AWS/Lambda", metric_name="DroppedEventCount")(resources),

@@ -49,8 +49,12 @@ NEVER_CALLED_IN_A_TEST = {
 """Client methods of the package that no test calls, with the reason."""
 
 
+def planned(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "tests/data/terraform" / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
 def account(environment: str) -> Account:
-    return Account(json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text()))
+    return Account(planned(environment), planned("bootstrap")["resources"])
 
 
 def problems(of: Account) -> list[str]:
@@ -80,6 +84,35 @@ def test_nothing_is_granted_twice(environment: str) -> None:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_policy_belongs_to_a_role_of_the_plan(environment: str) -> None:
     assert account(environment).policies_without_role() == []
+
+
+def takers(of: Account) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
+    """Yield role, service, and what the service says of itself when it takes the role.
+
+    IAM/latest/UserGuide/confused-deputy.html; ECS: AmazonECS/latest/developerguide/task-iam-roles.html; Scheduler
+    names the group: scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    account_id = [of.partition_and_account[2]]
+    for role in of.identities:
+        if role.startswith("dagster-"):
+            source = of.arn("ecs", f"task/{of.name}-dagster/0123456789abcdef")
+            yield role, "ecs-tasks.amazonaws.com", {"aws:sourceaccount": account_id, "aws:sourcearn": [source]}
+        elif role == "scheduler":
+            source = of.arn("scheduler", f"schedule-group/{of.name}")
+            yield role, "scheduler.amazonaws.com", {"aws:sourceaccount": account_id, "aws:sourcearn": [source]}
+        else:
+            # Lambda says nothing when it takes a role: lambda/latest/dg/lambda-intro-execution-role.html
+            yield role, "lambda.amazonaws.com", {}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_role_can_be_taken_by_its_service_only(environment: str) -> None:
+    of = account(environment)
+    for role, service, context in takers(of):
+        assert of.may_be_taken_by(role, service, context), role
+        assert not of.may_be_taken_by(role, "ec2.amazonaws.com", context), role
+        if context:
+            assert not of.may_be_taken_by(role, service, {**context, "aws:sourceaccount": ["another"]}), role
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

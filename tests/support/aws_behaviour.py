@@ -8,6 +8,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from stock_pipeline.aws.state_table import EXPIRES_AT
+from stock_pipeline.metrics import METRICS
+from stock_pipeline.orchestration import watch_report
 from stock_pipeline.streaming.telemetry import NAMESPACE
 from tests.support.terraform_rules import Resource, Resources, Rule, as_list, beside, of_type, statements
 
@@ -242,6 +245,39 @@ def alarms_look_at_what_a_service_emits(resources: Resources) -> list[str]:
     return problems
 
 
+WITHOUT_AN_ALARM = {
+    "ReceivedRecords": "a count; whether records come is read from Kinesis",
+    "StateWrites": "a count",
+    "StateConflicts": "tried again; a batch that never succeeds is unfinished",
+    "LakeObjects": "a count",
+    "LakeBytes": "a size",
+    "EventTimeLagP99": "how late the processor is, the iterator's age says; how late a source is, StreamLagSeconds",
+    "UnreadablePayloads": "each is a dead letter, which the queue's alarms tell of",
+    "ProviderRequests": "a count",
+    "ProviderErrors": "what they end in has alarms: RefusedRuns, UnfinishedRuns, StreamLagSeconds",
+    "RateLimitWaitSeconds": "a run that waits too long is unfinished",
+    "WaitingFrames": "what waits too long lags",
+}
+"""Reasons of metrics that no alarm looks at."""
+
+
+def every_metric_has_an_alarm_or_a_reason(resources: Resources) -> list[str]:
+    """What reports a failure and raises nothing is seen by nobody: Lambda counts it as a success.
+
+    lambda/latest/dg/monitoring-metrics-types.html, "Errors"
+    """
+    looked_at = {
+        metric["metric_name"] for _, metric in _metrics_of_alarms(resources) if metric["namespace"] == NAMESPACE
+    }
+    elsewhere = set() if any(of_type(resources, "aws_ecs_service")) else {each.name for each in watch_report.METRICS}
+    printed = {metric.name for metric in METRICS} - elsewhere
+    silent = printed - looked_at - set(WITHOUT_AN_ALARM)
+    return [f"no alarm looks at {name}" for name in sorted(silent)] + [
+        f"WITHOUT_AN_ALARM has {name}, which " + ("has one" if name in looked_at else "nobody prints")
+        for name in sorted(set(WITHOUT_AN_ALARM) & looked_at | set(WITHOUT_AN_ALARM) - printed)
+    ]
+
+
 def metrics_that_have_to_be_asked_for_are(resources: Resources) -> list[str]:
     """lambda/latest/dg/monitoring-metrics-types.html, "event source mapping metrics"."""
     asked = {
@@ -355,8 +391,6 @@ def small_objects_are_not_moved(resources: Resources) -> list[str]:
 
 def items_expire_by_the_attribute_that_is_written(resources: Resources) -> list[str]:
     """amazondynamodb/latest/developerguide/howitworks-ttl.html: another attribute's name deletes nothing, silently."""
-    from stock_pipeline.aws.state_table import EXPIRES_AT
-
     return [
         f"{address} expires items by {ttl.get('attribute_name')}"
         for address, values in _by_address(resources, "aws_dynamodb_table")
@@ -448,6 +482,7 @@ BEHAVIOUR: tuple[Rule, ...] = (
     a_message_stays_hidden_while_its_reader_works,
     log_groups_are_there_before_their_writers,
     alarms_look_at_what_a_service_emits,
+    every_metric_has_an_alarm_or_a_reason,
     metrics_that_have_to_be_asked_for_are,
     alarms_look_back_no_further_than_cloudwatch_does,
     alarms_ask_for_no_more_than_cloudwatch_takes,

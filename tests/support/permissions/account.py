@@ -29,9 +29,11 @@ class Account:
     """One environment.
 
     plan: of `tests/data/terraform`
+    bootstrap: resources of the plan that makes what bounds the roles
     """
 
     plan: Mapping[str, Any]
+    bootstrap: Sequence[Resource] = ()
 
     @property
     def resources(self) -> Sequence[Resource]:
@@ -72,6 +74,21 @@ class Account:
                 for policy in policies
                 for statement in as_list(json.loads(policy["values"]["policy"])["Statement"])
             ]
+        return found
+
+    @cached_property
+    def boundaries(self) -> dict[str, list[Statement] | None]:
+        """Statements that bound each role, by its short name; None where nothing does."""
+        policies = {
+            policy["values"]["name"]: as_list(json.loads(policy["values"]["policy"])["Statement"])
+            for policy in (*self.bootstrap, *self.of_type("aws_iam_policy"))
+            if policy["type"] == "aws_iam_policy"
+        }
+        found: dict[str, list[Statement] | None] = {}
+        for role in self.of_type("aws_iam_role"):
+            arn = role["values"].get("permissions_boundary")
+            short = role["values"]["name"].removeprefix(f"{self.name}-")
+            found[short] = policies.get(arn.rpartition("/")[2], []) if arn and policies else None
         return found
 
     @cached_property
@@ -169,7 +186,7 @@ class Account:
             Policies(
                 identity=() if is_service else self.identities.get(principal, ()),
                 resource=of_resource,
-                boundary=None,
+                boundary=self.boundaries.get(principal),
                 resource_decides=service == "kms",
             ),
         )
