@@ -134,6 +134,7 @@ ZONES = (
     "checkpoints",
     "failed",
     "aws/lambda",
+    "reference",
     "marts",
     "athena-results",
     "dagster-logs",
@@ -165,7 +166,7 @@ def _of_glue(operation: str, parameters: Mapping[str, Any]) -> Iterator[Asked]:
         yield f"glue:{operation}", f"database/{name if name in TABLES else '*'}", ""
 
 
-TABLES = frozenset({"raw_trades", "unpublished_trades", "trades", "rejected_records"})
+TABLES = frozenset({"raw_trades", "unpublished_trades", "trades", "rejected_records", "corporate_actions"})
 """Those that Terraform makes; all others are dbt's or a compaction's own."""
 
 _KINDS_OF_STATEMENTS = (
