@@ -280,6 +280,13 @@ def test_a_plan_that_denies_a_call_is_found(change: Change, expected: str) -> No
     assert any(expected in problem for problem in problems(Account(plan)))
 
 
+def test_a_boundary_that_cuts_a_call_off_is_found() -> None:
+    bootstrap = copy.deepcopy(planned("bootstrap")["resources"])
+    without('aws_iam_policy.boundary["prod"]', "OwnTasks")(bootstrap)
+    found = problems(Account(planned("prod"), bootstrap))
+    assert any(problem.startswith("dagster-control may not ecs:RunTask") for problem in found)
+
+
 def test_schedules_whose_role_may_not_decrypt_are_found() -> None:
     plan = json.loads((ROOT / "tests/data/schedules_without_their_key.json").read_text())
     found = [
