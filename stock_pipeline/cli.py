@@ -18,13 +18,31 @@ from stock_pipeline.commands import (
     redrive,
     seeds,
     smoke,
+    state,
     status,
     stream,
     up,
 )
 from stock_pipeline.errors import StockPipelineError
 
-COMMANDS = (demo, up, status, load, stream, redrive, compact, gc, catalog, query, ddl, seeds, dbt_parse, smoke, cost)
+COMMANDS = (
+    demo,
+    up,
+    status,
+    load,
+    stream,
+    redrive,
+    compact,
+    gc,
+    catalog,
+    state,
+    query,
+    ddl,
+    seeds,
+    dbt_parse,
+    smoke,
+    cost,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

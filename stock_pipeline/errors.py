@@ -42,6 +42,10 @@ class StateConflictError(RetryableError):
     """Another writer changed the symbol's state between read and write."""
 
 
+class DamagedItemError(PermanentError):
+    """An item of the realtime table can't be read; the message names it and the command that makes it anew."""
+
+
 class PublishConflictError(RetryableError):
     """Another run published the partition between plan and publication: plan again."""
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from stock_pipeline.aws.passing_errors import passing_code
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.errors import RetryableError, StateConflictError
+from stock_pipeline.errors import DamagedItemError, RetryableError, StateConflictError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -93,6 +93,17 @@ class StateTable:
             )
             return [SymbolKey(item["symbol"]["S"], item["feed"]["S"]) for page in pages for item in page["Items"]]
 
+    def revision(self, key: SymbolKey) -> str | None:
+        """Return the stored revision, read consistently and without a look at the trades; None if there is no item."""
+        with _passing_errors_retryable(f"read {key}"):
+            answer = self.client.get_item(
+                TableName=self.name,
+                Key={"symbol": {"S": key.symbol}, "feed": {"S": key.feed}},
+                ProjectionExpression="revision",
+                ConsistentRead=True,
+            )
+        return answer["Item"]["revision"]["S"] if "Item" in answer else None
+
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Put the item if the stored one has the revision `replaces` (None: there is none).
 
@@ -166,13 +177,22 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
 
 def _stored_state(item: Mapping[str, Any]) -> StoredState:
     key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
-    rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
-    window = []
-    for row in rows:
-        fields = dict(zip(_WINDOW_FIELDS, row, strict=True))
-        fields["price"] = Decimal(fields["price"])
-        window.append(Trade(symbol=key.symbol, feed=key.feed, ingest_time_ns=0, **fields))
-    return StoredState(SymbolState(key, tuple(window)), item["revision"]["S"])
+    try:
+        rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
+        window = tuple(_window_trade(key, row) for row in rows)
+        return StoredState(SymbolState(key, window), item["revision"]["S"])
+    except (zlib.error, ValueError, ArithmeticError, KeyError, TypeError) as error:
+        raise DamagedItemError(
+            f"the item of {key.symbol} ({key.feed}) can't be read ({error!r}): "
+            f"`stock-pipeline state rebuild --symbol {key.symbol} --replace` makes it anew from the lake"
+        ) from error
+
+
+def _window_trade(key: SymbolKey, row: Sequence[Any]) -> Trade:
+    """Return a row as a trade. What a newer release wrote behind the fields of this one is left out."""
+    fields = dict(zip(_WINDOW_FIELDS, row[: len(_WINDOW_FIELDS)], strict=True))
+    fields["price"] = Decimal(fields["price"])
+    return Trade(symbol=key.symbol, feed=key.feed, ingest_time_ns=0, **fields)
 
 
 def _pack_window(window: Sequence[Trade]) -> bytes:

@@ -1,15 +1,20 @@
 """What the realtime table's item looks like, and how large it may get."""
 
+import json
 import random
 import uuid
+import zlib
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.moving_average import window_capacity
-from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
+from stock_pipeline.errors import DamagedItemError
+from tests.fakes.clients import FakeDynamoDbClient
 from tests.support.trades import NOON, trade
 
 ITEM_BYTES = 4 * 1024
@@ -45,6 +50,30 @@ def test_an_item_of_the_longest_windows_is_below_four_kilobytes() -> None:
     assert len(state.window) == window_capacity(windows)
     item = StateTable(None, "table", windows, 7).item(state)  # type: ignore[arg-type]
     assert item_size(item) < ITEM_BYTES
+
+
+def test_what_a_newer_release_added_to_an_item_is_left_out() -> None:
+    client = FakeDynamoDbClient()
+    table = StateTable(client, "table", (5,), 7)  # type: ignore[arg-type]
+    state = SymbolState(SymbolKey("ABC", "sim"), ()).merged_with([trade(1, ingest_time_ns=0)], (5,))
+    item = table.item(state)
+    rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
+    newer = zlib.compress(json.dumps([[*row, "another field"] for row in rows]).encode())
+    client.items["ABC", "sim"] = item | {"trade_window": {"B": newer}, "another": {"S": "attribute"}}
+    stored = table.read([state.key])[state.key]
+    assert stored == StoredState(state, state.revision)
+    # and is replaced by the name that the newer one gave it
+    table.write(state.merged_with([trade(2, ingest_time_ns=0)], (5,)), stored.revision)
+
+
+@pytest.mark.parametrize("window", [b"torn", zlib.compress(b"[[1]]"), zlib.compress(b"{")])
+def test_an_item_that_cannot_be_read_is_named_with_the_command_that_mends_it(window: bytes) -> None:
+    client = FakeDynamoDbClient()
+    table = StateTable(client, "table", (5,), 7)  # type: ignore[arg-type]
+    state = SymbolState(SymbolKey("ABC", "sim"), ()).merged_with([trade(1)], (5,))
+    client.items["ABC", "sim"] = table.item(state) | {"trade_window": {"B": window}}
+    with pytest.raises(DamagedItemError, match="state rebuild --symbol ABC --replace"):
+        table.read([state.key])
 
 
 def test_an_item_shows_latest_trade_averages_and_expiry() -> None:

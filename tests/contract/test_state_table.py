@@ -48,6 +48,12 @@ def state(*numbers: int) -> SymbolState:
     return SymbolState(KEY, ()).merged_with([trade(n, ingest_time_ns=0) for n in numbers], WINDOWS)
 
 
+def test_a_revision_is_read_without_a_look_at_the_trades(state_table: Any) -> None:
+    assert state_table.revision(KEY) is None
+    state_table.write(state(1), None)
+    assert state_table.revision(KEY) == state(1).revision
+
+
 def test_a_state_is_read_as_it_was_written(state_table: Any) -> None:
     written = state(1, 2).merged_with(
         [trade(2, version=1, status="cancelled", volume=None, capture_mode="quote", ingest_time_ns=0)], WINDOWS

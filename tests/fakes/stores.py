@@ -112,6 +112,9 @@ class FakeStateTable:
     def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
         return self.read(keys), ()
 
+    def revision(self, key: SymbolKey) -> str | None:
+        return self.held[key].revision if key in self.held else None
+
     def write(self, state: SymbolState, replaces: str | None) -> None:
         self.interfere(state)
         held = self.held.get(state.key)
