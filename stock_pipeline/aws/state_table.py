@@ -95,14 +95,17 @@ class StateTable:
 
     def revision(self, key: SymbolKey) -> str | None:
         """Return the stored revision, read consistently and without a look at the trades; None if there is no item."""
+        request: Any = {
+            "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}}],
+            "ProjectionExpression": "revision",
+            "ConsistentRead": True,
+        }
         with _passing_errors_retryable(f"read {key}"):
-            answer = self.client.get_item(
-                TableName=self.name,
-                Key={"symbol": {"S": key.symbol}, "feed": {"S": key.feed}},
-                ProjectionExpression="revision",
-                ConsistentRead=True,
-            )
-        return answer["Item"]["revision"]["S"] if "Item" in answer else None
+            response = self.client.batch_get_item(RequestItems={self.name: request})
+        if response.get("UnprocessedKeys"):
+            raise RetryableError(f"DynamoDB left {key} of {self.name} unread; try again")
+        items = response["Responses"].get(self.name, ())
+        return items[0]["revision"]["S"] if items else None
 
     def write(self, state: SymbolState, replaces: str | None) -> None:
         """Put the item if the stored one has the revision `replaces` (None: there is none).

@@ -155,12 +155,6 @@ class FakeDynamoDbClient:
         self.items[_item_key(Item)] = dict(Item)
         return {}
 
-    def get_item(
-        self, *, TableName: str, Key: dict[str, Any], ProjectionExpression: str, ConsistentRead: bool
-    ) -> dict[str, Any]:
-        item = self.items.get(_item_key(Key))
-        return {} if item is None else {"Item": {ProjectionExpression: item[ProjectionExpression]}}
-
     def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:
         ((table, request),) = RequestItems.items()
         keys = [_item_key(key) for key in request["Keys"]]

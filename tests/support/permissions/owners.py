@@ -44,6 +44,7 @@ ENTRYPOINTS: dict[str, Roles] = {
 PACKAGES: dict[str, Roles] = {
     "stock_pipeline.lake": (WORK,),
     "stock_pipeline.lake.catalog_rebuild": (PERSON,),
+    "stock_pipeline.restore": (PERSON,),
     "stock_pipeline.redrive": (REDRIVE, WORK),
     # what was parked comes back when somebody asks for it
     "stock_pipeline.redrive.parked_messages": (PERSON,),
