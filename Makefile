@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -86,6 +86,9 @@ check-stream: $(STAMP) ## Hold the websocket producer under 5,000 messages a sec
 
 check-instance: $(STAMP) ## Run Dagster as in an account, on a Postgres of its own (root gets a user `pgserver`)
 	@$(BIN)/python -m pytest tests/integration/check_production_instance.py
+
+restore-drill: $(STAMP) ## Lose and restore the table, a session, the bucket, the catalog, databases and a release here (JSON=out.json)
+	@$(BIN)/python -m tests.check_restore $(if $(JSON),--json "$(JSON)")
 
 check-daemon: $(STAMP) ## Kill runs and Dagster's daemon at their worst moments, and see that the next tick makes it good (five minutes)
 	@$(BIN)/python -m pytest tests/e2e/check_daemon.py
