@@ -1,8 +1,8 @@
 # Dagster in an account: code location, webserver, daemon, runs and the websocket producer are one image, five commands.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
-RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/venv
-COPY infra/dagster/requirements.txt .
+COPY requirements-uv.txt infra/dagster/requirements.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-uv.txt && python -m venv /opt/venv
 # with bytecode: nobody in the container may write it, and each run starts a process
 RUN uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes --no-deps -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./

@@ -1,6 +1,5 @@
 # `make help` says what to type. Every target sets up what it needs; a second run reuses it.
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -189,11 +188,11 @@ clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) .stock-pipeline dbt_project/target dbt_project/logs dist .mypy_cache .ruff_cache .import_linter_cache
 
 # uv installs the locked set in seconds where pip takes minutes; every file is checked against its hash.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"stock_pipeline needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12 ...")'
 	@echo "Setting up $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

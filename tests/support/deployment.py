@@ -68,7 +68,7 @@ class Deployment:
         self.world = folder / "world"
         self.world.mkdir()
         self.root.mkdir()
-        for name in ("Makefile", ".gitignore", "pyproject.toml", "requirements.lock"):
+        for name in ("Makefile", ".gitignore", "pyproject.toml", "requirements.lock", "requirements-uv.txt"):
             shutil.copy(ROOT / name, self.root / name)
         shutil.copytree(
             ROOT / "infra",
