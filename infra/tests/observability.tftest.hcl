@@ -100,9 +100,9 @@ run "topic" {
   assert {
     condition = alltrue(flatten([
       for widget in jsondecode(module.observability.dashboard.dashboard_body).widgets : [
-        for metric in widget.properties.metrics : contains([4, 6], try(length(metric), 0))
+        for metric in widget.properties.metrics : contains([1, 4, 5, 6, 7, 8, 9], try(length(metric), 0))
       ]
     ]))
-    error_message = "Each line of the dashboard is a namespace, a metric and its dimensions."
+    error_message = "Each line of the dashboard is an expression, or a namespace, a metric and its dimensions."
   }
 }

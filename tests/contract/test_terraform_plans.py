@@ -369,8 +369,10 @@ def custom_metrics(resources: rules.Resources) -> Iterator[tuple[str, dict[str, 
                     yield metric["metric_name"], metric["dimensions"]
     (dashboard,) = rules.of_type(resources, "aws_cloudwatch_dashboard")
     for widget in json.loads(dashboard["values"]["dashboard_body"])["widgets"]:
-        for namespace, name, *pairs in widget["properties"]["metrics"]:
+        for line in widget["properties"]["metrics"]:
+            namespace, *rest = [part for part in line if not isinstance(part, dict)] or [""]
             if namespace == NAMESPACE:
+                name, *pairs = rest
                 yield name, dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 

@@ -14,8 +14,12 @@ resource "aws_cloudwatch_dashboard" "this" {
           title   = widget.title
           region  = var.aws_region
           stat    = widget.stat
-          period  = 60
+          period  = try(widget.period, 60)
           metrics = widget.metrics
+          # where an alarm begins
+          annotations = { horizontal = [for alarm in try(widget.alarms, []) :
+            { label = alarm, value = local.alarms[alarm].threshold } if can(local.alarms[alarm])
+          ] }
         }
       }
     ]
@@ -23,7 +27,92 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  widgets = [
+  # docs/slo.md explains them; a test compares
+  objectives = concat(
+    [{
+      title  = "Objective: periods of an open market in which 99 % of a batch were in raw within 60 s (%)"
+      stat   = "Minimum"
+      period = 300
+      metrics = [
+        [{ expression = "due * 0 + 100 * SUM(good) / SUM(due)", label = "on time, at least 99", id = "share" }],
+        [{ expression = "IF(open >= 1 AND FILL(lag, 9999) <= ${60 + var.feed_delay_seconds}, 1, 0)", id = "good", visible = false }],
+        [{ expression = "IF(open >= 1, 1, 0)", id = "due", visible = false }],
+        concat(["StockPipeline", "MarketOpen"], local.producer_line, [{ id = "open", visible = false }]),
+        concat(["StockPipeline", "EventTimeLagP99"], local.processor_line, [{ id = "lag", stat = "p50", visible = false }]),
+      ]
+    }],
+    [for widget in [
+      {
+        title  = "Objective: days on which every due session was published by 22:00 New York (%)"
+        stat   = "Maximum"
+        period = 86400
+        metrics = [
+          [{ expression = "stale * 0 + 100 * (1 - AVG(stale))", label = "published, at least 99.5", id = "share" }],
+          concat(["StockPipeline", "StaleAssets"], local.dagster_line, ["Asset", "trades", { id = "stale", visible = false }]),
+        ]
+      },
+      {
+        title  = "Objective: differences that nobody can explain (none)"
+        stat   = "Sum"
+        period = 86400
+        metrics = [
+          [{ expression = "FILL(differences, 0)", label = "a day, 0", id = "found" }],
+          concat(["StockPipeline", "UnexplainedDifferences"], local.dagster_line, [{ id = "differences", visible = false }]),
+        ]
+      },
+      {
+        title = "Lake: what is overdue"
+        stat  = "Maximum"
+        metrics = [for asset in ["trades", "daily_bars", "realtime_state"] :
+          concat(["StockPipeline", "StaleAssets"], local.dagster_line, ["Asset", asset])
+        ]
+      },
+      {
+        title   = "Dagster: heartbeats, and what is switched off"
+        stat    = "Sum"
+        period  = 300
+        metrics = [for metric in ["Heartbeats", "SwitchedOff"] : concat(["StockPipeline", metric], local.dagster_line)]
+      },
+      {
+        title   = "Dagster: running tasks"
+        stat    = "Maximum"
+        metrics = [for service in try(var.dagster.services, []) : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", try(var.dagster.cluster, ""), "ServiceName", service]]
+        alarms  = ["daemon-stopped"]
+      },
+      {
+        title   = "Dagster's database: free storage (bytes)"
+        stat    = "Minimum"
+        metrics = [["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier", try(var.dagster.database, "")]]
+        alarms  = ["database-storage"]
+      },
+      {
+        title   = "Dagster's database: connections, CPU credits"
+        stat    = "Maximum"
+        metrics = [for metric in ["DatabaseConnections", "CPUCreditBalance"] : ["AWS/RDS", metric, "DBInstanceIdentifier", try(var.dagster.database, "")]]
+        alarms  = ["database-connections", "database-credits"]
+      },
+    ] : widget if var.dagster != null],
+  )
+
+  producer_line  = ["Service", local.producer.dimensions.Service, "Environment", var.environment]
+  processor_line = ["Service", "processor", "Environment", var.environment]
+  dagster_line   = ["Service", "dagster", "Environment", var.environment]
+
+  widgets = concat(local.objectives, [
+    {
+      title = "Loss accounting: published and redriven = in the lake + repeated + rejected"
+      stat  = "Sum"
+      metrics = concat(
+        [
+          concat(["StockPipeline", "PublishedTrades"], local.producer_line),
+          ["StockPipeline", "RedrivenLines", "Service", "redrive", "Environment", var.environment],
+          concat(["StockPipeline", "LakeTrades"], local.processor_line),
+          concat(["StockPipeline", "DuplicateTrades"], local.processor_line),
+          concat(["StockPipeline", "KeptTrades"], local.producer_line),
+        ],
+        [for reason in local.rejection_reasons : concat(["StockPipeline", "RejectedRecords"], local.processor_line, ["Reason", reason])],
+      )
+    },
     {
       title = "Stream: records and bytes in"
       stat  = "Sum"
@@ -35,6 +124,7 @@ locals {
       title   = "Processor: how far behind (ms)"
       stat    = "Maximum"
       metrics = [["AWS/Lambda", "IteratorAge", "FunctionName", var.functions["processor"].name]]
+      alarms  = ["iterator-age", "stream-expiry"]
     },
     {
       title   = "Dead-letter queue: messages"
@@ -63,15 +153,9 @@ locals {
       ]
     },
     {
-      title = "Trades: published, received, repeated"
-      stat  = "Sum"
-      metrics = [for line in [["PublishedTrades", "producer"], ["ReceivedTrades", "processor"], ["DuplicateTrades", "processor"]] :
-        ["StockPipeline", line[0], "Service", line[1], "Environment", var.environment]
-      ]
-    },
-    {
-      title = "Trades: age when they are in the lake (s)"
-      stat  = "Maximum"
+      title  = "Trades: age when they are in the lake (s)"
+      stat   = "Maximum"
+      alarms = ["trades-late"]
       metrics = [for metric in ["EventTimeLagP50", "EventTimeLagP99"] :
         ["StockPipeline", metric, "Service", "processor", "Environment", var.environment]
       ]
@@ -83,5 +167,5 @@ locals {
         ["StockPipeline", metric, "Service", "producer", "Environment", var.environment]
       ]
     },
-  ]
+  ])
 }
