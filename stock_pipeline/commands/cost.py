@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 PRICES = Path(__file__).with_name("prices.json")
 INFRA = Path(__file__).parents[2] / "infra"
+STALE_DAYS = 90
 
 _ASSIGNMENT = re.compile(r"^(\w+)\s*=\s*([^#\n]+)", re.MULTILINE)
 _VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 _DEFAULT = re.compile(r"^  default\s*= ([^\n{\[]+)$", re.MULTILINE)
+_DISK = re.compile(r"run_disk_gb\s*= optional\(number, (\d+)\)")
 _FUNCTION = re.compile(r"^    (\w+)\s*= \{ memory_mb = (\d+), timeout_seconds = (\d+) \}", re.MULTILINE)
 
 
@@ -25,7 +28,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands,
         "cost",
-        summary="compute what a month in an account costs",
+        summary="compute what a month in an account costs, and what breaks first",
         description="Computes a month's bill for a load from the settings that Terraform deploys (infra/envs, "
         "infra/variables.tf, infra/event_source_mapping.json) and the list prices in "
         "stock_pipeline/commands/prices.json. Runs from a checkout; needs no account.",
@@ -41,6 +44,7 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from stock_pipeline.domain.cost import Workload, flow_of, monthly_bill
+    from stock_pipeline.domain.cost_limits import limits, most_symbols
 
     workload = Workload(options.trades_per_second, options.symbols, options.hours_per_day)
     if workload.trades_per_second <= 0 or workload.symbols <= 0 or not 0 < workload.hours_per_day <= 24:
@@ -54,10 +58,32 @@ def run(options: argparse.Namespace) -> int:
     for line in bill:
         print(row.format(line.service, line.what, line.usd))
     print(row.format("total", f"{options.env}, prices of {prices['as_of']}", sum(line.usd for line in bill)))
+    found = limits(workload, settings)
+    first = found[0]
+    if options.markdown:
+        print("\n| limit | trades a second | moved by |\n|---|---:|---|")
+        for limit in found:
+            print(f"| {limit.part} | {limit.trades_per_second:,.0f} | {limit.setting} |")
+        return 0
+    print(f"First limit: {first.part}, at {first.trades_per_second:,.0f} trades/s. Moved by {first.setting}.")
+    for limit in found:
+        if limit.trades_per_second < workload.trades_per_second:
+            print(f"This load is beyond {limit.part} ({limit.trades_per_second:,.0f} trades/s): {limit.setting}.")
     needed = flow_of(workload, settings).shards_needed
     if settings.stream_mode == "PROVISIONED" and needed > settings.shard_count:
         print(f"This load needs {needed} shards, and {options.env} has {settings.shard_count}: raise shard_count.")
+    if workload.symbols > most_symbols():
+        print(f"A function's environment has room for about {most_symbols()} symbols: shorten `symbols`.")
+    print(age_warning(prices["as_of"], datetime.now(UTC).date()), end="")
     return 0
+
+
+def age_warning(as_of: str, today: date) -> str:
+    """Return a line about prices that are too old to decide by, or nothing."""
+    age = (today - date.fromisoformat(as_of)).days
+    if age <= STALE_DAYS:
+        return ""
+    return f"These prices are {age} days old: compare stock_pipeline/commands/prices.json with AWS's pages.\n"
 
 
 def deployment(infra: Path, environment: str) -> "Deployment":
@@ -78,7 +104,17 @@ def deployment(infra: Path, environment: str) -> "Deployment":
     values |= {name: _value(text) for name, text in _ASSIGNMENT.findall(assigned)}
     functions = {name: (int(memory), int(timeout)) for name, memory, timeout in _FUNCTION.findall(variables)}
     named = ("stream_mode", "shard_count", "stream_retention_hours", "shard_level_metrics", "protected")
-    also = ("dagster_enabled", "raw_expire_days", "partition_buckets", "poll_interval_seconds")
+    also = (
+        "dagster_enabled",
+        "raw_expire_days",
+        "partition_buckets",
+        "poll_interval_seconds",
+        "look_back_seconds",
+        "table_max_request_units",
+        "athena_compaction_megabytes",
+        "athena_scan_cutoff_bytes",
+    )
+    (run_disk_gb,) = _DISK.findall(variables)
     return Deployment(
         **{name: values[name] for name in named + also},
         processor_memory_mb=functions["processor"][0],
@@ -86,6 +122,8 @@ def deployment(infra: Path, environment: str) -> "Deployment":
         producer_timeout_seconds=functions["producer"][1],
         batch_size=mapping["batch_size"],
         batching_window_seconds=mapping["maximum_batching_window_in_seconds"],
+        parallelization_factor=mapping["parallelization_factor"],
+        run_disk_gb=int(run_disk_gb),
     )
 
 

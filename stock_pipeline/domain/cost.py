@@ -74,6 +74,12 @@ class Deployment:
     poll_interval_seconds: int
     batch_size: int
     batching_window_seconds: int
+    parallelization_factor: int
+    look_back_seconds: int
+    table_max_request_units: int | None
+    athena_compaction_megabytes: int
+    athena_scan_cutoff_bytes: int
+    run_disk_gb: int
 
 
 class Line(NamedTuple):
@@ -110,7 +116,8 @@ def flow_of(workload: Workload, deployment: Deployment) -> Flow:
         records_per_second=records,
         bytes_per_second=workload.trades_per_second * LINE_BYTES,
         batches_per_second=batches,
-        symbols_a_batch=_touched(workload.symbols, trades_a_batch),
+        # a batch is of one shard, and a shard has only its symbols
+        symbols_a_batch=_touched(max(1.0, workload.symbols / deployment.shard_count), trades_a_batch),
     )
 
 

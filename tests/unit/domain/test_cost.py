@@ -3,13 +3,15 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from stock_pipeline.cli import main
-from stock_pipeline.commands.cost import INFRA, PRICES, deployment
+from stock_pipeline.commands.cost import INFRA, PRICES, age_warning, deployment
 from stock_pipeline.domain.cost import Deployment, Workload, flow_of, monthly_bill
+from stock_pipeline.domain.cost_limits import limits
 
 PRICE_LIST = json.loads(PRICES.read_text())
 LOAD = Workload(1000, 500, 6.5)
@@ -63,7 +65,11 @@ def test_every_price_is_used() -> None:
 
 def test_the_command_prints_every_line_and_their_sum(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--trades-per-second", "1000", "--symbols", "500", "--env", "prod"]) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    lines, last = printed[:-1], printed[-1]
+    if not last.startswith("total"):
+        place = next(place for place, line in enumerate(printed) if line.startswith("total"))
+        lines, last = printed[:place], printed[place]
     amounts = [float(line.split()[-1].replace(",", "")) for line in lines]
     assert float(last.split()[-1].replace(",", "")) == pytest.approx(sum(amounts), abs=0.1)
     assert PRICE_LIST["as_of"] in last
@@ -90,3 +96,49 @@ def test_the_documented_table_is_what_the_command_prints(capsys: pytest.CaptureF
     assert main(["cost", "--trades-per-second", "1000", "--symbols", "500", "--markdown"]) == 0
     document = (INFRA.parent / "docs" / "deploy.md").read_text()
     assert f"<!-- cost -->\n{capsys.readouterr().out}\n" in document
+
+
+def test_a_batch_has_only_its_shards_symbols() -> None:
+    settings = deployment(INFRA, "dev")
+    one, two = (flow_of(LOAD, replace(settings, shard_count=shards)) for shards in (1, 2))
+    writes = [flow.batches_per_second * flow.symbols_a_batch for flow in (one, two)]
+    assert writes[1] == pytest.approx(writes[0], rel=0.01)
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_limit_is_moved_by_its_setting(environment: str) -> None:
+    settings = deployment(INFRA, environment)
+    before = {limit.part: limit.trades_per_second for limit in limits(LOAD, settings)}
+    larger = replace(
+        settings,
+        producer_memory_mb=2 * settings.producer_memory_mb,
+        shard_count=2 * settings.shard_count,
+        parallelization_factor=2 * settings.parallelization_factor,
+        table_max_request_units=settings.table_max_request_units and 2 * settings.table_max_request_units,
+        athena_scan_cutoff_bytes=2 * settings.athena_scan_cutoff_bytes,
+    )
+    after = {limit.part: limit.trades_per_second for limit in limits(LOAD, larger)}
+    moved = {part for part in before if after[part] > before[part]}
+    assert moved >= {
+        "the producer's CPU",
+        "the stream's shards",
+        "the processor's time",
+        "Athena's scan of a compaction",
+    }
+    assert ("the table's request units" in moved) is (settings.table_max_request_units is not None)
+    assert list(before.values()) == sorted(before.values())
+
+
+def test_the_first_limit_is_the_producers_processor_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--trades-per-second", "9000", "--symbols", "600"]) == 0
+    out = capsys.readouterr().out
+    # 512 of 1,769 MB, 20 µs a row, six rows a trade
+    assert "First limit: the producer's CPU, at 2,412 trades/s. Moved by functions.producer.memory_mb." in out
+    assert "beyond the stream's shards (3,745 trades/s): shard_count" in out
+    assert "room for about 560 symbols" in out
+
+
+def test_prices_older_than_90_days_are_told() -> None:
+    as_of = date.fromisoformat(PRICE_LIST["as_of"])
+    assert age_warning(PRICE_LIST["as_of"], as_of + timedelta(days=90)) == ""
+    assert "91 days old" in age_warning(PRICE_LIST["as_of"], as_of + timedelta(days=91))
