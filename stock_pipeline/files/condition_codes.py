@@ -1,0 +1,42 @@
+"""Condition codes of a format's alphabet as letters of the tape. An alphabet is never guessed from a code."""
+
+import re
+from functools import lru_cache
+
+TAPE, MASSIVE, NONE = "tape", "massive", "none"
+
+_POSITIONS = re.compile(r"[@A-Z1-9 ]{0,5}")
+_NUMBERS = re.compile(r"\d{2}|[,|;_]")
+
+_SHARED = {
+    0: "", 7: "C", 9: "X", 10: "4", 12: "T", 13: "U", 14: "F", 15: "M", 16: "Q", 20: "N", 21: "H", 22: "P",
+    23: "K", 29: "R", 30: "L", 32: "Z", 37: "I", 38: "9", 41: "", 52: "V", 53: "7",
+}  # fmt: skip
+_CTA = _SHARED | {2: "B", 3: "E", 17: "O", 18: "5", 19: "6", 24: "K"}
+_UTP = _SHARED | {
+    1: "A", 2: "W", 4: "B", 5: "G", 8: "6", 11: "D", 25: "O", 27: "1", 28: "5", 31: "2", 33: "3", 34: "S", 36: "Y",
+}  # fmt: skip
+"""Massive's conditions (massive.com, conditions by data type). 41, trade-through exempt, is no sale condition."""
+
+
+class WrongAlphabetError(ValueError):
+    """Codes are no letters of the tape: numbers or words."""
+
+
+@lru_cache(maxsize=65_536)
+def letters_of(codes: str, tape: str, alphabet: str) -> str | None:
+    """Return the letters of a print's codes, without blanks; None if one is unknown.
+
+    Raises `WrongAlphabetError` if codes that should be letters are numbers or words.
+    """
+    if alphabet == NONE:
+        return ""
+    if alphabet == MASSIVE:
+        table = _UTP if tape == "C" else _CTA
+        numbers = [part.strip() for part in codes.split(",") if part.strip()]
+        if not all(number.isdecimal() and int(number) in table for number in numbers):
+            return None
+        return "".join(table[int(number)] for number in numbers)
+    if _NUMBERS.search(codes):
+        raise WrongAlphabetError(codes)
+    return codes.replace(" ", "") if _POSITIONS.fullmatch(codes) else None

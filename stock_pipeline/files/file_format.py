@@ -1,0 +1,64 @@
+"""What a format is: the columns that it is known by, and how its rows become trades.
+
+`convert` gets rows of text, and returns the columns `READ`. Values that can't be read are null or fail their check in
+`values`, which refuses the row by itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+READ = (
+    "symbol",
+    "event_time_ns",
+    "sequence",
+    "trade_id",
+    "price",
+    "volume",
+    "exchange",
+    "conditions",
+    "tape",
+    "correction",
+)
+"""symbol, exchange, tape: text. event_time_ns, sequence: int64 or null.
+
+price, volume, correction: text as the file has it.
+trade_id: the source's identity within symbol, session and exchange; null where it has none.
+conditions: text in the format's alphabet.
+"""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the file can't say and its user did.
+
+    file_date: the date of its times, if its rows have none.
+    columns: our name of a column by the file's, for the format `mapped`.
+    zone: of times without one.
+    """
+
+    file_date: date | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of trades.
+
+    needs: columns that a file of it has, in lower case; a file with all of them is one.
+    feed: mark of its rows unless the user names one; "" where the file may be of several.
+    alphabet: of its condition codes, see `condition_codes`.
+    """
+
+    name: str
+    needs: frozenset[str]
+    feed: str
+    alphabet: str
+    convert: Callable[[pl.DataFrame, Declared], pl.DataFrame]
+    delimiter: str = ","
+    quoted: bool = True
+    trailer: str = ""
+    """First field of a last line that is no trade."""

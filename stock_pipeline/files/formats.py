@@ -1,0 +1,198 @@
+"""The formats with a line of column names. What each keeps and loses: docs/files.md."""
+
+import polars as pl
+
+from stock_pipeline.errors import InputFileError
+from stock_pipeline.files.condition_codes import MASSIVE, NONE, TAPE
+from stock_pipeline.files.file_format import Declared, FileFormat
+from stock_pipeline.files.values import clock_ns, day_of, instant_ns, local_ns, packed_clock_ns, text, whole_number
+
+_NO_TEXT = pl.lit("")
+_NO_ID = pl.lit(None, pl.String)
+_NO_NUMBER = pl.lit(None, pl.Int64)
+
+
+def _symbol(name: str) -> pl.Expr:
+    """Put a dot for the blank before a class of shares."""
+    return text(name).str.replace_all(r"\s+", ".")
+
+
+def _session(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+    return rows.select(
+        symbol=_symbol("symbol"),
+        event_time_ns=instant_ns("event_time"),
+        sequence=whole_number("sequence"),
+        trade_id=whole_number("sequence").cast(pl.String),
+        price=text("price"),
+        volume=text("size"),
+        exchange=text("exchange"),
+        conditions=pl.col("sale_condition"),
+        tape=_NO_TEXT,
+        correction=text("correction"),
+    )
+
+
+def _nyse(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
+    if declared.file_date is None:
+        raise InputFileError("rows of NYSE TAQ have no date, nor has the file's name: say it with --date 2018-01-02")
+    clock = packed_clock_ns("time")
+    if "participant timestamp" in rows.columns:
+        clock = pl.coalesce(packed_clock_ns("participant timestamp"), clock)
+    return rows.select(
+        symbol=_symbol("symbol"),
+        event_time_ns=local_ns(pl.lit(declared.file_date), clock),
+        sequence=whole_number("sequence number"),
+        trade_id=whole_number("sequence number").cast(pl.String),
+        price=text("trade price"),
+        volume=text("trade volume"),
+        exchange=text("exchange"),
+        conditions=pl.col("sale condition"),
+        tape=_NO_TEXT,
+        correction=text("trade correction indicator"),
+    )
+
+
+def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+    suffix = text("sym_suffix").fill_null("")
+    return rows.select(
+        symbol=pl.when(suffix == "").then(text("sym_root")).otherwise(text("sym_root") + "." + suffix),
+        event_time_ns=local_ns(day_of("date"), clock_ns("time_m")),
+        sequence=whole_number("tr_seqnum"),
+        trade_id=whole_number("tr_seqnum").cast(pl.String),
+        price=text("price"),
+        volume=text("size"),
+        exchange=text("ex"),
+        conditions=pl.col("tr_scond"),
+        tape=_NO_TEXT,
+        correction=text("tr_corr"),
+    )
+
+
+def _wrds_monthly(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+    return rows.select(
+        symbol=_symbol("symbol"),
+        event_time_ns=local_ns(day_of("date"), clock_ns("time")),
+        sequence=_NO_NUMBER,
+        trade_id=_NO_ID,
+        price=text("price"),
+        volume=text("size"),
+        exchange=text("ex"),
+        conditions=pl.col("cond"),
+        tape=_NO_TEXT,
+        correction=text("corr"),
+    )
+
+
+def _massive(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+    facility = text("trf_id").fill_null("").replace("0", "")
+    return rows.select(
+        symbol=text("ticker"),
+        event_time_ns=whole_number("participant_timestamp"),
+        sequence=whole_number("sequence_number"),
+        # a corrected copy is a row of its own under the same id
+        trade_id=facility + "-" + text("id") + "-" + text("sequence_number"),
+        price=text("price"),
+        volume=text("size"),
+        exchange=text("exchange"),
+        conditions=text("conditions"),
+        tape=text("tape").replace({"1": "A", "2": "B", "3": "C"}),
+        correction=text("correction"),
+    )
+
+
+def _databento(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+    price = text("price")
+    raw = price.str.contains(r"^\d+$")
+    if rows.select(raw.any()).item():
+        raise InputFileError("prices are Databento's raw integers: write the file with pretty_px, as decimals")
+    event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns("ts_event"))
+    return rows.filter(text("action") == "T").select(
+        symbol=text("symbol"),
+        event_time_ns=event_time_ns,
+        sequence=whole_number("sequence"),
+        trade_id=_NO_ID,
+        price=price,
+        volume=text("size"),
+        exchange=text("publisher_id"),
+        conditions=_NO_TEXT,
+        tape=_NO_TEXT,
+        correction=_NO_TEXT,
+    )
+
+
+MAPPABLE = ("time", "date", "symbol", "price", "size", "exchange", "conditions", "sequence")
+
+
+def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
+    """Read columns by what the user says each is; `time` is an instant, or a time of day beside `date`."""
+    of = {ours: theirs.lower() for ours, theirs in declared.columns.items()}
+    lacking = sorted(set(of.values()) - set(rows.columns))
+    if lacking:
+        raise InputFileError(f"--map names {', '.join(lacking)}, which is no column of the file")
+    if not {"time", "symbol", "price", "size"} <= set(of):
+        raise InputFileError("--map has to name time, symbol, price and size at least, as in --map price=last")
+    if not declared.zone:
+        raise InputFileError("say which zone the times are in: --zone America/New_York, or --zone UTC")
+    if "date" in of:
+        event_time_ns = local_ns(day_of(of["date"]), clock_ns(of["time"]), declared.zone)
+    else:
+        event_time_ns = pl.coalesce(instant_ns(of["time"]), instant_ns(of["time"], declared.zone))
+    sequence = whole_number(of["sequence"]) if "sequence" in of else _NO_NUMBER
+    return rows.select(
+        symbol=_symbol(of["symbol"]),
+        event_time_ns=event_time_ns,
+        sequence=sequence,
+        trade_id=sequence.cast(pl.String),
+        price=text(of["price"]),
+        volume=text(of["size"]),
+        exchange=text(of["exchange"]) if "exchange" in of else _NO_TEXT,
+        conditions=pl.col(of["conditions"]) if "conditions" in of else _NO_TEXT,
+        tape=_NO_TEXT,
+        correction=_NO_TEXT,
+    )
+
+
+def _columns(names: str) -> frozenset[str]:
+    return frozenset(names.split(","))
+
+
+MAPPED = FileFormat("mapped", frozenset(), "file", TAPE, _mapped)
+
+FORMATS = (
+    FileFormat(
+        "session",
+        _columns("event_time,symbol,price,size,exchange,sale_condition,correction,sequence"),
+        "taq",
+        TAPE,
+        _session,
+    ),
+    FileFormat(
+        "nyse-taq",
+        _columns(
+            "time,exchange,symbol,sale condition,trade volume,trade price,trade correction indicator,sequence number"
+        ),
+        "taq",
+        TAPE,
+        _nyse,
+        delimiter="|",
+        quoted=False,
+        trailer="END",
+    ),
+    FileFormat(
+        "wrds", _columns("date,time_m,ex,sym_root,sym_suffix,tr_scond,size,price,tr_corr,tr_seqnum"), "taq", TAPE, _wrds
+    ),
+    FileFormat("wrds-monthly", _columns("symbol,date,time,price,size,corr,cond,ex"), "taq", TAPE, _wrds_monthly),
+    FileFormat(
+        "massive",
+        _columns(
+            "ticker,conditions,correction,exchange,id,participant_timestamp,price,sequence_number,size,tape,trf_id"
+        ),
+        "sip",
+        MASSIVE,
+        _massive,
+    ),
+    FileFormat(
+        "databento", _columns("ts_event,publisher_id,action,price,size,sequence,symbol"), "databento", NONE, _databento
+    ),
+    MAPPED,
+)

@@ -1,0 +1,190 @@
+"""Reads a file of any known format as trades, a batch at a time, and sets rows aside that can't be read."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from stock_pipeline.errors import InputFileError
+from stock_pipeline.files.alpaca_pages import ALPACA, page_batches
+from stock_pipeline.files.checks import BadRow, Batch, checked
+from stock_pipeline.files.containers import unpacked
+from stock_pipeline.files.file_format import Declared, FileFormat
+from stock_pipeline.files.formats import FORMATS, MAPPED
+
+NAMES = tuple(form.name for form in (*FORMATS, ALPACA))
+BLOCK_BYTES = 16 * 1024 * 1024
+_HEAD_BYTES = 64 * 1024
+_BATCH_ROWS = 131_072
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+class Verdict(NamedTuple):
+    """Which format a file has. container: csv, parquet, json or jsonl. columns: as the file writes them."""
+
+    form: FileFormat
+    container: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TradeFile:
+    """A file, what it is, and what its user declared."""
+
+    path: Path
+    verdict: Verdict
+    declared: Declared
+    feed: str
+
+    @classmethod
+    def open(cls, path: Path, name: str = "", feed: str = "", declared: Declared | None = None) -> "TradeFile":
+        """Tell the format by name, or by the file's first bytes; raises `InputFileError` with what to type."""
+        declared = declared or Declared()
+        verdict = detect(path, name, declared)
+        feed = feed or verdict.form.feed
+        if not feed:
+            raise InputFileError(f"{path}: its rows may be of several feeds: say which with --feed sip, or --feed iex")
+        if declared.file_date is None:
+            declared = replace(declared, file_date=_day_in_name(path.name))
+        return cls(path, verdict, declared, feed)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield rows as trades, and beside them the rows that can't be read.
+
+        Raises `InputFileError` if the file ends too early, or breaks a rule of its format as a whole. So nothing may be
+        believed before the last batch.
+        """
+        with unpacked(self.path) as stream:
+            bad_lines: list[BadRow] = []
+            for rows in self._text_batches(stream, bad_lines):
+                try:
+                    converted = self.verdict.form.convert(rows, self.declared)
+                    batch = checked(rows, converted, self.verdict.form.alphabet, self.feed)
+                except InputFileError as error:
+                    raise InputFileError(f"{self.path}: {error}") from None
+                yield Batch(batch.trades, [*bad_lines, *batch.bad])
+                bad_lines.clear()
+            if bad_lines:
+                yield Batch(None, bad_lines)
+
+    def _text_batches(self, stream: IO[bytes], bad: list[BadRow]) -> Iterator[pl.DataFrame]:
+        if self.verdict.container == "parquet":
+            yield from _parquet_batches(self.path)
+        elif self.verdict.container in ("json", "jsonl"):
+            yield from page_batches(stream, self.verdict.container == "jsonl")
+        else:
+            yield from _csv_batches(stream, self.verdict, bad)
+
+
+def detect(path: Path, name: str, declared: Declared) -> Verdict:
+    """Return the file's format; raises `InputFileError` that names candidates if it is none or several."""
+    with unpacked(path) as stream:
+        head = bytes(stream.read(_HEAD_BYTES)).removeprefix(b"\xef\xbb\xbf")
+    if not head.strip():
+        raise InputFileError(f"{path} is empty")
+    if head[:4] == b"PAR1":
+        columns = tuple(pq.read_schema(path).names)
+        return Verdict(_form_of(path, columns, name, declared), "parquet", columns)
+    if head.lstrip()[:1] in (b"{", b"["):
+        if name not in ("", ALPACA.name):
+            raise InputFileError(f"{path} is JSON, which --format {name} is not")
+        first = head.split(b"\n")[0].strip()
+        one_a_line = first.endswith(b"}") and b"\n" in head.strip()
+        return Verdict(ALPACA, "jsonl" if one_a_line else "json")
+    try:
+        line = head.split(b"\n")[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError:
+        raise InputFileError(f"{path} is no text, Parquet or JSON") from None
+    by_delimiter = {each: tuple(cell.strip().strip('"') for cell in line.split(each)) for each in ("|", ",", "\t", ";")}
+    for delimiter, columns in by_delimiter.items():
+        with suppress(_UnknownColumnsError):
+            form = _form_of(path, columns, name, declared)
+            return Verdict(replace(form, delimiter=delimiter), "csv", columns)
+    raise InputFileError(
+        f"{path} begins with {line[:80]!r}, which no format has: say what its columns are, as in "
+        "--map time=TIMESTAMP --map symbol=TICKER --map price=LAST --map size=QTY --zone America/New_York"
+    )
+
+
+class _UnknownColumnsError(InputFileError):
+    """No format has these columns."""
+
+
+def _form_of(path: Path, columns: tuple[str, ...], name: str, declared: Declared) -> FileFormat:
+    if declared.columns:
+        if len(columns) < 2:
+            raise _UnknownColumnsError(f"{path} has one column")
+        return MAPPED
+    found = {column.lower() for column in columns}
+    forms = [form for form in FORMATS if form.needs and form.needs <= found and name in ("", form.name)]
+    if not forms:
+        lacking = next((sorted(form.needs - found) for form in FORMATS if form.name == name and len(columns) > 1), None)
+        if lacking:
+            raise InputFileError(f"{path} lacks {', '.join(lacking)}, which --format {name} has")
+        raise _UnknownColumnsError(f"{path} has columns that no format has: {', '.join(columns)}")
+    if len(forms) > 1:
+        choices = " or ".join(f"--format {form.name}" for form in forms)
+        raise InputFileError(f"{path} may be of {len(forms)} formats: type {choices}")
+    repeated = sorted({column for column in columns if [each.lower() for each in columns].count(column.lower()) > 1})
+    if repeated:
+        raise InputFileError(f"{path} has more than one column {', '.join(repeated)}: keep one of them")
+    return forms[0]
+
+
+def _day_in_name(name: str) -> date | None:
+    days = {"".join(found) for found in _DAY.findall(name)}
+    return date.fromisoformat(days.pop()) if len(days) == 1 else None
+
+
+def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[pl.DataFrame]:
+    form = verdict.form
+
+    def set_aside(row: pa_csv.InvalidRow) -> str:
+        if not form.trailer or not row.text.startswith(form.trailer + form.delimiter):
+            reason = f"it has {row.actual_columns} fields, the header {row.expected_columns}"
+            bad.append(BadRow(row.number or 0, reason, row.text))
+        return "skip"
+
+    reader = pa_csv.open_csv(
+        stream if not isinstance(stream, io.BufferedReader) else pa.PythonFile(stream, mode="r"),
+        read_options=pa_csv.ReadOptions(
+            use_threads=False, block_size=BLOCK_BYTES, skip_rows=1, column_names=[c.lower() for c in verdict.columns]
+        ),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=form.delimiter, quote_char='"' if form.quoted else False, invalid_row_handler=set_aside
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={c.lower(): pa.string() for c in verdict.columns}, strings_can_be_null=False
+        ),
+    )
+    line = 2
+    first = verdict.columns[0].lower()
+    for piece in reader:
+        if not piece.num_rows:
+            continue
+        rows = pl.DataFrame(pa.table(piece))
+        rows = rows.with_row_index("line", line).with_columns(pl.col("line").cast(pl.Int64))
+        line += rows.height
+        if form.trailer:
+            rows = rows.filter(pl.col(first) != form.trailer)
+        yield rows
+
+
+def _parquet_batches(path: Path) -> Iterator[pl.DataFrame]:
+    line = 1
+    for piece in pq.ParquetFile(path).iter_batches(_BATCH_ROWS):
+        # Arrow writes a float by its shortest text: a float32 157.04 is 157.04
+        texts = [column.cast(pa.string()) for column in piece.columns]
+        names = [name.lower() for name in piece.schema.names]
+        rows = pl.DataFrame(pa.table(texts, names=names)).with_row_index("line", line)
+        line += rows.height
+        yield rows.with_columns(pl.col("line").cast(pl.Int64))

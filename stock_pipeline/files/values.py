@@ -1,0 +1,112 @@
+"""Values of text columns, exact or null: New York times, prices, sizes."""
+
+import re
+from fractions import Fraction
+
+import polars as pl
+
+NEW_YORK = "America/New_York"
+_PLAIN = r"^\d{1,12}(\.\d{0,6}0*)?$"
+_NUMBER = re.compile(r"\d{1,12}(\.\d{0,40})?([eE][+-]?\d{1,2})?")
+_FRACTION = re.compile(r"(?:(\d{1,9})[ -])?(\d{1,3})/(\d{1,3})")
+MILLIONTHS = pl.Decimal(38, 6)
+
+
+def text(name: str) -> pl.Expr:
+    return pl.col(name).str.strip_chars()
+
+
+def whole_number(name: str) -> pl.Expr:
+    """Read a whole number, which may be written 12.0; anything else is null."""
+    return text(name).str.extract(r"^(\d{1,19})(?:\.0*)?$", 1).cast(pl.Int64, strict=False)
+
+
+def day_of(name: str) -> pl.Expr:
+    """Read a date written 20180102, 2018-01-02 or 01/02/2018."""
+    value = text(name)
+    return pl.coalesce(
+        value.str.to_date("%Y%m%d", strict=False),
+        value.str.to_date("%Y-%m-%d", strict=False),
+        value.str.to_date("%m/%d/%Y", strict=False),
+    )
+
+
+def clock_ns(name: str) -> pl.Expr:
+    """Read a time of day, 9:30:00.123456789, as nanoseconds after midnight."""
+    pattern = r"^(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?$"
+    hour, minute, second = (text(name).str.extract(pattern, group).cast(pl.Int64) for group in (1, 2, 3))
+    nanoseconds = text(name).str.extract(pattern, 4).fill_null("").str.pad_end(9, "0").cast(pl.Int64)
+    return _of_day(hour, minute, second, nanoseconds)
+
+
+def packed_clock_ns(name: str) -> pl.Expr:
+    """Read HHMMSSnnnnnnnnn, whose leading zeros may be lost, as nanoseconds after midnight."""
+    value = text(name).str.extract(r"^(\d{7,15})$", 1).str.zfill(15)
+    parts = [value.str.slice(place, length).cast(pl.Int64) for place, length in ((0, 2), (2, 2), (4, 2), (6, 9))]
+    return _of_day(*parts)
+
+
+def local_ns(day: pl.Expr, after_midnight_ns: pl.Expr, zone: str = NEW_YORK) -> pl.Expr:
+    """Return an instant in nanoseconds UTC. A time that a clock shows twice is the first; one that it skips is null."""
+    naive = day.cast(pl.Datetime("ns")) + pl.duration(nanoseconds=after_midnight_ns, time_unit="ns")
+    return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("ns")
+
+
+def instant_ns(name: str, zone: str = "") -> pl.Expr:
+    """Read an ISO 8601 instant with an offset, or without one in a zone, to the nanosecond."""
+    pattern = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?" + (
+        "()()$" if zone else r"(?:(Z)|([+-]\d{2}:?\d{2}))$"
+    )
+    value = text(name)
+    day = value.str.extract(pattern, 1).str.to_date("%Y-%m-%d", strict=False)
+    fraction = value.str.extract(pattern, 3).fill_null("").str.pad_end(9, "0").cast(pl.Int64)
+    hour, minute, second = (
+        value.str.extract(pattern, 2).str.slice(place, 2).cast(pl.Int64, strict=False) for place in (0, 3, 6)
+    )
+    clock = _of_day(hour, minute, second, fraction)
+    if zone:
+        return local_ns(day, clock, zone)
+    offset = value.str.extract(pattern, 5).str.replace(":", "", literal=True)
+    minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).cast(pl.Int64)
+    signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
+    utc = day.cast(pl.Datetime("ns")).dt.epoch("ns") + clock
+    return utc - signed.fill_null(0) * 60_000_000_000
+
+
+def exact_decimal(values: pl.Series) -> pl.Series:
+    """Read numbers of up to six places; null where one has more, is negative or no number.
+
+    Fractions of a dollar (12 3/8), as US prices were until 2001, and powers of ten (1e3) are read exactly.
+    """
+    texts = values.str.strip_chars()
+    plain = texts.str.contains(_PLAIN)
+    read = pl.select(pl.when(plain).then(texts)).to_series().cast(MILLIONTHS, strict=False)
+    odd = texts.filter(~plain.fill_null(False) & texts.is_not_null()).unique()
+    if odd.is_empty():
+        return read
+    exact = {value: decimal_text(value) for value in odd.to_list()}
+    others = texts.replace_strict(list(exact), list(exact.values()), default=None, return_dtype=pl.String)
+    return pl.select(pl.coalesce(read, others.cast(MILLIONTHS, strict=False))).to_series()
+
+
+def decimal_text(value: str) -> str | None:
+    """Return a number or fraction as a decimal of six places, or None if it is not exactly one."""
+    fraction = _FRACTION.fullmatch(value)
+    if fraction:
+        whole, above, below = (int(part or 0) for part in fraction.groups())
+        if not below or above >= below:
+            return None
+        exact = whole + Fraction(above, below)
+    elif _NUMBER.fullmatch(value):
+        exact = Fraction(value)
+    else:
+        return None
+    units = exact * 10**6
+    if units.denominator != 1 or units >= 10**18:
+        return None
+    return f"{units.numerator // 10**6}.{units.numerator % 10**6:06}"
+
+
+def _of_day(hour: pl.Expr, minute: pl.Expr, second: pl.Expr, nanoseconds: pl.Expr) -> pl.Expr:
+    seconds = hour * 3600 + minute * 60 + second
+    return pl.when((hour < 24) & (minute < 60) & (second < 60)).then(seconds * 1_000_000_000 + nanoseconds)

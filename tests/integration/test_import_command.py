@@ -1,0 +1,75 @@
+"""`stock-pipeline import` as a user types it, on AWS services on loopback."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from stock_pipeline.cli import main
+from stock_pipeline.domain.lake_layout import RAW_PREFIX
+from stock_pipeline.lake.raw_import import RawImport
+from stock_pipeline.local.stack import LocalStack
+from tests.support.raw_files import read_trades
+from tests.support.trade_files import Print, nyse_taq, wrds_monthly
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
+DAY_NS = 86_400 * 10**9
+PRINTS = [Print("ABCD", OPEN_NS + 10**9 * n, f"1{n}.5", 100, "P", "F", n + 1) for n in range(5)]
+
+
+def raw_keys(stack: LocalStack) -> list[str]:
+    return [listed.key for listed in stack.wiring.objects.list(RAW_PREFIX)]
+
+
+def test_imported_once_or_twice_the_lake_has_each_trade_once(
+    stack: LocalStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "EQY_US_ALL_TRADE_20240103"
+    path.write_text(nyse_taq([*PRINTS, PRINTS[0]]))
+    assert main(["import", str(path), "--dry-run"]) == 0
+    assert "would write 1 files, 6 rows of 1 symbols" in capsys.readouterr().out
+    assert raw_keys(stack) == []
+    assert main(["import", str(path)]) == 0
+    (key,) = raw_keys(stack)
+    assert main(["import", str(path)]) == 0
+    assert raw_keys(stack) == [key]
+    trades = read_trades(stack.wiring.objects.get(key))
+    assert {(t.event_id, t.price) for t in trades} == {
+        (f"taq:ABCD:20240103:P:{p.sequence}", Decimal(p.price)) for p in PRINTS
+    }
+    capsys.readouterr()
+    assert main(["compact", "--session", "2024-01-03"]) == 0
+    assert "6 rows in = 5 rows + 1 duplicates" in capsys.readouterr().out
+
+
+def test_equal_trades_without_sequence_stay_two(stack: LocalStack, tmp_path: Path) -> None:
+    path = tmp_path / "month.csv"
+    path.write_text(wrds_monthly([PRINTS[0], PRINTS[0], PRINTS[1]]))
+    assert main(["import", str(path)]) == 0
+    (key,) = raw_keys(stack)
+    assert len({trade.event_id for trade in read_trades(stack.wiring.objects.get(key))}) == 3
+
+
+def test_a_killed_import_run_again_writes_what_is_missing(
+    stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "month.csv"
+    path.write_text(wrds_monthly([each._replace(time_ns=each.time_ns + n * DAY_NS) for n, each in enumerate(PRINTS)]))
+    put, count = RawImport._put, [0]
+
+    def killed(self: RawImport, *arguments: object) -> bool:
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt
+        return put(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RawImport, "_put", killed)
+    assert main(["import", str(path)]) == 130
+    assert len(raw_keys(stack)) == 1
+    assert main(["import", str(path)]) == 0
+    keys = raw_keys(stack)
+    assert len(keys) == 5
+    trades = [trade for key in keys for trade in read_trades(stack.wiring.objects.get(key))]
+    assert sorted(trade.price for trade in trades) == [Decimal(each.price) for each in PRINTS]

@@ -1,0 +1,132 @@
+"""Trades as vendors write them into files: a writer for each format."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+class Print(NamedTuple):
+    """A print in the values that every format can hold. time_ns: UTC."""
+
+    symbol: str
+    time_ns: int
+    price: str
+    size: int
+    exchange: str
+    conditions: str
+    sequence: int
+
+
+def local(time_ns: int) -> tuple[str, str]:
+    """Date and time of day in New York, to the nanosecond."""
+    moment = datetime.fromtimestamp(time_ns // 10**9, UTC).astimezone(NEW_YORK)
+    return f"{moment:%Y-%m-%d}", f"{moment:%H:%M:%S}.{time_ns % 10**9:09}"
+
+
+def session_csv(prints: Sequence[Print]) -> str:
+    rows = [
+        f"{datetime.fromtimestamp(p.time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{p.time_ns % 10**9:09}Z,{p.symbol},"
+        f"{p.price},{p.size},{p.exchange},{p.conditions},0,{p.sequence}"
+        for p in prints
+    ]
+    return _lines("event_time,symbol,price,size,exchange,sale_condition,correction,sequence", rows)
+
+
+def nyse_taq(prints: Sequence[Print]) -> str:
+    rows = []
+    for p in prints:
+        time = local(p.time_ns)[1].replace(":", "").replace(".", "")
+        rows.append(
+            f"{time}|{p.exchange}|{p.symbol.replace('.', ' ')}|{p.conditions}|{p.size}|{p.price}||00|{p.sequence}|"
+            f"7|N| |{time}||0"
+        )
+    names = (
+        "Time|Exchange|Symbol|Sale Condition|Trade Volume|Trade Price|Trade Stop Stock Indicator|"
+        "Trade Correction Indicator|Sequence Number|Trade Id|Source of Trade|Trade Reporting Facility|"
+        "Participant Timestamp|Trade Reporting Facility TRF Timestamp|Trade Through Exempt Indicator"
+    )
+    return _lines(names, [*rows, f"END|20240103|{len(rows)}||||||||||||"])
+
+
+def wrds(prints: Sequence[Print]) -> str:
+    rows = []
+    for p in prints:
+        day, time = local(p.time_ns)
+        root, _, suffix = p.symbol.partition(".")
+        rows.append(
+            f"{day},{time},{p.exchange},{root},{suffix},{p.conditions},{p.size},{p.price},,00,{p.sequence}.0,N,"
+        )
+    return _lines(
+        "DATE,TIME_M,EX,SYM_ROOT,SYM_SUFFIX,TR_SCOND,SIZE,PRICE,TR_STOPIND,TR_CORR,TR_SEQNUM,TR_SOURCE,TR_RF", rows
+    )
+
+
+def wrds_monthly(prints: Sequence[Print]) -> str:
+    rows = []
+    for p in prints:
+        day, time = local(p.time_ns)
+        rows.append(
+            f"{p.symbol},{day.replace('-', '')},{time[:8].lstrip('0')},{p.price},{p.size},0,0,{p.conditions},"
+            f"{p.exchange}"
+        )
+    return _lines("SYMBOL,DATE,TIME,PRICE,SIZE,G127,CORR,COND,EX", rows)
+
+
+MASSIVE_NUMBERS = {"": "", "F": "14", "FI": "14,37", "T": "12"}
+
+
+def massive(prints: Sequence[Print]) -> str:
+    rows = [
+        f'{p.symbol},"{MASSIVE_NUMBERS[p.conditions]}",0,{p.exchange},{p.sequence},{p.time_ns},{p.price},{p.sequence},'
+        f"{p.time_ns},{p.size},3,0,0"
+        for p in prints
+    ]
+    return _lines(
+        "ticker,conditions,correction,exchange,id,participant_timestamp,price,sequence_number,sip_timestamp,size,tape,"
+        "trf_id,trf_timestamp",
+        rows,
+    )
+
+
+def databento(prints: Sequence[Print]) -> str:
+    rows = [
+        f"{p.time_ns},{p.time_ns},0,2,1,T,B,0,{p.price}.000000000,{p.size},0,1,{p.sequence},{p.symbol}"
+        if "." not in p.price
+        else f"{p.time_ns},{p.time_ns},0,2,1,T,B,0,{p.price}000,{p.size},0,1,{p.sequence},{p.symbol}"
+        for p in prints
+    ]
+    return _lines(
+        "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,depth,price,size,flags,ts_in_delta,sequence,symbol",
+        rows,
+    )
+
+
+def alpaca(prints: Sequence[Print]) -> str:
+    trades: dict[str, list[str]] = {}
+    for p in prints:
+        day = f"{datetime.fromtimestamp(p.time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{p.time_ns % 10**9:09}Z"
+        trades.setdefault(p.symbol, []).append(
+            f'{{"t": "{day}", "x": "{p.exchange}", "p": {p.price}, "s": {p.size}, '
+            f'"c": {json.dumps(list(p.conditions))}, "i": {p.sequence}, "z": "C"}}'
+        )
+    inside = ", ".join(f'"{symbol}": [{", ".join(rows)}]' for symbol, rows in trades.items())
+    return f'{{"trades": {{{inside}}}, "next_page_token": null}}'
+
+
+WRITERS: dict[str, Callable[[Sequence[Print]], str]] = {
+    "session": session_csv,
+    "nyse-taq": nyse_taq,
+    "wrds": wrds,
+    "wrds-monthly": wrds_monthly,
+    "massive": massive,
+    "databento": databento,
+    "alpaca": alpaca,
+}
+
+
+def _lines(names: str, rows: Sequence[str]) -> str:
+    return "\n".join([names, *rows, ""])

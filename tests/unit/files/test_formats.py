@@ -1,0 +1,185 @@
+"""Each format: written and read back, it has what it can hold."""
+
+import gzip
+import tempfile
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_pipeline.errors import InputFileError
+from stock_pipeline.files.checks import BadRow
+from stock_pipeline.files.file_format import Declared
+from stock_pipeline.files.reading import TradeFile
+from stock_pipeline.files.values import decimal_text
+from tests.support.trade_files import WRITERS, Print, nyse_taq, session_csv
+
+DATA = Path(__file__).parents[2] / "data" / "bugs"
+OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
+PRINTS = [
+    Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 1),
+    Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 2),
+    Print("BRK.B", OPEN_NS + 5_000_000_000, "7", 3, "D", "FI", 3),
+]
+
+
+def read(path: Path, **options: object) -> tuple[pl.DataFrame, list[BadRow]]:
+    trades, bad = [], []
+    for batch in TradeFile.open(path, **options).batches():  # type: ignore[arg-type]
+        trades += [] if batch.trades is None else [batch.trades]
+        bad += batch.bad
+    return pl.concat(trades) if trades else pl.DataFrame(), bad
+
+
+prints = st.lists(
+    st.builds(
+        Print,
+        symbol=st.sampled_from(["A", "ABCD", "BRK.B", "NA", "TRUE"]),
+        time_ns=st.integers(0, 23_000 * 10**9).map(lambda after: OPEN_NS + after),
+        price=st.integers(1, 10**12).map(lambda units: f"{units // 10**6}.{units % 10**6:06}"),
+        size=st.integers(0, 10**9),
+        exchange=st.sampled_from("PDQ"),
+        conditions=st.sampled_from(["", "F", "FI", "T"]),
+        sequence=st.integers(1, 10**9),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@given(written=prints)
+@settings(max_examples=25, deadline=None)
+def test_rows_read_back_are_what_the_format_can_hold(name: str, written: list[Print]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trades_20240103"
+        path.write_text(WRITERS[name](written))
+        rows, bad = read(path, feed="sip")
+    if name == "alpaca":
+        written = sorted(written, key=lambda each: [p.symbol for p in written].index(each.symbol))
+    assert bad == []
+    assert rows["symbol"].to_list() == [p.symbol for p in written]
+    assert rows["price"].to_list() == [Decimal(p.price) for p in written]
+    assert rows["volume"].to_list() == [p.size for p in written]
+    unit = 10**9 if name == "wrds-monthly" else 1
+    assert rows["event_time_ns"].to_list() == [p.time_ns // unit * unit for p in written]
+    assert rows["conditions"].to_list() == ["" if name == "databento" else p.conditions for p in written]
+    assert rows["status"].unique().to_list() == ["good"]
+    if name != "wrds-monthly":
+        assert rows["sequence"].to_list() == [p.sequence for p in written]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_format_is_told_by_its_first_bytes(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "trades_20240103"
+    path.write_text(WRITERS[name](PRINTS))
+    assert TradeFile.open(path, feed="sip").verdict.form.name == name
+
+
+def test_packed_files_are_told_by_their_bytes(tmp_path: Path) -> None:
+    text = session_csv(PRINTS).encode()
+    (tmp_path / "a").write_bytes(gzip.compress(text))
+    with zipfile.ZipFile(tmp_path / "b", "w") as archive:
+        archive.writestr("x.txt", text)
+    import pyarrow as pa
+
+    with pa.CompressedOutputStream(str(tmp_path / "c"), "zstd") as stream:
+        stream.write(text)
+    (tmp_path / "d").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+    (tmp_path / "e").write_bytes(text.replace(b",", b";"))
+    for name in "abcde":
+        assert read(tmp_path / name)[0].height == 3
+
+
+def test_a_file_cut_off_is_refused(tmp_path: Path) -> None:
+    whole = gzip.compress(session_csv(PRINTS * 2_000).encode())
+    (tmp_path / "a.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputFileError, match="can't be read to its end"):
+        read(tmp_path / "a.gz")
+
+
+def test_a_zip_of_two_files_is_refused_with_their_names(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("x.txt", "1")
+        archive.writestr("y.txt", "1")
+    with pytest.raises(InputFileError, match=r"2 files in it \(x.txt, y.txt\)"):
+        read(tmp_path / "b.zip")
+
+
+def test_empty_and_unknown_files_are_refused_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "odd").write_text("a,b,c\n1,2,3\n")
+    with pytest.raises(InputFileError, match="is empty"):
+        read(tmp_path / "empty")
+    with pytest.raises(InputFileError, match="--map price=LAST"):
+        read(tmp_path / "odd")
+    (tmp_path / "header").write_text(session_csv([]))
+    assert read(tmp_path / "header")[1] == []
+
+
+def test_odd_rows_are_set_aside_and_the_rest_goes_in(tmp_path: Path) -> None:
+    text = session_csv(PRINTS)
+    header = text.split("\n")[0]
+    path = tmp_path / "a.csv"
+    odd = ["1,2,3", header]
+    good = "2024-01-03T15:00:00Z,ABCD,{},{},Q,@,0,9"
+    odd += [good.format("-1", "1"), good.format("NaN", "1"), good.format("1", "-3"), good.format("1", "3,700")]
+    odd += [good.format("0.0000001", "1"), good.format("1", "1").replace("T15:00:00Z", "T15:00:00")]
+    path.write_text(text + "\n".join(odd) + "\n")
+    rows, bad = read(path)
+    assert rows.height == 3
+    assert len(bad) == len(odd)
+    assert {row.reason for row in bad} >= {"it has 3 fields, the header 8", "the time can't be read"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12 3/8", "12.375000"),
+        ("3/8", "0.375000"),
+        ("1.5e2", "150.000000"),
+        ("12 8/8", None),
+        ("1/3", None),
+        ("1e-7", None),
+        ("1,5", None),
+        ("inf", None),
+    ],
+)
+def test_a_number_is_exact_or_none(text: str, value: str | None) -> None:
+    assert decimal_text(text) == value
+
+
+def test_columns_are_mapped_by_name_and_times_need_a_zone(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Day;Clock;Ticker;Last;Qty\n07/03/1998;09:30:01;IBM;12 3/8;200\n")
+    columns = {"date": "Day", "time": "Clock", "symbol": "Ticker", "price": "Last", "size": "Qty"}
+    rows, bad = read(path, declared=Declared(columns=columns, zone="America/New_York"))
+    assert bad == []
+    assert rows.select("event_time_ns", "price").row(0) == (899_472_601_000_000_000, Decimal("12.375"))
+    with pytest.raises(InputFileError, match="--zone America/New_York"):
+        read(path, declared=Declared(columns=columns))
+
+
+def test_taq_without_a_date_asks_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "trades.txt"
+    path.write_text(nyse_taq(PRINTS))
+    with pytest.raises(InputFileError, match="--date 2018-01-02"):
+        read(path)
+
+
+def test_files_once_read_wrongly_are_right_or_refused() -> None:
+    for name in ("condition_words.csv", "numeric_conditions.csv"):
+        with pytest.raises(InputFileError, match="is a number or a word"):
+            read(DATA / name)
+    for name in ("prices_eight_decimals.csv", "prices_eight_decimals.parquet"):
+        assert len(read(DATA / name)[1]) == 3
+    prices = {str(price) for price in read(DATA / "prices_float32.parquet")[0]["price"]}
+    assert prices == {"157.040000", "158.300000", "159.390000", "156.030000"}
+    for name in ("fractional_sizes.csv", "alpaca_page_fractional.json"):
+        rows, bad = read(DATA / name, feed="sip")
+        assert rows["volume"][-1] in (4, 200)
+        assert rows.height + len(bad) == (3 if name.endswith("csv") else 2)
