@@ -45,6 +45,7 @@ PACKAGES: dict[str, Roles] = {
     "stock_pipeline.lake": (WORK,),
     "stock_pipeline.lake.catalog_rebuild": (PERSON,),
     "stock_pipeline.restore": (PERSON,),
+    "stock_pipeline.lake.raw_import": (PERSON,),
     "stock_pipeline.redrive": (REDRIVE, WORK),
     # what was parked comes back when somebody asks for it
     "stock_pipeline.redrive.parked_messages": (PERSON,),
@@ -67,6 +68,7 @@ PACKAGES: dict[str, Roles] = {
     "stock_pipeline.cli": NOBODY,
     "stock_pipeline.providers": NOBODY,
     "stock_pipeline.domain": NOBODY,
+    "stock_pipeline.files": NOBODY,
 }
 
 
