@@ -7,6 +7,7 @@ What is away (it throttles, does not answer, refuses us, or fails for every symb
 answered with the first unfinished record. Any other error is raised, and Lambda halves the batch to find the record.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,7 @@ class Processor:
 
     wait: pauses before the given attempt (1, 2, …) at a call that failed.
     is_refusal: tells if an error is a service's refusal of us, which no record causes.
+    now_ns: the time, as nanoseconds since 1970 UTC.
     """
 
     dead_letters: DeadLetterQueue
@@ -62,6 +64,7 @@ class Processor:
     limits: ArrivalLimits = field(default_factory=ArrivalLimits)
     is_refusal: Callable[[Exception], bool] = lambda _error: False
     parallel_calls: int = 8
+    now_ns: Callable[[], int] = time.time_ns
 
     def handle(
         self, event: Mapping[str, Any], has_time: Callable[[], bool] = lambda: True
@@ -132,7 +135,8 @@ class Processor:
     def _write_states(self, batch: StreamBatch, decoded: DecodedBatch, patience: Patience) -> StateResult:
         trades, record_of_row = decoded.trades, decoded.record_of_row
         if self.limits.remembered_ns is not None and trades.num_rows:
-            oldest_ns = batch.arrivals_ns - self.limits.remembered_ns
+            # by now, too: a batch that comes again finds items gone that were there when it first came
+            oldest_ns = np.maximum(batch.arrivals_ns, self.now_ns()) - self.limits.remembered_ns
             remembered = int64_values(trades["event_time_ns"]) >= oldest_ns[record_of_row]
             if not remembered.all():
                 rows = np.flatnonzero(remembered)

@@ -15,6 +15,7 @@ from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.aws.state_table import StateTable
+from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
@@ -43,7 +44,9 @@ LAST_SECONDS = load_script("lambdas/processor/app.py").LAST_SECONDS
 
 
 class StreamingWorld:
-    def __init__(self, mapping: EventSourceMapping, shards: int) -> None:
+    def __init__(self, mapping: EventSourceMapping, shards: int, limits: ArrivalLimits | None = None) -> None:
+        """limits: what the state remembers; by default everything."""
+        limits = limits or ArrivalLimits()
         self.clock = Clock()
         self.machine = fake_machine(self.clock)
         self.faults = Faults(self.clock.pass_by, overtake=self.let_another_copy_work)
@@ -52,10 +55,18 @@ class StreamingWorld:
         self.books = Books()
         self.lake = ObjectStore(self._faulty(self.s3), "bucket")  # type: ignore[arg-type]
         self.queue = SqsQueue(self._faulty(self.sqs), "queue", self.lake)  # type: ignore[arg-type]
-        self.table = StateTable(self._faulty(self.dynamodb), "table", WINDOWS)  # type: ignore[arg-type]
+        self.table = StateTable(self._faulty(self.dynamodb), "table", WINDOWS, limits.remembered_days)  # type: ignore[arg-type]
         # one write at a time, so that the same faults always meet the same calls
         self.processor = Processor(
-            self.queue, self.lake, self.table, WINDOWS, self._wait, is_refusal=is_refusal, parallel_calls=1
+            self.queue,
+            self.lake,
+            self.table,
+            WINDOWS,
+            self._wait,
+            limits,
+            is_refusal=is_refusal,
+            parallel_calls=1,
+            now_ns=lambda: int(self.clock.now().timestamp()) * 10**9,
         )
         self.publisher = Publisher(
             KinesisStream(self._faulty(self.kinesis), "stock-stream"),  # type: ignore[arg-type]

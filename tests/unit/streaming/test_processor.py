@@ -43,7 +43,16 @@ class ProcessorWorld:
         self.is_refusal: Callable[[Exception], bool] = lambda error: isinstance(error, AccessDenied)
 
     def processor(self) -> Processor:
-        return Processor(self.queue, self.lake, self.table, (5, 20), self.waits.append, self.limits, self.is_refusal)
+        return Processor(
+            self.queue,
+            self.lake,
+            self.table,
+            (5, 20),
+            self.waits.append,
+            self.limits,
+            self.is_refusal,
+            now_ns=lambda: 0,  # before every arrival
+        )
 
     def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> dict[str, Any]:
         return self.processor().handle(event, has_time)
