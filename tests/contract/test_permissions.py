@@ -8,6 +8,7 @@ import ast
 import copy
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ _CLIENTS = frozenset(
 )
 
 
+@cache
 def operations() -> dict[str, str]:
     """Return the service by operation, of services that the package uses."""
     session = botocore.session.get_session()
