@@ -23,6 +23,10 @@ from stock_pipeline.trade_table import session_days, trade_schema
 
 ROWS_A_FILE = 1_000_000
 SOURCE = "import"
+
+VERSION_OF_STATUS = {"good": 0, "notice": 0, "corrected": 1, "cancelled": 4}
+"""As Alpaca's rows have them, so that a later file's correction of a trade wins over the trade as it was reported."""
+
 """In place of the shard in a raw key."""
 
 _EPOCH = date(1970, 1, 1)
@@ -170,7 +174,7 @@ def _lake_table(rows: pl.DataFrame, session_date: date, ingest_time_ns: int) -> 
         .dt.replace_time_zone("UTC"),
         "session_date": pl.lit(session_date),
         "capture_mode": pl.lit("trade"),
-        "version": pl.lit(0, pl.Int32),
+        "version": pl.col("status").replace_strict(VERSION_OF_STATUS, return_dtype=pl.Int32),
     }
     schema = trade_schema()
     table = rows.select([made[name].alias(name) if name in made else pl.col(name) for name in schema.names])

@@ -1,6 +1,8 @@
 """`stock-pipeline import` as a user types it, on AWS services on loopback."""
 
+from datetime import date
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,29 @@ def test_imported_once_or_twice_the_lake_has_each_trade_once(
     capsys.readouterr()
     assert main(["compact", "--session", "2024-01-03"]) == 0
     assert "6 rows in = 5 rows + 1 duplicates" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cancelled_first", [False, True])
+def test_a_later_file_that_cancels_a_trade_wins(
+    stack: LocalStack, tmp_path: Path, cancelled_first: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_reported = nyse_taq(PRINTS)
+    texts = [as_reported, as_reported.replace("||00|3|", "||08|3|")]
+    for number, text in enumerate(reversed(texts) if cancelled_first else texts):
+        path = tmp_path / f"trades-{number}.txt"
+        path.write_text(text)
+        assert main(["import", str(path), "--date", "2024-01-03"]) == 0
+        assert main(["compact", "--session", "2024-01-03"]) == 0
+    manifest = stack.wiring.partition(date(2024, 1, 3)).published()
+    assert manifest is not None
+    rows = read_trades(stack.wiring.objects.get(manifest.place.data_key))
+    assert [row.status for row in sorted(rows, key=attrgetter("sequence"))] == [
+        "good",
+        "good",
+        "cancelled",
+        "good",
+        "good",
+    ]
 
 
 def test_equal_trades_without_sequence_stay_two(stack: LocalStack, tmp_path: Path) -> None:
