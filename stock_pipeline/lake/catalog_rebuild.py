@@ -101,9 +101,11 @@ def _best_version(partition: SessionPartition, head: PartitionHead) -> str | Non
     chosen, lost = best_version(whole, manifests, raw)
     torn = [each.place.manifest_key for each in versions if each.is_torn]
     if lost or torn:
+        troubles = ["no version has all raw files that its manifests name"] if lost else []
+        troubles += [f"{', '.join(torn)} can't be read"] if torn else []
+        otherwise = "; a manifest that is lost may be deleted if no raw file of the session was ever collected"
         raise HeadLostError(
-            f"session {partition.session_date}: no version has all raw files that its manifests name"
-            + (f", and {', '.join(torn)} can't be read" if torn else "")
-            + ": restore the deleted objects (bucket versioning keeps them), then run again"
+            f"session {partition.session_date}: {', and '.join(troubles)}: restore the deleted objects (bucket "
+            f"versioning keeps them), then run again{otherwise if torn else ''}"
         )
     return chosen.version if chosen else None

@@ -182,8 +182,9 @@ def _check_head_was_not_lost(partition: SessionPartition, raw: Collection[InputF
     """Raise `HeadLostError` if a manifest names raw files that are gone, or is torn."""
     for version in partition.versions():
         if version.is_torn or (version.manifest and not {*version.manifest.inputs} <= {*raw}):
+            what = "manifest can't be read" if version.is_torn else "raw files are gone"
             raise HeadLostError(
-                f"session {partition.session_date} has version {version.name}, whose raw files are gone, but no head: "
+                f"session {partition.session_date} has version {version.name}, whose {what}, but no head: "
                 "run `stock-pipeline catalog rebuild` first"
             )
 

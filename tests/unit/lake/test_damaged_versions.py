@@ -294,6 +294,20 @@ def test_an_older_version_stays_while_the_published_one_is_torn(published: Lake)
     assert published.store.objects == before
 
 
+def test_a_lost_head_beside_a_torn_older_manifest_says_what_helps(published: Lake) -> None:
+    torn = manifest_key(published)
+    cut(published, torn)
+    published.compactor.compact(SESSION, allow_missing=True)
+    published.lose_heads()
+    with pytest.raises(HeadLostError, match="whose manifest can't be read, but no head"):
+        published.compactor.compact(SESSION)
+    with pytest.raises(HeadLostError, match=r"_manifest\.json can't be read: restore .* if no raw file .* collected"):
+        rebuild(published)
+    published.store.delete([torn])
+    rebuild(published)
+    assert in_order(published.read()) == winning_trades(FIRST + LATE)
+
+
 @pytest.mark.parametrize("damage", TORN_HEADS)
 def test_other_sessions_are_collected_before_a_torn_head_is_told(published: Lake, damage: str) -> None:
     other = published.other_session()
