@@ -91,6 +91,8 @@ class Manifest:
 
     def data_damage(self, objects: Iterable[ListedObject]) -> str:
         """Return why these objects are not the data that was proved, or ""."""
+        if self.digest.rows and not self.data_files:
+            return f"the manifest of {self.place.prefix} names no data file of its {self.digest.rows:,} rows"
         sizes = {each.key: each.size for each in objects}
         missing = [key for key in self.data_keys if key not in sizes]
         if missing:
@@ -146,8 +148,8 @@ class Manifest:
         document = Document.parse(body)
         return cls(
             session_date=document.date("session_date"),
-            version=document.text("version"),
-            replaces=document.text_or_none("replaces"),
+            version=document.digits("version"),
+            replaces=document.digits_or_none("replaces"),
             inputs=_input_files(document.objects("inputs")),
             unreadable=_input_files(document.objects("set_aside")),
             digest=TradesDigest.from_document(document.object("digest")),

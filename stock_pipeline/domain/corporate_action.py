@@ -139,14 +139,17 @@ FEWEST_TO_DOUBT = 4
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a whole answer is about: these symbols, found by process dates of `start` to `end`, inclusive."""
+    """What a whole answer is about: these symbols, found by process dates of `start` to `end`, inclusive.
+
+    A change of symbol is about both.
+    """
 
     symbols: frozenset[str]
     start: date
     end: date
 
     def covers(self, action: CorporateAction) -> bool:
-        return self.start <= action.process_date <= self.end and action.symbol in self.symbols
+        return self.start <= action.process_date <= self.end and bool(self.symbols & {action.symbol, action.new_symbol})
 
 
 def news_of(

@@ -23,7 +23,7 @@ class Document:
     def parse(cls, body: bytes) -> "Document":
         """Return the object of a whole JSON text; `ValueError` for anything else."""
         try:
-            value = json.loads(body)
+            value = json.loads(body, object_pairs_hook=_unrepeated)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
         if not isinstance(value, dict):
@@ -31,11 +31,11 @@ class Document:
         return cls(value)
 
     def text(self, name: str, default: str = _MISSING) -> str:
-        return str(self._value(name, (str,), "a text", default))
+        return _encodable(name, str(self._value(name, (str,), "a text", default)))
 
     def text_or_none(self, name: str) -> str | None:
         value: str | None = self._value(name, (str, type(None)), "a text or null", _MISSING)
-        return value
+        return None if value is None else _encodable(name, value)
 
     def whole(self, name: str, default: int = _MISSING) -> int:
         """Return a whole number of 0 or more."""
@@ -46,10 +46,18 @@ class Document:
 
     def hexadecimal(self, name: str) -> int:
         """Return a number of 64 bits, written as 16 hexadecimal digits."""
-        text = self.text(name)
-        if len(text) != 16 or any(digit not in "0123456789abcdef" for digit in text):
-            raise ValueError(f"{name} is {_shown(text)}, not 16 hexadecimal digits")
-        return int(text, 16)
+        return int(self.digits(name), 16)
+
+    def digits(self, name: str) -> str:
+        """Return 16 hexadecimal digits, such as the name of a version."""
+        return _digits(name, self.text(name))
+
+    def digits_or_none(self, name: str) -> str | None:
+        text = self.text_or_none(name)
+        return None if text is None else _digits(name, text)
+
+    def digits_of_each(self, name: str, default: list[Any] = _MISSING) -> tuple[str, ...]:
+        return tuple(_digits(name, text) for text in self.texts(name, default))
 
     def date(self, name: str) -> date:
         text = self.text(name)
@@ -78,7 +86,7 @@ class Document:
         return [Document(each) for each in self._list(name, dict, "objects", default)]
 
     def texts(self, name: str, default: list[Any] = _MISSING) -> tuple[str, ...]:
-        return tuple(self._list(name, str, "texts", default))
+        return tuple(_encodable(name, text) for text in self._list(name, str, "texts", default))
 
     def _list(self, name: str, kind: type, what: str, default: list[Any]) -> list[Any]:
         values: list[Any] = self._value(name, (list,), f"a list of {what}", default)
@@ -100,6 +108,30 @@ class Document:
         if not isinstance(value, kinds):
             raise ValueError(f"{name} is {_shown(value)}, not {what}")
         return value
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{_shown(twice)[1:-1]} is there twice")
+    return fields
+
+
+def _encodable(name: str, text: str) -> str:
+    """Refuse half a character, which JSON can hold and neither a key nor a hash can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} is {_shown(text)}, not a text that has an encoding") from error
+    return text
+
+
+def _digits(name: str, text: str) -> str:
+    if len(text) != 16 or any(digit not in "0123456789abcdef" for digit in text):
+        raise ValueError(f"{name} is {_shown(text)}, not 16 hexadecimal digits")
+    return text
 
 
 def _shown(value: object) -> str:

@@ -80,12 +80,12 @@ class PartitionHead:
         document = Document.parse(body)
         return cls(
             generation=document.whole("generation"),
-            version=document.text_or_none("version"),
+            version=document.digits_or_none("version"),
             catalog_confirmed_at=document.time_or_none("settled_at"),
             superseded=tuple(
-                Superseded(old.text("version"), old.time_or_none("since")) for old in document.objects("superseded")
+                Superseded(old.digits("version"), old.time_or_none("since")) for old in document.objects("superseded")
             ),
-            deleted=document.texts("deleted", []),  # missing in heads of older releases
+            deleted=document.digits_of_each("deleted", []),  # missing in heads of older releases
         )
 
 

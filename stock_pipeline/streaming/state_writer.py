@@ -75,7 +75,7 @@ class StateWriter:
                     read.extend(chunk)
             except Exception as error:
                 if len(chunk) == 1:
-                    self._fail(done, chunk[0], error)
+                    self._fail(done, chunk[0], error, others=read)
                 for group in chunk if len(chunk) > 1 else ():
                     read_chunk((group,))  # one key may be at fault
 
@@ -84,7 +84,7 @@ class StateWriter:
                 if self._attempt(done, (group,), lambda: self._write_one(done, group)):
                     done.succeeded.append(group.key)
             except Exception as error:
-                self._fail(done, group, error)
+                self._fail(done, group, error, others=done.succeeded)
 
         in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
         if read:
@@ -119,9 +119,10 @@ class StateWriter:
         return not why
 
     @staticmethod
-    def _fail(done: _Progress, group: NewestTrades, error: Exception) -> None:
+    def _fail(done: _Progress, group: NewestTrades, error: Exception, others: Sequence[object]) -> None:
+        """Note an error. others: what the table took in the same way."""
         done.failed.append((group, error))
-        if len(done.failed) == FAILURES_OF_ALL and not done.succeeded:
+        if len(done.failed) >= FAILURES_OF_ALL and not others:
             done.refuses(error)
 
     def _read(self, done: _Progress, keys: Sequence[SymbolKey]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -34,7 +35,8 @@ _EXCERPT = 200
 class ActionsAnswer:
     """A whole answer.
 
-    question: what it is about; an action that it covers and that is not in `actions` is no longer announced
+    question: what it is about; an action that it covers and that is not in `actions` is no longer announced. A symbol
+        with an unreadable record is not in it, for that record may be an action that is known.
     unreadable: records that are no action, as `reason: record`
     not_taken: number of records by Alpaca's name of a kind that changes more than these tables hold
     """
@@ -43,6 +45,19 @@ class ActionsAnswer:
     actions: list[CorporateAction] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     not_taken: Counter[str] = field(default_factory=Counter)
+    _unread: list[tuple[frozenset[str], str]] = field(default_factory=list)
+
+    def refuse(self, symbols: frozenset[str], reason: str) -> None:
+        """Note an unreadable record. symbols: those that it may be about; none for any."""
+        self._unread.append((symbols, reason))
+
+    def narrow(self, names: frozenset[str]) -> None:
+        """Leave out what is about other symbols only."""
+        self.actions = [action for action in self.actions if names & {action.symbol, action.new_symbol}]
+        unread = [(symbols or names, record) for symbols, record in self._unread if not symbols or names & symbols]
+        self.unreadable = [record for _, record in unread]
+        whole = names.difference(*(symbols for symbols, _ in unread))
+        self.question = Question(whole, self.question.start, self.question.end)
 
 
 class AlpacaCorporateActions:
@@ -62,8 +77,7 @@ class AlpacaCorporateActions:
         names = names_of_history(symbols, answer.actions)
         for some in _batches(sorted(names), SYMBOLS_A_CALL):
             self._read_into(answer, {"types": _TYPES, "symbols": ",".join(some)}, start, end, deadline_ns)
-        answer.actions = [action for action in answer.actions if names & {action.symbol, action.new_symbol}]
-        answer.question = Question(names, start, end)
+        answer.narrow(names)
         return answer
 
     def _read_into(
@@ -71,10 +85,11 @@ class AlpacaCorporateActions:
     ) -> None:
         parameters = question | {"start": start.isoformat(), "end": end.isoformat(), "limit": str(PAGE_LIMIT)}
         tokens: set[str] = set()
+        asked = frozenset(question["symbols"].split(",")) if "symbols" in question else None
         while True:
             page = self._client.get("/v1/corporate-actions?" + urlencode(parameters), deadline_ns, _read_page)
             for name, pieces in page.corporate_actions.items():
-                self._read_pieces(answer, name, pieces or [])
+                self._read_pieces(answer, name, pieces or [], asked)
             token = page.next_page_token
             if not token:
                 return
@@ -83,7 +98,9 @@ class AlpacaCorporateActions:
             tokens.add(token)
             parameters["page_token"] = token
 
-    def _read_pieces(self, answer: ActionsAnswer, name: str, pieces: list[msgspec.Raw]) -> None:
+    def _read_pieces(
+        self, answer: ActionsAnswer, name: str, pieces: list[msgspec.Raw], asked: frozenset[str] | None
+    ) -> None:
         read = _READERS.get(name)
         if read is None:
             answer.not_taken[name] += len(pieces)
@@ -93,10 +110,25 @@ class AlpacaCorporateActions:
                 action = read(bytes(piece))
             except (InvalidActionError, msgspec.DecodeError, ValueError, ArithmeticError) as error:
                 record = self._client.credentials.redact(bytes(piece).decode("utf-8", "replace"))
-                answer.unreadable.append(f"{name}: {error}: {record[:_EXCERPT]}")
+                answer.refuse(_symbols(bytes(piece), asked), f"{name}: {error}: {record[:_EXCERPT]}")
                 continue
             if action is not None:
                 answer.actions.append(action)
+
+
+def _symbols(piece: bytes, asked: frozenset[str] | None) -> frozenset[str]:
+    """Return the symbols of a record that is no action; none if they can't be read, or none of them was asked for.
+
+    asked: None for all there are.
+    """
+    try:
+        record = msgspec.json.decode(piece, type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return frozenset()
+    symbols = [record[name] for name in ("symbol", "old_symbol", "new_symbol") if name in record]
+    if not all(isinstance(symbol, str) for symbol in symbols):
+        return frozenset()
+    return frozenset(symbols) if asked is None else asked.intersection(symbols)
 
 
 class _Page(msgspec.Struct):

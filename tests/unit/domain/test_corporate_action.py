@@ -65,6 +65,13 @@ def test_what_was_not_asked_for_is_not_withdrawn() -> None:
     assert [piece.action.symbol for piece in news_of([], question, known, "alpaca", NOON)] == ["A"]
 
 
+def test_a_change_that_is_called_off_is_withdrawn_under_its_new_symbol() -> None:
+    known = frozenset({change("FB", "META"), change("X", "Y")})
+    question = Question(frozenset({"META"}), date(2016, 1, 1), date(2027, 1, 1))
+    news = news_of([], question, known, "alpaca", NOON)
+    assert [(piece.action.new_symbol, piece.is_withdrawn) for piece in news] == [("META", True)]
+
+
 def test_an_answer_without_most_of_what_is_known_is_refused() -> None:
     known = frozenset(split(symbol) for symbol in "ABCD")
     with pytest.raises(SuspiciousAnswerError, match="without 3 of 4"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -138,3 +139,36 @@ def test_a_whole_number_is_no_other_number(value: Any, why: str) -> None:
 def test_a_time_without_an_offset_is_torn() -> None:
     with pytest.raises(ValueError, match="without an offset"):
         Document({"since": "2018-01-02T12:00:00"}).time_or_none("since")
+
+
+@pytest.mark.parametrize("name", ["", "v1", "../x", "a/b", "0" * 15, "A" * 16, "\ud800"])
+def test_a_version_that_no_prefix_can_have_is_torn(name: str) -> None:
+    for value, read in KINDS:
+        with pytest.raises(ValueError, match="version"):
+            read(json.dumps(json.loads(value.to_json()) | {"version": name}).encode())
+
+
+@pytest.mark.parametrize("field", ["deleted", "superseded"])
+def test_an_earlier_version_that_no_prefix_can_have_is_torn(field: str) -> None:
+    entries: dict[str, list[Any]] = {"deleted": ["../x"], "superseded": [{"version": "../x", "since": None}]}
+    with pytest.raises(ValueError, match=r"\.\./x"):
+        PartitionHead.from_json(json.dumps(json.loads(HEAD.to_json()) | {field: entries[field]}).encode())
+
+
+def test_a_field_that_is_there_twice_is_torn() -> None:
+    body = HEAD.to_json().replace(b'"generation": 3', b'"generation": 3, "generation": 9')
+    with pytest.raises(ValueError, match="generation is there twice"):
+        PartitionHead.from_json(body)
+
+
+def test_half_a_character_is_no_text() -> None:
+    for read in (Document({"key": "\ud800"}).text, Document({"key": "\ud800"}).text_or_none):
+        with pytest.raises(ValueError, match="key is"):
+            read("key")
+    with pytest.raises(ValueError, match="keys is"):
+        Document({"keys": ["\ud800"]}).texts("keys")
+
+
+def test_rows_without_a_data_file_are_damage() -> None:
+    assert "no data file" in replace(MANIFEST, data_files=(), data_etags=(), data_bytes=0).damage([])
+    assert not replace(MANIFEST, data_files=(), data_etags=(), data_bytes=0, digest=TradesDigest()).damage([])

@@ -120,6 +120,27 @@ def test_a_record_that_is_no_action_is_told_and_the_others_go_on(fields: dict[st
     assert answer.unreadable[0].startswith("cash_dividends: ")
 
 
+def test_a_symbol_with_an_unreadable_record_has_no_whole_answer() -> None:
+    answer, _ = read(NO_CHANGES, page(cash_dividends=[dividend(ex_date=None)]), symbols=("AAPL", "MSFT"))
+    assert answer.question.symbols == {"MSFT"}
+
+
+@pytest.mark.parametrize("fields", [{"symbol": None}, {"symbol": 7}])
+def test_an_unreadable_record_of_no_symbol_may_be_of_any(fields: dict[str, Any]) -> None:
+    answer, _ = read(NO_CHANGES, page(cash_dividends=[dividend(**fields)]), symbols=("AAPL", "MSFT"))
+    assert answer.question.symbols == frozenset()
+
+
+def test_an_unreadable_change_of_other_symbols_is_not_told() -> None:
+    changes = [
+        {"old_symbol": old, "new_symbol": new, "process_date": "2024-03-14"}
+        for old, new in [("ODD 1", "ZZ"), ("ODD 2", "AAPL")]
+    ]
+    answer, _ = read(page(name_changes=changes), page(), symbols=("AAPL", "MSFT"))
+    assert ["ODD 2" in each for each in answer.unreadable] == [True]
+    assert answer.question.symbols == {"MSFT"}
+
+
 def test_a_new_cusip_under_the_same_symbol_is_no_change() -> None:
     change = {"old_symbol": "AAPL", "new_symbol": "AAPL", "process_date": "2024-03-14"}
     answer, _ = read(page(name_changes=[change]), page())
