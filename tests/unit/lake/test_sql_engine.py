@@ -348,8 +348,15 @@ def test_the_scratch_table_has_a_partition_for_each_place(aws_endpoint: str) -> 
     }
     catalog.drop_scratch_before(datetime.now(UTC) - timedelta(hours=1))
     names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
-    assert sorted(names) == ["compaction_1", "raw_trades", "rejected_records", "trades", "unpublished_trades"]
+    assert sorted(names) == [
+        "compaction_1",
+        "corporate_actions",
+        "raw_trades",
+        "rejected_records",
+        "trades",
+        "unpublished_trades",
+    ]
     catalog.drop_scratch_before(datetime.now(UTC) + timedelta(hours=1))  # a day later
     names = [table["Name"] for table in glue.get_tables(DatabaseName="scratch_test")["TableList"]]
-    assert sorted(names) == ["raw_trades", "rejected_records", "trades", "unpublished_trades"]
+    assert sorted(names) == ["corporate_actions", "raw_trades", "rejected_records", "trades", "unpublished_trades"]
     catalog.drop_scratch("compaction_1")
