@@ -42,12 +42,13 @@ bars as (
 ),
 
 -- The close of the last session before an ex-date, in each feed. Without one, no earlier price is there to adjust.
-closes as (
+last_bars as (
 
     select
         bars.symbol,
         bars.feed,
         days.ex_date,
+        max(bars.session_date) as session_date,
         max_by(bars.close, bars.session_date) as close
     from days
     inner join bars
@@ -56,6 +57,23 @@ closes as (
     where bars.close is not null
         and days.cash > 0
     group by bars.symbol, bars.feed, days.ex_date
+
+),
+
+-- A dividend is paid on the shares of its day, and a feed may lack the sessions since an earlier split.
+closes as (
+
+    select
+        last_bars.symbol,
+        last_bars.feed,
+        last_bars.ex_date,
+        cast(last_bars.close as double) / exp(coalesce(sum(days.log_shares), 0)) as close
+    from last_bars
+    left join days
+        on last_bars.symbol = days.symbol
+        and last_bars.session_date < days.ex_date
+        and last_bars.ex_date > days.ex_date
+    group by last_bars.symbol, last_bars.feed, last_bars.ex_date, last_bars.close
 
 ),
 
@@ -68,7 +86,7 @@ feeds as (
 
 ),
 
--- A dividend above the close is no loss of price that a factor can undo: the check of dividends names it.
+-- A dividend that is not below the close is no loss of price that a factor can undo.
 factors as (
 
     select
@@ -77,8 +95,8 @@ factors as (
         days.ex_date,
         days.log_shares,
         case
-            when closes.close > days.cash
-            then ln(1 - cast(days.cash as double) / cast(closes.close as double))
+            when closes.close > cast(days.cash as double)
+            then ln(1 - cast(days.cash as double) / closes.close)
             else 0
         end as log_dividend
     from days
