@@ -230,7 +230,7 @@ def test_records_that_are_too_old_leave_metadata_in_the_queue(
     stream, kept = moto_stream(client, next(stream_names)), Kept()
     put(stream, ["7-old", "7-older"])
     destination = SqsFailureDestination(client("sqs"), queue_url)
-    poller(stream, kept, destination, later=timedelta(hours=2)).run_until_idle(timeout_seconds=60)
+    poller(stream, kept, destination, later=timedelta(days=1)).run_until_idle(timeout_seconds=60)
     assert kept.events == []
     (message,) = received(client, queue_url)
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"
