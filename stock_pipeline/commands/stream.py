@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from stock_pipeline.providers.alpaca.position import StreamPosition
     from stock_pipeline.providers.alpaca.stream import AlpacaStream
-    from stock_pipeline.providers.selection import feed_delay_seconds
     from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamSink
@@ -77,6 +76,7 @@ async def carry(
     import time
 
     from stock_pipeline.providers.client.http import CredentialsRefusedError
+    from stock_pipeline.providers.selection import feed_delay_seconds
     from stock_pipeline.streaming.provider_calls import ProviderCalls
     from stock_pipeline.streaming.stream_sink import StreamProgress, StreamSink
     from stock_pipeline.streaming.telemetry import Telemetry

@@ -77,7 +77,7 @@ class LakeFiles:
     unpublished_uris: tuple[str, ...]
     raw_uris: tuple[str, ...]
     rejected_uris: tuple[str, ...]
-    actions_uris: tuple[str, ...]
+    actions_uris: tuple[str, ...] = ()
 
 
 def connect_lake(
