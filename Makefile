@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -183,6 +183,10 @@ lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 lambdas: $(STAMP) ## Build the Lambda packages: one zip a function, for python3.13 on arm64
 	@$(BIN)/python lambdas/build.py $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION)) \
 	    $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
+dist: $(STAMP) ## Build the package: dist/*.whl, which works without a checkout
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	@ls dist/*.whl
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) .stock-pipeline dbt_project/target dbt_project/logs dist .mypy_cache .ruff_cache .import_linter_cache

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.errors import InputFileError
+from stock_pipeline.project_files import PROJECT
 
 if TYPE_CHECKING:
     from stock_pipeline.domain.cost import Deployment
 
 PRICES = Path(__file__).with_name("prices.json")
-INFRA = Path(__file__).parents[2] / "infra"
+INFRA = PROJECT / "infra"
 STALE_DAYS = 90
 
 _ASSIGNMENT = re.compile(r"^(\w+)\s*=\s*([^#\n]+)", re.MULTILINE)
@@ -31,7 +32,7 @@ def add_to(commands: Commands) -> None:
         summary="compute what a month in an account costs, and what breaks first",
         description="Computes a month's bill for a load from the settings that Terraform deploys (infra/envs, "
         "infra/variables.tf, infra/event_source_mapping.json) and the list prices in "
-        "stock_pipeline/commands/prices.json. Runs from a checkout; needs no account.",
+        "stock_pipeline/commands/prices.json. Needs no account.",
         example="stock-pipeline cost --trades-per-second 5000 --symbols 2000 --env prod",
     )
     parser.add_argument("--trades-per-second", type=float, default=1000, metavar="N", help="default: 1000")
@@ -95,7 +96,7 @@ def deployment(infra: Path, environment: str) -> "Deployment":
         assigned = (infra / "envs" / f"{environment}.tfvars").read_text()
         mapping = json.loads((infra / "event_source_mapping.json").read_text())
     except OSError as error:
-        raise InputFileError(f"{error.filename} is missing: run this in a checkout of the repository") from None
+        raise InputFileError(f"{error.filename} is missing: install stock-pipeline again, or run this in a whole checkout") from None
     values: dict[str, Any] = {}
     for name, body in _VARIABLE.findall(variables):
         default = _DEFAULT.search(body)

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.project_files import IS_INSTALLED, PROJECT
 
-FILE = Path(__file__).parents[2] / "athena" / "stock_market_table.sql"
+FILE = Path("stock_market_table.sql") if IS_INSTALLED else PROJECT / "athena" / "stock_market_table.sql"
 
 
 def add_to(commands: Commands) -> None:
@@ -19,7 +20,7 @@ def add_to(commands: Commands) -> None:
         example="stock-pipeline ddl --output tables.sql",
     )
     parser.add_argument(
-        "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql"
+        "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql of the checkout, else beside you"
     )
     parser.set_defaults(run=run)
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.project_files import PROJECT
 
-SEEDS = Path(__file__).parents[2] / "dbt_project" / "seeds"
+SEEDS = PROJECT / "dbt_project" / "seeds"
 
 
 def add_to(commands: Commands) -> None:

@@ -13,8 +13,8 @@ from typing import IO
 
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.local.process_group import process_group
+from stock_pipeline.project_files import PROJECT
 
-ROOT = Path(__file__).parents[2]
 LOOPBACK = "127.0.0.1"
 SERVING = "Serving dagster-webserver on"
 LISTENING_SECONDS = 0.2
@@ -44,11 +44,11 @@ def free_port(wanted: int) -> int:
 @contextmanager
 def dagster_dev(environ: Mapping[str, str], home: Path, port: int, log: Path) -> Iterator[str]:
     """Run Dagster, and yield the webserver's address once it serves. Dagster's output goes to `log`."""
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", os.fspath(ROOT / "workspace.yaml")]
+    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", os.fspath(PROJECT / "workspace.yaml")]
     log.parent.mkdir(parents=True, exist_ok=True)
     address = f"http://{LOOPBACK}:{port}"
     with process_group(
-        [*command, "-h", LOOPBACK, "-p", str(port)], {**environ, "DAGSTER_HOME": os.fspath(home)}, ROOT
+        [*command, "-h", LOOPBACK, "-p", str(port)], {**environ, "DAGSTER_HOME": os.fspath(home)}, Path.cwd()
     ) as process:
         serving = threading.Event()
         assert process.stdout is not None

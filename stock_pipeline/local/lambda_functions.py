@@ -15,8 +15,8 @@ from stock_pipeline.local.event_source.poller import EventSourcePoller, mapping_
 from stock_pipeline.local.event_source.shard_consumer import BACK_OFF, PollerWiring
 from stock_pipeline.local.event_source.shard_record import EventSource
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.project_files import PROJECT
 
-ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
 """moto's own."""
 
@@ -26,7 +26,7 @@ def load_handler(name: str, write_log: Callable[[str], object]) -> Handler:
 
     write_log: takes each line the function logs, because its standard output is the stack's terminal.
     """
-    path = ROOT / "lambdas" / name / "app.py"
+    path = PROJECT / "lambdas" / name / "app.py"
     spec = importlib.util.spec_from_file_location(f"{name}_lambda", path)
     if spec is None or spec.loader is None or not path.exists():
         raise PermanentError(f"{path} is missing: run the local stack from a checkout of the repository")
@@ -68,7 +68,7 @@ def poller(stack: LocalStack, processor: Handler, observer: PollerObserver, back
             destination=S3FailureDestination(
                 clients.s3, settings.bucket_name, clients.sqs, settings.require_dead_letter_queue_url()
             ),
-            mapping=EventSourceMapping.from_json((ROOT / "infra" / "event_source_mapping.json").read_text()),
+            mapping=EventSourceMapping.from_json((PROJECT / "infra" / "event_source_mapping.json").read_text()),
             source=EventSource(stream_arn, f"arn:aws:iam::{ACCOUNT}:role/{settings.project_name}-processor"),
             mapping_uuid=mapping_uuid(stream_arn, arn),
             machine=Machine.real(),

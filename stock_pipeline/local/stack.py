@@ -13,6 +13,7 @@ from functools import cached_property
 
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.project_files import IS_INSTALLED, dbt_output
 from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.wiring import Wiring
 
@@ -71,6 +72,8 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
             "DBT_TARGET": "local",
+            # of an installed package dbt may not write beside the models
+            **({"DBT_TARGET_PATH": os.fspath(dbt_output())} if IS_INSTALLED else {}),
         }
         settings = Settings.from_env(local)
         local["AWS_REGION"] = local["AWS_DEFAULT_REGION"] = settings.aws_region

@@ -20,9 +20,10 @@ from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
+from stock_pipeline.project_files import PROJECT, dbt_output
 from stock_pipeline.settings import Settings
 
-PROJECT_DIR = Path(__file__).parents[2] / "dbt_project"
+PROJECT_DIR = PROJECT / "dbt_project"
 
 
 def marts_definitions(settings: Settings) -> dg.Definitions:
@@ -51,12 +52,13 @@ class Translator(DagsterDbtTranslator):
 
 def target_dir(target: str) -> Path:
     """Return a target's own folder for what dbt generates."""
-    return PROJECT_DIR / "target" / target
+    return dbt_output() / target
 
 
 def prepare_manifest(target: str) -> Path:
     """Parse the project for a target; needs no credentials and no network."""
-    command = [str(dbt_executable()), "parse", "--target", target, "--target-path", str(target_dir(target))]
+    output = str(target_dir(target))
+    command = [str(dbt_executable()), "parse", "--target", target, "--target-path", output, "--log-path", output]
     result = subprocess.run(
         [*command, "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)],
         capture_output=True,
@@ -64,7 +66,8 @@ def prepare_manifest(target: str) -> Path:
         check=False,
     )
     if result.returncode:
-        raise PermanentError(f"dbt could not parse {PROJECT_DIR} for target {target}:\n{result.stdout[-4000:]}")
+        said = (result.stdout + result.stderr)[-4000:]
+        raise PermanentError(f"dbt could not parse {PROJECT_DIR} for target {target}:\n{said}")
     return target_dir(target) / "manifest.json"
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES
+from tests.support.installed import Installed
 from tests.support.processes import assert_ctrl_c_stops_everything
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +27,9 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | strays
 
 
-def demo(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [str(COMMAND), "demo", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+def demo(folder: Path, *arguments: object, command: Path = COMMAND) -> subprocess.CompletedProcess[str]:
+    command_line = [str(command), "demo", *map(str, arguments)]
+    return subprocess.run(command_line, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 def without_measures(output: str) -> list[str]:
@@ -71,8 +72,8 @@ def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -
     assert missing == []
 
 
-def test_a_session_of_ones_own_runs_without_simulated_symbols(tmp_path: Path) -> None:
-    """Two symbols, one with a cancelled trade and its notice, in a file of the documented schema."""
+def test_a_session_of_ones_own_runs_without_simulated_symbols(installed: Installed, tmp_path: Path) -> None:
+    """Two symbols, one with a cancelled trade, in a file of the documented schema, and without a checkout."""
     sample = pl.read_parquet(SAMPLE_TRADES)
     first = sample.filter(pl.col("sequence").is_between(100, 2_100))
     cancelled = first.with_columns(
@@ -82,7 +83,7 @@ def test_a_session_of_ones_own_runs_without_simulated_symbols(tmp_path: Path) ->
     session = tmp_path / "session.parquet"
     pl.concat([first, cancelled]).write_parquet(session)
 
-    done = demo(tmp_path, "--trades", session, "--json", "out.json")
+    done = demo(tmp_path, "--trades", session, "--json", "out.json", command=installed.command)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "out.json").read_text())
     assert figures["accounting"] == {
