@@ -96,7 +96,9 @@ def deployment(infra: Path, environment: str) -> "Deployment":
         assigned = (infra / "envs" / f"{environment}.tfvars").read_text()
         mapping = json.loads((infra / "event_source_mapping.json").read_text())
     except OSError as error:
-        raise InputFileError(f"{error.filename} is missing: install stock-pipeline again, or run this in a whole checkout") from None
+        raise InputFileError(
+            f"{error.filename} is missing: install stock-pipeline again, or run this in a whole checkout"
+        ) from None
     values: dict[str, Any] = {}
     for name, body in _VARIABLE.findall(variables):
         default = _DEFAULT.search(body)

@@ -7,7 +7,8 @@ from pathlib import Path
 from stock_pipeline.commands.parsers import Commands, add_command
 from stock_pipeline.project_files import IS_INSTALLED, PROJECT
 
-FILE = Path("stock_market_table.sql") if IS_INSTALLED else PROJECT / "athena" / "stock_market_table.sql"
+NAME = "stock_market_table.sql"
+FILE = Path(NAME) if IS_INSTALLED else PROJECT / "athena" / NAME
 
 
 def add_to(commands: Commands) -> None:
@@ -20,7 +21,11 @@ def add_to(commands: Commands) -> None:
         example="stock-pipeline ddl --output tables.sql",
     )
     parser.add_argument(
-        "--output", type=Path, default=FILE, metavar="FILE", help="default: athena/stock_market_table.sql of the checkout, else beside you"
+        "--output",
+        type=Path,
+        default=FILE,
+        metavar="FILE",
+        help=f"default: {FILE.name}, in athena/ of a checkout",
     )
     parser.set_defaults(run=run)
 

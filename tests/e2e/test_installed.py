@@ -29,7 +29,11 @@ def test_the_wheel_carries_what_a_checkout_has_beside_the_package(installed: Ins
     ("arguments", "says", "leaves"),
     [
         (["cost", "--env", "prod"], "prod, prices of", None),
-        (["dbt-parse", "--target", "athena"], "dbt models parse for athena", ".stock-pipeline/dbt/athena/manifest.json"),
+        (
+            ["dbt-parse", "--target", "athena"],
+            "dbt models parse for athena",
+            ".stock-pipeline/dbt/athena/manifest.json",
+        ),
         (["ddl"], "written: stock_market_table.sql", "stock_market_table.sql"),
         (["seeds"], "both seeds are as they should be", None),
     ],
