@@ -25,6 +25,7 @@ from stock_pipeline.commands import (
     up,
 )
 from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.extras import line_to_type
 
 COMMANDS = (
     demo,
@@ -59,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except StockPipelineError as error:
         print(f"stock-pipeline: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        missing = line_to_type(error.name or "")
+        if missing is None:
+            raise
+        print(f"stock-pipeline: {missing}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

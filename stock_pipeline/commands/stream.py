@@ -44,7 +44,10 @@ def run(options: argparse.Namespace) -> int:
     import asyncio
     import signal
 
+    from stock_pipeline.extras import require
     from stock_pipeline.settings import Settings
+
+    require("websockets")
 
     async def until_signalled() -> None:
         stop = asyncio.Event()

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from stock_pipeline.aws.clients import Clients
 from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.extras import require
 from stock_pipeline.project_files import IS_INSTALLED, dbt_output
 from stock_pipeline.settings import SETTINGS, Settings
 from stock_pipeline.wiring import Wiring
@@ -86,6 +87,8 @@ def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
 @contextmanager
 def aws_services() -> Iterator[str]:
     """Start a moto server, yield its address, and stop it at the end."""
+    # said here, because its process can't
+    require("moto")
     process = subprocess.Popen(
         [sys.executable, "-m", "stock_pipeline.local.moto_process"],
         stdin=subprocess.PIPE,
