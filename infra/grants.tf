@@ -140,7 +140,7 @@ locals {
     never_drop_what_terraform_made = {
       Effect = "Deny"
       Action = ["glue:DeleteTable"]
-      Resource = [for table in ["raw_trades", "unpublished_trades", "trades", "rejected_records"] :
+      Resource = [for table in sort(keys(module.catalog.tables)) :
         "${local.arn.glue}:table/${var.database_name}/${table}"
       ]
     }

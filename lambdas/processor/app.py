@@ -5,6 +5,8 @@ import time
 from functools import lru_cache
 from typing import Any
 
+import boto3
+
 from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.processor import Processor
@@ -29,7 +31,10 @@ def parts() -> tuple[Processor, Telemetry]:
         limits=wiring.arrival_limits,
         is_refusal=is_refusal,
     )
-    return processor, Telemetry("processor", settings.environment, print, time.time_ns)
+    telemetry = Telemetry("processor", settings.environment, print, time.time_ns)
+    # Lambda's runtime brings boto3, and a newer one comes without a deployment
+    telemetry.log("INFO", "started", boto3=boto3.__version__)
+    return processor, telemetry
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -210,6 +210,10 @@ MUTATIONS: tuple[tuple[rules.Rule, Callable[[list[rules.Resource]], None]], ...]
         rules.every_function_has_bounded_retries,
         setting("aws_lambda_event_source_mapping", destination_config=[{}]),
     ),
+    (
+        rules.nobody_drops_a_table_of_terraform,
+        allowing("aws_iam_role_policy", Action=["glue:DeleteTable"], Resource=["arn:stub:glue:us-east-1:stub:table/*"]),
+    ),
     (rules.every_queue_is_encrypted, setting("aws_sqs_queue", sqs_managed_sse_enabled=False)),
     (rules.every_queue_is_encrypted, without_denials("aws_sqs_queue_policy")),
     (rules.no_secret_has_a_value, with_variable("ALPACA_API_KEY")),

@@ -277,6 +277,23 @@ def _names_of_environment(resource: Resource) -> list[str]:
     return []
 
 
+def nobody_drops_a_table_of_terraform(resources: Resources) -> list[str]:
+    """Whoever may drop tables of the database is denied those that a plan would make again, without partitions."""
+    tables = {resource["values"]["name"] for resource in of_type(resources, "aws_glue_catalog_table")}
+    breaches = []
+    for resource in of_type(resources, "aws_iam_role_policy"):
+        of_tables = [each for each in _statements_of(resource) if "glue:DeleteTable" in as_list(each.get("Action", []))]
+        denied = {
+            arn.rpartition("/")[2]
+            for each in of_tables
+            if each["Effect"] == "Deny"
+            for arn in as_list(each["Resource"])
+        }
+        if any(each["Effect"] == "Allow" for each in of_tables):
+            breaches += [f"{resource['address']} may drop the table {table}" for table in sorted(tables - denied)]
+    return breaches
+
+
 RULES: tuple[Rule, ...] = (
     every_policy_is_known,
     no_wildcard_actions,
@@ -291,4 +308,5 @@ RULES: tuple[Rule, ...] = (
     every_function_has_bounded_retries,
     every_queue_is_encrypted,
     no_secret_has_a_value,
+    nobody_drops_a_table_of_terraform,
 )
