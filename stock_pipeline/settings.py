@@ -162,7 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("compact_after_share", "COMPACT_AFTER_SHARE", "0.25", _share, "a number from 0 to 1, such as 0.25"),
     Setting(
-        "first_session", "FIRST_SESSION", "2007-01-03", _session_date, "a trading day from 2007 on, such as 2026-01-15"
+        "first_session", "FIRST_SESSION", "2007-01-03", _session_date, "a trading day from 1993 on, such as 2026-01-15"
     ),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(

@@ -1,29 +1,57 @@
 """The exchange's calendar: session dates, trading days and hours of US equities, New York time.
 
-Rules are NYSE's published holidays and early closings (nyse.com, Holidays & Trading Hours), valid from 2007 on. A test
-compares them with the package exchange_calendars for every day of 2007 to 2027.
+Rules are NYSE's published holidays and early closings (nyse.com, Holidays & Trading Hours), valid from 1993 on, where
+TAQ begins. A test compares them with the package exchange_calendars for every day of 1993 to 2027. Unplanned closings
+and odd hours are `UNPLANNED`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 NANOSECONDS = 10**9
-FIRST_CALENDAR_YEAR = 2007
+FIRST_CALENDAR_YEAR = 1993
 
-MONDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 3, 4, 5, 6
+MONDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 2, 3, 4, 5, 6
 
-SPECIAL_CLOSINGS = frozenset(
-    {
-        date(2007, 1, 2),  # mourning, President Ford
-        date(2012, 10, 29),  # hurricane Sandy
-        date(2012, 10, 30),
-        date(2018, 12, 5),  # mourning, President G. H. W. Bush
-        date(2025, 1, 9),  # mourning, President Carter
-    }
-)
+OPEN, CLOSE, HALF_DAY_CLOSE = time(9, 30), time(16), time(13)
+
+
+class Hours(NamedTuple):
+    """Regular hours of a day in New York."""
+
+    open: time
+    close: time
+
+
+CLOSED = None
+
+UNPLANNED: dict[date, Hours | None] = {
+    date(1994, 2, 11): Hours(OPEN, time(14, 30)),  # snow
+    date(1994, 4, 27): CLOSED,  # mourning, President Nixon
+    date(1995, 12, 18): Hours(time(10, 30), CLOSE),  # computers
+    date(1996, 1, 8): Hours(time(11), time(14)),  # snow
+    date(1997, 10, 27): Hours(OPEN, time(15, 30)),  # circuit breakers
+    date(1997, 12, 26): Hours(OPEN, HALF_DAY_CLOSE),
+    date(1999, 12, 31): Hours(OPEN, HALF_DAY_CLOSE),
+    date(2001, 9, 11): CLOSED,  # the attacks
+    date(2001, 9, 12): CLOSED,
+    date(2001, 9, 13): CLOSED,
+    date(2001, 9, 14): CLOSED,
+    date(2002, 9, 11): Hours(time(12), CLOSE),  # their anniversary
+    date(2003, 12, 26): Hours(OPEN, HALF_DAY_CLOSE),
+    date(2004, 6, 11): CLOSED,  # mourning, President Reagan
+    date(2005, 6, 1): Hours(OPEN, time(15, 56)),  # a communications line
+    date(2007, 1, 2): CLOSED,  # mourning, President Ford
+    date(2012, 10, 29): CLOSED,  # hurricane Sandy
+    date(2012, 10, 30): CLOSED,
+    date(2018, 12, 5): CLOSED,  # mourning, President G. H. W. Bush
+    date(2025, 1, 9): CLOSED,  # mourning, President Carter
+}
+"""Days that no rule foresees, from pandas_market_calendars (`holidays/nyse.py`)."""
 
 
 @lru_cache(maxsize=1)
@@ -60,14 +88,13 @@ def session_hours(session_date: date) -> SessionHours | None:
     """Return regular hours, or None if the exchange is closed."""
     if not is_trading_day(session_date):
         return None
-    half_day = is_half_day(session_date)
-    close, end = (time(13, 0), time(17, 0)) if half_day else (time(16, 0), time(20, 0))
+    hours = _hours(session_date)
     return SessionHours(
         session_date,
-        _new_york_ns(session_date, time(9, 30)),
-        _new_york_ns(session_date, close),
-        _new_york_ns(session_date, end),
-        half_day,
+        _new_york_ns(session_date, hours.open),
+        _new_york_ns(session_date, hours.close),
+        extended_close_ns(session_date),
+        is_half_day(session_date),
     )
 
 
@@ -79,7 +106,9 @@ def extended_close_ns(session_date: date) -> int:
 def is_trading_day(day: date) -> bool:
     if day.year < FIRST_CALENDAR_YEAR:
         raise ValueError(f"the calendar begins in {FIRST_CALENDAR_YEAR}; {day} lies before it")
-    return day.weekday() < SATURDAY and day not in SPECIAL_CLOSINGS and day not in holidays(day.year)
+    if day in UNPLANNED:
+        return UNPLANNED[day] is not CLOSED
+    return day.weekday() < SATURDAY and day not in holidays(day.year)
 
 
 def is_session(day: date) -> bool:
@@ -97,16 +126,24 @@ def trading_days(first: date, last: date) -> Iterator[date]:
 
 
 def is_half_day(day: date) -> bool:
-    """Tell if trading ends at 13:00: day after Thanksgiving, Christmas Eve, eve of Independence Day."""
-    if not is_trading_day(day):
-        return False
+    """Tell if trading ends at 13:00."""
+    return is_trading_day(day) and _hours(day).close == HALF_DAY_CLOSE
+
+
+def _hours(day: date) -> Hours:
+    """Return a trading day's regular hours."""
+    return UNPLANNED.get(day) or Hours(OPEN, HALF_DAY_CLOSE if _is_planned_half_day(day) else CLOSE)
+
+
+def _is_planned_half_day(day: date) -> bool:
+    """Tell if it is the day after Thanksgiving, Christmas Eve, or the eve of Independence Day."""
     if day == _nth_weekday(day.year, 11, THURSDAY, 4) + timedelta(days=1):
         return True
     if (day.month, day.day) == (12, 24):
         return True
     if (day.month, day.day) == (7, 3):
-        return True
-    # Until 2012 a Thursday holiday made Friday the short day.
+        return day.year >= 2013 or day.weekday() != WEDNESDAY
+    # until 2012 a Thursday holiday made Friday the short day
     return day.year < 2013 and (day.month, day.day) == (7, 5) and day.weekday() == FRIDAY
 
 
@@ -114,7 +151,6 @@ def is_half_day(day: date) -> bool:
 def holidays(year: int) -> frozenset[date]:
     """Return one year's full-day closings, without special ones."""
     days = {
-        _nth_weekday(year, 1, MONDAY, 3),  # Martin Luther King Jr. Day
         _nth_weekday(year, 2, MONDAY, 3),  # Washington's Birthday
         _easter_sunday(year) - timedelta(days=2),  # Good Friday
         _nth_weekday(year, 5, MONDAY, -1),  # Memorial Day
@@ -126,6 +162,8 @@ def holidays(year: int) -> frozenset[date]:
     new_year = date(year, 1, 1)
     if new_year.weekday() != SATURDAY:  # NYSE keeps 31 December open: the year's books close on it
         days.add(_observed(new_year))
+    if year >= 1998:
+        days.add(_nth_weekday(year, 1, MONDAY, 3))  # Martin Luther King Jr. Day
     if year >= 2022:
         days.add(_observed(date(year, 6, 19)))  # Juneteenth
     return frozenset(days)

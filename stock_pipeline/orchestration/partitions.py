@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from stock_pipeline.domain.session import SPECIAL_CLOSINGS, holidays
+from stock_pipeline.domain.session import CLOSED, UNPLANNED, holidays
 
 LAST_CALENDAR_YEAR = 2099
 
@@ -19,7 +19,8 @@ _WEEKENDS = ("0 0 * * 6", "0 0 * * 0")
 
 def session_partitions(first: date) -> dg.DailyPartitionsDefinition:
     """Return the trading days from the first to the current one."""
-    closings = SPECIAL_CLOSINGS.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
+    unplanned = {day for day, hours in UNPLANNED.items() if hours is CLOSED}
+    closings = unplanned.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
     return dg.DailyPartitionsDefinition(
         start_date=first.isoformat(),
         timezone="America/New_York",

@@ -36,7 +36,7 @@ def test_every_field_has_one_variable() -> None:
         ("COMPACT_AFTER_SHARE", "1.5"),
         ("COMPACT_AFTER_SHARE", "nan"),
         ("FIRST_SESSION", "2026-11-26"),
-        ("FIRST_SESSION", "1999-01-04"),
+        ("FIRST_SESSION", "1992-01-06"),
         ("FIRST_SESSION", "20260115"),
         ("DEAD_LETTER_QUEUE_URL", "my-queue"),
     ],

@@ -195,7 +195,7 @@ def test_a_delayed_feed_is_judged_that_much_later() -> None:
         ("2026-01-19 12:00", False),  # Martin Luther King Jr. Day
         ("2026-11-27 12:59", True),  # half day
         ("2026-11-27 13:00", False),
-        ("2006-06-01 12:00", False),  # before the calendar
+        ("1992-06-01 12:00", False),  # before the calendar
     ],
 )
 def test_the_market_is_open_in_regular_hours_only(moment: str, is_open: bool) -> None:

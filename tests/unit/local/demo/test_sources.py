@@ -31,8 +31,8 @@ def at(year: int) -> Any:
 
 
 def test_trades_from_before_the_calendar_are_refused(write: Write) -> None:
-    with pytest.raises(InputFileError, match="has trades of 2006-06-01; the calendar begins in 2007"):
-        recorded_session(write(event_time=at(2006)))
+    with pytest.raises(InputFileError, match="has trades of 1992-06-01; the calendar begins in 1993"):
+        recorded_session(write(event_time=at(1992)))
 
 
 def test_trades_of_a_day_without_trading_are_refused(write: Write) -> None:
