@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stock_pipeline.domain.session import session_bounds_ns, session_date_of
+from stock_pipeline.domain.feed_session import SessionRule, rule_session_bounds_ns, rule_session_date, session_rule
 from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, SCHEMA_VERSION, Trade
 
 _ARROW_TYPES = {
@@ -81,7 +81,7 @@ def with_derived_columns(records: pa.Table) -> pa.Table:
     derived: dict[str, Any] = {
         "event_time": _microseconds(event_time_ns),
         "ingest_time": _microseconds(ingest_time_ns),
-        "session_date": array_of(session_days(event_time_ns), pa.date32()),
+        "session_date": array_of(session_days(event_time_ns, records["feed"]), pa.date32()),
     }
     schema = trade_schema()
     return pa.table([derived[name] if name in derived else records[name] for name in schema.names], schema=schema)
@@ -117,17 +117,30 @@ def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [validity, *_buffers(values, kind)])
 
 
-def session_days(event_time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Return session dates as days since 1970-01-01; vectorised `domain.session.session_date_of`."""
+def session_days(event_time_ns: npt.NDArray[np.int64], feeds: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Return session dates as days since 1970-01-01; vectorised `domain.feed_session.feed_session_date`."""
+    feeds_of_rule: dict[SessionRule, list[str]] = {}
+    for feed in pc.unique(feeds).to_pylist():
+        feeds_of_rule.setdefault(session_rule(feed), []).append(feed)
+    if len(feeds_of_rule) == 1:
+        return session_days_of_rule(event_time_ns, *feeds_of_rule)
+    days = np.empty(len(event_time_ns), np.int32)
+    for rule, of_rule in feeds_of_rule.items():
+        is_of_rule = pc.is_in(feeds, pa.array(of_rule, feeds.type)).to_numpy(zero_copy_only=False)
+        days[is_of_rule] = session_days_of_rule(event_time_ns[is_of_rule], rule)
+    return days
+
+
+def session_days_of_rule(event_time_ns: npt.NDArray[np.int64], rule: SessionRule) -> npt.NDArray[np.int32]:
     if not len(event_time_ns):
         return np.empty(0, np.int32)
     sessions: set[date] = set()
     for utc_day in np.unique(event_time_ns // _DAY_NS).tolist():
-        # midnight in New York lies inside each UTC day, so a UTC day touches two session dates
-        sessions.add(session_date_of(utc_day * _DAY_NS))
-        sessions.add(session_date_of((utc_day + 1) * _DAY_NS - 1))
+        # sessions begin a day apart or more, so a UTC day touches two of them at most
+        sessions.add(rule_session_date(utc_day * _DAY_NS, rule))
+        sessions.add(rule_session_date((utc_day + 1) * _DAY_NS - 1, rule))
     ordered = sorted(sessions)
-    starts = np.array([session_bounds_ns(session)[0] for session in ordered], np.int64)
+    starts = np.array([rule_session_bounds_ns(session, rule)[0] for session in ordered], np.int64)
     days = np.array([(session - date(1970, 1, 1)).days for session in ordered], np.int32)
     return days[np.searchsorted(starts, event_time_ns, side="right") - 1]
 

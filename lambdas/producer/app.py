@@ -5,7 +5,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from stock_pipeline.domain.freshness import open_hours
+from stock_pipeline.domain.feed_session import open_hours
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import CredentialsRefusedError
@@ -70,7 +70,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             report = report.plus(poll_loop(wiring()).run(deadline_ns))
     except PermanentError as error:
         report = PollReport(0, ProducerReport(0, 0, 0, 0, 0), error)
-    delay_ns = feed_delay_seconds(os.environ.get("FEED", "iex")) * 10**9
-    is_open = open_hours(time.time_ns() - delay_ns) is not None
+    feed = os.environ.get("FEED", "iex")
+    is_open = open_hours(time.time_ns() - feed_delay_seconds(feed) * 10**9, feed) is not None
     telemetry.record(report.events(calls.taken(), context.aws_request_id, is_open))
     return {"published": report.produced.published, "failure": str(report.failure) if report.failure else None}

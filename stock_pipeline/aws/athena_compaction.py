@@ -18,8 +18,13 @@ from stock_pipeline.aws.athena import RESULTS_PREFIX, Athena
 from stock_pipeline.aws.athena_ddl import BEST_ROW_FIRST
 from stock_pipeline.aws.catalog import SCRATCH_PREFIX, GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.feed_session import (
+    CONTINUOUS_FEEDS,
+    OVERNIGHT_FEEDS,
+    SessionRule,
+    rule_session_bounds_ns,
+)
 from stock_pipeline.domain.lake_layout import raw_partition_prefix
-from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
 from stock_pipeline.domain.trade import COLUMNS, LAKE_ORDER, NULLABLE_COLUMN
 from stock_pipeline.domain.trades_digest import TradesDigest
@@ -144,12 +149,11 @@ def file_figures(scratch: Scratch, left_out: Iterable[str], session_date: date) 
 
     It reads every column, because a file that Athena can't read must end it.
     """
-    start_ns, end_ns = session_bounds_ns(session_date)
     nulls = " OR ".join(f"{name} IS NULL" for name in _NAMES_ALL if name != NULLABLE_COLUMN)
     milliseconds = "date_diff('millisecond', timestamp '1970-01-01 00:00:00', event_time)"
     strange = (
         f"{nulls} OR session_date <> date '{session_date}' "
-        f"OR event_time_ns < {start_ns} OR event_time_ns >= {end_ns} "
+        f"OR NOT {within_session_condition(session_date)} "
         f"OR abs({milliseconds} - event_time_ns / 1000000) > 1"  # Athena rounds times to milliseconds
     )
     return (
@@ -157,6 +161,19 @@ def file_figures(scratch: Scratch, left_out: Iterable[str], session_date: date) 
         f"WHERE {_of_plan(scratch, left_out)}) "
         f"SELECT path, count(*) AS trades, sum(CASE WHEN {strange} THEN 1 ELSE 0 END) AS strangers "
         "FROM source GROUP BY path"
+    )
+
+
+def within_session_condition(session_date: date) -> str:
+    """Return a condition: whether a row's time is one of the session's, by the rule of its feed."""
+    within = {
+        rule: "event_time_ns >= {} AND event_time_ns < {}".format(*rule_session_bounds_ns(session_date, rule))
+        for rule in SessionRule
+    }
+    return (
+        f"CASE WHEN regexp_like(feed, '{OVERNIGHT_FEEDS}') THEN {within[SessionRule.OVERNIGHT]} "
+        f"WHEN regexp_like(feed, '{CONTINUOUS_FEEDS}') THEN {within[SessionRule.CONTINUOUS]} "
+        f"ELSE {within[SessionRule.US_EQUITIES]} END"
     )
 
 

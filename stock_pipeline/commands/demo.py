@@ -41,6 +41,13 @@ def add_to(commands: Commands) -> None:
         "(stock_pipeline/providers/files/sample/README.md); default: the sample and nine simulated symbols",
     )
     parser.add_argument(
+        "--feed",
+        default="taq",
+        metavar="NAME",
+        help="mark of your session's rows, which also says when its sessions begin: boats and overnight_… the evening "
+        "before, crypto_… at midnight UTC (default: taq)",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write accounting, state and daily bars to FILE as JSON"
     )
     parser.set_defaults(run=run)
@@ -63,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputFileError(f"{options.json} can't be written: its folder does not exist; make it first")
     is_sample = options.trades is None
     published = published_bar() if is_sample else None
-    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades.expanduser())
+    recorded = recorded_session(SAMPLE_TRADES if is_sample else options.trades.expanduser(), options.feed)
     sources = [recorded.source]
     if is_sample:
         sources.append(simulated_session(recorded.sessions[0]))
@@ -75,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as running:
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
-        stack = running.enter_context(local_stack({**os.environ, "DUCKDB_PATH": _demo_database()}))
+        stack = running.enter_context(
+            local_stack({**os.environ, "DUCKDB_PATH": _demo_database(), "FEED": options.feed})
+        )
         take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
         report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()

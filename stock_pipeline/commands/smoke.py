@@ -111,6 +111,7 @@ def in_lake(wiring: "Wiring") -> Callable[["Trade"], bool]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from stock_pipeline.domain.feed_session import feed_session_date
     from stock_pipeline.domain.lake_layout import raw_partition_prefix
     from stock_pipeline.domain.session import session_date_of
 
@@ -118,7 +119,7 @@ def in_lake(wiring: "Wiring") -> Callable[["Trade"], bool]:
     before = {entry.key for entry in lake.list(raw_partition_prefix(session_date_of(time.time_ns())))}
 
     def has_arrived(trade: "Trade") -> bool:
-        for entry in list(lake.list(raw_partition_prefix(session_date_of(trade.event_time_ns)))):
+        for entry in list(lake.list(raw_partition_prefix(feed_session_date(trade.event_time_ns, trade.feed)))):
             if entry.key in before:
                 continue
             ids = pq.read_table(io.BytesIO(lake.get(entry.key)), columns=["event_id"])["event_id"]
@@ -143,10 +144,10 @@ def in_state(wiring: "Wiring") -> Callable[["Trade"], bool]:
 
 def in_catalog(wiring: "Wiring") -> Callable[["Trade"], bool]:
     """Return a check by SQL, on Athena or DuckDB."""
-    from stock_pipeline.domain.session import session_date_of
+    from stock_pipeline.domain.feed_session import feed_session_date
 
     def has_arrived(trade: "Trade") -> bool:
-        day = session_date_of(trade.event_time_ns)
+        day = feed_session_date(trade.event_time_ns, trade.feed)
         sql = (
             f"SELECT count(*) FROM raw_trades WHERE year = {day.year} AND month = {day.month} AND day = {day.day} "
             f"AND event_id = '{trade.event_id}'"

@@ -104,8 +104,8 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), now_ns)
     depth = wiring.dead_letters.depth()
     rejected, files = _rejected_today(wiring.objects, now.date())
-    due = session_due(wiring.objects, now)
-    lag = judge_stream(newest_ns, now, delay)
+    due = session_due(wiring.objects, now, wiring.settings.feed)
+    lag = judge_stream(newest_ns, now, delay, wiring.settings.feed)
     failures = SessionFailures()
     backlog = tuple(_backlogs(wiring, session_date_of(now_ns), failures))
     judged = {

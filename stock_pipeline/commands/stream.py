@@ -100,6 +100,7 @@ async def carry(
             progress=progress,
             now_ns=time.time_ns,
             feed_delay_seconds=feed_delay_seconds(settings.feed),
+            feed=settings.feed,
         )
         while not stop.is_set():
             start = await keeper.run(_stored_start, sink)

@@ -10,7 +10,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
 
 from stock_pipeline.domain.conditions import PrintRule, print_rule
-from stock_pipeline.domain.session import SessionHours, session_date_of
+from stock_pipeline.domain.feed_session import feed_session_date
+from stock_pipeline.domain.session import SessionHours
 from stock_pipeline.domain.trade import PRICE_UNIT, Trade, is_effective, order_key
 
 _EXACT = Context(prec=80)
@@ -149,7 +150,7 @@ def _only_key(trades: list[Trade]) -> tuple[str, str, date]:
     # one date for each distinct hour, because a New York date changes on the hour
     hours = {trade.event_time_ns // 3_600_000_000_000: trade.event_time_ns for trade in trades}
     keys = {(trade.symbol, trade.feed) for trade in trades}
-    dates = {session_date_of(event_time_ns) for event_time_ns in hours.values()}
+    dates = {feed_session_date(event_time_ns, feed) for event_time_ns in hours.values() for _, feed in keys}
     if len(keys) != 1 or len(dates) != 1:
         raise ValueError(f"a bar is of one symbol, feed and session date, not of {sorted(keys)} on {sorted(dates)}")
     return *keys.pop(), dates.pop()

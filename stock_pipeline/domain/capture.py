@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from stock_pipeline.domain.session import NANOSECONDS, extended_close_ns
+from stock_pipeline.domain.feed_session import feed_end_ns
+from stock_pipeline.domain.session import NANOSECONDS
 from stock_pipeline.domain.trade import Trade
 
 ORPHAN = "orphan"
@@ -16,10 +17,10 @@ LONGEST_LOOK_BACK_SECONDS = 300
 """The overlap is read again so often at least."""
 
 
-def capture_end_ns(session_date: date, delay_seconds: int) -> int:
+def capture_end_ns(session_date: date, delay_seconds: int, feed: str = "") -> int:
     """Return when the last trades of a session are captured: the feed's delay and the last look back after them."""
     lag_seconds = delay_seconds + OVERLAP_SECONDS + LONGEST_LOOK_BACK_SECONDS
-    return extended_close_ns(session_date) + lag_seconds * NANOSECONDS
+    return feed_end_ns(session_date, feed) + lag_seconds * NANOSECONDS
 
 
 @dataclass(frozen=True, slots=True)

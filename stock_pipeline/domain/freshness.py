@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from stock_pipeline.domain.capture import capture_end_ns
+from stock_pipeline.domain.feed_session import feed_end_ns, is_feed_session, open_hours
 from stock_pipeline.domain.session import (
     NANOSECONDS,
-    SessionHours,
     exchange_time_zone,
-    is_session,
-    is_trading_day,
-    session_date_of,
-    session_hours,
 )
 
 PUBLICATION_DEADLINE = time(22, 0)
@@ -41,10 +37,12 @@ class DueSession:
     """A session whose deadline has passed.
 
     is_first: the lake's first, of which nobody can say whether the lake was there by its deadline.
+    feed: the one that the deployment captures.
     """
 
     session_date: date
     is_first: bool = False
+    feed: str = ""
 
 
 def deadline(session_date: date) -> datetime:
@@ -52,23 +50,23 @@ def deadline(session_date: date) -> datetime:
     return datetime.combine(session_date, PUBLICATION_DEADLINE, exchange_time_zone())
 
 
-def expected_session(now: datetime) -> date:
-    """Return the latest session whose deadline has passed."""
+def expected_session(now: datetime, feed: str = "") -> date:
+    """Return the feed's latest session whose deadline has passed."""
     day = now.astimezone(exchange_time_zone()).date()
-    while not is_trading_day(day) or now < deadline(day):
+    while not is_feed_session(day, feed) or now < deadline(day):
         day -= timedelta(days=1)
     return day
 
 
-def due_session(now: datetime, first: date | None) -> DueSession | None:
+def due_session(now: datetime, first: date | None, feed: str = "") -> DueSession | None:
     """Return the latest session whose deadline has passed, if the lake goes back to it.
 
     first: the lake's first session; None if it has none.
     """
-    expected = expected_session(now)
+    expected = expected_session(now, feed)
     if first is None or expected < first:
         return None
-    return DueSession(expected, expected == first)
+    return DueSession(expected, expected == first, feed)
 
 
 def judge_session(
@@ -93,24 +91,17 @@ def judge_session(
     if made_at is None:
         return Finding(False, f"session {session_date} was due by {PUBLICATION_DEADLINE:%H:%M} and is not there")
     made = f"session {session_date} was made at {made_at:%Y-%m-%d %H:%M} UTC"
-    if is_early(session_date, made_at, delay_seconds) and not lacks_nothing:
+    if is_early(due, made_at, delay_seconds) and not lacks_nothing:
         return Finding(False, f"{made}, before its capture ended")
-    if read_to_ns is not None and read_to_ns < extended_end_ns(session_date):
+    if read_to_ns is not None and read_to_ns < feed_end_ns(session_date, due.feed):
         read_to = datetime.fromtimestamp(read_to_ns // NANOSECONDS, UTC)
         return Finding(False, f"{made}, but its source was read only to {read_to:%Y-%m-%d %H:%M} UTC")
     return Finding(True, made)
 
 
-def is_early(session_date: date, made_at: datetime, delay_seconds: int) -> bool:
+def is_early(due: DueSession, made_at: datetime, delay_seconds: int) -> bool:
     """Tell if the session was made before its last trades were captured."""
-    return made_at.timestamp() < capture_end_ns(session_date, delay_seconds) / NANOSECONDS
-
-
-def extended_end_ns(session_date: date) -> int:
-    hours = session_hours(session_date)
-    if hours is None:
-        raise ValueError(f"{session_date} has no session")
-    return hours.extended_end_ns
+    return made_at.timestamp() < capture_end_ns(due.session_date, delay_seconds, due.feed) / NANOSECONDS
 
 
 def judge_bars(due: DueSession | None, bars: int) -> Finding:
@@ -128,21 +119,14 @@ def newest_event(event_times_ns: Iterable[int], now_ns: int) -> int | None:
     return max((time_ns for time_ns in event_times_ns if time_ns <= latest_ns), default=None)
 
 
-def open_hours(now_ns: int) -> SessionHours | None:
-    """Return the hours of the session that is open at an instant (nanoseconds since 1970 UTC), or None."""
-    day = session_date_of(now_ns)
-    hours = session_hours(day) if is_session(day) else None
-    return hours if hours is not None and hours.open_ns <= now_ns < hours.close_ns else None
-
-
-def judge_stream(newest_event_ns: int | None, now: datetime, delay_seconds: int = 0) -> Finding:
+def judge_stream(newest_event_ns: int | None, now: datetime, delay_seconds: int = 0, feed: str = "") -> Finding:
     """Judge if trades come in as they happen, or as long after as the feed is delayed.
 
     While the market is closed, or what the feed shows of it, they need not.
     """
     shown = now - timedelta(seconds=delay_seconds)
     now_ns = int(shown.timestamp()) * NANOSECONDS
-    hours = open_hours(now_ns)
+    hours = open_hours(now_ns, feed)
     if hours is None:
         return Finding(True, "the market is closed")
     since_ns = max(newest_event_ns or 0, hours.open_ns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
-from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade, order_key
 
@@ -91,7 +91,7 @@ def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) 
     window = [trade for trade in books.windows.get(key, ()) if trade.event_id not in books.under_way]
     newest = [trade for trade in curated.newest if trade.event_id not in books.under_way]
     in_state = _of_session(window, books.session_date)
-    later = sum(session_date_of(trade.event_time_ns) > books.session_date for trade in window)
+    later = sum(feed_session_date(trade.event_time_ns, trade.feed) > books.session_date for trade in window)
     room = books.capacity - later - (len(books.windows.get(key, ())) - len(window))
     published = newest[-room:] if room > 0 else []
     if published and not in_state:
@@ -112,7 +112,9 @@ def _state_reasons(books: SessionBooks, key: SymbolKey, curated: CuratedCounts) 
 
 def _of_session(window: Sequence[Trade], session_date: date) -> tuple[Trade, ...]:
     return tuple(
-        trade for trade in sorted(window, key=order_key) if session_date_of(trade.event_time_ns) == session_date
+        trade
+        for trade in sorted(window, key=order_key)
+        if feed_session_date(trade.event_time_ns, trade.feed) == session_date
     )
 
 

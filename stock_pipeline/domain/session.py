@@ -67,7 +67,7 @@ def session_date_of(event_time_ns: int) -> date:
 
 def session_bounds_ns(session_date: date) -> tuple[int, int]:
     """Return the first instants of this date and of the next, in nanoseconds UTC: `start <= t < end`."""
-    return _new_york_ns(session_date, time(0)), _new_york_ns(session_date + timedelta(days=1), time(0))
+    return new_york_ns(session_date, time(0)), new_york_ns(session_date + timedelta(days=1), time(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def session_hours(session_date: date) -> SessionHours | None:
     hours = _hours(session_date)
     return SessionHours(
         session_date,
-        _new_york_ns(session_date, hours.open),
-        _new_york_ns(session_date, hours.close),
+        new_york_ns(session_date, hours.open),
+        new_york_ns(session_date, hours.close),
         extended_close_ns(session_date),
         is_half_day(session_date),
     )
@@ -100,7 +100,7 @@ def session_hours(session_date: date) -> SessionHours | None:
 
 def extended_close_ns(session_date: date) -> int:
     """Return when the session's last trades are made: 20:00, on a half day 17:00."""
-    return _new_york_ns(session_date, time(17, 0) if is_half_day(session_date) else time(20, 0))
+    return new_york_ns(session_date, time(17, 0) if is_half_day(session_date) else time(20, 0))
 
 
 def is_trading_day(day: date) -> bool:
@@ -108,6 +108,11 @@ def is_trading_day(day: date) -> bool:
         raise ValueError(f"the calendar begins in {FIRST_CALENDAR_YEAR}; {day} lies before it")
     if day in UNPLANNED:
         return UNPLANNED[day] is not CLOSED
+    return is_planned_trading_day(day)
+
+
+def is_planned_trading_day(day: date) -> bool:
+    """Tell if a day is neither weekend nor holiday, whatever happened on it; of any year."""
     return day.weekday() < SATURDAY and day not in holidays(day.year)
 
 
@@ -169,7 +174,8 @@ def holidays(year: int) -> frozenset[date]:
     return frozenset(days)
 
 
-def _new_york_ns(day: date, at: time) -> int:
+def new_york_ns(day: date, at: time) -> int:
+    """Return an instant of New York in nanoseconds UTC."""
     moment = datetime.combine(day, at, exchange_time_zone()).astimezone(UTC)
     return int(moment.timestamp()) * NANOSECONDS
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.moving_average import (
     MovingAverage,
     effective_trades,
@@ -13,7 +14,6 @@ from stock_pipeline.domain.moving_average import (
     moving_averages,
     window_capacity,
 )
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade, order_key
 
 
@@ -39,7 +39,7 @@ class SymbolState:
 
     @property
     def session_date(self) -> date | None:
-        return session_date_of(self.latest.event_time_ns) if self.latest else None
+        return feed_session_date(self.latest.event_time_ns, self.key.feed) if self.latest else None
 
     @property
     def revision(self) -> str:

@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
-from stock_pipeline.domain.session import session_bounds_ns
 from stock_pipeline.domain.trade import NULLABLE_COLUMN
 from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line, trade_pieces
 from stock_pipeline.lake.raw_file_gate import Verdict, conformed, ignored_columns, judge_file
+from stock_pipeline.lake.session_times import within_session
 from stock_pipeline.trade_table import trade_schema
 
 BATCH_ROWS = 524_288
@@ -123,11 +123,8 @@ def _why_unreadable(path: Path, expected_rows: int, session_date: date) -> str |
 
 def _wrong_rows(rows: pl.DataFrame, session_date: date) -> str | None:
     """Return why the rows can't be trades of the session, or None."""
-    start_ns, end_ns = session_bounds_ns(session_date)
     required = [name for name in rows.columns if name != NULLABLE_COLUMN]
-    of_session = (pl.col("session_date") == session_date) & pl.col("event_time_ns").is_between(
-        start_ns, end_ns, closed="left"
-    )
+    of_session = (pl.col("session_date") == session_date) & within_session(rows["feed"].unique(), session_date)
     same_time = pl.col("event_time").to_physical() == pl.col("event_time_ns") // 1000
     nulls, strangers, torn = rows.select(
         pl.sum_horizontal(pl.col(required).null_count()).alias("nulls"),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.feed_session import partition_start_ns
 from stock_pipeline.domain.trade import PRICE_SCALE
 from stock_pipeline.lake.row_hash import (
     BLOCK_ROWS,
@@ -28,8 +28,8 @@ from stock_pipeline.lake.row_hash import (
 )
 from stock_pipeline.trade_table import trade_schema
 
-_TIME_BITS = 47
-"""A session has at most 25 hours, less than 2^47 nanoseconds."""
+_TIME_BITS = 49
+"""A session has at most six days, from Friday evening over a long weekend: less than 2^49 nanoseconds."""
 
 _MOST_SYMBOLS = 2 ** (64 - _TIME_BITS)
 
@@ -66,7 +66,7 @@ class Packing:
 
     def __init__(self, session_date: date) -> None:
         self.session_date = session_date
-        self._start_ns, _ = session_bounds_ns(session_date)
+        self._start_ns = partition_start_ns(session_date)
         self._categories = {name: pl.Categories.random() for name in CODED}
         # polars forgets the codes when no series has them any more
         self._anchors = [pl.Series([], dtype=pl.Categorical(each)) for each in self._categories.values()]

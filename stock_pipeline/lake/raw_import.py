@@ -68,7 +68,8 @@ class RawImport:
 
     def add(self, trades: pl.DataFrame) -> None:
         """Spill rows of `files.checks.Batch`."""
-        days = pl.Series("session_day", session_days(trades["event_time_ns"].to_numpy()))
+        feeds = trades["feed"].to_arrow(compat_level=pl.CompatLevel.oldest())
+        days = pl.Series("session_day", session_days(trades["event_time_ns"].to_numpy(), feeds))
         for (day,), rows in trades.with_columns(days).group_by("session_day", maintain_order=True):
             session_date = _EPOCH + timedelta(days=day)
             parts = self._parts.setdefault(session_date, [])

@@ -10,10 +10,10 @@ from stock_pipeline.lake.lake_access import Folders
 from stock_pipeline.lake.session_failures import SessionFailures
 
 
-def session_due(lake: Folders, now: datetime) -> DueSession | None:
+def session_due(lake: Folders, now: datetime, feed: str = "") -> DueSession | None:
     """Return the session that is due by now, if the lake goes back to it."""
     firsts = (next(_sessions(lake, prefix, depth=3), None) for prefix in (RAW_PREFIX, CURATED_PREFIX))
-    return due_session(now, min((first for first in firsts if first is not None), default=None))
+    return due_session(now, min((first for first in firsts if first is not None), default=None), feed)
 
 
 def judge_published(
@@ -37,7 +37,7 @@ def judge_published(
                 False, f"session {due.session_date}: version {published.name} is damaged: {published.damage}"
             )
         made_at = stored.head.catalog_confirmed_at if published else None
-        early = made_at is not None and is_early(due.session_date, made_at, delay_seconds)
+        early = made_at is not None and is_early(due, made_at, delay_seconds)
         lacks_nothing = early and compactor.plan(due.session_date).is_empty
         finding = judge_session(due, made_at, delay_seconds, lacks_nothing, read_to_ns)
     return finding or Finding(False, str(failures))

@@ -33,7 +33,7 @@ def marts_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             staging(manifest, pool),
-            session_marts(manifest, pool, session_partitions(settings.first_session)),
+            session_marts(manifest, pool, session_partitions(settings.first_session, settings.feed)),
             marts(manifest, pool),
         ],
         resources={"dbt": dbt_resource(settings.dbt_target)},

@@ -6,10 +6,11 @@ session that is due, by `domain.freshness`.
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from stock_pipeline.domain.feed_session import feed_session_date, is_feed_session
 from stock_pipeline.domain.freshness import (
     DueSession,
     Finding,
@@ -17,7 +18,6 @@ from stock_pipeline.domain.freshness import (
     judge_stream,
     newest_event,
 )
-from stock_pipeline.domain.session import is_session, session_date_of
 from stock_pipeline.lake.session_freshness import judge_published, session_due
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
@@ -76,7 +76,8 @@ def latest_session_is_published(settings: Settings) -> dg.AssetChecksDefinition:
         "extended hours ended, and the source was read to their end.",
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
-        return _result(published_finding(lake, session_due(lake.objects, utc_now()), feed_delay_seconds(settings.feed)))
+        due = session_due(lake.objects, utc_now(), settings.feed)
+        return _result(published_finding(lake, due, feed_delay_seconds(settings.feed)))
 
     return check
 
@@ -89,7 +90,7 @@ def latest_session_is_built(settings: Settings) -> dg.AssetChecksDefinition:
         "its last trades were captured.",
     )
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        due = session_due(lake.objects, utc_now())
+        due = session_due(lake.objects, utc_now(), settings.feed)
         return _result(built_finding(context.instance, due, feed_delay_seconds(settings.feed)))
 
     return check
@@ -105,7 +106,7 @@ def stream_is_current(settings: Settings) -> dg.AssetChecksDefinition:
     def check(realtime: RealtimeResource) -> dg.AssetCheckResult:
         now = utc_now()
         newest = newest_event(realtime.event_times_ns(), _nanoseconds(now))
-        return _result(judge_stream(newest, now, feed_delay_seconds(settings.feed)))
+        return _result(judge_stream(newest, now, feed_delay_seconds(settings.feed), settings.feed))
 
     return check
 
@@ -173,11 +174,11 @@ def look(
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
     times = list(realtime.event_times_ns())
     newest = newest_event(times, _nanoseconds(now))
-    due = session_due(lake.objects, now)
+    due = session_due(lake.objects, now, lake.settings.feed)
     findings = {
         PUBLISHED: published_finding(lake, due, delay_seconds),
         BUILT: built_finding(instance, due, delay_seconds),
-        CURRENT: judge_stream(newest, now, delay_seconds),
+        CURRENT: judge_stream(newest, now, delay_seconds, lake.settings.feed),
     }
     if telemetry is not None:
         telemetry.record(
@@ -187,7 +188,7 @@ def look(
         if not finding.fresh and key.to_user_string() not in before["stale"]:
             tell(key, finding)
     events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
-    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"], lake.settings.first_session)]
+    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"], lake.settings)]
     events += [_evaluation(key, finding) for key, finding in findings.items()]
     stale = [key.to_user_string() for key, finding in findings.items() if not finding.fresh]
     return dg.SensorResult(
@@ -203,13 +204,13 @@ def _observation(times: list[int], newest: int | None, now: datetime) -> dg.Asse
     return dg.AssetObservation("realtime_state", metadata=metadata)
 
 
-def _heartbeats(newest: int | None, before: int, first: date) -> list[dg.AssetMaterialization]:
+def _heartbeats(newest: int | None, before: int, settings: Settings) -> list[dg.AssetMaterialization]:
     """Return the processor's signs of life; a newer trade went into the raw files first."""
     if newest is None or newest <= before:
         return []
     beats = [dg.AssetMaterialization("realtime_state")]
-    session_date = session_date_of(newest)
-    if session_date >= first and is_session(session_date):
+    session_date = feed_session_date(newest, settings.feed)
+    if session_date >= settings.first_session and is_feed_session(session_date, settings.feed):
         beats.append(dg.AssetMaterialization("raw_trades", partition=session_date.isoformat()))
     return beats
 

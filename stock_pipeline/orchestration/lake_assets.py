@@ -7,7 +7,7 @@ from datetime import date
 
 import dagster as dg
 
-from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.feed_session import partition_end_ns, partition_start_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
 from stock_pipeline.lake.session_failures import SessionFailures
@@ -28,7 +28,7 @@ cancelled run again."""
 
 
 def lake_definitions(settings: Settings) -> dg.Definitions:
-    partitions = session_partitions(settings.first_session)
+    partitions = session_partitions(settings.first_session, settings.feed)
     return dg.Definitions(
         assets=[raw_trades(partitions), trades(partitions), reconciliation(partitions)],
         asset_checks=[rows_can_be_true()],
@@ -124,7 +124,7 @@ def compact_session(
 
 def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]:
     """Return a compaction's figures, in which rows in = rows + duplicates."""
-    start_ns, end_ns = session_bounds_ns(report.session_date)
+    start_ns, end_ns = partition_start_ns(report.session_date), partition_end_ns(report.session_date)
     numbers = {
         "dagster/partition_row_count": report.rows_out,
         "rows_in": report.rows_in,

@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from stock_pipeline.domain.compaction_pace import is_worth_a_rewrite
-from stock_pipeline.domain.session import is_trading_day, session_date_of
+from stock_pipeline.domain.feed_session import SessionRule, is_feed_session, session_rule
+from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.garbage_collection import DEFAULT_GRACE, SessionGarbage
 from stock_pipeline.lake.session_failures import SessionFailures
@@ -163,13 +164,13 @@ def _hourly_compaction(settings: Settings, status: dg.DefaultScheduleStatus) -> 
     @dg.schedule(
         name="hourly_compaction",
         job_name=COMPACTION_JOB,
-        cron_schedule=_HOURS_OF_TRADING,
+        cron_schedule=_days_of(settings.feed, _HOURS_OF_TRADING),
         execution_timezone=_NEW_YORK,
         default_status=status,
         description="Compact the current session, once enough of it is new.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        asked = _of_the_day(context, settings.first_session)
+        asked = _of_the_day(context, settings)
         if isinstance(asked, dg.SkipReason):
             return asked
         plan = lake.compactor().plan(context.scheduled_execution_time.date())
@@ -189,21 +190,26 @@ def _after_the_close(settings: Settings, status: dg.DefaultScheduleStatus) -> dg
     @dg.schedule(
         name="after_the_close",
         job_name=SESSION_JOB,
-        cron_schedule=_AFTER_THE_CLOSE,
+        cron_schedule=_days_of(settings.feed, _AFTER_THE_CLOSE),
         execution_timezone=_NEW_YORK,
         default_status=status,
         description="Compact the session and build the models.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _of_the_day(context, settings.first_session)
+        return _of_the_day(context, settings)
 
     return schedule
 
 
-def _of_the_day(context: dg.ScheduleEvaluationContext, first: date) -> dg.RunRequest | dg.SkipReason:
+def _days_of(feed: str, on_weekdays: str) -> str:
+    """Return the cron schedule on the days of the feed's sessions."""
+    return on_weekdays.replace("1-5", "*") if session_rule(feed) is SessionRule.CONTINUOUS else on_weekdays
+
+
+def _of_the_day(context: dg.ScheduleEvaluationContext, settings: Settings) -> dg.RunRequest | dg.SkipReason:
     session_date = context.scheduled_execution_time.date()
-    if not is_trading_day(session_date):
+    if not is_feed_session(session_date, settings.feed):
         return dg.SkipReason(f"{session_date} is not a trading day of the exchange")
-    if session_date < first:
-        return dg.SkipReason(f"{session_date} is before FIRST_SESSION, {first}")
+    if session_date < settings.first_session:
+        return dg.SkipReason(f"{session_date} is before FIRST_SESSION, {settings.first_session}")
     return dg.RunRequest(partition_key=session_date.isoformat())

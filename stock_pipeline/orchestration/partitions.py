@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from stock_pipeline.domain.feed_session import SessionRule, session_rule
 from stock_pipeline.domain.session import CLOSED, UNPLANNED, holidays
 
 LAST_CALENDAR_YEAR = 2099
@@ -17,8 +18,13 @@ SESSIONS_A_RUN = 20
 _WEEKENDS = ("0 0 * * 6", "0 0 * * 0")
 
 
-def session_partitions(first: date) -> dg.DailyPartitionsDefinition:
-    """Return the trading days from the first to the current one."""
+def session_partitions(first: date, feed: str = "") -> dg.DailyPartitionsDefinition:
+    """Return the feed's session dates from the first to the current one: trading days, or every day of UTC.
+
+    On a closed day the next session is there already, because Dagster's definition counts partitions, not days.
+    """
+    if session_rule(feed) is SessionRule.CONTINUOUS:
+        return dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="UTC", end_offset=1)
     unplanned = {day for day, hours in UNPLANNED.items() if hours is CLOSED}
     closings = unplanned.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
     return dg.DailyPartitionsDefinition(

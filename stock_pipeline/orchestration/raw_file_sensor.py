@@ -16,8 +16,9 @@ from typing import NamedTuple
 import dagster as dg
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile
+from stock_pipeline.domain.feed_session import is_feed_session
 from stock_pipeline.domain.lake_layout import raw_month_prefix, raw_partition_prefix
-from stock_pipeline.domain.session import NANOSECONDS, is_session, session_date_of
+from stock_pipeline.domain.session import NANOSECONDS, session_date_of
 from stock_pipeline.lake.reopened_sessions import reopened_since
 from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.alerts import SESSIONS, AlertResource
@@ -29,6 +30,9 @@ from stock_pipeline.wiring import utc_now
 
 RECENT_DAYS = 10
 """Sessions of so many days are looked at in every tick, and reopened ones for so many days after."""
+
+DAYS_AHEAD = 4
+"""Sessions of so many days after today may have begun: an overnight feed's on the eve of a long weekend."""
 
 SESSIONS_A_TICK = 20
 """Most reopened sessions of a tick; the others follow."""
@@ -126,16 +130,16 @@ def look(
     failures = SessionFailures()
     today = session_date_of(int(now.timestamp()) * NANOSECONDS)
     recent = [today - timedelta(days=days) for days in range(1, RECENT_DAYS + 1)]
+    begun = [today + timedelta(days=days) for days in range(1, DAYS_AHEAD + 1)]
     reopened: list[date] = []
     with failures.of("reopened sessions"):
         reopened = reopened_since(lake.objects, now - timedelta(days=RECENT_DAYS))
-    first = lake.settings.first_session
     due = [
-        sorted((day for day in days if day < today and _is_partition(day, first) != closed), reverse=True)
+        sorted((day for day in days if day < today and _is_partition(day, lake.settings) != closed), reverse=True)
         for days in (recent, reopened)
     ]
     coming, after = _coming(position, *due)
-    present = _with_raw_files(lake, {today, *recent, *coming}, failures)
+    present = _with_raw_files(lake, {today, *begun, *recent, *coming}, failures)
     if not closed:
         with failures.of("unpublished sessions"):
             lake.unpublished_sessions().refresh(raw_partition_prefix(day) for day in sorted(present))
@@ -159,8 +163,8 @@ def look(
     return dg.SensorResult(run_requests=requests, asset_events=observations, cursor=cursor.to_json())
 
 
-def _is_partition(day: date, first: date) -> bool:
-    return day >= first and is_session(day)
+def _is_partition(day: date, settings: Settings) -> bool:
+    return day >= settings.first_session and is_feed_session(day, settings.feed)
 
 
 def _coming(position: Position, recent: Sequence[date], reopened: Sequence[date]) -> tuple[list[date], str]:

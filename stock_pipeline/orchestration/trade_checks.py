@@ -5,8 +5,8 @@ from datetime import date
 
 import dagster as dg
 
+from stock_pipeline.domain.feed_session import feed_sessions
 from stock_pipeline.domain.freshness import expected_session
-from stock_pipeline.domain.session import trading_days
 from stock_pipeline.lake.published_rows import RowFindings, published_findings
 from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.orchestration.resources import LakeResource
@@ -27,7 +27,7 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         failures = SessionFailures()
         found: list[RowFindings] = []
-        for day in sessions_of_run(context.run.tags):
+        for day in sessions_of_run(context.run.tags, lake.settings.feed):
             with failures.of(day):
                 findings = published_findings(lake.partition(day))
                 found += [findings] if findings else []
@@ -36,13 +36,13 @@ def rows_can_be_true() -> dg.AssetChecksDefinition:
     return check
 
 
-def sessions_of_run(tags: Mapping[str, str]) -> list[date]:
+def sessions_of_run(tags: Mapping[str, str], feed: str = "") -> list[date]:
     """Return a run's sessions; for a run without partitions the session that is due."""
     if _PARTITION in tags:
         return [date.fromisoformat(tags[_PARTITION])]
     if _RANGE_START in tags:
-        return list(trading_days(date.fromisoformat(tags[_RANGE_START]), date.fromisoformat(tags[_RANGE_END])))
-    return [expected_session(utc_now())]
+        return list(feed_sessions(date.fromisoformat(tags[_RANGE_START]), date.fromisoformat(tags[_RANGE_END]), feed))
+    return [expected_session(utc_now(), feed)]
 
 
 def check_result(found: list[RowFindings], failures: str) -> dg.AssetCheckResult:

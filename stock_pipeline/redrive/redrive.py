@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from stock_pipeline.domain.arrival import ArrivalLimits
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.lake_layout import parked_key
 from stock_pipeline.domain.redrive_plan import (
     MAX_TRIES,
@@ -27,7 +28,6 @@ from stock_pipeline.domain.redrive_plan import (
     plan,
 )
 from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_RECORD, Reason, Rejection
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
@@ -207,7 +207,7 @@ class Redrive:
             if not self._publish(action.lines, trades, deadline_ns):
                 return _let_go(received.release, _left(outcome, "the stream refused its lines"))
             redriven.add(action.lines)
-            redriven.reopen(session_date_of(trade.event_time_ns) for trade in trades)
+            redriven.reopen(feed_session_date(trade.event_time_ns, trade.feed) for trade in trades)
         if isinstance(action, Publish | Park) and action.rejected:
             # not before, because a refusal would send them again in every run
             self.queue.send([message_bytes(one) for one in self._rejections(received.message, action.rejected)])

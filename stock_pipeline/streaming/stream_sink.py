@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.freshness import open_hours
+from stock_pipeline.domain.feed_session import open_hours
 from stock_pipeline.streaming.checkpoint_time import check_not_ahead
 from stock_pipeline.streaming.poll_report import PollReport
 from stock_pipeline.streaming.ports import CheckpointStore
@@ -55,6 +55,7 @@ class StreamSink:
     """Sink of captures, for any number of threads.
 
     feed_delay_seconds: how far the feed is behind the clock.
+    feed: says when its market is open.
     """
 
     producer: Producer
@@ -64,6 +65,7 @@ class StreamSink:
     progress: Callable[[], StreamProgress]
     now_ns: Callable[[], int]
     feed_delay_seconds: int = 0
+    feed: str = ""
     _total: ProducerReport = _NOTHING
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,7 +87,7 @@ class StreamSink:
         progress = self.progress()
         with self._lock:
             total, self._total = self._total, _NOTHING
-        is_open = open_hours(self.now_ns() - self.feed_delay_seconds * 10**9) is not None
+        is_open = open_hours(self.now_ns() - self.feed_delay_seconds * 10**9, self.feed) is not None
         self.telemetry.record(PollReport(0, total, None).events(self.calls.taken(), "", is_open))
         self.telemetry.record(progress.events(self.now_ns()))
         self.checkpoints.save(progress.checkpoint)

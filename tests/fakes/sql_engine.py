@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
-from stock_pipeline.domain.session import session_date_of
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.domain.trades_digest import TradesDigest
@@ -88,7 +88,7 @@ class FakeSqlQueries:
             rows = read_trades(self.store.get(key))
         except (pa.ArrowException, OSError) as error:
             return str(error)
-        strangers = sum(session_date_of(row.event_time_ns) != session_date for row in rows)
+        strangers = sum(feed_session_date(row.event_time_ns, row.feed) != session_date for row in rows)
         return f"{strangers} rows are of another session" if strangers else None
 
 

@@ -10,8 +10,8 @@ import boto3
 
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.lake_layout import VersionPrefix, raw_key
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.lake.unpublished_sessions import Refreshed, UnpublishedSessions, raw_folders
 from stock_pipeline.streaming.raw_files import parquet_bytes
@@ -50,7 +50,7 @@ class BucketLake:
     def put_raw(self, trades: Sequence[Trade], batch: str) -> None:
         by_date: dict[date, list[Trade]] = {}
         for one in trades:
-            by_date.setdefault(session_date_of(one.event_time_ns), []).append(one)
+            by_date.setdefault(feed_session_date(one.event_time_ns, one.feed), []).append(one)
         for session_date, rows in by_date.items():
             self.put_raw_file(session_date, rows, batch)
         self.refresh()

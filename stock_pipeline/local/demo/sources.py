@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, is_trading_day, session_date_of
+from stock_pipeline.domain.feed_session import feed_session_date, is_feed_session
+from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.providers.files.replay import ReplayFile, symbol_of
@@ -43,25 +44,25 @@ class RecordedSession:
     first_symbol: str
 
 
-def recorded_session(path: Path) -> RecordedSession:
-    """Read a session file.
+def recorded_session(path: Path, feed: str = "taq") -> RecordedSession:
+    """Read a session file as trades of a feed, whose name says its sessions.
 
     Raises `InputFileError` if it is unreadable or empty, or has trades of a day without trading.
     """
-    table = read_session_file(path)
+    table = read_session_file(path, feed)
     if not table.num_rows:
         raise InputFileError(f"{path} has no rows")
     times = pc.drop_null(table["event_time"])
-    # a session is a day of New York, so an hour of UTC never lies in two of them
+    # sessions begin at full hours
     hours = pc.unique(pc.divide(times, 3_600 * 10**9)).to_pylist()
-    sessions = tuple(sorted({session_date_of(hour * 3_600 * 10**9) for hour in hours}))
+    sessions = tuple(sorted({feed_session_date(hour * 3_600 * 10**9, feed) for hour in hours}))
     for session_date in sessions:
         if session_date.year < FIRST_CALENDAR_YEAR:
             raise InputFileError(f"{path} has trades of {session_date}; the calendar begins in {FIRST_CALENDAR_YEAR}")
-        if not is_trading_day(session_date):
+        if not is_feed_session(session_date, feed):
             raise InputFileError(f"{path} has trades of {session_date}, a day on which the exchange is closed")
     return RecordedSession(
-        Source(f"recorded {path.name}", table.num_rows, ReplayFile(path, time.time_ns).poll(None, FAR_FUTURE_NS)),
+        Source(f"recorded {path.name}", table.num_rows, ReplayFile(path, time.time_ns, feed).poll(None, FAR_FUTURE_NS)),
         sessions,
         first_symbol=next((symbol_of(name) for name in pc.unique(table["symbol"]).to_pylist() if name), ""),
     )

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, is_trading_day, session_bounds_ns, session_date_of
+from stock_pipeline.domain.feed_session import (
+    LONGEST_BREAK,
+    feed_session_date,
+    is_feed_session,
+    rule_session_bounds_ns,
+    session_rule,
+)
 from stock_pipeline.domain.trade import Trade, provider_event_id
 from stock_pipeline.providers.alpaca.message import Amendment
 from stock_pipeline.providers.alpaca.pages import CapturePosition, TradePages
@@ -32,7 +38,7 @@ class OriginalFinder:
         """Return the trade as it was reported, or None."""
         pages = self.pages_of([amendment.said.symbol])
         namesake: Trade | None = None
-        for start_ns, end_ns in windows_before(amendment.said.event_time_ns):
+        for start_ns, end_ns in windows_before(amendment.said.event_time_ns, amendment.said.feed):
             place: CapturePosition | None = pages.window(start_ns, end_ns)
             while place is not None:
                 capture, after = await self.read(pages, place)
@@ -47,28 +53,28 @@ class OriginalFinder:
         return None
 
 
-def windows_before(time_ns: int) -> Iterator[tuple[int, int]]:
+def windows_before(time_ns: int, feed: str) -> Iterator[tuple[int, int]]:
     """Yield the windows to look through, the nearest first."""
-    session_date = session_date_of(time_ns)
-    begin_ns, _ = session_bounds_ns(session_date)
+    rule = session_rule(feed)
+    session_date = feed_session_date(time_ns, feed)
+    begin_ns, _ = rule_session_bounds_ns(session_date, rule)
     end_ns = time_ns
     for start_ns in (*(time_ns - step for step in STEPS_NS), begin_ns):
         if begin_ns <= start_ns < end_ns:
             yield start_ns, end_ns
             end_ns = start_ns
-    day = session_date - timedelta(days=1)
-    while day.year >= FIRST_CALENDAR_YEAR:
-        if is_trading_day(day):
-            start_ns, next_ns = session_bounds_ns(day)
+    for days in range(1, LONGEST_BREAK):
+        day = session_date - timedelta(days=days)
+        if is_feed_session(day, feed):
+            start_ns, next_ns = rule_session_bounds_ns(day, rule)
             yield start_ns, next_ns - 1
             return
-        day -= timedelta(days=1)
 
 
 def _as_reported(row: Trade, amendment: Amendment) -> Trade | None:
     """Return the trade of a row, if it has the original's number, whatever its status is by now."""
     event_id = provider_event_id(
-        row.feed, row.symbol, session_date_of(row.event_time_ns), amendment.said.exchange, amendment.number
+        row.feed, row.symbol, feed_session_date(row.event_time_ns, row.feed), amendment.said.exchange, amendment.number
     )
     if row.event_id != event_id and not row.event_id.startswith(f"{event_id}:"):
         return None

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import msgspec
 
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import (
     EARLIEST_EVENT_TIME_NS,
     LATEST_EVENT_TIME_NS,
@@ -117,7 +117,7 @@ def build_trade(wire: WireTrade, symbol: str, feed: str, ingest_time_ns: int) ->
     if isinstance(wire.i, int) and wire.i > MAX_TRADE_ID:
         raise InvalidTradeError(Reason.VALUE, "i is more than the 64 bits of a trade id")
     trade = Trade(
-        event_id=provider_event_id(feed, symbol, session_date_of(event_time_ns), exchange, wire.i),
+        event_id=provider_event_id(feed, symbol, feed_session_date(event_time_ns, feed), exchange, wire.i),
         feed=feed,
         capture_mode="trade",
         symbol=symbol,

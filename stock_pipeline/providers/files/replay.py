@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.trade import PRICE_SCALE, Trade, check_trade, provider_event_id
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.files.session_file import read_session_file
@@ -72,7 +72,7 @@ class ReplayFile:
 
         With a speed, the first row goes out at once, and every other one when it is due after it.
         """
-        table = read_session_file(self.path)
+        table = read_session_file(self.path, self.feed)
         start = int(checkpoint) if checkpoint else 0
         pages = _pages(start, table.num_rows) if self.speed is None else self._due_pages(table, start, deadline_ns)
         for first, end in pages:
@@ -119,7 +119,7 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
         raise InvalidTradeError(Reason.VALUE, "event_time, sequence or symbol is null")
     symbol = symbol_of(row["symbol"])
     exchange = (row["exchange"] or "").strip()
-    session_date = session_date_of(row["event_time"])
+    session_date = feed_session_date(row["event_time"], feed)
     trade = Trade(
         event_id=provider_event_id(feed, symbol, session_date, exchange, row["sequence"]),
         feed=feed,

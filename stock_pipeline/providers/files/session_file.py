@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from stock_pipeline.domain.feed_session import session_rule
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.trade_table import session_days
+from stock_pipeline.trade_table import session_days_of_rule
 
 CSV_TYPES = {
     "event_time": pa.timestamp("ns", tz="UTC"),
@@ -35,7 +36,7 @@ _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
 CSV_SUFFIXES = (".csv", ".csv.gz")
 
 
-def read_session_file(path: Path) -> pa.Table:
+def read_session_file(path: Path, feed: str = "taq") -> pa.Table:
     """Return the columns of a session file, event_time as int64 nanoseconds UTC; raises `InputFileError`.
 
     A name that ends in .csv or .csv.gz is read as CSV, any other as Parquet.
@@ -52,7 +53,7 @@ def read_session_file(path: Path) -> pa.Table:
     for place, (name, kind) in enumerate(_FORMS.items()):
         table = table.set_column(place, name, _as(path, name, table[name], kind))
     table = table.set_column(0, "event_time", table["event_time"].cast(pa.int64()))
-    _check_sequence_is_a_key(path, table)
+    _check_sequence_is_a_key(path, table, feed)
     return table
 
 
@@ -116,9 +117,10 @@ def _as(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType | None
         raise InputFileError(f"{path}: {name} has a value that can't be used: {_first_line(error)}") from None
 
 
-def _check_sequence_is_a_key(path: Path, table: pa.Table) -> None:
+def _check_sequence_is_a_key(path: Path, table: pa.Table, feed: str) -> None:
     times = pc.fill_null(table["event_time"], 0).to_numpy()
-    rows = table.select(["symbol", "sequence"]).append_column("session", pa.array(session_days(times)))
+    days = pa.array(session_days_of_rule(times, session_rule(feed)))
+    rows = table.select(["symbol", "sequence"]).append_column("session", days)
     keys = rows.group_by(["symbol", "session", "sequence"]).aggregate([([], "count_all")])
     if keys.num_rows < table.num_rows:
         repeated = keys.filter(pc.greater(keys["count_all"], 1)).slice(0, 1).to_pylist()[0]

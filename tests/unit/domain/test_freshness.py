@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stock_pipeline.domain.feed_session import open_hours
 from stock_pipeline.domain.freshness import (
     LAG_LIMIT_SECONDS,
     DueSession,
@@ -16,7 +17,6 @@ from stock_pipeline.domain.freshness import (
     judge_session,
     judge_stream,
     newest_event,
-    open_hours,
 )
 from stock_pipeline.domain.session import NANOSECONDS, is_trading_day
 

@@ -33,7 +33,7 @@ def at(text: str) -> int:
 def test_the_windows_are_the_session_so_far_and_the_trading_day_before_it(second: int) -> None:
     time_ns = second * SECOND
     begin_ns, _ = session_bounds_ns(session_date_of(time_ns))
-    *today, before = windows_before(time_ns)
+    *today, before = windows_before(time_ns, "iex")
     assert [start_ns for start_ns, _ in today] == [*(end_ns for _, end_ns in today[1:]), *([begin_ns] if today else [])]
     assert not today or today[0][1] == time_ns
     day = session_date_of(before[0])
@@ -43,7 +43,7 @@ def test_the_windows_are_the_session_so_far_and_the_trading_day_before_it(second
 
 
 def test_the_day_before_a_monday_is_its_friday() -> None:
-    *_, (start_ns, _) = windows_before(at("2026-01-05 10:00"))
+    *_, (start_ns, _) = windows_before(at("2026-01-05 10:00"), "iex")
     assert datetime.fromtimestamp(start_ns / SECOND, UTC).date().isoformat() == "2026-01-02"
 
 
