@@ -233,3 +233,10 @@ def test_the_dbt_models_parse_for_athena_without_credentials(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
     nodes = json.loads((tmp_path / "manifest.json").read_text())["nodes"]
     assert "model.stock_pipeline.daily_bars" in nodes
+
+
+def test_partitions_of_a_market_that_never_closes_are_the_days_of_utc() -> None:
+    settings = Settings.from_env({"FIRST_SESSION": "2026-11-27", "FEED": "crypto"})
+    partitions = session_partitions(settings.first_session, settings.feed)
+    now = datetime.fromisoformat("2026-11-29T19:00:00-05:00")
+    assert list(partitions.get_partition_keys(current_time=now)) == [f"2026-11-{day}" for day in (27, 28, 29, 30)]
