@@ -13,14 +13,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS stock_market.raw_trades (
   `event_time_ns` bigint COMMENT 'Venue time in nanoseconds since 1970-01-01 UTC.',
   `sequence` bigint COMMENT 'The source\'s own order among trades of one instant.',
   `price` decimal(18,6) COMMENT 'Price of one share, USD.',
-  `volume` bigint COMMENT 'Shares of this trade; null where capture_mode is quote.',
+  `volume` bigint COMMENT 'Whole shares of this trade; null where capture_mode is quote.',
   `exchange` string COMMENT 'One-letter exchange code; empty if unknown.',
   `conditions` string COMMENT 'Sale condition codes, one letter each, without blanks.',
   `tape` string COMMENT 'A, B or C; empty if unknown.',
   `status` string COMMENT 'good, corrected, cancelled or notice. Only the first two count.',
   `version` int COMMENT '0 as first reported, higher after a correction or cancellation.',
   `ingest_time` timestamp COMMENT 'When the pipeline first saw the trade, UTC.',
-  `session_date` date COMMENT 'The exchange\'s calendar date (New York).'
+  `session_date` date COMMENT 'The exchange\'s calendar date (New York).',
+  `volume_fraction` int COMMENT 'Millionths of a share, beside the whole ones of volume.'
 )
 COMMENT 'Trades as they arrived, with repeats.'
 PARTITIONED BY (
@@ -52,14 +53,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS stock_market.unpublished_trades (
   `event_time_ns` bigint COMMENT 'Venue time in nanoseconds since 1970-01-01 UTC.',
   `sequence` bigint COMMENT 'The source\'s own order among trades of one instant.',
   `price` decimal(18,6) COMMENT 'Price of one share, USD.',
-  `volume` bigint COMMENT 'Shares of this trade; null where capture_mode is quote.',
+  `volume` bigint COMMENT 'Whole shares of this trade; null where capture_mode is quote.',
   `exchange` string COMMENT 'One-letter exchange code; empty if unknown.',
   `conditions` string COMMENT 'Sale condition codes, one letter each, without blanks.',
   `tape` string COMMENT 'A, B or C; empty if unknown.',
   `status` string COMMENT 'good, corrected, cancelled or notice. Only the first two count.',
   `version` int COMMENT '0 as first reported, higher after a correction or cancellation.',
   `ingest_time` timestamp COMMENT 'When the pipeline first saw the trade, UTC.',
-  `session_date` date COMMENT 'The exchange\'s calendar date (New York).'
+  `session_date` date COMMENT 'The exchange\'s calendar date (New York).',
+  `volume_fraction` int COMMENT 'Millionths of a share, beside the whole ones of volume.'
 )
 COMMENT 'Trades as they arrived, of sessions without a published version.'
 PARTITIONED BY (
@@ -83,14 +85,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS stock_market.trades (
   `event_time_ns` bigint COMMENT 'Venue time in nanoseconds since 1970-01-01 UTC.',
   `sequence` bigint COMMENT 'The source\'s own order among trades of one instant.',
   `price` decimal(18,6) COMMENT 'Price of one share, USD.',
-  `volume` bigint COMMENT 'Shares of this trade; null where capture_mode is quote.',
+  `volume` bigint COMMENT 'Whole shares of this trade; null where capture_mode is quote.',
   `exchange` string COMMENT 'One-letter exchange code; empty if unknown.',
   `conditions` string COMMENT 'Sale condition codes, one letter each, without blanks.',
   `tape` string COMMENT 'A, B or C; empty if unknown.',
   `status` string COMMENT 'good, corrected, cancelled or notice. Only the first two count.',
   `version` int COMMENT '0 as first reported, higher after a correction or cancellation.',
   `ingest_time` timestamp COMMENT 'When the pipeline first saw the trade, UTC.',
-  `session_date` date COMMENT 'The exchange\'s calendar date (New York).'
+  `session_date` date COMMENT 'The exchange\'s calendar date (New York).',
+  `volume_fraction` int COMMENT 'Millionths of a share, beside the whole ones of volume.'
 )
 COMMENT 'Trades once each, sorted, corrections kept as rows.'
 PARTITIONED BY (
@@ -110,25 +113,25 @@ WITH published AS (
   SELECT year, month, day FROM stock_market."trades$partitions"
 ),
 unpublished AS (
-  SELECT raw.event_id, raw.feed, raw.capture_mode, raw.symbol, raw.event_time, raw.event_time_ns, raw.sequence, raw.price, raw.volume, raw.exchange, raw.conditions, raw.tape, raw.status, raw.version, raw.ingest_time, raw.session_date, raw.year, raw.month, raw.day
+  SELECT raw.event_id, raw.feed, raw.capture_mode, raw.symbol, raw.event_time, raw.event_time_ns, raw.sequence, raw.price, raw.volume, raw.exchange, raw.conditions, raw.tape, raw.status, raw.version, raw.ingest_time, raw.session_date, raw.volume_fraction, raw.year, raw.month, raw.day
   FROM stock_market.unpublished_trades AS raw
   LEFT JOIN published ON raw.year = published.year AND raw.month = published.month AND raw.day = published.day
   WHERE published.year IS NULL
 ),
 ranked AS (
-  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, year, month, day,
+  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, volume_fraction, year, month, day,
     row_number() OVER (
       PARTITION BY year, month, day, event_id
-      ORDER BY event_time_ns desc, sequence desc, version desc, status desc, price desc, coalesce(volume, -1) desc, exchange desc, conditions desc, tape desc, capture_mode desc, feed desc, symbol desc, ingest_time asc
+      ORDER BY event_time_ns desc, sequence desc, version desc, status desc, price desc, coalesce(volume, -1) desc, coalesce(volume_fraction, 0) desc, exchange desc, conditions desc, tape desc, capture_mode desc, feed desc, symbol desc, ingest_time asc
     ) AS place
   FROM unpublished
 ),
 every_trade AS (
-  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, year, month, day FROM stock_market.trades
+  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, volume_fraction, year, month, day FROM stock_market.trades
   UNION ALL
-  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, year, month, day FROM ranked WHERE place = 1
+  SELECT event_id, feed, capture_mode, symbol, event_time, event_time_ns, sequence, price, volume, exchange, conditions, tape, status, version, ingest_time, session_date, volume_fraction, year, month, day FROM ranked WHERE place = 1
 )
-SELECT symbol, price, volume, event_time, event_id, feed, capture_mode, event_time_ns, sequence, exchange, conditions, tape, status, version, ingest_time, session_date, year, month, day
+SELECT symbol, price, cast(cast(volume AS decimal(25, 6)) + coalesce(volume_fraction, 0) * 0.000001 AS decimal(25, 6)) AS volume, event_time, event_id, feed, capture_mode, event_time_ns, sequence, exchange, conditions, tape, status, version, ingest_time, session_date, year, month, day
 FROM every_trade
 WHERE status IN ('corrected', 'good')
   AND translate(coalesce(conditions, ''), '9MQ', '') = coalesce(conditions, '');

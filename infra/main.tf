@@ -75,7 +75,7 @@ module "catalog" {
   database_name = var.database_name
   bucket_name   = var.bucket_name
   registry_name = local.name
-  trade_schema  = file("${path.root}/../contracts/trade.v1.schema.json")
+  trade_schema  = file("${path.root}/../contracts/trade.v2.schema.json")
 }
 
 # For people. The pipeline has a workgroup of its own: a limit for a slip of the hand would stop a compaction.

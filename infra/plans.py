@@ -34,7 +34,7 @@ def _sources() -> Iterator[Path]:
         yield from (
             path for path in INFRA.glob(pattern) if path.is_file() and path.name not in ("backend.tf", "README.md")
         )
-    yield INFRA.parent / "contracts" / "trade.v1.schema.json"
+    yield INFRA.parent / "contracts" / "trade.v2.schema.json"
 
 
 def planned(terraform: str, environment: str) -> dict[str, Any]:

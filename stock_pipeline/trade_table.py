@@ -18,7 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.feed_session import SessionRule, rule_session_bounds_ns, rule_session_date, session_rule
-from stock_pipeline.domain.trade import COLUMNS, FIELDS, NULLABLE_COLUMN, PRICE_SCALE, SCHEMA_VERSION, Trade
+from stock_pipeline.domain.trade import (
+    COLUMNS,
+    FIELDS,
+    MAX_INT64,
+    NULLABLE_COLUMN,
+    PRICE_SCALE,
+    SCHEMA_VERSION,
+    SHARE_PARTS,
+    Trade,
+    share_columns,
+    shares_of,
+)
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -31,6 +42,14 @@ _ARROW_TYPES = {
 
 SCHEMA_VERSION_KEY = b"stock_pipeline.schema_version"
 """Of the schema version in a raw file's footer."""
+
+RECORD_VOLUME = pa.decimal128(25, 6)
+"""A volume in one piece: all digits that a record may have."""
+
+MOST_SHARES_AT_ONCE = MAX_INT64 // SHARE_PARTS
+"""The largest volume whose parts of a share fit 64 bits; greater ones are decoded line by line."""
+
+_VOLUME = FIELDS.index("volume")
 
 _DAY_NS = 86_400 * 10**9
 
@@ -52,9 +71,10 @@ def trade_schema() -> pa.Schema:
 
 @lru_cache(maxsize=1)
 def record_schema() -> pa.Schema:
-    """Return the fields of a trade in the stream (`domain.trade.Trade`), typed as in the lake."""
+    """Return the fields of a trade in the stream (`domain.trade.Trade`), typed as in the lake, but for its volume."""
     lake = trade_schema()
-    return pa.schema([lake.field(name) if name in lake.names else pa.field(name, pa.int64()) for name in FIELDS])
+    kinds = {name: lake.field(name).type if name in lake.names else pa.int64() for name in FIELDS}
+    return pa.schema([pa.field(name, kind) for name, kind in (kinds | {"volume": RECORD_VOLUME}).items()])
 
 
 def table_of_trades(trades: Iterable[Trade]) -> pa.Table:
@@ -65,9 +85,16 @@ def table_of_trades(trades: Iterable[Trade]) -> pa.Table:
 def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Return rows of values in the order of `FIELDS` as a table of `trade_schema`."""
     schema = record_schema()
-    values = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
-    columns = [column_of(column, kind) for column, kind in zip(values, schema.types, strict=True)]
-    return with_derived_columns(pa.table(columns, schema=schema))
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(FIELDS)
+    volumes = [share_columns(volume) for volume in values[_VOLUME]]
+    columns = {
+        name: column_of(column, kind)
+        for name, column, kind in zip(schema.names, values, schema.types, strict=True)
+        if name != "volume"
+    }
+    columns["volume"] = column_of([whole for whole, _ in volumes], pa.int64())
+    columns["volume_fraction"] = column_of([fraction for _, fraction in volumes], pa.int32())
+    return _with_derived_columns(pa.table(columns))
 
 
 fields_of: Any = attrgetter(*FIELDS)
@@ -75,7 +102,19 @@ fields_of: Any = attrgetter(*FIELDS)
 
 
 def with_derived_columns(records: pa.Table) -> pa.Table:
-    """Compute event_time, ingest_time and session_date of a table of `record_schema`: `trade_schema`."""
+    """Return the table of `trade_schema` of one of `record_schema`: times, dates, and a volume's two columns.
+
+    No volume may be null or above `MOST_SHARES_AT_ONCE`.
+    """
+    parts = _fixed_width(records["volume"], np.dtype(np.int64), per_value=2)[::2]
+    whole = parts // SHARE_PARTS
+    fraction = (parts - whole * SHARE_PARTS).astype(np.int32)
+    records = records.drop_columns(["volume"])
+    records = records.append_column("volume", array_of(whole, pa.int64()))
+    return _with_derived_columns(records.append_column("volume_fraction", array_of(fraction, pa.int32())))
+
+
+def _with_derived_columns(records: pa.Table) -> pa.Table:
     event_time_ns = int64_values(records["event_time_ns"])
     ingest_time_ns = int64_values(records["ingest_time_ns"])
     derived: dict[str, Any] = {
@@ -90,13 +129,19 @@ def with_derived_columns(records: pa.Table) -> pa.Table:
 def trades_of_table(table: pa.Table) -> list[Trade]:
     """Return the rows of a table of `trade_schema` as trades, ingest times cut to microseconds."""
     ingest_time_ns = (int64_values(table["ingest_time"]) * 1000).tolist()
-    columns = [ingest_time_ns if name == "ingest_time_ns" else _values(table[name]) for name in FIELDS]
+    known = {"ingest_time_ns": ingest_time_ns, "volume": _volumes(table)}
+    columns = [known[name] if name in known else _values(table[name]) for name in FIELDS]
     return [Trade(*row) for row in zip(*columns, strict=True)]
 
 
 def int64_values(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Return the values of a 64-bit column without nulls."""
     return _fixed_width(column, np.dtype(np.int64))
+
+
+def int32_values(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Return the values of a 32-bit column without nulls."""
+    return _fixed_width(column, np.dtype(np.int32))
 
 
 def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -197,6 +242,16 @@ def _values(column: pa.ChunkedArray) -> Sequence[Any]:
             return [values[code] for code in codes_of(column).tolist()]
         return _texts(column.combine_chunks())
     return list(column.to_pylist())
+
+
+def _volumes(table: pa.Table) -> Sequence[Any]:
+    whole, fractions = _values(table["volume"]), _fixed_width(table["volume_fraction"], np.dtype(np.int32))
+    if not fractions.any():
+        return whole
+    return [
+        volume if volume is None else shares_of(volume, fraction)
+        for volume, fraction in zip(whole, fractions.tolist(), strict=True)
+    ]
 
 
 def _texts(column: pa.StringArray) -> list[str]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import Shares
 from stock_pipeline.trade_table import trade_schema
 
 
@@ -18,7 +19,7 @@ class SymbolView(NamedTuple):
 
     window: tuple[tuple[str, Decimal], ...]
     price: Decimal
-    volume: int
+    volume: Shares
     event_time_ns: int
     averages: tuple[Decimal, ...]
 

@@ -11,6 +11,7 @@ from bench.processor.batches import AVERAGE_WINDOWS, Windows
 from bench.processor.outcome import SymbolView
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import Shares
 
 _UNIT = Decimal("0.000001")
 
@@ -18,7 +19,7 @@ _UNIT = Decimal("0.000001")
 class _Print(NamedTuple):
     event_id: str
     price: Decimal
-    volume: int
+    volume: Shares
     event_time_ns: int
 
 
@@ -34,7 +35,7 @@ class RowByRowState:
             prints = [_Print(t.event_id, t.price, t.volume or 0, t.event_time_ns) for t in window]
             self._windows[key.symbol, key.feed] = deque(prints, capacity)
 
-    def add(self, symbol: str, feed: str, event_id: str, price: Decimal, volume: int, event_time_ns: int) -> None:
+    def add(self, symbol: str, feed: str, event_id: str, price: Decimal, volume: Shares, event_time_ns: int) -> None:
         key = (symbol, feed)
         window = self._windows.get(key)
         if window is None:

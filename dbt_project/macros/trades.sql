@@ -1,6 +1,6 @@
 {# The columns of a trade in the catalog's order, without the partition columns: those come last in every relation.
-   conditions: the expression of that column. #}
-{% macro trade_columns(conditions='conditions') -%}
+   conditions, volume: the expressions of those columns. #}
+{% macro trade_columns(conditions='conditions', volume='volume') -%}
     event_id,
         feed,
         capture_mode,
@@ -9,7 +9,7 @@
         event_time_ns,
         sequence,
         price,
-        volume,
+        {{ volume }},
         exchange,
         {{ conditions }},
         tape,
@@ -17,6 +17,12 @@
         version,
         ingest_time,
         session_date
+{%- endmacro %}
+
+
+{# A volume in one piece: the lake has whole shares, and millionths of one beside them, which older files lack. #}
+{% macro volume_of_lake() -%}
+    cast(cast(volume as decimal(25, 6)) + coalesce(volume_fraction, 0) * 0.000001 as decimal(25, 6)) as volume
 {%- endmacro %}
 
 
@@ -28,6 +34,7 @@
                 status desc,
                 price desc,
                 coalesce(volume, -1) desc,
+                coalesce(volume_fraction, 0) desc,
                 exchange desc,
                 conditions desc,
                 tape desc,

@@ -7,12 +7,19 @@ merged as (
         symbol,
         feed,
         session_date,
-        min_by(open, minute_start) filter (where open is not null) as open,
+        coalesce(
+            min_by(open, minute_start) filter (where open is not null and not is_sold_late),
+            min_by(open, minute_start) filter (where open is not null)
+        ) as open,
         max(high) as high,
         min(low) as low,
-        coalesce(max(closing_price), max_by(close, minute_start) filter (where close is not null)) as close,
+        coalesce(
+            max(closing_price),
+            max_by(close, minute_start) filter (where close is not null and not is_sold_late),
+            min_by(close, minute_start) filter (where close is not null)
+        ) as close,
         sum(volume) as volume,
-        {{ price_per_share('sum(turnover)', 'cast(sum(vwap_volume) as bigint)') }} as vwap,
+        {{ price_per_share('sum(turnover) * 1000000', 'cast(sum(vwap_volume) * 1000000 as decimal(38, 0))') }} as vwap,
         sum(trade_count) as trade_count
     from {{ ref('minute_bars') }}
     where {{ in_window() }}

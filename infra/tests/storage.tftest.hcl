@@ -79,7 +79,7 @@ run "catalog" {
     error_message = "The contract may only grow."
   }
   assert {
-    condition     = module.catalog.schema.schema_definition == file("../contracts/trade.v1.schema.json")
+    condition     = module.catalog.schema.schema_definition == file("../contracts/trade.v2.schema.json")
     error_message = "The registry holds the contract file."
   }
 }

@@ -207,8 +207,9 @@ def expected_figures(source: str) -> str:
         f"of_ids AS (SELECT count(*) AS trades, sum({_hash('event_id')}) AS ids_hash FROM ids), "
         f"of_rows AS (SELECT count(*) AS rows_in, {_figures('FILTER (WHERE rank_of_id = 1)')} FROM ranked) "
         "SELECT of_rows.rows_in AS rows_in, of_ids.trades AS trades, of_ids.trades AS distinct_ids, "
-        "of_ids.ids_hash AS ids_hash, of_rows.volume AS volume, of_rows.rows_hash AS rows_hash, "
-        "of_rows.earliest AS earliest, of_rows.latest AS latest FROM of_ids CROSS JOIN of_rows"
+        "of_ids.ids_hash AS ids_hash, of_rows.volume AS volume, of_rows.volume_fraction AS volume_fraction, "
+        "of_rows.rows_hash AS rows_hash, of_rows.earliest AS earliest, of_rows.latest AS latest "
+        "FROM of_ids CROSS JOIN of_rows"
     )
 
 
@@ -223,6 +224,7 @@ def _figures(rows: str = "") -> str:
     """Return the figures of all rows, or of those that the filter leaves."""
     return (
         f"coalesce(sum(cast(volume AS decimal(38, 0))) {rows}, 0) AS volume, "
+        f"coalesce(sum(cast(volume_fraction AS bigint)) {rows}, 0) AS volume_fraction, "
         f"sum({_hash(_content())}) {rows} AS rows_hash, "
         f"min(event_time_ns) {rows} AS earliest, max(event_time_ns) {rows} AS latest"
     )
@@ -262,13 +264,24 @@ def _hash(text: str) -> str:
 
 
 def _read(row: tuple[Any, ...]) -> tuple[int, TradesDigest, int]:
-    names = ("rows_in", "trades", "distinct_ids", "ids_hash", "volume", "rows_hash", "earliest", "latest")
+    names = (
+        "rows_in",
+        "trades",
+        "distinct_ids",
+        "ids_hash",
+        "volume",
+        "volume_fraction",
+        "rows_hash",
+        "earliest",
+        "latest",
+    )
     figures: Mapping[str, Any] = {
         name: None if value is None else int(value) for name, value in zip(names, row, strict=True)
     }
     digest = TradesDigest(
         rows=figures["trades"],
         volume=figures["volume"],
+        volume_fraction=figures["volume_fraction"],
         ids_hash=(figures["ids_hash"] or 0) % 2**64,
         rows_hash=(figures["rows_hash"] or 0) % 2**64,
         min_event_time_ns=figures["earliest"],

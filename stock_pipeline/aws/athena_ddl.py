@@ -22,19 +22,31 @@ if TYPE_CHECKING:
 
 VIEW = "stock_market_data"
 
+_IN_PLACE_OF_NULL = {NULLABLE_COLUMN: ABSENT_VOLUME} | {
+    column.name: column.default for column in COLUMNS if column.default is not None
+}
+
 BEST_ROW_FIRST = tuple(
-    f"{f'coalesce({each.column}, {ABSENT_VOLUME})' if each.column == NULLABLE_COLUMN else each.column} "
+    f"{f'coalesce({column}, {_IN_PLACE_OF_NULL[column]})' if column in _IN_PLACE_OF_NULL else column} "
     f"{'desc' if each.greater_wins else 'asc'}"
     for each in PRECEDENCE
+    for column in each.columns
 )
 """`PRECEDENCE` of `domain.trade` as terms of an ORDER BY."""
+
+VOLUME = "cast(cast(volume AS decimal(25, 6)) + coalesce(volume_fraction, 0) * 0.000001 AS decimal(25, 6))"
+"""A volume in one piece. Files of the first schema version have no second column."""
 
 VIEW_COLUMNS = (
     "symbol",
     "price",
     "volume",
     "event_time",
-    *(column.name for column in COLUMNS if column.name not in ("symbol", "price", "volume", "event_time")),
+    *(
+        column.name
+        for column in COLUMNS
+        if column.name not in ("symbol", "price", "volume", "volume_fraction", "event_time")
+    ),
     *(column.name for column in PARTITION_COLUMNS),
 )
 
@@ -88,6 +100,7 @@ def view_query(database: str) -> str:
     A session stays registered as unpublished for a while after publication, so published ones are left out.
     """
     columns = ", ".join(column.name for column in (*COLUMNS, *PARTITION_COLUMNS))
+    shown = ", ".join(f"{VOLUME} AS volume" if name == "volume" else name for name in VIEW_COLUMNS)
     raw_columns = ", ".join(f"raw.{column.name}" for column in (*COLUMNS, *PARTITION_COLUMNS))
     keys = ", ".join(column.name for column in PARTITION_COLUMNS)
     statuses = ", ".join(map(_trino_literal, sorted(EFFECTIVE_STATUSES)))
@@ -116,7 +129,7 @@ every_trade AS (
   UNION ALL
   SELECT {columns} FROM ranked WHERE place = 1
 )
-SELECT {", ".join(VIEW_COLUMNS)}
+SELECT {shown}
 FROM every_trade
 WHERE status IN ({statuses})
   AND translate(coalesce(conditions, ''), {_trino_literal(official)}, '') = coalesce(conditions, '')"""

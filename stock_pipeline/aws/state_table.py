@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from stock_pipeline.aws.passing_errors import passing_code
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, exact_shares, shares_text
 from stock_pipeline.errors import DamagedItemError, RetryableError, StateConflictError
 
 if TYPE_CHECKING:
@@ -137,10 +137,21 @@ class StateTable:
             "revision": {"S": state.revision},
             "trade_window": {"B": _pack_window(state.window)},
         }
+        if state.older:
+            item["older_trades"] = {"B": _pack_window(state.older)}
         latest = state.latest
         if latest is not None:
             item |= _latest_attributes(latest)
             item["session_date"] = {"S": f"{state.session_date}"}
+        last = state.last_eligible
+        if last is not None:
+            item["last_eligible"] = {
+                "M": {
+                    "price": {"N": _number(last.price)},
+                    "event_time_ns": {"N": str(last.event_time_ns)},
+                    "event_id": {"S": last.event_id},
+                }
+            }
         for average in state.averages(self.average_windows):
             item[f"sma_{average.window}"] = {"N": _number(average.price)}
             item[f"sma_{average.window}_trades"] = {"N": str(average.trade_count)}
@@ -153,7 +164,7 @@ class StateTable:
         """Put what one call reads into `states`; return the keys that it left unread."""
         request: Any = {
             "Keys": [{"symbol": {"S": key.symbol}, "feed": {"S": key.feed}} for key in keys],
-            "ProjectionExpression": "symbol, feed, revision, trade_window",
+            "ProjectionExpression": "symbol, feed, revision, trade_window, older_trades",
             "ConsistentRead": True,
         }
         with _passing_errors_retryable(f"read {self.name}"):
@@ -181,9 +192,9 @@ def _passing_errors_retryable(doing: str) -> Iterator[None]:
 def _stored_state(item: Mapping[str, Any]) -> StoredState:
     key = SymbolKey(item["symbol"]["S"], item["feed"]["S"])
     try:
-        rows = json.loads(zlib.decompress(item["trade_window"]["B"]))
-        window = tuple(_window_trade(key, row) for row in rows)
-        return StoredState(SymbolState(key, window), item["revision"]["S"])
+        window = _unpack_window(key, item["trade_window"]["B"])
+        older = _unpack_window(key, item["older_trades"]["B"]) if "older_trades" in item else ()
+        return StoredState(SymbolState(key, window, older), item["revision"]["S"])
     except (zlib.error, ValueError, ArithmeticError, KeyError, TypeError) as error:
         raise DamagedItemError(
             f"the item of {key.symbol} ({key.feed}) can't be read ({error!r}): "
@@ -191,10 +202,16 @@ def _stored_state(item: Mapping[str, Any]) -> StoredState:
         ) from error
 
 
+def _unpack_window(key: SymbolKey, packed: bytes) -> tuple[Trade, ...]:
+    return tuple(_window_trade(key, row) for row in json.loads(zlib.decompress(packed)))
+
+
 def _window_trade(key: SymbolKey, row: Sequence[Any]) -> Trade:
     """Return a row as a trade. What a newer release wrote behind the fields of this one is left out."""
     fields = dict(zip(_WINDOW_FIELDS, row[: len(_WINDOW_FIELDS)], strict=True))
     fields["price"] = Decimal(fields["price"])
+    if isinstance(fields["volume"], str):
+        fields["volume"] = exact_shares(Decimal(fields["volume"]))
     return Trade(symbol=key.symbol, feed=key.feed, ingest_time_ns=0, **fields)
 
 
@@ -219,7 +236,7 @@ def _latest_attributes(trade: Trade) -> dict[str, Any]:
         "conditions": {"S": trade.conditions},
     }
     if trade.volume is not None:
-        attributes["volume"] = {"N": str(trade.volume)}
+        attributes["volume"] = {"N": shares_text(trade.volume)}
     return attributes
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.files.condition_codes import ALPHABETS
 
 if TYPE_CHECKING:
     from stock_pipeline.files.checks import BadRow
@@ -39,6 +40,9 @@ def add_to(commands: Commands) -> None:
         metavar="OURS=THEIRS",
         help="which column is what: time, date, symbol, price, size, exchange, conditions, sequence",
     )
+    parser.add_argument(
+        "--conditions", choices=ALPHABETS, default="", help="what condition codes are, if not what the format has"
+    )
     parser.add_argument("--zone", default="", help="zone of times without one, such as America/New_York")
     parser.add_argument(
         "--rejected", type=Path, default=Path("rejected.csv"), help="where rows go that can't be read (rejected.csv)"
@@ -59,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.format and options.format not in NAMES:
         raise InputFileError(f"--format {options.format} is not one of {', '.join(NAMES)}")
-    declared = Declared(options.date, _columns(options.map), _zone(options.zone))
+    declared = Declared(options.date, _columns(options.map), _zone(options.zone), options.conditions)
     files = [TradeFile.open(path.expanduser(), options.format, options.feed, declared) for path in options.files]
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         sessions: set[date] = set()

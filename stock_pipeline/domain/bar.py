@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stock_pipeline.domain.conditions import PrintRule, print_rule
 from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.session import SessionHours
-from stock_pipeline.domain.trade import PRICE_UNIT, Trade, is_effective, order_key
+from stock_pipeline.domain.trade import PRICE_UNIT, Shares, Trade, exact_shares, is_effective, order_key
 
 _EXACT = Context(prec=80)
 
@@ -22,7 +22,8 @@ class Bar:
     """One session of one symbol and feed.
 
     `volume` and `trade_count` cover the date's effective trades, extended hours and odd lots included. Official prints
-    repeat others and don't count. Prices come from fewer trades, and are None if none is eligible.
+    repeat others and don't count. Prices come from fewer trades, and are None if none is eligible. Open and close are
+    of prints that may be first or last; without any, both are the first print that may be high or low.
     """
 
     symbol: str
@@ -32,7 +33,7 @@ class Bar:
     high: Decimal | None
     low: Decimal | None
     close: Decimal | None
-    volume: int
+    volume: Shares
     vwap: Decimal | None
     """Of the trades that may be high or low, so it lies between the two; None if they have no shares. Rounded half up
     at 6 places, because a decimal division on Athena is.
@@ -66,7 +67,9 @@ def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade 
     if hours is None:
         return None
     candidates = [
-        trade for trade in trades if _is_traded(trade) and (_rule(trade).is_closing or _rule(trade).is_corrected_close)
+        trade
+        for trade in trades
+        if _is_traded(trade) and ((_rule(trade).is_closing and trade.volume) or _rule(trade).is_corrected_close)
     ]
     return max(
         candidates,
@@ -76,7 +79,8 @@ def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade 
 
 
 def counts_in_volume(trade: Trade) -> bool:
-    return _is_traded(trade) and _rule(trade).updates_volume
+    """Tell if its shares were traded. A print of none is a message about a price, and counts for nothing."""
+    return _is_traded(trade) and _rule(trade).updates_volume and bool(trade.volume)
 
 
 def counts_in_high_low(trade: Trade, hours: SessionHours | None) -> bool:
@@ -95,10 +99,9 @@ class _PriceMakers(NamedTuple):
 def _price_makers(trades: Sequence[Trade], hours: SessionHours | None) -> _PriceMakers:
     """Return the eligible trades in order. A corrected close makes a price without a size."""
     closing = closing_print(trades, hours)
-    return _PriceMakers(
-        [trade for trade in trades if trade is closing or counts_in_high_low(trade, hours)],
-        [trade for trade in trades if trade is closing or counts_in_open_close(trade, hours)],
-    )
+    highs_and_lows = [trade for trade in trades if trade is closing or counts_in_high_low(trade, hours)]
+    firsts_and_lasts = [trade for trade in trades if trade is closing or counts_in_open_close(trade, hours)]
+    return _PriceMakers(highs_and_lows, firsts_and_lasts or highs_and_lows[:1])
 
 
 def _bar_of(
@@ -115,7 +118,7 @@ def _bar_of(
         high=max(prices, default=None),
         low=min(prices, default=None),
         close=last.price if last else None,
-        volume=sum(trade.volume or 0 for trade in counted),
+        volume=_shares(counted),
         vwap=_vwap([trade for trade in makers.highs_and_lows if counts_in_volume(trade)]),
         trade_count=len(counted),
     )
@@ -136,8 +139,16 @@ def _in_price_hours(trade: Trade, hours: SessionHours | None) -> bool:
     return _rule(trade).is_closing or hours.open_ns <= trade.event_time_ns < hours.close_ns
 
 
+def _shares(trades: list[Trade]) -> Shares:
+    total: Shares = 0
+    for trade in trades:
+        volume = trade.volume or 0
+        total = total + volume if isinstance(total, int) and isinstance(volume, int) else _EXACT.add(total, volume)
+    return exact_shares(total)
+
+
 def _vwap(trades: list[Trade]) -> Decimal | None:
-    volume = sum(trade.volume or 0 for trade in trades)
+    volume = _shares(trades)
     if volume == 0:
         return None
     turnover = Decimal(0)

@@ -10,15 +10,18 @@ compares time and sequence first.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import chain
 from operator import attrgetter
 
+from stock_pipeline.domain.conditions import is_paid
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.trade import EFFECTIVE_STATUSES, PRICE_UNIT, OrderKey, Trade, precedence
 
 CANCELLATION_RESERVE = 10
-"""Rows beyond the longest average, so that this many void rows don't shorten it. A provider may make two of one trade;
-more rows would make the items larger, and their writes are most of the bill.
+"""Rows beyond the longest average, so that this many void rows or official prints don't shorten it. A provider may make
+two of one trade; more rows would make the items larger, and their writes are most of the bill.
 """
 
 _in_order = attrgetter(*OrderKey._fields)
@@ -55,14 +58,22 @@ def merge(window: Iterable[Trade], arrived: Iterable[Trade], capacity: int) -> t
     return tuple(sorted(winning.values(), key=_in_order)[-capacity:])
 
 
-def effective_trades(window: Iterable[Trade]) -> list[Trade]:
-    """Return the effective trades in the window's order."""
-    return [trade for trade in window if trade.status in EFFECTIVE_STATUSES]
+def paid_trades(window: Iterable[Trade]) -> list[Trade]:
+    """Return the executions that count, in the window's order: no void trade, official print, or print of no shares."""
+    return [
+        trade
+        for trade in window
+        if trade.status in EFFECTIVE_STATUSES and trade.volume != 0 and is_paid(trade.conditions, trade.tape)
+    ]
 
 
 def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -> list[MovingAverage]:
-    """Return one average per length, rounded half to even at 6 places; empty without effective trades."""
-    prices = [trade.price for trade in effective_trades(window)]
+    """Return one average per length, rounded half to even at 6 places; empty without paid trades.
+
+    Averages are of the newest trade's session, because a split takes effect between two: prices of both would have no
+    common unit.
+    """
+    prices = [trade.price for trade in _of_one_session(paid_trades(window))]
     averages = []
     for length in average_windows:
         newest = prices[-length:]
@@ -70,3 +81,17 @@ def moving_averages(window: Iterable[Trade], average_windows: tuple[int, ...]) -
             mean = sum(newest, Decimal(0)) / len(newest)
             averages.append(MovingAverage(length, mean.quantize(PRICE_UNIT, ROUND_HALF_EVEN), len(newest)))
     return averages
+
+
+def _of_one_session(trades: list[Trade]) -> list[Trade]:
+    """Return the trades of the last one's session."""
+    if not trades:
+        return trades
+    session_date = _session_of(trades[-1])
+    if _session_of(trades[0]) == session_date:
+        return trades
+    return [trade for trade in trades if _session_of(trade) == session_date]
+
+
+def _session_of(trade: Trade) -> date:
+    return feed_session_date(trade.event_time_ns, trade.feed)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+from stock_pipeline.domain.conditions import is_last_eligible
 from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.moving_average import (
     MovingAverage,
-    effective_trades,
     merge,
     moving_averages,
+    paid_trades,
     window_capacity,
 )
 from stock_pipeline.domain.trade import Trade, order_key
@@ -24,18 +25,45 @@ class SymbolKey(NamedTuple):
     feed: str
 
 
+ELIGIBLE_CAPACITY = 4
+"""Rows kept for the last eligible price, so that three void ones don't lose it."""
+
+
+def may_be_last(trade: Trade) -> bool:
+    """Tell if a row bears on the last eligible price: it may be it, or it may have made another version void.
+
+    It is of the row alone. So rows converge among themselves, as those of a window do (`moving_average`).
+    """
+    return trade.version > 0 or (trade.volume != 0 and is_last_eligible(trade.conditions, trade.tape))
+
+
 @dataclass(frozen=True, slots=True)
 class SymbolState:
-    """The newest trades of a symbol, oldest first. All else follows from them."""
+    """The newest trades of a symbol, oldest first. All else follows from them.
+
+    older: the newest rows that bear on the last eligible price, as far as the window does not have them. After hours
+    and in odd lots, a window may have none.
+    """
 
     key: SymbolKey
     window: tuple[Trade, ...]
+    older: tuple[Trade, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Trade, ...]:
+        return (*self.older, *self.window)
 
     @property
     def latest(self) -> Trade | None:
-        """The newest effective trade, or None if every one was cancelled."""
-        effective = effective_trades(self.window)
-        return effective[-1] if effective else None
+        """The newest execution, or None if every one was cancelled."""
+        paid = paid_trades(self.window)
+        return paid[-1] if paid else None
+
+    @property
+    def last_eligible(self) -> Trade | None:
+        """The newest execution that the tape takes for its last price, or None if it is not known."""
+        eligible = (trade for trade in paid_trades(self.rows) if is_last_eligible(trade.conditions, trade.tape))
+        return max(eligible, key=order_key, default=None)
 
     @property
     def session_date(self) -> date | None:
@@ -43,7 +71,7 @@ class SymbolState:
 
     @property
     def revision(self) -> str:
-        """A hash of the window. Writes are conditional on it, because equal content is equal state after any number of
+        """A hash of the rows. Writes are conditional on it, because equal content is equal state after any number of
         writes.
         """
         rows = [
@@ -58,7 +86,7 @@ class SymbolState:
                 trade.tape,
                 trade.capture_mode,
             )
-            for trade in self.window
+            for trade in self.rows
         ]
         return hashlib.sha256(repr(rows).encode()).hexdigest()[:32]
 
@@ -70,7 +98,12 @@ class SymbolState:
 
         Their ingest time must be 0, because redeliveries differ in it and equal sets of trades must be equal states.
         """
-        return SymbolState(self.key, merge(self.window, arrived, window_capacity(average_windows)))
+        arrived = tuple(arrived)
+        window = merge(self.window, arrived, window_capacity(average_windows))
+        eligible = merge(filter(may_be_last, self.rows), filter(may_be_last, arrived), ELIGIBLE_CAPACITY)
+        in_window = {trade.event_id: trade for trade in window}
+        older = (trade for trade in eligible if in_window.get(trade.event_id) != trade)
+        return SymbolState(self.key, window, tuple(older))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ PRICE_SCALE = 6
 
 PRICE_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
 
+VOLUME_SCALE = 6
+"""Decimal places of a volume: the consolidated tape has carried parts of a share to six places since 2026-02-23."""
+
+SHARE_PARTS = 10**VOLUME_SCALE
+"""The lake keeps the whole shares of a volume, and the rest in such parts of one."""
+
 MAX_PRICE = Decimal("999999999999.999999")
 """The largest value of decimal(18, 6)."""
 
@@ -44,6 +50,9 @@ another trade, not an execution.
 
 EFFECTIVE_STATUSES = frozenset({"good", "corrected"})
 
+Shares = int | Decimal
+"""A volume: an int if it is whole, else a decimal without trailing zeros (`exact_shares`)."""
+
 NULLABLE_COLUMN = "volume"
 """The only column that may be null."""
 
@@ -66,7 +75,7 @@ class Trade:
     event_time_ns: int
     sequence: int
     price: Decimal
-    volume: int | None
+    volume: Shares | None
     exchange: str
     conditions: str
     tape: str
@@ -87,7 +96,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("event_time_ns", "bigint", "Venue time in nanoseconds since 1970-01-01 UTC."),
     Column("sequence", "bigint", "The source's own order among trades of one instant."),
     Column("price", "decimal(18,6)", "Price of one share, USD."),
-    Column("volume", "bigint", "Shares of this trade; null where capture_mode is quote."),
+    Column("volume", "bigint", "Whole shares of this trade; null where capture_mode is quote."),
     Column("exchange", "string", "One-letter exchange code; empty if unknown."),
     Column("conditions", "string", "Sale condition codes, one letter each, without blanks."),
     Column("tape", "string", "A, B or C; empty if unknown."),
@@ -95,6 +104,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("version", "int", "0 as first reported, higher after a correction or cancellation."),
     Column("ingest_time", "timestamp", "When the pipeline first saw the trade, UTC."),
     Column("session_date", "date", "The exchange's calendar date (New York)."),
+    Column("volume_fraction", "int", "Millionths of a share, beside the whole ones of volume.", since=2, default=0),
 )
 
 SCHEMA_VERSION = max(column.since for column in COLUMNS)
@@ -126,9 +136,11 @@ class Comparison(NamedTuple):
     greater_wins: bool = True
 
     @property
-    def column(self) -> str:
-        """The field's name in the lake, where ingest time is a timestamp only."""
-        return "ingest_time" if self.field == "ingest_time_ns" else self.field
+    def columns(self) -> tuple[str, ...]:
+        """The field in the lake, where ingest time is a timestamp only, and a volume has two columns."""
+        if self.field == "volume":
+            return "volume", "volume_fraction"
+        return ("ingest_time",) if self.field == "ingest_time_ns" else (self.field,)
 
 
 PRECEDENCE: tuple[Comparison, ...] = (
@@ -186,13 +198,13 @@ def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str,
 
 
 def derived_event_id(
-    feed: str, symbol: str, event_time_ns: int, price: Decimal, volume: int | None, ordinal: int
+    feed: str, symbol: str, event_time_ns: int, price: Decimal, volume: Shares | None, ordinal: int
 ) -> str:
     """Return an identity where the provider gives no id.
 
     ordinal: counts equal trades of one instant in the source's order, because a quarter of real trades have a twin.
     """
-    size = "" if volume is None else volume
+    size = "" if volume is None else shares_text(volume)
     return f"{feed}:{symbol}:{event_time_ns}:{price.normalize():f}:{size}:{ordinal}"
 
 
@@ -209,13 +221,48 @@ def check_trade(trade: Trade) -> None:
         if trade.capture_mode != "quote":
             raise InvalidTradeError(Reason.VALUE, "volume is null, which only a quote may have")
     else:
-        _within("volume", trade.volume, 0, MAX_INT64)
+        _check_volume(trade.volume)
     _match("exchange", CODES, trade.exchange)
     _match("conditions", CODES, trade.conditions)
     _match("tape", CODES, trade.tape)
     _one_of("status", STATUSES, trade.status)
     _within("version", trade.version, 0, 2**31 - 1)
     _within("ingest_time_ns", trade.ingest_time_ns, EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
+
+
+def exact_shares(volume: Shares) -> Shares:
+    """Return a volume in the form that is kept; raises `InvalidTradeError` if it is none."""
+    _check_volume(volume)
+    whole = int(volume)
+    return whole if whole == volume else Decimal(volume).normalize()
+
+
+def shares_text(volume: Shares) -> str:
+    """Return a volume's digits, without an exponent: equal volumes have one text."""
+    return str(volume) if isinstance(volume, int) else f"{volume.normalize():f}"
+
+
+def shares_of(whole: int, fraction: int) -> Shares:
+    """Return a volume from its two columns of the lake."""
+    return whole if not fraction else whole + Decimal(fraction).scaleb(-VOLUME_SCALE).normalize()
+
+
+def share_columns(volume: Shares | None) -> tuple[int | None, int]:
+    """Return a volume as its two columns of the lake."""
+    if volume is None:
+        return None, 0
+    whole = int(volume)
+    return whole, 0 if isinstance(volume, int) else int((volume - whole).scaleb(VOLUME_SCALE))
+
+
+def _check_volume(volume: Shares) -> None:
+    if isinstance(volume, int):
+        _within("volume", volume, 0, MAX_INT64)
+        return
+    if not volume.is_finite() or not 0 <= volume <= MAX_INT64:
+        raise InvalidTradeError(Reason.VALUE, f"volume {volume:.3e} is not between 0 and {MAX_INT64}")
+    if _decimal_places(volume) > VOLUME_SCALE:
+        raise InvalidTradeError(Reason.VALUE, f"volume {str(volume)[:40]} has more than {VOLUME_SCALE} decimal places")
 
 
 def _check_price(price: Decimal) -> None:
@@ -227,12 +274,12 @@ def _check_price(price: Decimal) -> None:
         raise InvalidTradeError(Reason.VALUE, f"price {str(price)[:40]} has more than {PRICE_SCALE} decimal places")
 
 
-def _decimal_places(price: Decimal) -> int:
+def _decimal_places(number: Decimal) -> int:
     """Count decimal places without trailing zeros. `normalize` would not do, because it rounds to 28 digits."""
-    _, digits, exponent = price.as_tuple()
+    _, digits, exponent = number.as_tuple()
     places = -int(exponent)
-    if places <= PRICE_SCALE:
-        return places
+    if places <= PRICE_SCALE or not any(digits):
+        return min(places, PRICE_SCALE)
     last = max(place for place, digit in enumerate(digits) if digit)
     return places - (len(digits) - 1 - last)
 

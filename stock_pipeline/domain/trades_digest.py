@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stock_pipeline.domain.document import Document
+from stock_pipeline.domain.trade import SHARE_PARTS, Shares, shares_of
 
 _MASK = 2**64 - 1
 
@@ -12,6 +13,7 @@ _MASK = 2**64 - 1
 class TradesDigest:
     """The figures of some rows; `plus` adds those of other rows.
 
+    volume, volume_fraction: sums of the two columns. `shares` is what they are together.
     ids_hash, rows_hash: the wrapping sum of a 64-bit hash of each row's event id, and of its content.
     """
 
@@ -21,6 +23,11 @@ class TradesDigest:
     rows_hash: int = 0
     min_event_time_ns: int | None = None
     max_event_time_ns: int | None = None
+    volume_fraction: int = 0
+
+    @property
+    def shares(self) -> Shares:
+        return shares_of(self.volume + self.volume_fraction // SHARE_PARTS, self.volume_fraction % SHARE_PARTS)
 
     def plus(self, other: "TradesDigest") -> "TradesDigest":
         earliest = [t for t in (self.min_event_time_ns, other.min_event_time_ns) if t is not None]
@@ -28,6 +35,7 @@ class TradesDigest:
         return TradesDigest(
             rows=self.rows + other.rows,
             volume=self.volume + other.volume,
+            volume_fraction=self.volume_fraction + other.volume_fraction,
             ids_hash=(self.ids_hash + other.ids_hash) & _MASK,
             rows_hash=(self.rows_hash + other.rows_hash) & _MASK,
             min_event_time_ns=min(earliest, default=None),
@@ -44,6 +52,7 @@ class TradesDigest:
         return cls(
             rows=document.whole("rows"),
             volume=document.whole("volume"),
+            volume_fraction=document.whole("volume_fraction", 0),
             ids_hash=document.hexadecimal("ids_hash"),
             rows_hash=document.hexadecimal("rows_hash"),
             min_event_time_ns=document.whole_or_none("min_event_time_ns"),

@@ -3,18 +3,12 @@
 from typing import NamedTuple
 
 import polars as pl
-import pyarrow as pa
 
 from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.condition_codes import WrongAlphabetError, letters_of
+from stock_pipeline.files.corrections import STATUS_OF_CORRECTION
 from stock_pipeline.files.values import exact_decimal
-from stock_pipeline.trade_table import trade_schema
-
-STATUS_OF_CORRECTION = {
-    "": "good", "0": "good", "1": "corrected", "7": "cancelled", "8": "cancelled",
-    "10": "notice", "11": "notice", "12": "notice",
-}  # fmt: skip
 
 _SYMBOL = r"^[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}$"
 _CODE = r"^[\x21-\x7e]{0,16}$"
@@ -69,25 +63,23 @@ def _status() -> pl.Expr:
 
 def _letters(converted: pl.DataFrame, alphabet: str) -> pl.Series:
     codes = converted.select(
-        pl.col("conditions").fill_null(""), pl.col("tape").fill_null("").alias("of_tape")
+        pl.col("conditions").fill_null(""),
+        pl.col("tape").fill_null("").alias("of_tape"),
+        pl.col("exchange").fill_null("").alias("of_exchange"),
     ).with_row_index()
-    distinct = codes.select("conditions", "of_tape").unique()
+    distinct = codes.drop("index").unique()
     try:
-        letters = [letters_of(text, tape, alphabet) for text, tape in distinct.iter_rows()]
+        letters = [letters_of(*each, alphabet) for each in distinct.iter_rows()]
     except WrongAlphabetError as error:
         raise InputFileError(
-            f"the condition {str(error)[:40]!r} is a number or a word, which the tape's letters are not: "
-            "write letters, or bring the vendor's own file"
+            f"{error}: say what they are with --conditions massive, or leave them out with none"
         ) from None
     named = distinct.with_columns(pl.Series("letters", letters, pl.String))
-    return codes.join(named, on=["conditions", "of_tape"], how="left", maintain_order="left")["letters"]
+    return codes.join(named, on=distinct.columns, how="left", maintain_order="left")["letters"]
 
 
 def _reason(read: pl.DataFrame) -> pl.Expr:
     """Return why a row is no trade, or null."""
-    whole = pl.lit(True)
-    if pa.types.is_integer(trade_schema().field("volume").type):
-        whole = pl.col("volume") == pl.col("volume").floor()
     return (
         pl.when(pl.col("symbol").fill_null("").str.contains(_SYMBOL).not_())
         .then(pl.lit("symbol is not a ticker symbol"))
@@ -100,9 +92,7 @@ def _reason(read: pl.DataFrame) -> pl.Expr:
         .when((pl.col("price") <= 0) | (pl.col("price") >= 10**12))
         .then(pl.lit("price is not above 0 and below 10^12"))
         .when(pl.col("volume").is_null())
-        .then(pl.lit("size is no number"))
-        .when(whole.not_())
-        .then(pl.lit("size is not a whole number of shares"))
+        .then(pl.lit("size is no number of up to 6 decimal places"))
         .when(pl.col("exchange").str.contains(_CODE).not_() | pl.col("tape").str.contains(_CODE).not_())
         .then(pl.lit("exchange or tape is not a code"))
         .when(pl.col("conditions").is_null())

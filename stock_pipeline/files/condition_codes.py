@@ -3,7 +3,8 @@
 import re
 from functools import lru_cache
 
-TAPE, MASSIVE, NONE = "tape", "massive", "none"
+TAPE, MASSIVE, NONE = ALPHABETS = ("tape", "massive", "none")
+"""Letters of CTA and UTP; Massive's numbers; no codes, or codes that mean nothing here."""
 
 _POSITIONS = re.compile(r"[@A-Z1-9 ]{0,5}")
 _NUMBERS = re.compile(r"\d{2}|[,|;_]")
@@ -20,14 +21,15 @@ _UTP = _SHARED | {
 
 
 class WrongAlphabetError(ValueError):
-    """Codes are no letters of the tape: numbers or words."""
+    """Codes that should be letters of the tape are numbers or words."""
 
 
 @lru_cache(maxsize=65_536)
-def letters_of(codes: str, tape: str, alphabet: str) -> str | None:
+def letters_of(codes: str, tape: str, exchange: str, alphabet: str) -> str | None:
     """Return the letters of a print's codes, without blanks; None if one is unknown.
 
-    Raises `WrongAlphabetError` if codes that should be letters are numbers or words.
+    Raises `WrongAlphabetError` if codes that should be letters are numbers or words. The tape has digits among its
+    letters; beside an exchange that is a number, too, they are numbers.
     """
     if alphabet == NONE:
         return ""
@@ -37,6 +39,6 @@ def letters_of(codes: str, tape: str, alphabet: str) -> str | None:
         if not all(number.isdecimal() and int(number) in table for number in numbers):
             return None
         return "".join(table[int(number)] for number in numbers)
-    if _NUMBERS.search(codes):
-        raise WrongAlphabetError(codes)
+    if _NUMBERS.search(codes) or (exchange.isdecimal() and any(code.isdecimal() for code in codes)):
+        raise WrongAlphabetError(f"the condition {codes[:40]!r} is a number or a word, and no letters of the tape")
     return codes.replace(" ", "") if _POSITIONS.fullmatch(codes) else None

@@ -37,11 +37,13 @@ class Declared:
     file_date: the date of its times, if its rows have none.
     columns: our name of a column by the file's, for the format `mapped`.
     zone: of times without one.
+    alphabet: of condition codes, in place of the format's.
     """
 
     file_date: date | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
+    alphabet: str = ""
 
 
 @dataclass(frozen=True)

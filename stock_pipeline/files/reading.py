@@ -68,7 +68,7 @@ class TradeFile:
             for rows in self._text_batches(stream, bad_lines):
                 try:
                     converted = self.verdict.form.convert(rows, self.declared)
-                    batch = checked(rows, converted, self.verdict.form.alphabet, self.feed)
+                    batch = checked(rows, converted, self.declared.alphabet or self.verdict.form.alphabet, self.feed)
                 except InputFileError as error:
                     raise InputFileError(f"{self.path}: {error}") from None
                 yield Batch(batch.trades, [*bad_lines, *batch.bad])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stock_pipeline.domain.compaction_plan import CompactionPlan, InputFile, Manifest, plan_compaction
 from stock_pipeline.domain.head_choice import best_version
-from stock_pipeline.domain.trade import SCHEMA_VERSION
+from stock_pipeline.domain.trade import SCHEMA_VERSION, Shares
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import DamagedVersionError, HeadLostError, PublishConflictError, UnreadableInputError
 from stock_pipeline.lake.engine import Engine, Inputs, WrittenVersion
@@ -47,7 +47,7 @@ class CompactionReport(NamedTuple):
     rows_in: int
     rows_out: int
     duplicates: int
-    volume: int
+    volume: Shares
     unreadable: tuple[str, ...]
     unsorted: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -243,7 +243,7 @@ def _report(plan: CompactionPlan, inputs: Inputs, written: WrittenVersion, notes
         rows_in=written.rows_in,
         rows_out=written.digest.rows,
         duplicates=written.rows_in - written.digest.rows,
-        volume=written.digest.volume,
+        volume=written.digest.shares,
         unreadable=tuple(sorted(file.key for file in (*inputs.unreadable, *plan.lost))),
         unsorted=written.unsorted,
         ignored=inputs.ignored,
@@ -265,7 +265,7 @@ def _nothing_to_do(plan: CompactionPlan) -> CompactionReport:
         rows_in=digest.rows,
         rows_out=digest.rows,
         duplicates=0,
-        volume=digest.volume,
+        volume=digest.shares,
         unreadable=(),
         unsorted=(),
         ignored=(),

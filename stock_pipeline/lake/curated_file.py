@@ -16,7 +16,18 @@ pages are found by the page index.
 
 _PAGE_BYTES = 131_072
 
-_DICTIONARY_COLUMNS = ["feed", "capture_mode", "symbol", "price", "volume", "exchange", "conditions", "tape", "status"]
+_DICTIONARY_COLUMNS = [
+    "feed",
+    "capture_mode",
+    "symbol",
+    "price",
+    "volume",
+    "volume_fraction",
+    "exchange",
+    "conditions",
+    "tape",
+    "status",
+]
 
 _DELTA_COLUMNS = ("event_time", "event_time_ns")
 

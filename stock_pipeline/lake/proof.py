@@ -146,7 +146,10 @@ def _table_digest(rows: pa.Table, id_hashes: Hashes) -> TradesDigest:
     hashes = _hashes_digest(id_hashes, hash_table(rows, id_hashes))
     bounds = pc.min_max(rows["event_time_ns"]).as_py()
     figures = TradesDigest(
-        volume=pc.sum(rows["volume"]).as_py() or 0, min_event_time_ns=bounds["min"], max_event_time_ns=bounds["max"]
+        volume=pc.sum(rows["volume"]).as_py() or 0,
+        volume_fraction=pc.sum(rows["volume_fraction"]).as_py() or 0,
+        min_event_time_ns=bounds["min"],
+        max_event_time_ns=bounds["max"],
     )
     return hashes.plus(figures)
 

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from stock_pipeline.domain.lake_layout import raw_key, reopened_key
-from stock_pipeline.domain.trade import LAKE_ORDER
+from stock_pipeline.domain.trade import LAKE_ORDER, SHARE_PARTS
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.trade_table import session_days, trade_schema
 
@@ -175,6 +175,8 @@ def _lake_table(rows: pl.DataFrame, session_date: date, ingest_time_ns: int) -> 
         .dt.replace_time_zone("UTC"),
         "session_date": pl.lit(session_date),
         "capture_mode": pl.lit("trade"),
+        "volume": pl.col("volume").floor().cast(pl.Int64),
+        "volume_fraction": ((pl.col("volume") - pl.col("volume").floor()) * SHARE_PARTS).cast(pl.Int32),
         "version": pl.col("status").replace_strict(VERSION_OF_STATUS, return_dtype=pl.Int32),
     }
     schema = trade_schema()

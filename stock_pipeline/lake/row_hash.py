@@ -35,6 +35,8 @@ NUMBERS = tuple(column.name for column in COLUMNS if column.sql_type in _NUMBERS
 HASHED_COLUMNS = ("event_id", *CODED, *NUMBERS)
 """All columns but ingest time, and those that follow from other columns."""
 
+_DEFAULTS = {column.name: np.uint64(column.default) for column in COLUMNS if isinstance(column.default, int)}
+
 NO_VOLUME = -1
 
 
@@ -78,10 +80,17 @@ def hash_rows(id_hashes: Hashes, columns: Iterable[Hashes]) -> Hashes:
 
     columns: 64 bits of each of `CODED` (the string's hash), then of `NUMBERS` (price unscaled, missing volume
     `NO_VOLUME`).
+
+    A column of a later schema version is folded where it is not its default. So rows of older files keep their hash.
     """
     hashes = id_hashes.copy()
-    for column in columns:
-        _fold(hashes, column)
+    for name, column in zip((*CODED, *NUMBERS), columns, strict=True):
+        if name not in _DEFAULTS:
+            _fold(hashes, column)
+        elif (differs := column != _DEFAULTS[name]).any():
+            folded = hashes.copy()
+            _fold(folded, column)
+            np.copyto(hashes, folded, where=differs)
     return _mixed(hashes)
 
 

@@ -153,7 +153,15 @@ def _prove(work: SqlCompaction, done: SqlResult, rows: int) -> None:
             f"session {work.session_date}: Athena read {done.rows_in} rows, base and raw files have {rows}; nothing "
             "was published"
         )
-    for name in ("rows", "volume", "ids_hash", "rows_hash", "min_event_time_ns", "max_event_time_ns"):
+    for name in (
+        "rows",
+        "volume",
+        "volume_fraction",
+        "ids_hash",
+        "rows_hash",
+        "min_event_time_ns",
+        "max_event_time_ns",
+    ):
         expected, found = getattr(done.expected, name), getattr(done.found, name)
         if expected != found:
             raise ProofError(

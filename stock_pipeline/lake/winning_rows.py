@@ -63,6 +63,6 @@ def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing
 
 def _by_precedence(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
     """Sort by the columns `first`, then so that the winning row comes last."""
-    steps = [each for each in PRECEDENCE if each.column not in first]
-    descending = [*(False for _ in first), *(not each.greater_wins for each in steps)]
-    return rows.sort(*first, *(each.column for each in steps), descending=descending, nulls_last=False)
+    steps = [(column, each) for each in PRECEDENCE for column in each.columns if column not in first]
+    descending = [*(False for _ in first), *(not each.greater_wins for _, each in steps)]
+    return rows.sort(*first, *(column for column, _ in steps), descending=descending, nulls_last=False)

@@ -129,7 +129,6 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
         "dagster/partition_row_count": report.rows_out,
         "rows_in": report.rows_in,
         "duplicates": report.duplicates,
-        "volume": report.volume,
         "files_in": report.files_in,
         "files_out": report.files_out,
         "bytes_in": report.bytes_in,
@@ -137,6 +136,7 @@ def compaction_metadata(report: CompactionReport) -> dict[str, dg.MetadataValue]
     }
     return {
         **{name: dg.MetadataValue.int(value) for name, value in numbers.items()},
+        "volume": dg.MetadataValue.float(float(report.volume)),
         "bytes_out_to_in": dg.MetadataValue.float(report.bytes_out / report.bytes_in if report.bytes_in else 1.0),
         "unreadable": dg.MetadataValue.json(list(report.unreadable)),
         "unsorted": dg.MetadataValue.json(list(report.unsorted)),

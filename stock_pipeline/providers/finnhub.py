@@ -14,7 +14,7 @@ import msgspec
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id
+from stock_pipeline.domain.trade import SYMBOL, Trade, check_trade, derived_event_id, exact_shares
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.client.api_client import ApiClient, CallObserver
 from stock_pipeline.providers.client.credentials import Credentials
@@ -210,7 +210,6 @@ def parse_stream_message(message: bytes, ingest_time_ns: int, credentials: Crede
 
     Equal trades of one instant are told apart by their order in the message, because Finnhub gives no other. Those of
     two messages in one millisecond can't be. Condition codes are left out, because they are not the tape's letters.
-    Fractional volumes (crypto) are unreadable.
 
     Raises `UnexpectedAnswerError` for other bytes, and `RequestRefusedError` for Finnhub's error message.
     """
@@ -245,7 +244,7 @@ def _build_trade(
     """
     if not price.is_finite() or abs(price.adjusted()) > 30:
         raise InvalidTradeError(Reason.VALUE, "the price is not finite or has too many digits")
-    shares = None if volume is None else _shares(volume)
+    shares = None if volume is None else exact_shares(volume)
     trade = Trade(
         event_id=derived_event_id(FEED, symbol, event_time_ns, price, shares, ordinal),
         feed=FEED,
@@ -264,12 +263,6 @@ def _build_trade(
     )
     check_trade(trade)
     return trade
-
-
-def _shares(volume: Decimal) -> int:
-    if not volume.is_finite() or abs(volume.adjusted()) > 30 or volume != volume.to_integral_value():
-        raise InvalidTradeError(Reason.VALUE, "v is not a whole number of shares")
-    return int(volume)
 
 
 def _checked_quote(body: bytes) -> bytes:

@@ -80,7 +80,7 @@ class StateRebuild:
                         yield Change(state.key, None, state, is_unread=True)
                     continue
                 before = stored.get(state.key)
-                after = (before or SymbolState(state.key, ())).merged_with(state.window, self.average_windows)
+                after = (before or SymbolState(state.key, ())).merged_with(state.rows, self.average_windows)
                 if after != before:
                     yield Change(state.key, before, after)
 
@@ -100,7 +100,7 @@ class StateRebuild:
         writer = StateWriter(self.table, self.average_windows, self._patience, lambda _error: False, self.threads)
         done = written = conflicts = 0
         for some in _chunks(states):
-            result = writer.write([NewestTrades(state.key, state.window, 0) for state in some])
+            result = writer.write([NewestTrades(state.key, state.rows, 0) for state in some])
             written += result.writes
             conflicts += result.conflicts
             if result.failed_record is not None:

@@ -25,7 +25,14 @@ from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
 from stock_pipeline.streaming.record_lines import lines_of, other_form
 from stock_pipeline.streaming.trade_json import FEW_VALUES, QUOTES_PER_LINE, decode_trade, plain_values
-from stock_pipeline.trade_table import fields_of, int64_values, record_schema, table_of_rows, with_derived_columns
+from stock_pipeline.trade_table import (
+    MOST_SHARES_AT_ONCE,
+    fields_of,
+    int64_values,
+    record_schema,
+    table_of_rows,
+    with_derived_columns,
+)
 
 PIECES_OF_ODD_BATCH = 8
 """An odd line sends only its piece down the strict path. More pieces cost more than they save."""
@@ -208,7 +215,7 @@ def _is_valid(records: pa.Table) -> bool:
         _within(records["event_time_ns"], EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
         and _within(records["ingest_time_ns"], EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS)
         and _within(records["sequence"], 0, None)
-        and _within(records["volume"], 0, None)
+        and _within(records["volume"], 0, MOST_SHARES_AT_ONCE)
         and _within(records["version"], 0, None)
         and _are_prices(records["price"])
         and _are_event_ids(records["event_id"])

@@ -1,8 +1,8 @@
 """The contract of the stream as JSON Schema, from the limits that the code checks.
 
-A test keeps `contracts/trade.v1.schema.json` equal to it, for other programs and the Glue Schema Registry. Three rules
-don't fit JSON Schema and are the decoder's alone: a field is given once, a price has at most six decimal places, and
-volume is null only for a quote.
+A test keeps `contracts/trade.v2.schema.json` equal to it, for other programs and the Glue Schema Registry. Three rules
+don't fit JSON Schema and are the decoder's alone: a field is given once, price and volume have at most six decimal
+places, and volume is null only for a quote.
 """
 
 import json
@@ -46,10 +46,10 @@ def trade_json_schema() -> dict[str, Any]:
             "description": "USD a share, at most six decimal places; read it as a decimal, never as a float.",
         },
         "volume": {
-            "type": ["integer", "null"],
+            "type": ["number", "null"],
             "minimum": 0,
             "maximum": MAX_INT64,
-            "description": "Shares of this trade; null only for a quote.",
+            "description": "Shares, at most six decimal places; read it as a decimal. Null only for a quote.",
         },
         "exchange": _text(CODES.pattern, "Exchange code; empty if unknown."),
         "conditions": _text(CODES.pattern, "Sale condition codes, one character each."),
@@ -65,7 +65,7 @@ def trade_json_schema() -> dict[str, Any]:
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$id": "trade.v1",
+        "$id": "trade.v2",
         "title": "Trade",
         "description": "One line of a record of the stream.",
         "type": "object",

@@ -1,4 +1,4 @@
-"""A trade as a line of JSON: the contract `contracts/trade.v1.schema.json`, as code.
+"""A trade as a line of JSON: the contract `contracts/trade.v2.schema.json`, as code.
 
 `decode_trade` alone decides what is a trade, and why a line is rejected. `plain_values` and the fast path of
 `batch_decoder` may be quicker, never more lenient.
@@ -29,8 +29,10 @@ from stock_pipeline.domain.trade import (
     PRICE_UNIT,
     STATUSES,
     SYMBOL,
+    VOLUME_SCALE,
     Trade,
     check_trade,
+    exact_shares,
 )
 from stock_pipeline.errors import InvalidTradeError
 
@@ -45,7 +47,7 @@ class TradeRecord(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=Fa
     event_time_ns: int
     sequence: int
     price: Decimal
-    volume: int | None
+    volume: int | Decimal | None
     exchange: str
     conditions: str
     tape: str
@@ -68,7 +70,7 @@ class _PlainRecord(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     event_time_ns: _Time
     sequence: _Int64
     price: Decimal
-    volume: _Int64
+    volume: _Int64 | Decimal
     exchange: str
     conditions: str
     tape: str
@@ -100,7 +102,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode_trade(trade: Trade) -> bytes:
-    """Return the trade as JSON without a newline. The price is a number with the trade's digits."""
+    """Return the trade as JSON without a newline. Price and volume are numbers with the trade's digits."""
     return _encoder.encode(trade)
 
 
@@ -113,12 +115,14 @@ def decode_trade(line: bytes) -> Trade:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidTradeError(Reason.NOT_JSON, str(error) or "nested too deeply") from None
     if b"\\" in line or line.count(b'"') != QUOTES_PER_LINE:
-        _check_fields_once_and_price_a_number(line)
+        _check_fields_once_and_decimals_numbers(line)
     trade = Trade(*msgspec.structs.astuple(record))
     check_trade(trade)
     if int(trade.price.as_tuple().exponent) < -PRICE_SCALE:
         # zeros after the sixth place are legal, but a decimal column refuses more digits than it has
         trade = replace(trade, price=trade.price.quantize(PRICE_UNIT))
+    if isinstance(trade.volume, Decimal):
+        trade = replace(trade, volume=exact_shares(trade.volume))
     return trade
 
 
@@ -152,6 +156,10 @@ def plain_values(line: bytes) -> tuple[Any, ...] | None:
     )
     if not _are_allowed(texts) or EVENT_ID.fullmatch(record.event_id) is None or not _is_price(record.price):
         return None
+    if not isinstance(record.volume, int):
+        if not _is_volume(record.volume):
+            return None
+        record.volume = exact_shares(record.volume)
     return msgspec.structs.astuple(record)
 
 
@@ -168,8 +176,15 @@ def _is_price(price: Decimal) -> bool:
     return 0 < price <= MAX_PRICE and isinstance(exponent, int) and exponent >= -PRICE_SCALE
 
 
-def _check_fields_once_and_price_a_number(line: bytes) -> None:
-    """Reject what msgspec accepts: a repeated field, and a price given as text."""
+def _is_volume(volume: Decimal) -> bool:
+    if not volume.is_finite():
+        return False
+    exponent = volume.as_tuple().exponent
+    return 0 <= volume <= MAX_INT64 and isinstance(exponent, int) and exponent >= -VOLUME_SCALE
+
+
+def _check_fields_once_and_decimals_numbers(line: bytes) -> None:
+    """Reject what msgspec accepts: a repeated field, and a price or volume given as text."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
@@ -179,5 +194,6 @@ def _check_fields_once_and_price_a_number(line: bytes) -> None:
         return dict(pairs)
 
     fields = json.loads(line, object_pairs_hook=once, parse_float=Decimal)
-    if isinstance(fields["price"], str):
-        raise InvalidTradeError(Reason.SCHEMA, "Expected a number, got `str` - at `$.price`")
+    for name in ("price", "volume"):
+        if isinstance(fields[name], str):
+            raise InvalidTradeError(Reason.SCHEMA, f"Expected a number, got `str` - at `$.{name}`")

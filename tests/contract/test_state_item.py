@@ -93,6 +93,11 @@ def test_an_item_shows_latest_trade_averages_and_expiry() -> None:
         "event_id": "sim:ABC:20180102:X:3",
         "exchange": "X",
         "conditions": "",
+        "last_eligible": {
+            "price": Decimal("13.5"),
+            "event_time_ns": NOON + 3 * 10**9,
+            "event_id": "sim:ABC:20180102:X:3",
+        },
         "session_date": "2018-01-02",
         "sma_2": Decimal("13"),
         "sma_2_trades": 2,

@@ -13,7 +13,7 @@ from stock_pipeline.streaming.contract import schema_text, trade_json_schema
 from stock_pipeline.streaming.trade_json import TradeRecord, decode_trade
 from tests.support.odd_lines import odd_lines
 
-COMMITTED = Path(__file__).parents[2] / "contracts" / "trade.v1.schema.json"
+COMMITTED = Path(__file__).parents[2] / "contracts" / "trade.v2.schema.json"
 
 
 def test_the_committed_schema_is_the_generated_one() -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.compaction_plan import InputFile
 from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.sql_compaction import SqlCompaction, SqlReading, SqlResult
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, share_columns
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import QueryFailedError
 from stock_pipeline.trade_table import trade_schema
@@ -95,9 +95,11 @@ class FakeSqlQueries:
 def _digest(rows: Sequence[Trade]) -> TradesDigest:
     """With a hash of its own, as Athena has."""
     times = [row.event_time_ns for row in rows]
+    volumes = [share_columns(row.volume) for row in rows]
     return TradesDigest(
         rows=len(rows),
-        volume=sum(row.volume or 0 for row in rows),
+        volume=sum(whole or 0 for whole, _ in volumes),
+        volume_fraction=sum(fraction for _, fraction in volumes),
         ids_hash=sum(hash(row.event_id) for row in rows) % 2**64,
         rows_hash=sum(hash(row) for row in rows) % 2**64,
         min_event_time_ns=min(times, default=None),

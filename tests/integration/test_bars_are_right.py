@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stock_pipeline.domain.bar import Bar, daily_bar
 from stock_pipeline.domain.session import session_date_of, session_hours
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, exact_shares
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.built_lake import BuiltLake
 from tests.support.trades import trade
@@ -31,7 +31,35 @@ DATES = (
     date(2018, 7, 3),  # a half day
     date(2018, 7, 4),  # no session
 )
-CODES = ("", "F", "I", "FI", "6", "6X", "9", "M", "Q", "O", "OI", "T", "U", "4B", "B", "Z", "?", "L", "@", "7V")
+CODES = (
+    "",
+    "F",
+    "I",
+    "FI",
+    "6",
+    "6X",
+    "9",
+    "M",
+    "Q",
+    "O",
+    "OI",
+    "T",
+    "U",
+    "4B",
+    "B",
+    "Z",
+    "?",
+    "L",
+    "@",
+    "7V",
+    "P",
+    "4",
+    "G",
+    "3",
+    "R",
+    "W",
+)
+VOLUMES = st.one_of(st.integers(0, 10**6), st.just(0), st.decimals(0, 10**6, places=6).map(exact_shares))
 
 MINUTES_OF_DAY = st.one_of(
     st.sampled_from((569, 570, 571, 779, 780, 959, 960, 961, 1_260)), st.integers(4 * 60, 24 * 60 - 1)
@@ -55,7 +83,7 @@ def trades_of_some_sessions(draw: st.DrawFn) -> list[Trade]:
                 event_time_ns=int(moment.timestamp()) * 10**9 + draw(st.integers(0, 59)) * 10**9,
                 sequence=draw(st.integers(0, 3)),
                 price=draw(PRICES),
-                volume=None if quote else draw(st.integers(0, 10**6)),
+                volume=None if quote else draw(VOLUMES),
                 capture_mode="quote" if quote else "trade",
                 conditions=draw(st.sampled_from(CODES)),
                 tape=draw(st.sampled_from(("", "A", "B", "C"))),
@@ -101,14 +129,15 @@ def key_of(one: Trade) -> tuple[str, str, date]:
 def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
     """Merge a session's minute bars into one, as the model's description says."""
     minutes = sorted(minutes, key=lambda minute: minute["minute_start"])
-    priced = [minute for minute in minutes if minute["open"] is not None]
+    any_priced = [minute for minute in minutes if minute["open"] is not None]
+    priced = [minute for minute in any_priced if not minute["is_sold_late"]] or any_priced[:1]
     closing = [minute["closing_price"] for minute in minutes if minute["closing_price"] is not None]
     shares = sum(minute["vwap_volume"] for minute in minutes)
     turnover = sum(minute["turnover"] for minute in minutes)
     return (
         priced[0]["open"] if priced else None,
-        max((minute["high"] for minute in priced), default=None),
-        min((minute["low"] for minute in priced), default=None),
+        max((minute["high"] for minute in any_priced), default=None),
+        min((minute["low"] for minute in any_priced), default=None),
         (closing or [minute["close"] for minute in priced[-1:]] or [None])[0],
         sum(minute["volume"] for minute in minutes),
         (turnover / shares).quantize(Decimal("0.000001"), ROUND_HALF_UP) if shares else None,
@@ -116,7 +145,7 @@ def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trades=trades_of_some_sessions())
 def test_sql_and_python_agree_and_minutes_merge_into_days(lake: BuiltLake, trades: list[Trade]) -> None:
     expected = [

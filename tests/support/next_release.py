@@ -28,8 +28,8 @@ def next_release(folder: Path) -> Path:
     for old, new in (
         ("    ingest_time_ns: int\n\n\nFIELDS", f'    ingest_time_ns: int\n    {COLUMN}: str = ""\n\n\nFIELDS'),
         (
-            'calendar date (New York)."),\n',
-            f'calendar date (New York)."),\n    Column("{COLUMN}", "string", "", 2, ""),\n',
+            "since=2, default=0),\n",
+            f'since=2, default=0),\n    Column("{COLUMN}", "string", "", 3, ""),\n',
         ),
         ('    Comparison("ingest_time_ns"', f'    Comparison("{COLUMN}"),\n    Comparison("ingest_time_ns"'),
     ):
@@ -63,7 +63,7 @@ def _step(lake: Any, name: str, *arguments: Any) -> Any:
     from tests.support.trades import trade
 
     if name == "add":
-        extra: dict[str, Any] = {COLUMN: "X"} if SCHEMA_VERSION > 1 else {}
+        extra: dict[str, Any] = {COLUMN: "X"} if SCHEMA_VERSION > 2 else {}
         lake.add([trade(number, **extra) for number in arguments], arguments[0])
     elif name == "compact":
         (engine,) = arguments

@@ -60,7 +60,8 @@ counted as (
 
     select
         marked.*,
-        is_effective and capture_mode = 'trade' and allows_volume as counts_in_volume,
+        -- A print of no shares is a message about a price, and counts for nothing.
+        is_effective and capture_mode = 'trade' and allows_volume and volume > 0 as counts_in_volume,
         -- A closing auction comes after regular hours, and is their last price.
         not is_official_print and is_session and (in_regular_hours or is_closing) as makes_price
     from marked
@@ -78,7 +79,7 @@ final as (
         counts_in_volume,
         counts_in_volume and makes_price and allows_high_low as counts_in_high_low,
         counts_in_volume and makes_price and allows_open_close as counts_in_open_close,
-        is_effective and capture_mode = 'trade' and is_session and is_closing as is_closing_auction,
+        is_effective and capture_mode = 'trade' and is_session and is_closing and volume > 0 as is_closing_auction,
         is_effective and capture_mode = 'trade' and is_session and is_corrected_close as is_corrected_close,
         year,
         month,

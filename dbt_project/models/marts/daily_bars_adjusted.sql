@@ -61,7 +61,7 @@ final as (
         {{ adjusted_price('high') }} as high,
         {{ adjusted_price('low') }} as low,
         {{ adjusted_price('close') }} as close,
-        cast(cast(volume as decimal(19, 0)) * cast(share_factor as decimal(25, 12)) as bigint) as volume,
+        cast(volume * cast(share_factor as decimal(25, 12)) as decimal(38, 6)) as volume,
         {{ adjusted_price('vwap') }} as vwap,
         trade_count,
         traded_as,

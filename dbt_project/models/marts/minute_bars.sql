@@ -33,8 +33,9 @@ final as (
         minute_start,
         {{ bar_columns() }},
         closing_price,
-        priced_shares as vwap_volume,
-        cast(priced_turnover as decimal(38, 6)) as turnover,
+        first_price is null and price_if_alone is not null as is_sold_late,
+        cast(priced_parts * 0.000001 as decimal(38, 6)) as vwap_volume,
+        cast(turnover_of_parts * 0.000001 as decimal(38, 12)) as turnover,
         year,
         month,
         day

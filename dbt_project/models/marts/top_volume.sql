@@ -30,7 +30,7 @@ totals as (
         period_start,
         feed,
         symbol,
-        cast(sum(volume) as bigint) as total_volume,
+        cast(sum(volume) as decimal(38, 6)) as total_volume,
         cast(sum(trade_count) as bigint) as trade_count,
         count(*) as sessions
     from periods

@@ -17,7 +17,7 @@ final as (
         unknown_codes,
         session_date,
         count(*) as trade_count,
-        cast(sum(volume) as bigint) as volume,
+        cast(sum(volume) as decimal(38, 6)) as volume,
         min(event_id) as example_event_id,
         year,
         month,

@@ -49,7 +49,7 @@ ranked as (
 every_trade as (
 
     select
-        {{ trade_columns() }},
+        {{ trade_columns(volume=volume_of_lake()) }},
         year,
         month,
         day
@@ -58,7 +58,7 @@ every_trade as (
     union all
 
     select
-        {{ trade_columns() }},
+        {{ trade_columns(volume=volume_of_lake()) }},
         year,
         month,
         day

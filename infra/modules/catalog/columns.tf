@@ -9,7 +9,7 @@ locals {
     { name = "event_time_ns", type = "bigint", comment = "Venue time in nanoseconds since 1970-01-01 UTC." },
     { name = "sequence", type = "bigint", comment = "The source's own order among trades of one instant." },
     { name = "price", type = "decimal(18,6)", comment = "Price of one share, USD." },
-    { name = "volume", type = "bigint", comment = "Shares of this trade; null where capture_mode is quote." },
+    { name = "volume", type = "bigint", comment = "Whole shares of this trade; null where capture_mode is quote." },
     { name = "exchange", type = "string", comment = "One-letter exchange code; empty if unknown." },
     { name = "conditions", type = "string", comment = "Sale condition codes, one letter each, without blanks." },
     { name = "tape", type = "string", comment = "A, B or C; empty if unknown." },
@@ -17,6 +17,7 @@ locals {
     { name = "version", type = "int", comment = "0 as first reported, higher after a correction or cancellation." },
     { name = "ingest_time", type = "timestamp", comment = "When the pipeline first saw the trade, UTC." },
     { name = "session_date", type = "date", comment = "The exchange's calendar date (New York)." },
+    { name = "volume_fraction", type = "int", comment = "Millionths of a share, beside the whole ones of volume." },
   ]
 
   rejection_columns = [

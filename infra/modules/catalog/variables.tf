@@ -14,6 +14,6 @@ variable "registry_name" {
 }
 
 variable "trade_schema" {
-  description = "The JSON Schema of a trade: contracts/trade.v1.schema.json."
+  description = "The JSON Schema of a trade: contracts/trade.v2.schema.json."
   type        = string
 }

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import FAILED_PREFIX, RAW_PREFIX, sequence_range_of_key
+from stock_pipeline.domain.trade import SHARE_PARTS, shares_of
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.providers.simulator.ledger import HASH_MODULUS, HASHED_COLUMNS, LakeDigest, row_hash
@@ -112,17 +113,18 @@ def read_lake(store: ObjectStore, on_file: Callable[[int], None] = lambda _rows:
     ranges = maximal_ranges(list(keys))
     outermost = set(ranges)
     hashes: list[npt.NDArray[np.uint64]] = []
-    volumes: list[npt.NDArray[np.int64]] = []
+    parts: list[npt.NDArray[np.int64]] = []
     rows_of_stream = 0
     for covered, key in keys.items():
         table = pq.read_table(io.BytesIO(store.get(key)), columns=list(HASHED_COLUMNS), partitioning=None)
         hashes.append(_row_hashes(table))
-        volumes.append(pc.fill_null(table["volume"], 0).to_numpy())
+        fractions = table["volume_fraction"].to_numpy().astype(np.int64)
+        parts.append(pc.fill_null(table["volume"], 0).to_numpy() * SHARE_PARTS + fractions)
         rows_of_stream += table.num_rows if covered in outermost else 0
         on_file(table.num_rows)
     rows_written = sum(map(len, hashes))
     distinct, places = np.unique(np.concatenate(hashes or [np.empty(0, np.uint64)]), return_index=True)
-    volume = int(np.concatenate(volumes or [np.empty(0, np.int64)])[places].sum())
+    volume = shares_of(*divmod(int(np.concatenate(parts or [np.empty(0, np.int64)])[places].sum()), SHARE_PARTS))
     # unsigned integers of numpy wrap around, which is the modulus
     digest = LakeDigest(len(distinct), volume, int(distinct.sum(dtype=np.uint64)) % HASH_MODULUS)
     return LakeFindings(len(keys), rows_written, rows_of_stream, digest, tuple(ranges))

@@ -18,7 +18,9 @@ from stock_pipeline.domain.trade import (
     MAX_INT64,
     Trade,
     check_trade,
+    exact_shares,
     provider_event_id,
+    shares_text,
 )
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.payload import read_piece
@@ -62,7 +64,7 @@ class WireTrade(msgspec.Struct):
 
     t: str
     p: Decimal
-    s: int
+    s: int | Decimal
     i: int | str
     x: str | None = None
     c: list[str] | None = None
@@ -93,7 +95,7 @@ def rows_of(trade: Trade, update: Update) -> list[Trade]:
     """
     if update is AS_REPORTED:
         return [trade]
-    content = f"{trade.price.normalize():f}x{trade.volume}:{''.join(sorted(trade.conditions))}"
+    content = f"{trade.price.normalize():f}x{shares_text(trade.volume or 0)}:{''.join(sorted(trade.conditions))}"
     correction = replace(
         trade,
         event_id=f"{trade.event_id}:{content}",
@@ -124,7 +126,7 @@ def build_trade(wire: WireTrade, symbol: str, feed: str, ingest_time_ns: int) ->
         event_time_ns=event_time_ns,
         sequence=wire.i if isinstance(wire.i, int) and 0 <= wire.i <= MAX_INT64 else 0,
         price=wire.p,
-        volume=wire.s,
+        volume=exact_shares(wire.s),
         exchange=exchange,
         conditions=_conditions(wire.c or ()),
         tape=(wire.z or "").strip(),

@@ -5,6 +5,7 @@ Reading a file belongs to `session_file`. Rows that can't be trades are handed o
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,8 +20,9 @@ import pyarrow.compute as pc
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.trade import PRICE_SCALE, Trade, check_trade, provider_event_id
+from stock_pipeline.domain.trade import Trade, check_trade, exact_shares, provider_event_id
 from stock_pipeline.errors import InvalidTradeError
+from stock_pipeline.files.corrections import STATUS_OF_CORRECTION
 from stock_pipeline.providers.files.session_file import read_session_file
 
 PAGE_ROWS = 5_000
@@ -30,21 +32,7 @@ TICK_SECONDS = 0.25
 
 NANOSECONDS = 10**9
 
-STATUS_OF_CORRECTION = {
-    "0": "good",
-    "1": "corrected",
-    "7": "cancelled",
-    "8": "cancelled",
-    "10": "notice",
-    "11": "notice",
-    "12": "notice",
-}
-"""TAQ's correction indicator.
-
-1: a trade that was later corrected and carries the corrected values
-7, 8: trades later marked as an error or cancelled
-10 to 12: the tape's messages about them, which execute nothing (12 with the values that were wrong)
-"""
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True)
@@ -127,8 +115,8 @@ def trade_of_row(row: dict[str, Any], feed: str, ingest_time_ns: int) -> Trade:
         symbol=symbol,
         event_time_ns=row["event_time"],
         sequence=row["sequence"],
-        price=_price(row["price"]),
-        volume=row["size"],
+        price=_number("price", row["price"]),
+        volume=exact_shares(_number("size", row["size"])),
         exchange=exchange,
         conditions=(row["sale_condition"] or "").replace(" ", ""),
         tape="",
@@ -145,21 +133,24 @@ def symbol_of(recorded: object) -> str:
     return ".".join(str(recorded).split())
 
 
-def _price(value: Any) -> Decimal:
-    """Return the exact price of a decimal, or of a double of up to 6 decimals."""
+def _number(name: str, value: Any) -> Decimal:
+    """Return the number of a text or decimal, or of a double by its shortest text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = Decimal(value.strip())
     if isinstance(value, Decimal):
-        # as few digits as the price has, because a decimal column pads them and the contract refuses padded prices
-        return Decimal(f"{value.normalize():f}")
+        # as few digits as it has, because a decimal column pads them; `normalize` would round to 28
+        digits = f"{value:f}"
+        return Decimal(digits.rstrip("0").rstrip(".") if "." in digits else digits)
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidTradeError(Reason.VALUE, f"price {value} is not a number")
-    return Decimal(repr(round(value, PRICE_SCALE)))
+        raise InvalidTradeError(Reason.VALUE, f"{name} {str(value)[:40]} is not a number")
+    return Decimal(repr(value))
 
 
 def _status(correction: Any) -> str:
     code = "0" if correction is None else str(correction).strip().lstrip("0") or "0"
     status = STATUS_OF_CORRECTION.get(code)
     if status is None:
-        known = ", ".join(STATUS_OF_CORRECTION)
+        known = ", ".join(filter(None, STATUS_OF_CORRECTION))
         raise InvalidTradeError(Reason.VALUE, f"correction {correction!r} is not one of {known}")
     return status
 

@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.domain.feed_session import session_rule
 from stock_pipeline.errors import InputFileError
+from stock_pipeline.files.condition_codes import TAPE, WrongAlphabetError, letters_of
 from stock_pipeline.trade_table import session_days_of_rule
 
 CSV_TYPES = {
     "event_time": pa.timestamp("ns", tz="UTC"),
     "symbol": pa.string(),
-    # more places than a price may have, so that a row with too many is refused and not the whole file
-    "price": pa.decimal128(38, 12),
-    "size": pa.int64(),
+    # read as text, so that a row with too many places is refused and not the whole file
+    "price": pa.string(),
+    "size": pa.string(),
     "exchange": pa.string(),
     "sale_condition": pa.string(),
     "correction": pa.string(),
@@ -28,10 +29,12 @@ CSV_TYPES = {
 
 COLUMNS = tuple(CSV_TYPES)
 
-_FORMS = CSV_TYPES | {"price": None}
-"""A price keeps its type: a double has the places it was written with, a decimal is exact."""
+_FORMS = CSV_TYPES | {"price": None, "size": None}
+"""Prices and sizes keep their types: text and decimals are exact, a double has the places it was written with."""
 
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+
+_NUMBERS = (*_TEXTS, pa.types.is_decimal, pa.types.is_floating, pa.types.is_integer)
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 
@@ -53,6 +56,7 @@ def read_session_file(path: Path, feed: str = "taq") -> pa.Table:
     for place, (name, kind) in enumerate(_FORMS.items()):
         table = table.set_column(place, name, _as(path, name, table[name], kind))
     table = table.set_column(0, "event_time", table["event_time"].cast(pa.int64()))
+    _check_alphabet(path, table)
     _check_sequence_is_a_key(path, table, feed)
     return table
 
@@ -95,9 +99,17 @@ def _check_types(path: Path, schema: pa.Schema) -> None:
     event_time = schema.field("event_time").type
     if not pa.types.is_timestamp(event_time) or event_time.tz is None:
         raise InputFileError(f"{path}: event_time is {event_time}; it takes timestamps with a time zone (UTC)")
-    for name in ("size", "sequence"):
-        if not pa.types.is_integer(schema.field(name).type):
-            raise InputFileError(f"{path}: {name} is {schema.field(name).type}; it takes whole numbers")
+    if not pa.types.is_integer(schema.field("sequence").type):
+        raise InputFileError(f"{path}: sequence is {schema.field('sequence').type}; it takes whole numbers")
+    if pa.types.is_integer(schema.field("price").type):
+        raise InputFileError(
+            f"{path}: price is {schema.field('price').type}, whose unit is not known: write prices in dollars, as "
+            "decimals or doubles"
+        )
+    for name in ("price", "size"):
+        kind = schema.field(name).type
+        if not any(is_number(_values_of(kind)) for is_number in _NUMBERS):
+            raise InputFileError(f"{path}: {name} is {kind}; it takes numbers")
     for name in ("symbol", "exchange", "sale_condition"):
         kind = schema.field(name).type
         if not any(is_text(_values_of(kind)) for is_text in _TEXTS):
@@ -109,12 +121,23 @@ def _values_of(kind: pa.DataType) -> pa.DataType:
 
 
 def _as(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType | None) -> pa.ChunkedArray:
+    if kind is None and pa.types.is_floating(column.type) and column.type != pa.float64():
+        kind = pa.string()  # the shortest: 157.04 as a float of 32 bits is 157.039993 in 64
     if kind is None or column.type == kind:
         return column
     try:
         return pc.cast(column, kind)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputFileError(f"{path}: {name} has a value that can't be used: {_first_line(error)}") from None
+
+
+def _check_alphabet(path: Path, table: pa.Table) -> None:
+    prints = table.select(["sale_condition", "exchange"]).group_by(["sale_condition", "exchange"]).aggregate([])
+    for row in prints.to_pylist():
+        try:
+            letters_of(row["sale_condition"] or "", "", (row["exchange"] or "").strip(), TAPE)
+        except WrongAlphabetError as error:
+            raise InputFileError(f"{path}: {error}: `stock-pipeline import` reads vendors' own codes") from None
 
 
 def _check_sequence_is_a_key(path: Path, table: pa.Table, feed: str) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.rejection import Reason
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Shares, Trade, share_columns
 
 HASH_MODULUS = 2**64
 
@@ -31,7 +31,7 @@ class LakeDigest(NamedTuple):
     """
 
     rows: int
-    volume: int
+    volume: Shares
     row_hash: int
 
 
@@ -56,7 +56,7 @@ class Ledger:
     cancelled: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
     rows: int = 0
-    volume: int = 0
+    volume: Shares = 0
     row_hash: int = 0
     newest: dict[str, deque[Trade]] = field(default_factory=dict)
 
@@ -104,6 +104,7 @@ HASHED_COLUMNS = (
     "sequence",
     "price",
     "volume",
+    "volume_fraction",
     "exchange",
     "conditions",
     "tape",
@@ -122,7 +123,7 @@ def hashed_values(row: Trade) -> tuple[object, ...]:
         row.event_time_ns,
         row.sequence,
         int(row.price * _MILLION),
-        row.volume,
+        *share_columns(row.volume),
         row.exchange,
         row.conditions,
         row.tape,

@@ -162,10 +162,44 @@ def test_vwap_is_money_by_shares_rounded_half_up() -> None:
     assert bar.vwap == Decimal("10.000001")
 
 
-def test_no_shares_have_no_vwap() -> None:
-    bar = bar_of(at("12:00", volume=0))
-    assert bar.vwap is None
-    assert bar.close is not None
+def test_a_print_of_no_shares_counts_for_nothing() -> None:
+    """Such prints are modelled values: the low of zero_share_print.csv is 1380, not 1321.25."""
+    bar = bar_of(
+        at("09:31", 1, price=Decimal(1380), volume=100),
+        at("09:32", 2, price=Decimal("1321.25"), volume=0),
+        at("09:33", 3, price=Decimal(1405), volume=100),
+        at("16:00:01", 4, price=Decimal(1), volume=0, conditions="6"),
+    )
+    assert prices(bar) == (1380, 1405, 1380, 1405)
+    assert (bar.volume, bar.trade_count) == (200, 2)
+    assert daily_bar([at("12:00", volume=0)], session_hours(DAY)) is None
+
+
+def test_parts_of_a_share_are_exact() -> None:
+    bar = bar_of(
+        at("09:31", 1, price=Decimal(10), volume=Decimal("0.25")),
+        at("09:32", 2, price=Decimal(20), volume=Decimal("0.000001")),
+        at("09:33", 3, price=Decimal(10), volume=Decimal("0.749999")),
+    )
+    assert bar.volume == 1
+    assert isinstance(bar.volume, int)
+    assert bar.vwap == Decimal("10.00001")
+
+
+@pytest.mark.parametrize("code", list("ZP4G3L"))
+def test_a_print_sold_late_makes_high_and_low_but_no_open_or_close(code: str) -> None:
+    bar = bar_of(
+        at("09:30", 1, price=Decimal(5), conditions=code),
+        at("10:00", 2, price=Decimal(10)),
+        at("11:00", 3, price=Decimal(11)),
+        at("12:00", 4, price=Decimal(50), conditions=code),
+    )
+    assert prices(bar) == (10, 50, 5, 11)
+
+
+def test_prints_sold_late_open_and_close_a_day_that_has_no_others() -> None:
+    bar = bar_of(at("10:00", 1, price=Decimal(10), conditions="Z"), at("11:00", 2, price=Decimal(12), conditions="4"))
+    assert prices(bar) == (10, 12, 10, 10)
 
 
 def test_a_day_the_exchange_was_closed_has_volume_and_no_price() -> None:

@@ -11,6 +11,7 @@ REGULAR = PrintRule(
     updates_volume=True,
     updates_high_low=True,
     updates_open_close=True,
+    opens_and_closes_alone=False,
     is_official_print=False,
     is_opening=False,
     is_closing=False,
@@ -18,17 +19,30 @@ REGULAR = PrintRule(
     unknown_codes="",
 )
 VOLUME_ONLY = replace(REGULAR, updates_high_low=False, updates_open_close=False)
+HIGH_LOW = replace(REGULAR, updates_open_close=False, opens_and_closes_alone=True)
 OFFICIAL = replace(VOLUME_ONLY, updates_volume=False, is_official_print=True)
 
 
-@pytest.mark.parametrize("code", list("@12ADEFKLSXY5"))
+@pytest.mark.parametrize("code", list("@12ADEFKSXY5"))
 def test_a_regular_print_counts_in_every_figure(code: str) -> None:
     assert print_rule(code) == REGULAR
 
 
-@pytest.mark.parametrize("code", list("BWCNRTUIPZ347VHG"))
+@pytest.mark.parametrize("code", list("BWCNRTUI7VH"))
 def test_an_odd_price_time_or_size_counts_in_volume_only(code: str) -> None:
     assert print_rule(code) == VOLUME_ONLY
+
+
+@pytest.mark.parametrize("tape", ["", "A", "B", "C"])
+@pytest.mark.parametrize("code", list("ZP4G3"))
+def test_a_late_or_borrowed_price_may_be_high_or_low_but_first_or_last_only_alone(code: str, tape: str) -> None:
+    assert print_rule(code, tape) == HIGH_LOW
+    assert print_rule(code + "I", tape) == VOLUME_ONLY
+
+
+@pytest.mark.parametrize(("tape", "rule"), [("", HIGH_LOW), ("A", HIGH_LOW), ("B", HIGH_LOW), ("C", REGULAR)])
+def test_sold_last_is_a_last_price_on_tape_c(tape: str, rule: PrintRule) -> None:
+    assert print_rule("L", tape) == rule
 
 
 @pytest.mark.parametrize("code", list("MQ"))
@@ -59,8 +73,11 @@ def test_the_opening_and_the_closing_auction_are_known() -> None:
 
 def test_the_table_has_each_code_once_and_no_other() -> None:
     codes = [condition.code for condition in SALE_CONDITIONS if not condition.tape]
-    assert sorted(codes) == sorted("@12ADEFKLSXY5" + "BWCNRTUIPZ347VHG" + "MQ9" + "O6")
-    assert [(condition.code, condition.tape) for condition in SALE_CONDITIONS if condition.tape] == [("B", "C")]
+    assert sorted(codes) == sorted("@12ADEFKSXY5" + "BWCNRTUI7VH" + "ZP4G3L" + "MQ9" + "O6")
+    assert [(condition.code, condition.tape) for condition in SALE_CONDITIONS if condition.tape] == [
+        ("B", "C"),
+        ("L", "C"),
+    ]
 
 
 def test_no_code_at_all_is_a_regular_sale() -> None:
@@ -73,7 +90,7 @@ def test_an_unknown_code_forbids_nothing_and_is_named(code: str) -> None:
     assert print_rule(code + "I") == replace(VOLUME_ONLY, unknown_codes=code)
 
 
-@pytest.mark.parametrize("conditions", ["FI", "FTI", "4B", "NTB"])
+@pytest.mark.parametrize("conditions", ["FI", "FTI", "4B", "NTB", "ZT"])
 def test_one_code_that_forbids_a_price_is_enough_in_any_order(conditions: str) -> None:
     for order in permutations(conditions):
         assert print_rule("".join(order)) == VOLUME_ONLY

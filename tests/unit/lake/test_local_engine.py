@@ -52,7 +52,7 @@ def test_the_winning_rows_do_not_depend_on_memory(
     path, expected = compacted(folder, rows, run_rows, range_rows, contested_ids)
     assert read_trades(path) == winning_trades(rows)
     found = prove(expected, path, SESSION, folder / "proof")
-    assert found.volume == sum(row.volume or 0 for row in winning_trades(rows))
+    assert found.shares == sum(row.volume or 0 for row in winning_trades(rows))
     whole, _ = compacted(tmp_path_factory.mktemp("engine"), rows, 1000, 1000)
     assert whole.read_bytes() == path.read_bytes()
 

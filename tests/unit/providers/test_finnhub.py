@@ -250,11 +250,20 @@ def test_equal_trades_of_one_millisecond_are_three_trades() -> None:
     assert parse(message) == capture
 
 
-def test_a_fractional_volume_is_unreadable() -> None:
+def test_a_fractional_volume_is_exact() -> None:
     capture = parse(recorded("finnhub/ws_trade_btcusdt_capture_2024-07-02"))
-    assert capture.trades == ()
-    assert [bad.reason for bad in capture.unreadable] == [Reason.VALUE] * 6
-    assert b'"v": 0.00139' in capture.unreadable[0].payload
+    assert capture.trades[0].volume == Decimal("0.00139")
+    assert capture.trades[0].event_id == "finnhub:BINANCE:BTCUSDT:1719893836373000000:63229.69:0.00139:0"
+    assert capture.unreadable == ()
+
+
+def test_a_volume_of_seven_places_is_unreadable() -> None:
+    message = recorded("finnhub/ws_trade_btcusdt_capture_2024-07-02")
+    message = json.loads(message)
+    message["data"][0]["v"] = 0.0000001
+    capture = parse(message)
+    assert len(capture.trades) == 5
+    assert [bad.reason for bad in capture.unreadable] == [Reason.VALUE]
 
 
 @pytest.mark.parametrize("volume", ["100", "100.0", "1e2"])

@@ -1,6 +1,6 @@
 """A rebuilt table is what the stream made, whatever was lost, poisoned, killed or written at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -30,17 +30,31 @@ def batches(rows: Sequence[Trade], size: int) -> list[Sequence[Trade]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-@given(st.booleans().flatmap(rows_of_two_sessions), st.integers(1, 20), st.sets(st.integers(0, 8)))
-def test_a_lost_table_is_rebuilt_as_the_stream_made_it(rows: list[Trade], size: int, compactions: set[int]) -> None:
+def windows(states: Mapping[SymbolKey, SymbolState]) -> dict[SymbolKey, tuple[Trade, ...]]:
+    return {key: state.window for key, state in states.items()}
+
+
+@given(
+    st.booleans().flatmap(lambda consistent: st.tuples(st.just(consistent), rows_of_two_sessions(consistent))),
+    st.integers(1, 20),
+    st.sets(st.integers(0, 8)),
+)
+def test_a_lost_table_is_rebuilt_as_the_stream_made_it(
+    source: tuple[bool, list[Trade]], size: int, compactions: set[int]
+) -> None:
+    """Of a source that gives an id two times, the lake forgets a row that bore on the last eligible price."""
+    consistent, rows = source
     world = RebuildWorld()
     for number, batch in enumerate(batches(rows, size)):
         world.process(batch)
         if number in compactions:
             world.compact()
-    assert world.states() == world.expected()
+    assert windows(world.states()) == windows(world.expected())
+    assert not consistent or world.states() == world.expected()
     world.table.held.clear()
     world.rebuild()
-    assert world.states() == world.expected()
+    assert windows(world.states()) == windows(world.expected())
+    assert not consistent or world.states() == world.expected()
     writes = world.table.writes
     world.rebuild()
     assert world.table.writes == writes  # a second time changes nothing

@@ -175,13 +175,13 @@ def test_a_symbol_left_out_is_read_from_where_it_fell_silent_though_later_frames
 
 def test_an_unreadable_trade_that_rest_shows_again_and_again_is_handed_over_once() -> None:
     async def scenario() -> None:
-        broken = Print(START_NS + 450 * SECOND, "MSFT", 77, shares=0.5)
+        broken = Print(START_NS + 450 * SECOND, "MSFT", 77, shares=0.5e-6)
         # The stream leaves it out, and every connection's gap begins an overlap early.
         faults = Faults([400, 100, 100, 100, 100, 10**6], left_out=lambda said: said == broken)
         exchange = Exchange([*prints("AAPL", 0.5, 1500), broken], faults)
         await exchange.run(["AAPL", "MSFT"], 1500)
         assert len([place for place in exchange.windows if place.start_ns <= broken.time_ns <= place.end_ns]) > 3
-        assert [piece.reason for piece in exchange.parked] == ["schema"]
+        assert [piece.reason for piece in exchange.parked] == ["value"]
 
     simulate(scenario())
 

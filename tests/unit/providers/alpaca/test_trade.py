@@ -78,6 +78,17 @@ def test_the_same_id_on_two_exchanges_is_two_trades() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "volume"),
+    [("0.25", "0.25"), ("100.0", "100"), ("1e2", "100"), ("0.000001", "0.000001"), ("204.250000", "204.25")],
+)
+def test_a_size_is_exact_by_its_text(size: str, volume: str) -> None:
+    piece = json.dumps({**GOOD, "s": "VALUE"}).replace('"VALUE"', size).encode()
+    (trade,) = read_rows(piece, "AAPL", "iex", START_NS)
+    assert trade.volume == Decimal(volume)
+    assert isinstance(trade.volume, int) == (trade.volume == int(trade.volume))
+
+
+@pytest.mark.parametrize(
     ("trade_id", "sequence"),
     [(1, 1), (2**63 - 1, 2**63 - 1), (2**63, 0), (2**64 - 1, 0), (-1, 0), ("abc-1", 0)],
 )
@@ -92,7 +103,7 @@ def test_the_sequence_is_the_trade_id_where_it_fits(trade_id: int | str, sequenc
     [
         ("p", ["null", "NaN", '"NaN"', '"Infinity"', "true", "[]", "0", "-1", "1e999", "161.2958001", "1e-7"]),
         ("p", ["9" * 5000, "1e99999999999999999999", "1000000000000", '"abc"', "{}"]),
-        ("s", ["null", "1.5", "1.0", '"100"', "-1", "true", str(2**63), "9" * 400]),
+        ("s", ["null", "1.0000001", '"a lot"', "-1", "-0.5", "true", "NaN", "1e999", str(2**63), "9" * 400]),
         ("i", ["null", "true", "1.5", "[]", str(2**64), "9" * 5000, '"with blank "', '""x']),
         ("t", ["null", "1582641000", '"2026-01-02T15:00:00"', '"2026-01-02T15:00:00Z\\n"', '"0001-01-01T00:00:00Z"']),
         ("t", ['"9999-12-31T23:59:59Z"', '"1969-12-31T23:59:59Z"', '"\\ud800"', '"NaN"']),
