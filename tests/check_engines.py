@@ -33,6 +33,9 @@ from tests.support.trades import NOON, trade
 
 MARTS = (
     "minute_bars",
+    "session_part_bars",
+    "hourly_bars",
+    "five_minute_bars",
     "daily_bars",
     "daily_bars_adjusted",
     "daily_moving_averages",

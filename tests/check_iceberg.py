@@ -29,7 +29,7 @@ from tests.support.engines import Alike, Allowed, Engines
 from tests.support.random_trades import random_trades
 from tests.support.sample_session import SAMPLE_DATE, sample_trades
 
-SESSION_TABLES = ("minute_bars", "daily_bars")
+SESSION_TABLES = ("minute_bars", "session_part_bars", "daily_bars")
 MARTS = (*SESSION_TABLES, "daily_bars_adjusted", "daily_moving_averages", "top_volume")
 LATE = date(2018, 2, 5)
 MICROSECONDS: Alike = {

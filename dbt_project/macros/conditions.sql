@@ -4,7 +4,13 @@
 {%- endmacro %}
 
 
-{# Whether `conditions` holds at least one of `codes`. #}
-{% macro has_code(codes) -%}
-    (translate(conditions, {{ codes }}, '') <> conditions)
+{# Whether the print's codes hold at least one of `codes`. #}
+{% macro has_code(codes, held='conditions') -%}
+    (translate({{ held }}, {{ codes }}, '') <> {{ held }})
+{%- endmacro %}
+
+
+{# The print's codes without the mark of extended hours, which forbids no price of those hours. #}
+{% macro codes_but_extended() -%}
+    translate(conditions, 'T', '')
 {%- endmacro %}

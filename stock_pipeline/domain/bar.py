@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
 
 from stock_pipeline.domain.conditions import PrintRule, print_rule
-from stock_pipeline.domain.feed_session import feed_session_date
+from stock_pipeline.domain.feed_session import REGULAR, SESSION_PARTS, feed_session_date, session_part
 from stock_pipeline.domain.session import SessionHours
 from stock_pipeline.domain.trade import PRICE_UNIT, Shares, Trade, exact_shares, is_effective, order_key
 
@@ -58,6 +58,33 @@ def daily_bar(trades: Iterable[Trade], hours: SessionHours | None) -> Bar | None
     return _bar_of(symbol, feed, session_date, counted, _price_makers(trades, hours), closing_print(trades, hours))
 
 
+def session_part_bars(trades: Iterable[Trade], hours: SessionHours | None) -> dict[str, Bar]:
+    """Return a session's bars by part: overnight, pre, regular, post; arguments as of `daily_bar`.
+
+    A closing print is of the regular part, however late it comes. Volumes and counts add up to the daily bar's, and on
+    the exchange's feeds the regular part has its prices.
+    """
+    trades = sorted(trades, key=order_key)
+    closing = closing_print(trades, hours)
+    bars = {}
+    for part in SESSION_PARTS:
+        of_part = [trade for trade in trades if part_of(trade) == part]
+        counted = [trade for trade in of_part if counts_in_volume(trade)]
+        its_closing = closing if closing and part_of(closing) == part else None
+        of_bar = [*counted, *([its_closing] if its_closing else [])]
+        if of_bar:
+            symbol, feed, session_date = _only_key(of_bar)
+            makers = _makers(of_part if hours is not None else [], its_closing)
+            bars[part] = _bar_of(symbol, feed, session_date, counted, makers, its_closing)
+    return bars
+
+
+def part_of(trade: Trade) -> str:
+    """Return the part of the session to which a print belongs."""
+    rule = _rule(trade)
+    return REGULAR if rule.is_closing or rule.is_corrected_close else session_part(trade.event_time_ns, trade.feed)
+
+
 def closing_print(trades: Iterable[Trade], hours: SessionHours | None) -> Trade | None:
     """Return the print whose price is the close, or None if the last eligible price is.
 
@@ -84,11 +111,11 @@ def counts_in_volume(trade: Trade) -> bool:
 
 
 def counts_in_high_low(trade: Trade, hours: SessionHours | None) -> bool:
-    return counts_in_volume(trade) and _rule(trade).updates_high_low and _in_price_hours(trade, hours)
+    return counts_in_volume(trade) and _part_rule(trade).updates_high_low and _in_price_hours(trade, hours)
 
 
 def counts_in_open_close(trade: Trade, hours: SessionHours | None) -> bool:
-    return counts_in_volume(trade) and _rule(trade).updates_open_close and _in_price_hours(trade, hours)
+    return counts_in_volume(trade) and _part_rule(trade).updates_open_close and _in_price_hours(trade, hours)
 
 
 class _PriceMakers(NamedTuple):
@@ -99,8 +126,14 @@ class _PriceMakers(NamedTuple):
 def _price_makers(trades: Sequence[Trade], hours: SessionHours | None) -> _PriceMakers:
     """Return the eligible trades in order. A corrected close makes a price without a size."""
     closing = closing_print(trades, hours)
-    highs_and_lows = [trade for trade in trades if trade is closing or counts_in_high_low(trade, hours)]
-    firsts_and_lasts = [trade for trade in trades if trade is closing or counts_in_open_close(trade, hours)]
+    return _makers([trade for trade in trades if trade is closing or _in_price_hours(trade, hours)], closing)
+
+
+def _makers(trades: Sequence[Trade], closing: Trade | None) -> _PriceMakers:
+    """Return the eligible ones of trades whose hour makes prices."""
+    traded = [(trade, _part_rule(trade)) for trade in trades if trade is closing or counts_in_volume(trade)]
+    highs_and_lows = [trade for trade, rule in traded if trade is closing or rule.updates_high_low]
+    firsts_and_lasts = [trade for trade, rule in traded if trade is closing or rule.updates_open_close]
     return _PriceMakers(highs_and_lows, firsts_and_lasts or highs_and_lows[:1])
 
 
@@ -126,6 +159,13 @@ def _bar_of(
 
 def _rule(trade: Trade) -> PrintRule:
     return print_rule(trade.conditions, trade.tape)
+
+
+def _part_rule(trade: Trade) -> PrintRule:
+    """Return the rule for prices. Outside of regular hours the mark of extended hours (`T`) forbids none."""
+    if part_of(trade) == REGULAR:
+        return _rule(trade)
+    return print_rule(trade.conditions.replace("T", ""), trade.tape)
 
 
 def _is_traded(trade: Trade) -> bool:

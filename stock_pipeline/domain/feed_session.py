@@ -30,6 +30,8 @@ from stock_pipeline.domain.session import (
 NIGHT_BEGINS = time(20)
 NIGHT_ENDS = time(4)
 
+OVERNIGHT, PRE, REGULAR, POST = SESSION_PARTS = ("overnight", "pre", "regular", "post")
+
 OVERNIGHT_FEEDS = r"^(boats|overnight(_[a-z0-9_]+)?)$"
 CONTINUOUS_FEEDS = r"^crypto(_[a-z0-9_]+)?$"
 """Regular expressions that Python, polars and Athena read alike."""
@@ -135,6 +137,23 @@ def open_hours(now_ns: int, feed: str = "") -> SessionHours | None:
     else:
         hours = feed_session_hours(day, feed) if is_feed_session(day, feed) else None
     return hours if hours is not None and hours.open_ns <= now_ns < hours.close_ns else None
+
+
+def session_part(event_time_ns: int, feed: str) -> str:
+    """Return the part of its session in which an instant lies: overnight, pre, regular or post.
+
+    A day without a session, and a market that never closes, have one part.
+    """
+    rule = session_rule(feed)
+    day = rule_session_date(event_time_ns, rule)
+    hours = session_hours(day) if is_session(day) else None
+    if rule is SessionRule.CONTINUOUS:
+        return REGULAR
+    if rule is SessionRule.OVERNIGHT and (hours is None or event_time_ns < new_york_ns(day, NIGHT_ENDS)):
+        return OVERNIGHT
+    if hours is None or hours.open_ns <= event_time_ns < hours.close_ns:
+        return REGULAR
+    return PRE if event_time_ns < hours.open_ns else POST
 
 
 def _trading_day_from(day: date) -> date:

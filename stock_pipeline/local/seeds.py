@@ -11,7 +11,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from stock_pipeline.domain.conditions import SALE_CONDITIONS
-from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, NANOSECONDS, session_hours, trading_days
+from stock_pipeline.domain.feed_session import NIGHT_ENDS
+from stock_pipeline.domain.session import (
+    FIRST_CALENDAR_YEAR,
+    NANOSECONDS,
+    new_york_ns,
+    session_hours,
+    trading_days,
+)
 
 FIRST_SESSION = date(FIRST_CALENDAR_YEAR, 1, 1)
 LAST_SESSION = date(2035, 12, 31)
@@ -46,8 +53,9 @@ def trading_sessions_csv() -> str:
     for day in trading_days(FIRST_SESSION, LAST_SESSION):
         hours = session_hours(day)
         assert hours is not None  # a trading day has hours
-        rows.append([day.isoformat(), _utc(hours.open_ns), _utc(hours.close_ns), _flag(hours.is_half_day)])
-    return _csv(("session_date", "open_utc", "close_utc", "is_half_day"), rows)
+        instants = (new_york_ns(day, NIGHT_ENDS), hours.open_ns, hours.close_ns)
+        rows.append([day.isoformat(), *map(_utc, instants), _flag(hours.is_half_day)])
+    return _csv(("session_date", "night_end_utc", "open_utc", "close_utc", "is_half_day"), rows)
 
 
 def write_seeds(folder: Path) -> list[Path]:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stock_pipeline.domain.bar import Bar, daily_bar
-from stock_pipeline.domain.session import session_date_of, session_hours
+from stock_pipeline.domain.bar import Bar, daily_bar, session_part_bars
+from stock_pipeline.domain.feed_session import feed_session_date, feed_session_hours
 from stock_pipeline.domain.trade import Trade, exact_shares
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.built_lake import BuiltLake
@@ -79,7 +79,7 @@ def trades_of_some_sessions(draw: st.DrawFn) -> list[Trade]:
             trade(
                 number,
                 symbol=draw(st.sampled_from("AB")),
-                feed=draw(st.sampled_from(("iex", "sip"))),
+                feed=draw(st.sampled_from(("iex", "sip", "boats", "crypto"))),
                 event_time_ns=int(moment.timestamp()) * 10**9 + draw(st.integers(0, 59)) * 10**9,
                 sequence=draw(st.integers(0, 3)),
                 price=draw(PRICES),
@@ -123,7 +123,7 @@ def rows(connection: duckdb.DuckDBPyConnection, lake: BuiltLake, model: str) -> 
 
 
 def key_of(one: Trade) -> tuple[str, str, date]:
-    return one.symbol, one.feed, session_date_of(one.event_time_ns)
+    return one.symbol, one.feed, feed_session_date(one.event_time_ns, one.feed)
 
 
 def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
@@ -150,19 +150,42 @@ def merged(minutes: list[dict[str, Any]]) -> tuple[Any, ...]:
 def test_sql_and_python_agree_and_minutes_merge_into_days(lake: BuiltLake, trades: list[Trade]) -> None:
     expected = [
         bar
-        for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of)
-        if (bar := daily_bar(list(group), session_hours(day))) is not None
+        for (_, feed, day), group in groupby(sorted(trades, key=key_of), key=key_of)
+        if (bar := daily_bar(list(group), feed_session_hours(day, feed))) is not None
     ]
+    expected_parts = {
+        (*of_session, part): bar
+        for of_session, group in groupby(sorted(trades, key=key_of), key=key_of)
+        for part, bar in session_part_bars(list(group), feed_session_hours(of_session[2], of_session[1])).items()
+    }
     with lake_of(lake, trades) as connection:
         daily = rows(connection, lake, "daily_bars")
         minute = rows(connection, lake, "minute_bars")
+        parts = rows(connection, lake, "session_part_bars")
     names = [column.name for column in fields(Bar)]
     found = [Bar(*(row[name] for name in names)) for row in daily]
     assert sorted(found, key=key) == sorted(expected, key=key)
+    found_parts = {part_key(row): Bar(*(row[name] for name in names)) for row in parts}
+    assert found_parts == expected_parts
+    for of_part, bar in found_parts.items():
+        of_bar = [row for row in minute if part_key(row) == of_part]
+        assert merged(of_bar) == figures(bar)
     for bar in found:
-        of_bar = [row for row in minute if (row["symbol"], row["feed"], row["session_date"]) == key(bar)]
-        figures = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.trade_count)
-        assert merged(of_bar) == figures
+        of_day = {of_part[3]: part for of_part, part in found_parts.items() if of_part[:3] == key(bar)}
+        assert sum(part.volume for part in of_day.values()) == bar.volume
+        assert sum(part.trade_count for part in of_day.values()) == bar.trade_count
+        if bar.feed != "boats":
+            prices = (bar.open, bar.high, bar.low, bar.close, bar.vwap)
+            regular = of_day.get("regular")
+            assert prices == ((None,) * 5 if regular is None else (*figures(regular)[:4], regular.vwap))
+
+
+def part_key(row: dict[str, Any]) -> tuple[str, str, date, str]:
+    return row["symbol"], row["feed"], row["session_date"], row["session_part"]
+
+
+def figures(bar: Bar) -> tuple[Any, ...]:
+    return bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.trade_count
 
 
 def key(bar: Bar) -> tuple[str, str, date]:
@@ -171,8 +194,8 @@ def key(bar: Bar) -> tuple[str, str, date]:
 
 @given(trades=trades_of_some_sessions())
 def test_low_and_high_enclose_every_price_of_a_bar(trades: list[Trade]) -> None:
-    for (_, _, day), group in groupby(sorted(trades, key=key_of), key=key_of):
-        bar = daily_bar(list(group), session_hours(day))
+    for (_, feed, day), group in groupby(sorted(trades, key=key_of), key=key_of):
+        bar = daily_bar(list(group), feed_session_hours(day, feed))
         if bar is None or bar.low is None or bar.high is None:
             assert bar is None or (bar.open, bar.close, bar.vwap) == (None, None, None)
             continue

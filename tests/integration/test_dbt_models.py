@@ -30,6 +30,9 @@ LAKE_COLUMNS = (*COLUMNS, *PARTITION_COLUMNS)
 MARTS = (
     "stock_market_data",
     "minute_bars",
+    "session_part_bars",
+    "hourly_bars",
+    "five_minute_bars",
     "daily_bars",
     "daily_bars_adjusted",
     "daily_moving_averages",

@@ -54,6 +54,9 @@ def test_these_are_the_assets_and_no_others(definitions: dg.Definitions) -> None
         "stock_market_data",
         "unknown_conditions",
         "minute_bars",
+        "session_part_bars",
+        "hourly_bars",
+        "five_minute_bars",
         "daily_bars",
         "daily_bars_adjusted",
         "daily_moving_averages",
@@ -72,7 +75,9 @@ def test_the_lineage_has_no_gap_from_raw_trades_to_marts(definitions: dg.Definit
     assert parents["stg_trades"] == {"trades", "raw_trades"}
     assert parents["int_marked_trades"] == {"stg_trades", "stg_print_rules", "stg_trading_sessions"}
     assert parents["stock_market_data"] == parents["unknown_conditions"] == {"int_marked_trades"}
-    assert parents["minute_bars"] == parents["daily_bars"] == {"int_effective_trades"}
+    for table in ("minute_bars", "session_part_bars", "daily_bars"):
+        assert parents[table] == {"int_effective_trades"}
+    assert parents["hourly_bars"] == parents["five_minute_bars"] == {"minute_bars", "stg_trading_sessions"}
     assert parents["int_effective_trades"] == {"int_marked_trades"}
     assert parents["daily_bars_adjusted"] == {"int_bars_by_company", "int_price_adjustments"}
     assert parents["int_bars_by_company"] == {"daily_bars", "stg_symbol_spans"}
@@ -84,7 +89,7 @@ def test_the_lineage_has_no_gap_from_raw_trades_to_marts(definitions: dg.Definit
 def test_exactly_what_is_replaced_by_session_is_partitioned(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).partitions_def}
-    assert partitioned == {"raw_trades", "trades", "reconciliation", "minute_bars", "daily_bars"}
+    assert partitioned == {"raw_trades", "trades", "reconciliation", "minute_bars", "session_part_bars", "daily_bars"}
 
 
 def test_data_tests_of_the_models_are_checks_of_the_assets(definitions: dg.Definitions) -> None:

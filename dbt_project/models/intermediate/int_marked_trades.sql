@@ -40,14 +40,16 @@ marked as (
         not {{ has_code('rules.no_volume_codes') }} as allows_volume,
         {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_high_low_codes') }} as allows_high_low,
         {{ has_code('rules.auction_codes') }} or not {{ has_code('rules.no_open_close_codes') }} as allows_open_close,
+        {{ has_code('rules.auction_codes') }}
+        or not {{ has_code('rules.no_high_low_codes', codes_but_extended()) }} as allows_extended_high_low,
+        {{ has_code('rules.auction_codes') }}
+        or not {{ has_code('rules.no_open_close_codes', codes_but_extended()) }} as allows_extended_open_close,
         translate(conditions, rules.known_codes, '') as unknown_codes,
-        sessions.session_date is not null as is_session,
-        -- Sessions open and close on whole minutes.
-        coalesce(
-            coded.minute_start >= sessions.open_utc
-            and coded.minute_start < sessions.close_utc,
-            false
-        ) as in_regular_hours
+        sessions.night_end_utc,
+        sessions.open_utc,
+        sessions.close_utc,
+        {{ is_overnight_feed('coded.feed') }} as is_overnight,
+        {{ is_continuous_feed('coded.feed') }} as is_continuous
     from coded
     inner join rules
         on coded.rules_tape = rules.tape
@@ -56,15 +58,37 @@ marked as (
 
 ),
 
-counted as (
+-- A closing auction comes after regular hours, and is their last price. Parts begin and end on whole minutes.
+parted as (
 
     select
         marked.*,
+        case
+            when is_continuous or is_closing or is_corrected_close then 'regular'
+            when is_overnight and coalesce(minute_start < night_end_utc, true) then 'overnight'
+            when open_utc is null then 'regular'
+            when minute_start < open_utc then 'pre'
+            when minute_start < close_utc then 'regular'
+            else 'post'
+        end as session_part,
+        open_utc is not null or is_overnight or is_continuous as is_session
+    from marked
+
+),
+
+counted as (
+
+    select
+        parted.*,
         -- A print of no shares is a message about a price, and counts for nothing.
         is_effective and capture_mode = 'trade' and allows_volume and volume > 0 as counts_in_volume,
-        -- A closing auction comes after regular hours, and is their last price.
-        not is_official_print and is_session and (in_regular_hours or is_closing) as makes_price
-    from marked
+        is_effective and capture_mode = 'trade' and allows_volume and volume > 0 and is_session and not is_official_print
+        and case when session_part = 'regular' then allows_high_low else allows_extended_high_low end
+            as counts_in_part_high_low,
+        is_effective and capture_mode = 'trade' and allows_volume and volume > 0 and is_session and not is_official_print
+        and case when session_part = 'regular' then allows_open_close else allows_extended_open_close end
+            as counts_in_part_open_close
+    from parted
 
 ),
 
@@ -77,8 +101,11 @@ final as (
         is_effective,
         is_official_print,
         counts_in_volume,
-        counts_in_volume and makes_price and allows_high_low as counts_in_high_low,
-        counts_in_volume and makes_price and allows_open_close as counts_in_open_close,
+        counts_in_part_high_low and {{ makes_daily_prices() }} as counts_in_high_low,
+        counts_in_part_open_close and {{ makes_daily_prices() }} as counts_in_open_close,
+        session_part,
+        counts_in_part_high_low,
+        counts_in_part_open_close,
         is_effective and capture_mode = 'trade' and is_session and is_closing and volume > 0 as is_closing_auction,
         is_effective and capture_mode = 'trade' and is_session and is_corrected_close as is_corrected_close,
         year,

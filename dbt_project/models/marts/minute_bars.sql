@@ -15,12 +15,13 @@ totals as (
         feed,
         session_date,
         minute_start,
-        {{ bar_totals() }},
+        session_part,
+        {{ bar_totals('counts_in_part_high_low', 'counts_in_part_open_close') }},
         year,
         month,
         day
     from trades
-    group by symbol, feed, session_date, minute_start, year, month, day
+    group by symbol, feed, session_date, minute_start, session_part, year, month, day
 
 ),
 
@@ -36,6 +37,7 @@ final as (
         first_price is null and price_if_alone is not null as is_sold_late,
         cast(priced_parts * 0.000001 as decimal(38, 6)) as vwap_volume,
         cast(turnover_of_parts * 0.000001 as decimal(38, 12)) as turnover,
+        session_part,
         year,
         month,
         day

@@ -12,6 +12,7 @@ final as (
 
     select
         session_date,
+        night_end_utc,
         open_utc,
         close_utc,
         is_half_day

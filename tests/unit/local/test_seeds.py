@@ -23,9 +23,9 @@ def test_the_committed_seed_is_the_domains_table(name: str, tmp_path: Path) -> N
 
 def test_sessions_are_written_in_utc_with_half_days() -> None:
     lines = trading_sessions_csv().splitlines()
-    assert lines[0] == "session_date,open_utc,close_utc,is_half_day"
-    assert "2018-01-02,2018-01-02 14:30:00,2018-01-02 21:00:00,false" in lines
-    assert "2018-07-03,2018-07-03 13:30:00,2018-07-03 17:00:00,true" in lines
+    assert lines[0] == "session_date,night_end_utc,open_utc,close_utc,is_half_day"
+    assert "2018-01-02,2018-01-02 09:00:00,2018-01-02 14:30:00,2018-01-02 21:00:00,false" in lines
+    assert "2018-07-03,2018-07-03 08:00:00,2018-07-03 13:30:00,2018-07-03 17:00:00,true" in lines
     assert not [line for line in lines if line.startswith("2018-07-04")]
     assert lines[-1].startswith("2035-12-31")
 

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ bars_of_minutes(60) }}
