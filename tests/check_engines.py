@@ -91,8 +91,17 @@ def fill(lake: BucketLake) -> None:
     lake.publish(SAMPLE_DATE, sample_trades(), "00000000000000ab")
     lake.put_raw(rows, "2")
     lake.put_raw(rows[::-2], "3")
+    for batch, (feed, hours) in enumerate((("sip", 5), ("boats", -12), ("overnight_24x", -3), ("crypto", 10)), 5):
+        lake.put_raw([of_feed(row, feed, hours) for row in rows[::3]], str(batch))
     lake.put_raw([at_half_a_millisecond(number, ns) for number, ns in enumerate(HALF_MILLISECONDS_NS)], "4")
     CorporateActionLog(ObjectStore(lake.client("s3"), lake.bucket)).append(corporate_actions())
+
+
+def of_feed(row: Trade, feed: str, hours: int) -> Trade:
+    """Return a trade of other hours and feed; every second one is marked as of extended hours."""
+    conditions = f"{row.conditions}T" if row.sequence % 2 else row.conditions
+    later = row.event_time_ns + hours * 3_600 * 10**9
+    return replace(row, feed=feed, event_id=f"{feed}:{row.event_id}", event_time_ns=later, conditions=conditions)
 
 
 def corporate_actions() -> list[News]:

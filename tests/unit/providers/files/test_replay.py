@@ -13,7 +13,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from stock_pipeline.domain.bar import daily_bar, session_part_bars
 from stock_pipeline.domain.capture import Capture
+from stock_pipeline.domain.feed_session import feed_session_hours
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.providers.files.replay import TICK_SECONDS, ReplayFile
@@ -263,3 +265,22 @@ def test_a_column_of_another_type_is_refused_in_one_sentence(
     with pytest.raises(InputFileError, match=says) as error:
         read_session_file(tmp_path / "odd.parquet")
     assert "\n" not in str(error.value)
+
+
+def test_a_session_of_the_night_is_one_with_prices(tmp_path: Path) -> None:
+    path = tmp_path / "night.csv"
+    path.write_text(
+        "event_time,symbol,price,size,exchange,sale_condition,correction,sequence\n"
+        "2025-06-17T00:30:00Z,ABC,20.50,10,B,@T,0,1\n"  # 20:30 of the evening before
+        "2025-06-17T07:59:59Z,ABC,21.25,20,B,@TI,0,2\n"
+        "2025-06-17T08:00:00Z,ABC,20.75,30,B,@T,0,3\n"
+    )
+    (capture,) = ReplayFile(path, lambda: 0, "boats").poll(None, 1)
+    assert {one.event_id[:18] for one in capture.trades} == {"boats:ABC:20250617"}
+    hours = feed_session_hours(date(2025, 6, 17), "boats")
+    bar = daily_bar(capture.trades, hours)
+    assert bar is not None
+    figures = [str(figure) for figure in (bar.session_date, bar.open, bar.high, bar.low, bar.close, bar.volume)]
+    assert figures == ["2025-06-17", "20.5", "20.75", "20.5", "20.75", "60"]
+    parts = {part: (bar.volume, bar.trade_count) for part, bar in session_part_bars(capture.trades, hours).items()}
+    assert parts == {"overnight": (30, 2), "pre": (30, 1)}
