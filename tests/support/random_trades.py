@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, exact_shares
 from tests.support.trades import DAY_NS, NOON, trade
 
 MINUTE_NS = 60 * 10**9
@@ -33,6 +33,9 @@ def random_trades(count: int, seed: int) -> tuple[Trade, ...]:
         if version:
             status = chance.choice(("corrected", "cancelled"))
             row = replace(row, version=version, status=status, volume=chance.randrange(1000))
+        if number % 4 == 0:
+            # parts of a share, as the tape has them since 2026-02-23
+            row = replace(row, volume=exact_shares(Decimal(chance.randrange(10**8)).scaleb(-6)))
         if number % 17 == 0:
             row = replace(row, capture_mode="quote", volume=None)
         rows.append(row)

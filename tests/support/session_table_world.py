@@ -15,7 +15,14 @@ import agate
 import jinja2
 
 MACROS = Path(__file__).parents[2] / "dbt_project/macros"
-FILES = ("window.sql", "trades.sql", "session_table/athena.sql", "session_table/hive.sql", "session_table/iceberg.sql")
+FILES = (
+    "window.sql",
+    "trades.sql",
+    "session_table/athena.sql",
+    "session_table/hive.sql",
+    "session_table/iceberg.sql",
+    "session_table/checks.sql",
+)
 MONTH = {"year": 2018, "month": 1, "first_day": 1, "last_day": 31}
 TABLE, TRADES = "bars", "trades"
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
 from stock_pipeline.trade_table import trades_of_table
 from tests.fakes.clients import FakeDynamoDbClient
+from tests.fakes.sql_engine import FakeSqlQueries
 from tests.fakes.stores import FakeObjectStore, FakeQueue
 from tests.support.kinesis_events import kinesis_event
 from tests.support.lake import SESSION, Lake
@@ -100,6 +103,20 @@ def test_its_version_and_raw_files_are_compacted(lake: Lake) -> None:
     assert lake.manifest().replaces == base.version
     ids = [one.event_id for one in winning_trades(rows())]
     assert [one.event_id for one in lake.read()] == ids
+
+
+@pytest.mark.parametrize("engine", ["local", "athena"])
+def test_its_whole_volumes_and_new_parts_of_a_share_are_merged(lake: Lake, engine: str) -> None:
+    lake.add([trade(50, volume=Decimal("0.25")), trade(51, volume=Decimal("204.000001")), trade(52)], 3)
+    queries = FakeSqlQueries(lake.store) if engine == "athena" else None
+    report = replace(lake.compactor, sql_queries=queries).compact(SESSION)
+    old = sum(one.volume or 0 for one in winning_trades(rows()))
+    assert lake.manifest().engine == engine
+    assert report.volume == old + 304 + Decimal("0.250001")
+    volumes = {one.event_id: one.volume for one in lake.read()}
+    assert volumes[trade(50).event_id] == Decimal("0.25")
+    assert volumes[trade(51).event_id] == Decimal("204.000001")
+    assert sum(volume or 0 for volume in volumes.values()) == report.volume
 
 
 def test_its_table_is_rebuilt_from_its_lake(lake: Lake, table: StateTable) -> None:

@@ -1,16 +1,27 @@
 {# What a session_table refuses, on every engine. #}
 
 
-{# A window cannot bring new columns to the sessions outside it. #}
+{# A window cannot bring new columns to the sessions outside it, nor decimals in the place of integers: files of the one
+   type can't be read as the other. #}
 {% macro check_same_columns(relation, sql) %}
-    {%- set old = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | sort -%}
-    {%- set new = get_column_schema_from_query(sql) | map(attribute='name') | map('lower') | sort -%}
-    {%- if old | list != new | list -%}
+    {%- set old = named_kinds(adapter.get_columns_in_relation(relation)) -%}
+    {%- set new = named_kinds(get_column_schema_from_query(sql)) -%}
+    {%- if old != new -%}
         {% do exceptions.raise_compiler_error(
             'the columns of ' ~ relation ~ ' changed: build all its sessions once, with --full-refresh and without'
             ~ ' --event-time-start and --event-time-end'
         ) %}
     {%- endif -%}
+{% endmacro %}
+
+
+{# Names of columns, and which of them are decimals; other types have several names on an engine. #}
+{% macro named_kinds(columns) %}
+    {%- set kinds = [] -%}
+    {%- for column in columns -%}
+        {% do kinds.append(column.name | lower ~ (' decimal' if (column.dtype | lower).startswith('decimal') else '')) %}
+    {%- endfor -%}
+    {{ return(kinds | sort) }}
 {% endmacro %}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stock_pipeline.domain.trade import exact_shares
 from stock_pipeline.local.demo.report import DemoReport, QueryAnswer
 from stock_pipeline.providers.files.sample_session import PublishedBar
 
@@ -80,7 +81,7 @@ def _print_states(console: Console, report: DemoReport) -> None:
                 latest.feed,
                 time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(latest.event_time_ns // 10**9)),
                 _money(latest.price),
-                f"{latest.volume:,}",
+                _figure("volume", latest.volume),
                 *(_money(average.price) for average in figures.averages),
             )
     console.print(table)
@@ -95,10 +96,10 @@ def _print_bars(console: Console, report: DemoReport, published: PublishedBar | 
     bars = [bar for bar in report.daily_bars if published is None or bar["symbol"] == published.symbol]
     for bar in bars[:SHOWN_ROWS]:
         table.add_row(
-            str(bar["session_date"]), bar["symbol"], bar["feed"], *(_money(bar[name]) for name in BAR_COLUMNS)
+            str(bar["session_date"]), bar["symbol"], bar["feed"], *(_figure(name, bar[name]) for name in BAR_COLUMNS)
         )
     if published is not None:
-        figures = (_money(getattr(published, name)) for name in BAR_COLUMNS)
+        figures = (_figure(name, getattr(published, name)) for name in BAR_COLUMNS)
         table.add_row(str(published.session_date), published.symbol, "published", *figures)
     console.print(table)
     if published is None:
@@ -115,7 +116,7 @@ def _print_answer(console: Console, answer: QueryAnswer) -> None:
     # an answer without an order is shown in a stable one
     rows = answer.rows if "ORDER BY" in answer.query.sql else sorted(answer.rows)
     for row in rows[:SHOWN_ROWS]:
-        table.add_row(*(_money(value) for value in row))
+        table.add_row(*(_figure(name, value) for name, value in zip(answer.columns, row, strict=True)))
     console.print(table)
     _print_rest(console, len(answer.rows))
 
@@ -161,6 +162,12 @@ def _table(*columns: str) -> Table:
 def _print_rest(console: Console, count: int, shown: int = SHOWN_ROWS) -> None:
     if count > shown:
         console.print(f"   … and {count - shown:,} more", style="dim", highlight=False)
+
+
+def _figure(column: str, value: Any) -> str:
+    if "volume" in column and isinstance(value, Decimal):
+        return f"{exact_shares(value):,}"
+    return _money(value)
 
 
 def _money(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.symbol_state import SymbolState
+from stock_pipeline.domain.trade import exact_shares
 from stock_pipeline.local.demo.example_queries import ExampleQuery
 from stock_pipeline.providers.files.sample_session import PublishedBar
 
@@ -92,7 +93,7 @@ def report_json(report: DemoReport) -> dict[str, Any]:
             "balances": accounting.balances,
         },
         "state": [_state_json(figures) for figures in report.states],
-        "daily_bars": [dict(bar) for bar in report.daily_bars],
+        "daily_bars": [{**bar, "volume": exact_shares(bar["volume"])} for bar in report.daily_bars],
     }
 
 
