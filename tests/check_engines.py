@@ -94,6 +94,10 @@ def fill(lake: BucketLake) -> None:
     for batch, (feed, hours) in enumerate((("sip", 5), ("boats", -12), ("overnight_24x", -3), ("crypto", 10)), 5):
         lake.put_raw([of_feed(row, feed, hours) for row in rows[::3]], str(batch))
     lake.put_raw([at_half_a_millisecond(number, ns) for number, ns in enumerate(HALF_MILLISECONDS_NS)], "4")
+    older = [moved(one, SAMPLE_DATE, date(2018, 1, 5)) for one in sample_trades()[:300]]
+    lake.publish(date(2018, 1, 5), older, "00000000000000ac", lacks=["volume_fraction"])
+    beside = [moved(one, SAMPLE_DATE, date(2018, 1, 3)) for one in sample_trades()[300:400]]
+    lake.put_raw(beside, "5", lacks=["volume_fraction"])
     CorporateActionLog(ObjectStore(lake.client("s3"), lake.bucket)).append(corporate_actions())
 
 

@@ -45,6 +45,9 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--zone", default="", help="zone of times without one, such as America/New_York")
     parser.add_argument(
+        "--scale", type=int, choices=range(13), metavar="PLACES", help="decimal places of prices written as integers"
+    )
+    parser.add_argument(
         "--rejected", type=Path, default=Path("rejected.csv"), help="where rows go that can't be read (rejected.csv)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.format and options.format not in NAMES:
         raise InputFileError(f"--format {options.format} is not one of {', '.join(NAMES)}")
-    declared = Declared(options.date, _columns(options.map), _zone(options.zone), options.conditions)
+    declared = Declared(options.date, _columns(options.map), _zone(options.zone), options.scale, options.conditions)
     files = [TradeFile.open(path.expanduser(), options.format, options.feed, declared) for path in options.files]
     with Wiring.open(Settings.from_env(os.environ)) as wiring:
         sessions: set[date] = set()

@@ -37,12 +37,14 @@ class Declared:
     file_date: the date of its times, if its rows have none.
     columns: our name of a column by the file's, for the format `mapped`.
     zone: of times without one.
+    price_scale: decimal places of prices that are written as integers; None for prices in dollars.
     alphabet: of condition codes, in place of the format's.
     """
 
     file_date: date | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
+    price_scale: int | None = None
     alphabet: str = ""
 
 
@@ -64,3 +66,5 @@ class FileFormat:
     quoted: bool = True
     trailer: str = ""
     """First field of a last line that is no trade."""
+    price: str = "price"
+    """Column of the price, in lower case."""

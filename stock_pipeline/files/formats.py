@@ -100,11 +100,11 @@ def _massive(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     )
 
 
-def _databento(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
+def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     price = text("price")
     raw = price.str.contains(r"^\d+$")
-    if rows.select(raw.any()).item():
-        raise InputFileError("prices are Databento's raw integers: write the file with pretty_px, as decimals")
+    if declared.price_scale is None and rows.select(raw.any()).item():
+        raise InputFileError("prices are Databento's raw integers: say so, with --scale 9")
     event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns("ts_event"))
     return rows.filter(text("action") == "T").select(
         symbol=text("symbol"),
@@ -177,6 +177,7 @@ FORMATS = (
         delimiter="|",
         quoted=False,
         trailer="END",
+        price="trade price",
     ),
     FileFormat(
         "wrds", _columns("date,time_m,ex,sym_root,sym_suffix,tr_scond,size,price,tr_corr,tr_seqnum"), "taq", TAPE, _wrds

@@ -20,6 +20,8 @@ from stock_pipeline.files.checks import BadRow, Batch, checked
 from stock_pipeline.files.containers import unpacked
 from stock_pipeline.files.file_format import Declared, FileFormat
 from stock_pipeline.files.formats import FORMATS, MAPPED
+from stock_pipeline.files.price_levels import PriceLevels
+from stock_pipeline.files.values import scaled
 
 NAMES = tuple(form.name for form in (*FORMATS, ALPACA))
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -63,18 +65,25 @@ class TradeFile:
         Raises `InputFileError` if the file ends too early, or breaks a rule of its format as a whole. So nothing may be
         believed before the last batch.
         """
+        levels = PriceLevels()
         with unpacked(self.path) as stream:
             bad_lines: list[BadRow] = []
             for rows in self._text_batches(stream, bad_lines):
                 try:
                     converted = self.verdict.form.convert(rows, self.declared)
+                    if self.declared.price_scale is not None:
+                        price = scaled(converted["price"], self.declared.price_scale)
+                        converted = converted.with_columns(price=price)
                     batch = checked(rows, converted, self.declared.alphabet or self.verdict.form.alphabet, self.feed)
                 except InputFileError as error:
                     raise InputFileError(f"{self.path}: {error}") from None
+                if batch.trades is not None:
+                    levels.add(batch.trades)
                 yield Batch(batch.trades, [*bad_lines, *batch.bad])
                 bad_lines.clear()
             if bad_lines:
                 yield Batch(None, bad_lines)
+        levels.check(self.path)
 
     def _text_batches(self, stream: IO[bytes], bad: list[BadRow]) -> Iterator[pl.DataFrame]:
         if self.verdict.container == "parquet":
@@ -92,8 +101,11 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
     if not head.strip():
         raise InputFileError(f"{path} is empty")
     if head[:4] == b"PAR1":
-        columns = tuple(pq.read_schema(path).names)
-        return Verdict(_form_of(path, columns, name, declared), "parquet", columns)
+        schema = pq.read_schema(path)
+        columns = tuple(schema.names)
+        form = _form_of(path, columns, name, declared)
+        _check_price(path, schema, declared.columns.get("price", form.price).lower(), declared)
+        return Verdict(form, "parquet", columns)
     if head.lstrip()[:1] in (b"{", b"["):
         if name not in ("", ALPACA.name):
             raise InputFileError(f"{path} is JSON, which --format {name} is not")
@@ -113,6 +125,15 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
         f"{path} begins with {line[:80]!r}, which no format has: say what its columns are, as in "
         "--map time=TIMESTAMP --map symbol=TICKER --map price=LAST --map size=QTY --zone America/New_York"
     )
+
+
+def _check_price(path: Path, schema: pa.Schema, column: str, declared: Declared) -> None:
+    kinds = [field.type for field in schema if field.name.lower() == column]
+    if declared.price_scale is None and any(pa.types.is_integer(kind) for kind in kinds):
+        raise InputFileError(
+            f"{path}: {column} is {kinds[0]}, whose unit the file does not say: name the decimal places with --scale "
+            "(--scale 4 reads 1234500 as 123.45; --scale 0 reads whole dollars)"
+        )
 
 
 class _UnknownColumnsError(InputFileError):

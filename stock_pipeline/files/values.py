@@ -89,6 +89,12 @@ def exact_decimal(values: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(read, others.cast(MILLIONTHS, strict=False))).to_series()
 
 
+def scaled(integers: pl.Series, scale: int) -> pl.Series:
+    """Return integers of so many decimal places as decimals; null where a text is no integer."""
+    digits = integers.str.strip_chars().str.extract(r"^0*(\d{1,30})$", 1).str.zfill(scale + 1)
+    return digits.str.replace(rf"^(\d+)(\d{{{scale}}})$", "$1.$2") if scale else digits
+
+
 def decimal_text(value: str) -> str | None:
     """Return a number or fraction as a decimal of six places, or None if it is not exactly one."""
     fraction = _FRACTION.fullmatch(value)

@@ -47,16 +47,17 @@ class BucketLake:
             return False
         return True
 
-    def put_raw(self, trades: Sequence[Trade], batch: str) -> None:
+    def put_raw(self, trades: Sequence[Trade], batch: str, lacks: Sequence[str] = ()) -> None:
+        """lacks: columns that files of an older release do not have."""
         by_date: dict[date, list[Trade]] = {}
         for one in trades:
             by_date.setdefault(feed_session_date(one.event_time_ns, one.feed), []).append(one)
         for session_date, rows in by_date.items():
-            self.put_raw_file(session_date, rows, batch)
+            self.put_raw_file(session_date, rows, batch, lacks)
         self.refresh()
 
-    def put_raw_file(self, session_date: date, trades: Sequence[Trade], batch: str) -> None:
-        self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), trades)
+    def put_raw_file(self, session_date: date, trades: Sequence[Trade], batch: str, lacks: Sequence[str] = ()) -> None:
+        self._put(raw_key(session_date, "shardId-000000000000", batch, batch, "0" * 16), trades, lacks)
 
     def refresh(self, now: datetime | None = None) -> Refreshed:
         """A tick of what registers unpublished sessions."""
@@ -64,11 +65,12 @@ class BucketLake:
         sessions = UnpublishedSessions(store, self.catalog, lambda: now or datetime.now(UTC))
         return sessions.refresh(raw_folders(store))
 
-    def publish(self, session_date: date, trades: Sequence[Trade], version: str) -> None:
+    def publish(self, session_date: date, trades: Sequence[Trade], version: str, lacks: Sequence[str] = ()) -> None:
         place = VersionPrefix(session_date, version)
-        self._put(place.data_key, trades)
+        self._put(place.data_key, trades, lacks)
         self.client("s3").put_object(Bucket=self.bucket, Key=place.manifest_key, Body=b"{}")
         self.catalog.publish(session_date, f"s3://{self.bucket}/{place.prefix}")
 
-    def _put(self, key: str, trades: Sequence[Trade]) -> None:
-        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=parquet_bytes(table_of_trades(trades)))
+    def _put(self, key: str, trades: Sequence[Trade], lacks: Sequence[str]) -> None:
+        table = table_of_trades(trades).drop_columns([*lacks])
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=parquet_bytes(table))

@@ -11,7 +11,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.feed_session import session_rule
+from stock_pipeline.domain.price_scale import mixed_scale
 from stock_pipeline.errors import InputFileError
+from stock_pipeline.providers.files.price_levels import price_levels
 from stock_pipeline.files.condition_codes import TAPE, WrongAlphabetError, letters_of
 from stock_pipeline.trade_table import session_days_of_rule
 
@@ -58,6 +60,12 @@ def read_session_file(path: Path, feed: str = "taq") -> pa.Table:
     table = table.set_column(0, "event_time", table["event_time"].cast(pa.int64()))
     _check_alphabet(path, table)
     _check_sequence_is_a_key(path, table, feed)
+    found = mixed_scale(price_levels(table))
+    if found:
+        raise InputFileError(
+            f"{path}: prices of {found.symbol} jump by {found.factor:,} against each other, as if some rows were in "
+            "another unit: write all prices in dollars"
+        )
     return table
 
 
