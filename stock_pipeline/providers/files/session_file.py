@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.feed_session import session_rule
 from stock_pipeline.domain.price_scale import mixed_scale
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.files.price_levels import price_levels
 from stock_pipeline.files.condition_codes import TAPE, WrongAlphabetError, letters_of
+from stock_pipeline.providers.files.price_levels import price_levels
 from stock_pipeline.trade_table import session_days_of_rule
 
 CSV_TYPES = {

@@ -181,5 +181,48 @@ def test_files_once_read_wrongly_are_right_or_refused() -> None:
     assert prices == {"157.040000", "158.300000", "159.390000", "156.030000"}
     for name in ("fractional_sizes.csv", "alpaca_page_fractional.json"):
         rows, bad = read(DATA / name, feed="sip")
-        assert rows["volume"][-1] in (4, 200)
-        assert rows.height + len(bad) == (3 if name.endswith("csv") else 2)
+        assert bad == []
+        assert Decimal("0.25") in rows["volume"].to_list()
+    assert read(DATA / "fractional_sizes.csv")[0]["volume"].sum() == Decimal("204.25")
+
+
+def integers(folder: Path, prices: list[int]) -> Path:
+    """Write a session file whose prices are integers."""
+    path = folder / "trades.parquet"
+    rows = len(prices)
+    columns = {
+        "event_time": [f"2024-01-03T14:30:{number:02}Z" for number in range(rows)],
+        "symbol": ["ABCD"] * rows,
+        "price": prices,
+        "size": ["0.5"] * rows,
+        "exchange": ["P"] * rows,
+        "sale_condition": [""] * rows,
+        "correction": ["0"] * rows,
+        "sequence": list(range(rows)),
+    }
+    pl.DataFrame(columns).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("scale", "price"), [(0, "1234500"), (4, "123.45"), (6, "1.2345"), (7, "0.12345"), (8, "0.012345"), (9, None)]
+)
+def test_integer_prices_need_their_scale(tmp_path: Path, scale: int, price: str | None) -> None:
+    path = integers(tmp_path, [1234500])
+    with pytest.raises(InputFileError, match="--scale"):
+        read(path)
+    rows, bad = read(path, declared=Declared(price_scale=scale))
+    if price is None:  # a seventh place
+        assert [each.reason for each in bad] == ["price is no number of up to 6 decimal places"]
+    else:
+        assert rows["price"].to_list() == [Decimal(price)]
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_prices_in_two_units_are_refused_at_the_end(tmp_path: Path, where: int) -> None:
+    rows = [*PRINTS[:2], PRINTS[2]._replace(symbol="ABCD", price="100.5")]
+    rows[where] = rows[where]._replace(price="1002500")
+    path = tmp_path / "trades.csv"
+    path.write_text(session_csv(rows))
+    with pytest.raises(InputFileError, match="prices of ABCD jump by 10,000"):
+        read(path)

@@ -27,6 +27,7 @@ from tests.support.trades import NOON
 
 HEADER = "event_time,symbol,price,size,exchange,sale_condition,correction,sequence\n"
 FOREVER = 2**62
+BUGS = Path(__file__).parents[3] / "data" / "bugs"
 
 
 def csv_file(folder: Path, *rows: str, name: str = "session.csv", header: str = HEADER) -> Path:
@@ -73,6 +74,32 @@ def test_decimal_prices_of_a_parquet_file_are_read_like_doubles(tmp_path: Path) 
     assert [str(trade.price) for trade in replayed(tmp_path / "decimals.parquet")] == [
         f"{trade.price.normalize():f}" for trade in the_sample()[:500]
     ]
+
+
+@pytest.mark.parametrize("name", ["prices_eight_decimals.csv", "prices_eight_decimals.parquet"])
+def test_a_price_of_more_than_six_places_is_refused_in_every_form(name: str) -> None:
+    (capture,) = ReplayFile(BUGS / name, lambda: NOON).poll(None, FOREVER)
+    assert capture.trades == ()
+    assert ["more than 6 decimal places" in bad.detail for bad in capture.unreadable] == [True] * 3
+
+
+def test_prices_of_four_bytes_are_those_that_were_written() -> None:
+    prices = {trade.price for trade in replayed(BUGS / "prices_float32.parquet")}
+    assert prices == {Decimal("157.04"), Decimal("158.3"), Decimal("159.39"), Decimal("156.03")}
+
+
+def test_parts_of_a_share_are_exact() -> None:
+    trades = replayed(BUGS / "fractional_sizes.csv")
+    assert sum(Decimal(trade.volume or 0) for trade in trades) == Decimal("204.25")
+    assert [decode_trade(encode_trade(trade)) for trade in trades] == trades
+
+
+def test_prices_in_two_units_are_refused(tmp_path: Path) -> None:
+    path = csv_file(
+        tmp_path, *(f"2018-01-02T14:30:0{n}Z,XXX,{price},100,P,,0,{n}" for n, price in enumerate(["157.8", "1578100"]))
+    )
+    with pytest.raises(InputFileError, match="prices of XXX jump by 10,000"):
+        read_session_file(path)
 
 
 def test_csv_times_keep_nanoseconds_in_columns_of_any_order(tmp_path: Path) -> None:
