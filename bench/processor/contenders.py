@@ -169,6 +169,7 @@ def _pandas_parquet(rows: list[dict[str, Any]]) -> bytes:
         frame[time] = pd.to_datetime(frame[f"{time}_ns"], utc=True).dt.as_unit("us")
     sink = io.BytesIO()
     schema = trade_schema()
+    frame["volume_fraction"] = 0  # of whole volumes
     frame[schema.names].to_parquet(sink, engine="pyarrow", compression="zstd", schema=schema, index=False)
     return sink.getvalue()
 
