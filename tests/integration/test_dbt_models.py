@@ -129,6 +129,14 @@ def test_an_unknown_code_is_counted_listed_and_warned_of(lake: BuiltLake) -> Non
     assert lake.statuses["every_sale_condition_is_known"] == "warn"
 
 
+def test_many_unknown_codes_fail_the_build(lake: BuiltLake) -> None:
+    with pytest.raises(AssertionError, match="configured to fail if >= 1000"):
+        run_dbt(
+            lake.environment,
+            *("test", "--select", "every_sale_condition_is_known", "--vars", "{few_unknown_conditions: 1}"),
+        )
+
+
 def test_only_the_published_version_of_a_partition_is_read(lake: BuiltLake) -> None:
     assert lake.query("select count(*), count(distinct event_id) from trades") == [(39470, 39470)]
 
