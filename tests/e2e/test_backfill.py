@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from stock_pipeline.domain.session import trading_days
-from stock_pipeline.local.dagster_dev import ROOT, dagster_dev, free_port, new_home
+from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
 from stock_pipeline.local.stack import LocalStack, local_stack, loopback_environment
+from stock_pipeline.project_files import PROJECT
 from tests.support.raw_files import put_raw_file
 
 pytestmark = pytest.mark.xdist_group("dagster dev")
@@ -50,7 +51,7 @@ def ask(address: str, query: str, **variables: Any) -> Any:
 def stop_the_sensor_of_raw_files(environ: Mapping[str, str], home: Path) -> None:
     """Before the daemon starts, or a tick would ask for runs of the same sessions, with their models."""
     command = [str(Path(sys.executable).with_name("dagster")), "sensor", "stop", "raw_files", "-w", "workspace.yaml"]
-    subprocess.run(command, cwd=ROOT, env={**environ, "DAGSTER_HOME": str(home)}, check=True, capture_output=True)
+    subprocess.run(command, cwd=PROJECT, env={**environ, "DAGSTER_HOME": str(home)}, check=True, capture_output=True)
 
 
 def backfill(address: str, stack: LocalStack) -> dict[str, Any]:

@@ -73,9 +73,19 @@ def answers(stack: LocalStack, *results: tuple[Sequence[str], Sequence[str], Seq
 
 def test_what_athena_is_asked_to_compact(stack: LocalStack, wiring: Wiring) -> None:
     key = put_raw_file(wiring.objects, DAY, 1)
-    figures = ("rows_in", "trades", "distinct_ids", "ids_hash", "volume", "rows_hash", "earliest", "latest")
+    figures = (
+        "rows_in",
+        "trades",
+        "distinct_ids",
+        "ids_hash",
+        "volume",
+        "volume_fraction",
+        "rows_hash",
+        "earliest",
+        "latest",
+    )
     types = ["bigint"] * len(figures)
-    read, written = ([rows_in, "1", "1", "7", "100", "9", "1", "2"] for rows_in in ("1", "0"))
+    read, written = ([rows_in, "1", "1", "7", "100", "0", "9", "1", "2"] for rows_in in ("1", "0"))
     answers(
         stack,
         (("path", "trades", "strangers"), ("varchar", "bigint", "bigint"), (wiring.objects.uri(key), "1", "0")),
