@@ -432,3 +432,9 @@ def test_terraform_and_the_code_agree_how_far_a_feed_is_behind() -> None:
         r'feed_delay_seconds = var.feed == "sip" \? (\d+) \* 60 : 0', (ROOT / "infra/main.tf").read_text()
     )
     assert (int(seconds) * 60, 0) == (feed_delay_seconds("sip"), feed_delay_seconds("iex"))
+
+
+def test_the_last_snapshot_of_a_database_has_a_name_of_its_own() -> None:
+    """A name known before the apply is the name that the database before gave to its snapshot, which is still there."""
+    (database,) = rules.of_type(load_plan("prod")["resources"], "aws_db_instance")
+    assert "final_snapshot_identifier" in database["unknown"]

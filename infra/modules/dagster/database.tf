@@ -12,6 +12,10 @@ resource "aws_cloudwatch_log_group" "database" {
   kms_key_id        = var.kms_key_arn
 }
 
+# A name for the last snapshot that no database before had: RDS deletes none whose snapshot's name is taken, and final
+# snapshots stay. https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
+resource "terraform_data" "final_snapshot" {}
+
 resource "aws_db_instance" "this" {
   identifier                  = var.name
   engine                      = "postgres"
@@ -34,7 +38,7 @@ resource "aws_db_instance" "this" {
   backup_retention_period             = var.backup_days
   deletion_protection                 = var.protected
   skip_final_snapshot                 = !var.protected
-  final_snapshot_identifier           = var.protected ? "${var.name}-final" : null
+  final_snapshot_identifier           = var.protected ? "${var.name}-final-${terraform_data.final_snapshot.id}" : null
   auto_minor_version_upgrade          = true
   copy_tags_to_snapshot               = true
   enabled_cloudwatch_logs_exports     = keys(aws_cloudwatch_log_group.database)
