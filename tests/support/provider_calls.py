@@ -227,6 +227,7 @@ CALLS: dict[str, Calls] = {
         ANY, "ec2:DescribeVpcs ec2:DescribeVpcAttribute", "ec2:CreateVpc ec2:ModifyVpcAttribute ec2:CreateTags"
     ),
     "aws_vpc_endpoint": Calls(ANY, "ec2:DescribeVpcEndpoints", "ec2:CreateVpcEndpoint ec2:ModifyVpcEndpoint"),
+    "terraform_data": Calls(ANY, "", ""),  # lives in the state alone
 }
 
 
