@@ -8,7 +8,8 @@ import pytest
 from stock_pipeline.cli import parser
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *DOCS]
 
 
 def anchors(page: Path) -> set[str]:
@@ -29,7 +30,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 def test_the_readme_lists_every_page() -> None:
     linked = set(re.findall(r"^\| \[\w+\]\((docs/\w+\.md)\)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert linked == {page.relative_to(ROOT).as_posix() for page in PAGES[1:]}
+    assert linked == {page.relative_to(ROOT).as_posix() for page in DOCS}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,1 @@
+"""What to copy from: docs/extend.md says how."""

@@ -1,0 +1,57 @@
+"""Files that only other tools read say what is there: they parse, and what they name exists."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+YAML = sorted(
+    path
+    for place in (".github/**/*.yml", ".pre-commit-config.yaml", "compose.yaml", "mkdocs.yml")
+    for path in ROOT.glob(place)
+)
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+def test_it_is_yaml(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_a_hook_runs_what_is_there() -> None:
+    hooks = [
+        hook
+        for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+        for hook in repo["hooks"]
+    ]
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for hook in hooks:
+        command, *arguments = hook["entry"].split()
+        assert command != "make" or set(arguments) <= targets
+        for argument in arguments:
+            assert not argument.startswith("tests/") or (ROOT / argument).exists()
+
+
+def test_the_container_is_built_from_what_is_there() -> None:
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["pipeline"]
+    dockerfile = ROOT / service["build"]["dockerfile"]
+    for sources in re.findall(r"^COPY (.+) \S+$", dockerfile.read_text(), re.MULTILINE):
+        assert all((ROOT / source).exists() for source in sources.split())
+    # Docker has no other way to say so of one of two files
+    assert dockerfile.with_name("Dockerfile.dockerignore").exists()
+
+
+def test_the_development_container_sets_up_what_make_does() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    (command, target) = container["postCreateCommand"].split()
+    assert (command, target) == ("make", ".venv/.installed")
+
+
+def test_the_example_of_an_environment_names_variables_that_are_read() -> None:
+    names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    code = "\n".join(path.read_text() for path in (ROOT / "stock_pipeline").rglob("*.py"))
+    assert names
+    for name in names:
+        assert f'"{name}"' in code
