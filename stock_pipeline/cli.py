@@ -2,8 +2,10 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from stock_pipeline.commands import (
     catalog,
@@ -24,6 +26,7 @@ from stock_pipeline.commands import (
     stream,
     up,
 )
+from stock_pipeline.commands.parsers import add_debug
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.extras import line_to_type
 
@@ -48,8 +51,17 @@ COMMANDS = (
 )
 
 
+COMPLETED = ("bash", "zsh", "fish")
+"""Shells that `--completion` knows."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; an expected error is one sentence on stderr."""
+    """Run one command and return its exit code; what a user can cause is one sentence on stderr."""
+    if "_ARGCOMPLETE" in os.environ:
+        # the shell asks what may come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser())
     options = parser().parse_args(arguments)
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
@@ -58,23 +70,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except StockPipelineError as error:
-        print(f"stock-pipeline: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # the reader, such as `head`, has enough; the interpreter must not try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except ModuleNotFoundError as error:
-        missing = line_to_type(error.name or "")
-        if missing is None:
+    except Exception as error:
+        said = sentence(error)
+        if said is None or options.debug:
             raise
-        print(f"stock-pipeline: {missing}", file=sys.stderr)
+        print(f"stock-pipeline: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
 
 
+def sentence(error: Exception) -> str | None:
+    """Return what a user can cause as a sentence that says what to do; None for a defect."""
+    if isinstance(error, StockPipelineError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return line_to_type(error.name or "")
+    if isinstance(error, OSError):
+        return f"{error.filename or 'this machine'}: {error.strerror or error}"
+    if "botocore" in sys.modules:
+        from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
+
+        if isinstance(error, NoCredentialsError):
+            return "no AWS credentials found: set AWS_PROFILE, or sign in to the account"
+        if isinstance(error, EndpointConnectionError):
+            return f"{error}; if stock-pipeline up was killed, start it again"
+        if isinstance(error, BotoCoreError | ClientError):
+            return " ".join(str(error).split())
+    return None
+
+
+class _PrintAndExit(argparse.Action):
+    """An option that prints and ends, whatever else is missing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> None:
+        _, value, option = given
+        print(_version() if option == "--version" else _completion(value))
+        parser.exit()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"stock-pipeline {version('stock-pipeline')}"
+    except PackageNotFoundError:
+        return "stock-pipeline of a folder, which is not installed"
+
+
+def _completion(shell: str) -> str:
+    from argcomplete.shell_integration import shellcode
+
+    return shellcode(["stock-pipeline"], shell=shell)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="stock-pipeline", description="A real-time stock market pipeline on AWS, and on this machine."
+    )
+    add_debug(top, default=False)
+    top.add_argument("--version", nargs=0, action=_PrintAndExit, help="print the version")
+    top.add_argument(
+        "--completion",
+        choices=COMPLETED,
+        action=_PrintAndExit,
+        help='print what completes commands in a shell: eval "$(stock-pipeline --completion bash)"',
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for command in COMMANDS:

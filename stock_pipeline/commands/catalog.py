@@ -1,8 +1,8 @@
 """`stock-pipeline catalog`: rebuild the catalog's tables and partitions."""
 
 import argparse
-import os
 
+from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
 from stock_pipeline.commands.parsers import Commands, add_command
 
 
@@ -24,15 +24,15 @@ def add_to(commands: Commands) -> None:
         "or by its manifests alone where the head is lost, and the raw files of unpublished sessions.",
         example=example,
     )
+    add_env(rebuild)
     rebuild.set_defaults(run=run)
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring, utc_now
 
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    with Wiring.open(settings_of(options, BUCKET)) as wiring:
         wiring.catalog.create()
         wiring.catalog.evolve()
         rebuilt = CatalogRebuild(wiring.objects, wiring.catalog, utc_now, wiring.unpublished_sessions()).run()

@@ -1,10 +1,10 @@
 """`stock-pipeline compact`: compact one session."""
 
 import argparse
-import os
 from datetime import date
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, day
 
 
 def add_to(commands: Commands) -> None:
@@ -18,7 +18,7 @@ def add_to(commands: Commands) -> None:
         example="stock-pipeline compact --session 2018-01-02 --dry-run",
     )
     parser.add_argument(
-        "--session", type=date.fromisoformat, required=True, metavar="DATE", help="the session date, such as 2018-01-02"
+        "--session", type=day, required=True, metavar="DATE", help="the session date, such as 2018-01-02"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument(
@@ -26,14 +26,14 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="publish without raw files that can't be read or are gone, and name them",
     )
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    with Wiring.open(settings_of(options, BUCKET)) as wiring:
         compactor = wiring.compactor()
         session_date: date = options.session
         if options.dry_run:

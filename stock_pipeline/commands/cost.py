@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.parsers import Commands, add_command, number, whole
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.project_files import PROJECT
 
@@ -35,9 +35,11 @@ def add_to(commands: Commands) -> None:
         "stock_pipeline/commands/prices.json. Needs no account.",
         example="stock-pipeline cost --trades-per-second 5000 --symbols 2000 --env prod",
     )
-    parser.add_argument("--trades-per-second", type=float, default=1000, metavar="N", help="default: 1000")
-    parser.add_argument("--symbols", type=int, default=500, metavar="N", help="default: 500")
-    parser.add_argument("--hours-per-day", type=float, default=6.5, metavar="N", help="of such trading; default: 6.5")
+    parser.add_argument("--trades-per-second", type=number(0), default=1000, metavar="N", help="default: 1000")
+    parser.add_argument("--symbols", type=whole(0), default=500, metavar="N", help="default: 500")
+    parser.add_argument(
+        "--hours-per-day", type=number(0), default=6.5, metavar="N", help="of such trading; default: 6.5"
+    )
     parser.add_argument("--env", choices=("dev", "prod"), default="dev", help="default: dev")
     parser.add_argument("--markdown", action="store_true", help="as a table for a document")
     parser.set_defaults(run=run)

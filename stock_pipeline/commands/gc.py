@@ -1,8 +1,8 @@
 """`stock-pipeline gc`: delete superseded versions and compacted raw files."""
 
 import argparse
-import os
 
+from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
 from stock_pipeline.commands.parsers import Commands, add_command
 
 GRACE_DAYS = 3
@@ -26,6 +26,7 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help=f"days to keep what was superseded, more than any query or run takes (default: {GRACE_DAYS})",
     )
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,7 +35,6 @@ def run(options: argparse.Namespace) -> int:
 
     from stock_pipeline.lake.session_failures import SessionFailures
     from stock_pipeline.lake.unpublished_sessions import raw_folders
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
     if not 0 <= options.grace_days < 10_000:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError(
             f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 to below 10000"
         )
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    with Wiring.open(settings_of(options, BUCKET)) as wiring:
         collector = wiring.garbage_collector(timedelta(days=options.grace_days))
         would = "would delete" if options.dry_run else "deleted"
         raw_files = "raw files (by a tag: they expire)" if collector.expire_raw else "raw files"

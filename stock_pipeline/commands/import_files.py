@@ -2,12 +2,12 @@
 
 import argparse
 import csv
-import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, day
 from stock_pipeline.files.condition_codes import ALPHABETS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files to import")
     parser.add_argument("--format", default="", metavar="NAME", help="the files' format, if it can't be told")
     parser.add_argument("--feed", default="", metavar="NAME", help="mark of the rows (default: the format's)")
-    parser.add_argument("--date", type=date.fromisoformat, help="date of files whose rows and name have none")
+    parser.add_argument("--date", type=day, help="date of files whose rows and name have none")
     parser.add_argument(
         "--map",
         action="append",
@@ -51,6 +51,7 @@ def add_to(commands: Commands) -> None:
         "--rejected", type=Path, default=Path("rejected.csv"), help="where rows go that can't be read (rejected.csv)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
@@ -61,14 +62,14 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.files.file_format import Declared
     from stock_pipeline.files.reading import NAMES, TradeFile
     from stock_pipeline.lake.unpublished_sessions import raw_folders
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
     if options.format and options.format not in NAMES:
         raise InputFileError(f"--format {options.format} is not one of {', '.join(NAMES)}")
     declared = Declared(options.date, _columns(options.map), _zone(options.zone), options.scale, options.conditions)
+    settings = settings_of(options, BUCKET)
     files = [TradeFile.open(path.expanduser(), options.format, options.feed, declared) for path in options.files]
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    with Wiring.open(settings) as wiring:
         sessions: set[date] = set()
         rejected = RejectedRows(options.rejected)
         for file in files:

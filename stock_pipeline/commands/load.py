@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.parsers import Commands, add_command, whole
 
 TRADES, SYMBOLS, SEED = 2_000_000, 200, 1
 REDIRECTED_WIDTH = 118
@@ -22,10 +22,10 @@ def add_to(commands: Commands) -> None:
         "memory.",
         example="stock-pipeline load --trades 200000 --seed 7",
     )
-    parser.add_argument("--trades", type=int, default=TRADES, metavar="N", help=f"default: {TRADES:,}")
-    parser.add_argument("--symbols", type=int, default=SYMBOLS, metavar="N", help=f"default: {SYMBOLS}")
+    parser.add_argument("--trades", type=whole(1), default=TRADES, metavar="N", help=f"default: {TRADES:,}")
+    parser.add_argument("--symbols", type=whole(1), default=SYMBOLS, metavar="N", help=f"default: {SYMBOLS}")
     parser.add_argument(
-        "--seed", type=int, default=SEED, metavar="N", help="of trades and faults; default: %(default)s"
+        "--seed", type=whole(0), default=SEED, metavar="N", help="of trades and faults; default: %(default)s"
     )
     parser.add_argument("--no-faults", action="store_true", help="let nothing fail and every trade come in order")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE as JSON")

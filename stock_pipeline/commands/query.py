@@ -1,12 +1,12 @@
 """`stock-pipeline query`: run SQL on the configured engine."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
 from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ def add_to(commands: Commands) -> None:
         commands,
         "query",
         summary="run SQL on the lake and the models",
-        description="Runs one SQL statement that reads on the engine that DBT_TARGET names: a copy of the local DuckDB "
-        "file, or the Athena workgroup. Rows go to stdout, what Athena scanned and its list price to stderr.",
+        description="Runs one SQL statement that reads, on Athena or on a copy of the local DuckDB file. Rows go to "
+        "stdout, what Athena scanned and its list price to stderr.",
         example='stock-pipeline query "SELECT * FROM daily_bars LIMIT 5" --format csv',
     )
     parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to stdout")
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.answer_format import formatted
     from stock_pipeline.errors import InputFileError
-    from stock_pipeline.settings import Settings
 
-    answer = ask(Settings.from_env(os.environ), options.sql)
+    answer = ask(settings_of(options, BUCKET), options.sql)
     content = formatted(answer, options.format)
     if options.output is not None:
         try:

@@ -1,9 +1,9 @@
 """`stock-pipeline redrive`: put dead letters back into the stream."""
 
 import argparse
-import os
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.environment import BUCKET, QUEUE, STREAM, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, whole
 from stock_pipeline.domain.rejection import Reason
 
 
@@ -23,8 +23,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
     parser.add_argument(
         "--reason",
-        type=Reason,
-        choices=list(Reason),
+        choices=[str(reason) for reason in Reason],
         metavar="REASON",
         help=f"only lines rejected for this reason: {', '.join(Reason)}",
     )
@@ -38,15 +37,16 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="park messages whose records the stream no longer keeps, once their trades came from the price API again",
     )
-    parser.add_argument("--limit", type=_whole, default=500, metavar="N", help="messages at most (default: 500)")
-    parser.add_argument("--seconds", type=_whole, default=300, metavar="N", help="time at most (default: 300)")
+    parser.add_argument("--limit", type=whole(0), default=500, metavar="N", help="messages at most (default: 500)")
+    parser.add_argument("--seconds", type=whole(0), default=300, metavar="N", help="time at most (default: 300)")
     parser.add_argument(
         "--lines-per-second",
-        type=_positive,
+        type=whole(1),
         default=1_000,
         metavar="N",
         help="how fast at most, so that live trades have room (default: 1000)",
     )
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,18 +56,18 @@ def run(options: argparse.Namespace) -> int:
 
     from stock_pipeline.redrive.parked_messages import unpark
     from stock_pipeline.redrive.wiring import wired_redrive
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    reason = Reason(options.reason) if options.reason else None
+    with Wiring.open(settings_of(options, QUEUE, STREAM, BUCKET)) as wiring:
         if options.parked and not options.dry_run:
-            back = unpark(wiring.objects, wiring.dead_letters, options.limit, options.reason)
+            back = unpark(wiring.objects, wiring.dead_letters, options.limit, reason)
             print(f"{back.messages} parked messages are in the queue again")
             for failed in back.failed:
                 print(f"stays parked: {failed}")
         redrive = wired_redrive(wiring, f"cli-{uuid.uuid4()}", options.lines_per_second)
         deadline_ns = time.time_ns() + options.seconds * 10**9
-        report = redrive.run(options.limit, deadline_ns, options.dry_run, options.reason, options.park_expired)
+        report = redrive.run(options.limit, deadline_ns, options.dry_run, reason, options.park_expired)
     for outcome in report.outcomes:
         print(f"{outcome.action:<10} {outcome.lines:>6} lines  {outcome.message_id}  {outcome.why}")
     counts = ", ".join(f"{count} {action}" for action, count in sorted(report.counts.items()))
@@ -76,17 +76,3 @@ def run(options: argparse.Namespace) -> int:
         print(f"in trouble: {report.trouble}")
         return 1
     return 0
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
-def _positive(text: str) -> int:
-    number = _whole(text)
-    if number == 0:
-        raise ValueError(text)
-    return number

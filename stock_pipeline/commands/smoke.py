@@ -1,22 +1,16 @@
 """`stock-pipeline smoke`: follow one marked trade through a deployment."""
 
 import argparse
-import json
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands, add_command
-from stock_pipeline.errors import SettingsError
+from stock_pipeline.commands.environment import BUCKET, QUEUE, STREAM, TABLE, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, number
 
 if TYPE_CHECKING:
     from stock_pipeline.domain.trade import Trade
     from stock_pipeline.streaming.smoke import Seen, Stop
     from stock_pipeline.wiring import Wiring
-
-DEPLOYED = Path(".stock-pipeline") / "deployed"
-"""Settings of deployments, a file each, written by `make apply`."""
 
 
 def add_to(commands: Commands) -> None:
@@ -26,12 +20,13 @@ def add_to(commands: Commands) -> None:
         summary="follow one marked trade through a deployment",
         description="Publishes a trade of the feed `smoke` (a notice: it counts in no bar) and waits until it is in "
         "S3, in DynamoDB and in the answer of a query on raw_trades. Exits with 1 and the place where it "
-        "stopped if the time is up. Settings: what `make deploy` left in .stock-pipeline/deployed, else the "
-        "environment's.",
+        "stopped if the time is up.",
         example="stock-pipeline smoke --env dev --timeout 300",
     )
-    parser.add_argument("--env", default="dev", help="the environment to check; default: dev")
-    parser.add_argument("--timeout", type=float, default=180, metavar="SECONDS", help="for the whole way; default: 180")
+    add_env(parser)
+    parser.add_argument(
+        "--timeout", type=number(0), default=180, metavar="SECONDS", help="for the whole way; default: 180"
+    )
     parser.set_defaults(run=run)
 
 
@@ -40,20 +35,15 @@ def run(options: argparse.Namespace) -> int:
     import time
     import uuid
 
-    from stock_pipeline.settings import Settings
     from stock_pipeline.streaming.smoke import Smoke
     from stock_pipeline.wiring import Wiring
 
-    settings = Settings.from_env(environ_of(options.env, os.environ))
-    if settings.environment != options.env:
-        raise SettingsError(
-            f"these are the settings of {settings.environment}: deploy {options.env}, or set ENVIRONMENT"
-        )
+    settings = settings_of(options, BUCKET, STREAM, TABLE, QUEUE)
     with Wiring.open(settings) as wiring:
         smoke = Smoke(publisher(wiring), stops(wiring), time.time_ns, time.sleep, _tell)
         verdict = smoke.run(uuid.uuid4().hex, options.timeout)
     if verdict.missing is None:
-        print(f"{options.env} works: {verdict.trade.event_id} went all the way")
+        print(f"{options.env or settings.environment} works: {verdict.trade.event_id} went all the way")
         return 0
     print(
         f"stock-pipeline: {verdict.trade.event_id} is not in {verdict.missing.place} after {options.timeout:g} s: "
@@ -65,15 +55,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _tell(seen: "Seen") -> None:
     print(f"{seen.seconds:6.1f} s  in {seen.place}")
-
-
-def environ_of(environment: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ`, which has the credentials, with the deployed settings if there are any."""
-    path = DEPLOYED / f"{environment}.json"
-    if not path.exists():
-        return dict(environ)
-    deployed: dict[str, str] = json.loads(path.read_text())
-    return {**environ, **deployed}
 
 
 def publisher(wiring: "Wiring") -> Callable[["Trade"], None]:

@@ -1,10 +1,10 @@
 """`stock-pipeline state`: rebuild the realtime table from the lake."""
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.environment import BUCKET, TABLE, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def add_to(commands: Commands) -> None:
     )
     rebuild.add_argument(
         "--sessions",
-        type=_positive,
+        type=whole(1),
         metavar="N",
         help="newest sessions of the lake to read (default: those of STATE_TTL_DAYS)",
     )
@@ -49,6 +49,7 @@ def add_to(commands: Commands) -> None:
     rebuild.add_argument(
         "--replace", action="store_true", help="forget what the items hold, because it is wrong; then merge what came"
     )
+    add_env(rebuild)
     rebuild.set_defaults(run=run)
 
 
@@ -61,10 +62,9 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.lake.session_failures import SessionFailures
     from stock_pipeline.restore.lake_states import LakeStates, newest_sessions
     from stock_pipeline.restore.state_rebuild import StateRebuild, remembered
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
+    with Wiring.open(settings_of(options, TABLE, BUCKET)) as wiring:
         table = wiring.state_table
         if options.table:
             table = replace(table, name=options.table)
@@ -117,10 +117,3 @@ def _show_changes(rebuild: "StateRebuild", states: "Sequence[SymbolState]", repl
 def _show_progress(done: int, of: int) -> None:
     if of > 1_000:
         print(f"{done:,} of {of:,} items")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number

@@ -1,15 +1,13 @@
 """`stock-pipeline status`: show how the pipeline is doing."""
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from stock_pipeline.commands.environment import BUCKET, QUEUE, TABLE, add_env, settings_of
 from stock_pipeline.commands.parsers import Commands, add_command
-from stock_pipeline.commands.smoke import DEPLOYED, environ_of
-from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.object_store import ObjectStore
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from stock_pipeline.lake.session_failures import SessionFailures
     from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
-
-LOCAL = DEPLOYED / "local.json"
-"""Settings of `stock-pipeline up`, there while it runs."""
 
 SESSIONS_LOOKED_AT = 5
 QUARANTINE_FILES = 200
@@ -62,33 +57,20 @@ def add_to(commands: Commands) -> None:
         summary="show on one screen how the pipeline is doing",
         description="Shows the lag of the stream, the depth of the dead-letter queue, today's rejected lines by "
         "reason, the last published session, raw files that wait for compaction, and what is stale on the "
-        "exchange's calendar. Exits with 1 if something is stale or broken. Settings: what `make deploy` left in "
-        ".stock-pipeline/deployed, what `stock-pipeline up` runs (local), else the environment's.",
+        "exchange's calendar. Exits with 1 if something is stale or broken.",
         example="stock-pipeline status --env dev",
     )
-    parser.add_argument("--env", default="local", help="dev, prod, or local for `stock-pipeline up` (default: local)")
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from botocore.exceptions import EndpointConnectionError
-
-    from stock_pipeline.commands.environment import take_over
-    from stock_pipeline.local.stack import loopback_environment
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring, utc_now
 
-    if options.env == "local" and not LOCAL.exists() and "AWS_ENDPOINT_URL" not in os.environ:
-        raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
-    # a running stack is on loopback, and no profile must lead away from it
-    is_up = options.env == "local" and LOCAL.exists()
-    take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
-    with Wiring.open(Settings.from_env(os.environ)) as wiring:
-        try:
-            status = read_status(wiring, utc_now())
-        except EndpointConnectionError as error:
-            raise SettingsError(f"{error}; if stock-pipeline up was killed, start it again") from error
-    print("\n".join(screen(options.env, status)))
+    with Wiring.open(settings_of(options, BUCKET, TABLE, QUEUE)) as wiring:
+        status = read_status(wiring, utc_now())
+        name = options.env or ("local" if wiring.settings.dbt_target == "local" else wiring.settings.environment)
+    print("\n".join(screen(name, status)))
     return 1 if status.stale or status.broken else 0
 
 

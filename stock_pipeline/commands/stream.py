@@ -1,11 +1,11 @@
 """`stock-pipeline stream`: carry Alpaca's trade stream into Kinesis."""
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from stock_pipeline.commands.environment import BUCKET, QUEUE, STREAM, add_env, settings_of
 from stock_pipeline.commands.parsers import Commands, add_command
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def add_to(commands: Commands) -> None:
         example="stock-pipeline stream",
     )
     parser.add_argument("--url", help="another websocket address than Alpaca's, for testing")
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
@@ -45,15 +46,15 @@ def run(options: argparse.Namespace) -> int:
     import signal
 
     from stock_pipeline.extras import require
-    from stock_pipeline.settings import Settings
 
     require("websockets")
+    settings = settings_of(options, STREAM, BUCKET, QUEUE)
 
     async def until_signalled() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await carry(Settings.from_env(os.environ), stop, options.url)
+        await carry(settings, stop, options.url)
 
     asyncio.run(until_signalled())
     return 0

@@ -7,20 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.market_feeds import KEY, SECRET, Feed, market_feed
-from stock_pipeline.commands.parsers import Commands, add_command
-from stock_pipeline.commands.status import LOCAL
+from stock_pipeline.commands.parsers import Commands, add_command, whole
 from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.project_files import STATE_FOLDER as FOLDER
 
 if TYPE_CHECKING:
     from stock_pipeline.local.event_source.poller import EventSourcePoller
+    from stock_pipeline.local.only_one import Held
     from stock_pipeline.local.stack import LocalStack
 
-FOLDER = Path(".stock-pipeline")
 TELL_SECONDS = 10.0
 
 
@@ -35,8 +34,12 @@ def add_to(commands: Commands) -> None:
         "are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
         example="stock-pipeline up --trades-per-second 50",
     )
-    parser.add_argument("--port", type=int, default=3000, help="of Dagster's UI, if it is free (default: 3000)")
-    parser.add_argument("--trades-per-second", type=int, default=20, metavar="N", help="simulated trades (default: 20)")
+    parser.add_argument(
+        "--port", type=whole(0, 65_535), default=3000, help="of Dagster's UI, if it is free (default: 3000)"
+    )
+    parser.add_argument(
+        "--trades-per-second", type=whole(1), default=20, metavar="N", help="simulated trades (default: 20)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -53,19 +56,26 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     """Run all parts, and return the error that ended them."""
     import signal
 
-    from stock_pipeline.domain.session import exchange_time_zone
-    from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
-    from stock_pipeline.local.event_source.observer import SilentObserver
-    from stock_pipeline.local.lambda_functions import processor_poller
-    from stock_pipeline.local.live_feed import last_session
-    from stock_pipeline.local.stack import local_stack, loopback_environment
+    from stock_pipeline.local.only_one import only_one
+    from stock_pipeline.local.stack import loopback_environment
 
     # a background job of a shell ignores Ctrl-C, and SIGTERM must end it in the same order
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     take_over(loopback_environment(os.environ))
+    with only_one("up", FOLDER) as held:
+        return _run_all(options, held)
+
+
+def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
+    from stock_pipeline.domain.session import exchange_time_zone
+    from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
+    from stock_pipeline.local.event_source.observer import SilentObserver
+    from stock_pipeline.local.lambda_functions import processor_poller
+    from stock_pipeline.local.live_feed import last_session
+    from stock_pipeline.local.stack import local_stack
+
     database = (FOLDER / "up.duckdb").absolute()
-    database.parent.mkdir(exist_ok=True)
     database.unlink(missing_ok=True)
     now = datetime.now(UTC)
     first = last_session(now.astimezone(exchange_time_zone()).date(), now).session_date.isoformat()
@@ -79,6 +89,7 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
             print(f"Trades         {feed.source}", flush=True)
             print("Dagster        starting (half a minute)", flush=True)
             with dagster_dev(stack.environ, home, free_port(options.port), log) as address:
+                held.tell(address)
                 print(f"Dagster        {address}")
                 print(f"Logs           {log.parent}")
                 print("Ctrl-C ends it. In another terminal: stock-pipeline status", flush=True)
@@ -112,14 +123,18 @@ def _threads(poller: "EventSourcePoller", feed: Feed) -> Iterator[threading.Even
 
 @contextmanager
 def _announced(stack: "LocalStack") -> Iterator[None]:
+    """Let commands in this folder find the stack."""
+    from stock_pipeline.place import LOCAL, settings_file
+
     settings = {name: value for name, value in stack.environ.items() if name in stack.settings.environ()}
     addresses = {name: value for name, value in stack.environ.items() if name.startswith("AWS_")}
-    LOCAL.parent.mkdir(parents=True, exist_ok=True)
-    LOCAL.write_text(json.dumps(settings | addresses, indent=1))
+    file = settings_file(LOCAL)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings | addresses, indent=1))
     try:
         yield
     finally:
-        LOCAL.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def _tell_until(stop: threading.Event, poller: "EventSourcePoller", feed: Feed) -> None:

@@ -99,6 +99,8 @@ def test_what_is_not_installed_is_said_with_the_line_to_type(tmp_path: Path, arg
     environ = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(tmp_path),
+        "BUCKET_NAME": "nobodys-bucket",
+        "STREAM_NAME": "stream",
         "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/q",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",

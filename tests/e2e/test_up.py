@@ -43,14 +43,21 @@ def up(folder: Path) -> "Iterator[subprocess.Popen[str]]":
         process.communicate()
 
 
+def typed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Type a command in the second terminal."""
+    command = [str(COMMAND), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
 def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         addresses = read_until(process, "Ctrl-C ends it")
         assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]
         read_until(process, "records processed")
-        shown = subprocess.run(
-            [str(COMMAND), "status"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
-        )
+        second = typed(tmp_path, "up")
+        assert second.returncode == 1
+        assert f"already runs in this folder (process {process.pid}, http://127.0.0.1:" in second.stderr
+        shown = typed(tmp_path, "status")
         # a new lake has nothing to be late with
         assert shown.returncode == 0, shown.stdout + shown.stderr
         for title in ("stream", "dead letters", "rejected today", "last published", "to compact", "broken", "stale"):
@@ -64,8 +71,6 @@ def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> No
         assert rest.endswith("stopped, and nothing is left running\n")
         _, alive = psutil.wait_procs(started, timeout=30)
         assert alive == []
-    shown = subprocess.run(
-        [str(COMMAND), "status"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
-    )
+    shown = typed(tmp_path, "status")
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr.startswith("stock-pipeline: nothing runs here")

@@ -1,0 +1,63 @@
+"""Where a command or a reader works: what `stock-pipeline up` runs here, a deployment, or what the environment names.
+
+No default names a bucket, a stream, a table or a queue of an account: somebody may own it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stock_pipeline.errors import SettingsError
+from stock_pipeline.local.stack import LOOPBACK, loopback_environment
+from stock_pipeline.project_files import STATE_FOLDER
+from stock_pipeline.settings import Settings
+
+LOCAL = "local"
+
+DEPLOYED = STATE_FOLDER / "deployed"
+"""Settings of deployments, a file each, written by `make apply`; and of `stock-pipeline up` while it runs."""
+
+
+def settings_file(name: str) -> Path:
+    return DEPLOYED / f"{name}.json"
+
+
+def environ_of(name: str | None, environ: Mapping[str, str], needs: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment that leads to a place. Raises `SettingsError` if nothing says where that is.
+
+    name: `local`, a deployment such as dev, or None: what `environ` sends to loopback, what runs here, what it names.
+    needs: variables that must be named for an account.
+    """
+    is_on_loopback = urlsplit(environ.get("AWS_ENDPOINT_URL", "")).hostname in (LOOPBACK, "localhost")
+    if (name == LOCAL or (name is None and not is_on_loopback)) and settings_file(LOCAL).exists():
+        # a running stack is on loopback, and no profile must lead away from it
+        return {**loopback_environment(environ), **_settings_in(settings_file(LOCAL))}
+    if name == LOCAL and "AWS_ENDPOINT_URL" not in environ:
+        raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
+    found = dict(environ)
+    if name not in (None, LOCAL):
+        found |= _settings_in(settings_file(str(name)))
+        of = Settings.from_env(found).environment
+        if of != name:
+            raise SettingsError(f"these are the settings of {of}: deploy {name}, or set ENVIRONMENT")
+    missing = [] if is_on_loopback else [variable for variable in needs if variable not in found]
+    if missing:
+        deployed = ", ".join(f"--env {path.stem}" for path in sorted(DEPLOYED.glob("*.json")))
+        raise SettingsError(
+            "nothing runs here, and no account is named: start stock-pipeline up, say "
+            f"{deployed or '--env dev once it is deployed'}, or set {', '.join(missing)}"
+        )
+    return found
+
+
+def _settings_in(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise SettingsError(f"{path} can't be read as settings: delete it, and deploy or start up again")
+    return found
