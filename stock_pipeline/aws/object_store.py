@@ -143,9 +143,10 @@ class ObjectStore:
             for failed in answer.get("Errors", ()):
                 raise RetryableError(f"{failed.get('Key')} could not be deleted ({failed.get('Code')}); try again")
 
-    def list(self, prefix: str) -> Iterator[ListedObject]:
-        """Yield the objects under a prefix, in key order."""
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ListedObject]:
+        """Yield the objects under a prefix, in key order. start_after: only those with greater keys."""
+        place: Any = {"Prefix": prefix} | ({"StartAfter": start_after} if start_after else {})
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **place):
             for entry in page.get("Contents", ()):
                 yield ListedObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 

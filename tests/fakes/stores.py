@@ -70,9 +70,9 @@ class FakeObjectStore:
         for key in keys:
             self.objects.pop(key, None)
 
-    def list(self, prefix: str) -> Iterator[ListedObject]:
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ListedObject]:
         for key in sorted(self.objects):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key > start_after:
                 body = self.objects[key]
                 yield ListedObject(key, len(body), _etag(body), self.modified[key])
 

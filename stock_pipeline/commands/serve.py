@@ -1,0 +1,95 @@
+"""`stock-pipeline serve`: the live page and the read API."""
+
+import argparse
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.status import LOCAL
+from stock_pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stock_pipeline.serving.service import Service
+    from stock_pipeline.wiring import Wiring
+
+LOOPBACK = "127.0.0.1"
+KEPT_SECONDS = {"local": 30.0, "athena": 900.0}
+"""How long answers of the models are kept: on Athena each costs a query."""
+
+
+def add_to(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "serve",
+        summary="serve the live page and the read API",
+        description="Follows the newest session of the lake, and serves its prices and bars as a page, as JSON "
+        "(/api/v1/openapi.json says what there is) and as a stream of changes. It reads only. It asks nobody who they "
+        "are: on another address than loopback put it behind something that does.",
+        example="stock-pipeline serve --env dev --port 8080",
+    )
+    parser.add_argument("--env", default="local", help="dev, prod, or local for `stock-pipeline up` (default: local)")
+    parser.add_argument("--host", default=LOOPBACK, help=f"address to listen on (default: {LOOPBACK})")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: 8080)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from stock_pipeline.commands.environment import take_over
+    from stock_pipeline.commands.smoke import environ_of
+    from stock_pipeline.local.stack import loopback_environment
+    from stock_pipeline.serving.app import application
+    from stock_pipeline.serving.events import Events
+    from stock_pipeline.serving.server import Server
+    from stock_pipeline.settings import Settings
+    from stock_pipeline.wiring import Wiring
+
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        if options.env == "local" and not LOCAL.exists():
+            raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
+        is_up = options.env == "local"
+        take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
+    with _listening(options.host, options.port) as listener, Wiring.open(Settings.from_env(os.environ)) as wiring:
+        events = Events()
+        server = Server(application(service_of(wiring), events), events)
+        host, port = listener.getsockname()[:2]
+        print(f"serving on http://{host}:{port}", flush=True)
+        asyncio.run(server.serve([listener]))
+    return 0
+
+
+def service_of(wiring: "Wiring") -> "Service":
+    from stock_pipeline.aws.shown_state import ShownStates
+    from stock_pipeline.commands.query import ask
+    from stock_pipeline.serving.follower import Follower
+    from stock_pipeline.serving.history import History
+    from stock_pipeline.serving.service import Service
+    from stock_pipeline.wiring import utc_now
+
+    settings = wiring.settings
+    return Service(
+        follower=Follower(wiring.objects, wiring.partition, utc_now),
+        states=ShownStates(wiring.clients.dynamodb, settings.state_table_name, settings.moving_average_windows),
+        windows=wiring.state_table,
+        history=History(
+            lambda sql: ask(settings, sql, note=lambda _text: None).rows,
+            time.monotonic,
+            KEPT_SECONDS[settings.dbt_target],
+        ),
+        now=utc_now,
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"{host}:{port} can't be listened on ({error.strerror}): choose another --port") from error
+    listener.listen(128)
+    return listener

@@ -1,0 +1,124 @@
+"""Bars as columns of numbers, one slot a bar, that batches of trades are merged into.
+
+Prices are whole millionths of a dollar. A slot keeps time and sequence of its first and last price, so that a trade
+that comes late finds its place. What counts belongs to `trade_rows`.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MOST = np.iinfo(np.int64).max
+TURNOVER_PARTS = 10**12
+"""Parts of a dollar in a turnover: millionths of a price by millionths of a share."""
+
+SHARE_PARTS = 10**6
+
+_EMPTY = {
+    "first_ns": MOST,
+    "first_sequence": MOST,
+    "first_price": 0,
+    "last_ns": -1,
+    "last_sequence": -1,
+    "last_price": 0,
+    "latest_ns": -1,
+    "latest_sequence": -1,
+    "latest_price": 0,
+    "high": -1,
+    "low": MOST,
+    "rows": 0,
+    "trades": 0,
+    "shares": 0,
+    "share_parts": 0,
+    "priced_shares": 0,
+    "priced_share_parts": 0,
+    "turnover": 0,
+    "turnover_parts": 0,
+}
+"""Columns, with the value of a slot that has no trades. `latest` is of any effective trade, `first` and `last` are of
+those that may open or close.
+"""
+
+COLUMNS = tuple(_EMPTY)
+SUMS = COLUMNS[COLUMNS.index("rows") :]
+
+_Index = npt.NDArray[np.int64]
+
+
+class BarSlots:
+    """Slots 0 to `size`, which grow by doubling."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._columns = {name: np.full(16, empty, np.int64) for name, empty in _EMPTY.items()}
+
+    def __getitem__(self, column: str) -> npt.NDArray[np.int64]:
+        return self._columns[column]
+
+    def grow(self, size: int) -> None:
+        self.size = max(self.size, size)
+        room = len(self["rows"])
+        while room < size:
+            room *= 2
+        if room != len(self["rows"]):
+            for name, empty in _EMPTY.items():
+                wider = np.full(room, empty, np.int64)
+                wider[: len(self[name])] = self[name]
+                self._columns[name] = wider
+
+    def clear(self, slots: _Index) -> None:
+        for name, empty in _EMPTY.items():
+            self[name][slots] = empty
+
+    def row(self, slot: int) -> dict[str, int]:
+        return {name: int(column[slot]) for name, column in self._columns.items()}
+
+    def merge(self, slots: _Index, found: dict[str, Any]) -> npt.NDArray[np.bool_]:
+        """Merge one partial bar into each of the distinct slots.
+
+        Returns where two trades of one time and sequence contend for first or last: their ids decide, which nobody
+        keeps, so that bar has to be made anew from the files.
+        """
+        contended = self._take(slots, found, "first", later=False)
+        contended |= self._take(slots, found, "last", later=True)
+        contended |= self._take(slots, found, "latest", later=True)
+        self["high"][slots] = np.maximum(self["high"][slots], found["high"])
+        self["low"][slots] = np.minimum(self["low"][slots], found["low"])
+        for name in SUMS:
+            self[name][slots] += found[name]
+        self._carry(slots, "shares", "share_parts", SHARE_PARTS)
+        self._carry(slots, "priced_shares", "priced_share_parts", SHARE_PARTS)
+        self._carry(slots, "turnover", "turnover_parts", TURNOVER_PARTS)
+        return contended
+
+    def combined(self, slots: _Index) -> dict[str, Any]:
+        """Return the partial bar of several slots in the order of time, as `merge` takes it."""
+        result: dict[str, Any] = {}
+        for what, place, column in (("first", 0, "first_ns"), ("last", -1, "last_ns"), ("latest", -1, "latest_ns")):
+            some = slots[self[column][slots] != _EMPTY[column]]
+            for part in ("ns", "sequence", "price"):
+                name = f"{what}_{part}"
+                result[name] = np.array([self[name][some[place]] if len(some) else _EMPTY[name]])
+        result["high"] = np.array([self["high"][slots].max(initial=-1)])
+        result["low"] = np.array([self["low"][slots].min(initial=MOST)])
+        for name in SUMS:
+            result[name] = np.array([self[name][slots].sum()])
+        return result
+
+    def _take(self, slots: _Index, found: dict[str, Any], what: str, later: bool) -> npt.NDArray[np.bool_]:
+        ns, sequence, price = (f"{what}_{part}" for part in ("ns", "sequence", "price"))
+        mine_ns, mine_sequence = self[ns][slots], self[sequence][slots]
+        there = found[ns] != _EMPTY[ns]
+        same_ns = found[ns] == mine_ns
+        ahead = (found[ns] > mine_ns) if later else (found[ns] < mine_ns)
+        ahead |= same_ns & ((found[sequence] > mine_sequence) if later else (found[sequence] < mine_sequence))
+        wins = there & ahead
+        for name in (ns, sequence, price):
+            self[name][slots[wins]] = found[name][wins]
+        contends = there & same_ns & (found[sequence] == mine_sequence) & (found[price] != self[price][slots])
+        return np.asarray(contends)
+
+    def _carry(self, slots: _Index, whole: str, parts: str, unit: int) -> None:
+        self[whole][slots] += self[parts][slots] // unit
+        self[parts][slots] %= unit

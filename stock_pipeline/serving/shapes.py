@@ -1,0 +1,133 @@
+"""The JSON of the read API, version 1. OpenAPI's schemas are made of these classes.
+
+Money and shares are decimals in strings, exact; times are UTC, ISO 8601, to the nanosecond where a venue gives it.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+
+class Quote(msgspec.Struct, frozen=True, rename="camel"):
+    """A symbol's latest state in one feed, and the figures of its day."""
+
+    symbol: str
+    feed: str
+    session_date: date
+    event_time: str
+    price: Decimal
+    last_eligible: Decimal | None = None
+    previous_close: Decimal | None = None
+    change: Decimal | None = None
+    change_percent: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    close: Decimal | None = None
+    volume: Decimal | None = None
+    vwap: Decimal | None = None
+    trade_count: int | None = None
+    averages: dict[str, Decimal] = {}
+
+
+class Latest(msgspec.Struct, frozen=True, rename="camel"):
+    """Quotes. event: the number of the last event of the stream that they contain."""
+
+    event: int
+    session_date: date | None
+    quotes: list[Quote]
+
+
+class Bar(msgspec.Struct, frozen=True, rename="camel"):
+    """A bar. time: its first instant, UTC; of a day, the session's date."""
+
+    time: str
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    close: Decimal | None
+    volume: Decimal
+    vwap: Decimal | None
+    trade_count: int
+
+
+class Bars(msgspec.Struct, frozen=True, rename="camel"):
+    """Bars in the order of time. next: `start` of the page that follows; null at the end."""
+
+    symbol: str
+    feed: str
+    size: str
+    bars: list[Bar]
+    next: str | None = None
+
+
+class TradeRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One of a symbol's newest trades. conditions: the codes; condition_names: in words."""
+
+    event_id: str
+    event_time: str
+    price: Decimal
+    volume: Decimal | None
+    exchange: str
+    conditions: str
+    condition_names: list[str]
+    status: str
+    version: int
+
+
+class Trades(msgspec.Struct, frozen=True, rename="camel"):
+    """A symbol's newest trades, newest first, cancelled ones included."""
+
+    symbol: str
+    feed: str
+    trades: list[TradeRow]
+
+
+class Sparkline(msgspec.Struct, frozen=True, rename="camel"):
+    """Last prices of the newest minutes, oldest first."""
+
+    symbol: str
+    feed: str
+    closes: list[Decimal]
+
+
+class Sparklines(msgspec.Struct, frozen=True, rename="camel"):
+    sparklines: list[Sparkline]
+
+
+class Session(msgspec.Struct, frozen=True, rename="camel"):
+    """A trading day and its regular hours."""
+
+    session_date: date
+    open: datetime
+    close: datetime
+    is_half_day: bool
+
+
+class Sessions(msgspec.Struct, frozen=True, rename="camel"):
+    sessions: list[Session]
+
+
+class Health(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether figures follow the lake. behind: seconds from a raw file's time to its place in the figures."""
+
+    status: str
+    session_date: date | None
+    files: int
+    symbols: int
+    newest_file: datetime | None
+    behind_p50: float | None
+    behind_p99: float | None
+    unreadable: dict[str, str]
+    failure: str | None
+    looked_at: datetime | None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Problem details of RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
