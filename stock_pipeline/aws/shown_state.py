@@ -17,12 +17,13 @@ _AVERAGE = "sma_"
 
 @dataclass(frozen=True, slots=True)
 class ShownState:
-    """price: of the newest trade that is not cancelled. averages: by number of trades."""
+    """price: of the newest execution. last_eligible: what the tape takes for its last price. averages: by trades."""
 
     key: SymbolKey
     session_date: date
     event_time_ns: int
     price: Decimal
+    last_eligible: Decimal | None
     averages: dict[int, Decimal]
 
 
@@ -39,7 +40,7 @@ class ShownStates:
         averages = ", ".join(f"{_AVERAGE}{window}" for window in self.average_windows)
         pages = self.client.get_paginator("scan").paginate(
             TableName=self.table,
-            ProjectionExpression=f"symbol, feed, price, event_time_ns, session_date, {averages}",
+            ProjectionExpression=f"symbol, feed, price, event_time_ns, session_date, last_eligible, {averages}",
             FilterExpression="feed <> :smoke AND attribute_exists(event_time_ns)",
             ExpressionAttributeValues={":smoke": {"S": SMOKE_FEED}},
         )
@@ -53,6 +54,7 @@ class ShownStates:
             session_date=date.fromisoformat(item["session_date"]["S"]),
             event_time_ns=int(item["event_time_ns"]["N"]),
             price=Decimal(item["price"]["N"]),
+            last_eligible=Decimal(item["last_eligible"]["M"]["price"]["N"]) if "last_eligible" in item else None,
             averages={
                 window: Decimal(item[f"{_AVERAGE}{window}"]["N"])
                 for window in self.average_windows

@@ -16,6 +16,8 @@ from stock_pipeline.domain.trade import PRICE_UNIT, Shares, Trade, exact_shares,
 
 _EXACT = Context(prec=80)
 
+MINUTE_NS = 60 * 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -76,6 +78,26 @@ def session_part_bars(trades: Iterable[Trade], hours: SessionHours | None) -> di
             symbol, feed, session_date = _only_key(of_bar)
             makers = _makers(of_part if hours is not None else [], its_closing)
             bars[part] = _bar_of(symbol, feed, session_date, counted, makers, its_closing)
+    return bars
+
+
+def minute_bars(trades: Iterable[Trade], hours: SessionHours | None) -> dict[tuple[int, str], Bar]:
+    """Return a session's bars by minute (nanoseconds, UTC) and part; arguments as of `daily_bar`.
+
+    A minute with trades of which none counts has a bar without prices.
+    """
+    trades = sorted(trades, key=order_key)
+    closing = closing_print(trades, hours)
+    groups: dict[tuple[int, str], list[Trade]] = {}
+    for trade in trades:
+        if trade is closing or (_is_traded(trade) and not _rule(trade).is_official_print):
+            groups.setdefault((trade.event_time_ns // MINUTE_NS * MINUTE_NS, part_of(trade)), []).append(trade)
+    bars = {}
+    for place, some in groups.items():
+        its_closing = closing if closing in some else None
+        counted = [trade for trade in some if counts_in_volume(trade)]
+        makers = _makers(some if hours is not None else [], its_closing)
+        bars[place] = _bar_of(*_only_key(some), counted, makers, its_closing)
     return bars
 
 

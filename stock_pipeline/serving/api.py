@@ -184,6 +184,7 @@ def shown_bar(bar: LiveBar, time: str) -> Bar:
         shares_of_units(bar.volume),
         vwap_of_units(bar.turnover, bar.priced_volume),
         bar.trade_count,
+        bar.part or None,
     )
 
 

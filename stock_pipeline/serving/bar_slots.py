@@ -15,16 +15,22 @@ TURNOVER_PARTS = 10**12
 
 SHARE_PARTS = 10**6
 
-_EMPTY = {
+EMPTY = {
     "first_ns": MOST,
     "first_sequence": MOST,
     "first_price": 0,
     "last_ns": -1,
     "last_sequence": -1,
     "last_price": 0,
+    "alone_ns": MOST,
+    "alone_sequence": MOST,
+    "alone_price": 0,
     "latest_ns": -1,
     "latest_sequence": -1,
     "latest_price": 0,
+    "eligible_ns": -1,
+    "eligible_sequence": -1,
+    "eligible_price": 0,
     "high": -1,
     "low": MOST,
     "rows": 0,
@@ -36,12 +42,18 @@ _EMPTY = {
     "turnover": 0,
     "turnover_parts": 0,
 }
-"""Columns, with the value of a slot that has no trades. `latest` is of any effective trade, `first` and `last` are of
-those that may open or close.
+"""Columns, with the value of a slot that has no trades. `latest` is of any execution, `eligible` of those that the tape
+takes for a last price. `first` and `last` may open or close the bar; `alone` is the first that may be high or low.
 """
 
-COLUMNS = tuple(_EMPTY)
+_ENDS = {"first": False, "last": True, "alone": False, "latest": True, "eligible": True}
+"""Prices by their place in time: whether the later one stands."""
+
+COLUMNS = tuple(EMPTY)
 SUMS = COLUMNS[COLUMNS.index("rows") :]
+PRICED = ("first", "last", "alone")
+PRICED_SUMS = SUMS[SUMS.index("priced_shares") :]
+"""Of a day's bar, these come from the minutes that make its prices."""
 
 _Index = npt.NDArray[np.int64]
 
@@ -51,7 +63,7 @@ class BarSlots:
 
     def __init__(self) -> None:
         self.size = 0
-        self._columns = {name: np.full(16, empty, np.int64) for name, empty in _EMPTY.items()}
+        self._columns = {name: np.full(16, empty, np.int64) for name, empty in EMPTY.items()}
 
     def __getitem__(self, column: str) -> npt.NDArray[np.int64]:
         return self._columns[column]
@@ -62,13 +74,13 @@ class BarSlots:
         while room < size:
             room *= 2
         if room != len(self["rows"]):
-            for name, empty in _EMPTY.items():
+            for name, empty in EMPTY.items():
                 wider = np.full(room, empty, np.int64)
                 wider[: len(self[name])] = self[name]
                 self._columns[name] = wider
 
     def clear(self, slots: _Index) -> None:
-        for name, empty in _EMPTY.items():
+        for name, empty in EMPTY.items():
             self[name][slots] = empty
 
     def row(self, slot: int) -> dict[str, int]:
@@ -80,9 +92,9 @@ class BarSlots:
         Returns where two trades of one time and sequence contend for first or last: their ids decide, which nobody
         keeps, so that bar has to be made anew from the files.
         """
-        contended = self._take(slots, found, "first", later=False)
-        contended |= self._take(slots, found, "last", later=True)
-        contended |= self._take(slots, found, "latest", later=True)
+        contended = np.zeros(len(slots), np.bool_)
+        for what, later in _ENDS.items():
+            contended |= self._take(slots, found, what, later)
         self["high"][slots] = np.maximum(self["high"][slots], found["high"])
         self["low"][slots] = np.minimum(self["low"][slots], found["low"])
         for name in SUMS:
@@ -92,24 +104,28 @@ class BarSlots:
         self._carry(slots, "turnover", "turnover_parts", TURNOVER_PARTS)
         return contended
 
-    def combined(self, slots: _Index) -> dict[str, Any]:
-        """Return the partial bar of several slots in the order of time, as `merge` takes it."""
+    def combined(self, slots: _Index, priced: _Index) -> dict[str, Any]:
+        """Return the partial bar of several slots in the order of time, as `merge` takes it.
+
+        priced: those of the slots that make the prices.
+        """
         result: dict[str, Any] = {}
-        for what, place, column in (("first", 0, "first_ns"), ("last", -1, "last_ns"), ("latest", -1, "latest_ns")):
-            some = slots[self[column][slots] != _EMPTY[column]]
+        for what, later in _ENDS.items():
+            some = priced if what in PRICED else slots
+            some = some[self[f"{what}_ns"][some] != EMPTY[f"{what}_ns"]]
             for part in ("ns", "sequence", "price"):
                 name = f"{what}_{part}"
-                result[name] = np.array([self[name][some[place]] if len(some) else _EMPTY[name]])
-        result["high"] = np.array([self["high"][slots].max(initial=-1)])
-        result["low"] = np.array([self["low"][slots].min(initial=MOST)])
+                result[name] = np.array([self[name][some[-1 if later else 0]] if len(some) else EMPTY[name]])
+        result["high"] = np.array([self["high"][priced].max(initial=-1)])
+        result["low"] = np.array([self["low"][priced].min(initial=MOST)])
         for name in SUMS:
-            result[name] = np.array([self[name][slots].sum()])
+            result[name] = np.array([self[name][priced if name in PRICED_SUMS else slots].sum()])
         return result
 
     def _take(self, slots: _Index, found: dict[str, Any], what: str, later: bool) -> npt.NDArray[np.bool_]:
         ns, sequence, price = (f"{what}_{part}" for part in ("ns", "sequence", "price"))
         mine_ns, mine_sequence = self[ns][slots], self[sequence][slots]
-        there = found[ns] != _EMPTY[ns]
+        there = found[ns] != EMPTY[ns]
         same_ns = found[ns] == mine_ns
         ahead = (found[ns] > mine_ns) if later else (found[ns] < mine_ns)
         ahead |= same_ns & ((found[sequence] > mine_sequence) if later else (found[sequence] < mine_sequence))

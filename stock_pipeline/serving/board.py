@@ -77,15 +77,16 @@ class Board:
         assert price is not None
         day = session.day_bar(key) if session else None
         close = price_of(day.close) if day else None
+        eligible = price_of(session.last_eligible(key)) if session and live else state.last_eligible if state else None
         previous = self.previous_closes.get(key)
-        last = close or price
+        last = close or eligible or price
         return Quote(
             symbol=key.symbol,
             feed=key.feed,
             session_date=session.session_date if session and live else state.session_date if state else date.min,
             event_time=iso_ns(event_time_ns),
             price=price,
-            last_eligible=close,
+            last_eligible=eligible,
             previous_close=previous,
             change=None if previous is None else last - previous,
             change_percent=_percent(last, previous),

@@ -36,7 +36,10 @@ class History:
         return [_bar(str(session_date), *figures) for session_date, *figures in rows]
 
     def minute_bars(self, key: SymbolKey, first: date, last: date) -> list[Bar]:
-        rows = self._rows(f"SELECT minute_start, {_FIGURES} FROM minute_bars WHERE {_of(key, first, last)} ORDER BY 1")
+        rows = self._rows(
+            f"SELECT minute_start, {_FIGURES}, session_part FROM minute_bars WHERE {_of(key, first, last)} "
+            "ORDER BY 1, session_part"
+        )
         return [_bar(f"{start:%Y-%m-%dT%H:%M:%SZ}", *figures) for start, *figures in rows]
 
     def previous_closes(self, session_date: date) -> dict[SymbolKey, Decimal]:
@@ -73,5 +76,10 @@ def _within(first: date, last: date) -> str:
 
 
 def _bar(time: str, *figures: Any) -> Bar:
-    open_, high, low, close, volume, vwap, trade_count = figures
-    return Bar(time, open_, high, low, close, Decimal(volume), vwap, int(trade_count))
+    open_, high, low, close, volume, vwap, trade_count, *part = figures
+    return Bar(time, open_, high, low, close, _plain(Decimal(volume)), vwap, int(trade_count), *part)
+
+
+def _plain(volume: Decimal) -> Decimal:
+    """Return a volume without zeros at the end, as live bars have it."""
+    return volume.quantize(1) if volume == volume.to_integral_value() else volume.normalize()

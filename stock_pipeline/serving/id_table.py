@@ -11,11 +11,11 @@ NEW, SAME, OTHER = 0, 1, 2
 """What an id is: never seen, seen with this fingerprint, seen with another."""
 
 _U64 = npt.NDArray[np.uint64]
-_MINUTE = np.uint64(2047)
+_MINUTE = np.uint64(16_383)
 """The bits of a fingerprint in which its row's minute is kept."""
 
 _ABSENT = np.uint64(2**64 - 1)
-"""No fingerprint is this one: no day has 2047 minutes."""
+"""No fingerprint is this one: no session has 16383 minutes."""
 
 
 class IdTable:
@@ -32,7 +32,7 @@ class IdTable:
     ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
         """Return `NEW`, `SAME` or `OTHER` of each id, and the minute of the row seen first; remember new ids.
 
-        ids: distinct. minutes: below 2048.
+        ids: distinct. minutes: below 16383.
         """
         ids = np.maximum(ids, np.uint64(1))  # 0 marks an empty slot
         prints = (prints & ~_MINUTE) | minutes.astype(np.uint64)

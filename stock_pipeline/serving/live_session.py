@@ -9,7 +9,7 @@ A source that gives one event id to two symbols, or to two minutes so far apart 
 rule of `Trade`: both rows count here, until the session is published.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -18,14 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from stock_pipeline.domain.session import session_bounds_ns
+from stock_pipeline.domain.feed_session import SESSION_PARTS
+from stock_pipeline.domain.bar import MINUTE_NS
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.serving.bar_slots import MOST, BarSlots
+from stock_pipeline.serving.bar_slots import EMPTY, SHARE_PARTS, TURNOVER_PARTS, BarSlots
 from stock_pipeline.serving.id_table import NEW, OTHER, IdTable
-from stock_pipeline.serving.trade_rows import MINUTE_NS, marked, prints, winning
-
-MINUTES = 25 * 60
-"""Of the longest day in New York."""
+from stock_pipeline.serving.session_minutes import SessionMinutes
+from stock_pipeline.serving.trade_rows import marked, prints, winning
 
 
 class SessionFile(NamedTuple):
@@ -47,6 +46,8 @@ class KeptRow(NamedTuple):
     event_id: str
     price: int
     minute: int
+    part: int
+    priced: bool
     counted: bool
     high_low: bool
     open_close: bool
@@ -63,9 +64,13 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LiveBar:
-    """A bar in units: prices in millionths, shares in millionths of a share, turnover in 10^-12 dollars."""
+    """A bar in units: prices in millionths, shares in millionths of a share, turnover in 10^-12 dollars.
+
+    part: of the session, in which a minute's bar lies; a day's is of all.
+    """
 
     start_ns: int
+    part: str
     open: int | None
     high: int | None
     low: int | None
@@ -88,11 +93,11 @@ class LiveSession:
         self.files: list[SessionFile] = []
         self.series: dict[SymbolKey, int] = {}
         self.rows_read_again = 0
-        self._start_ns, _ = session_bounds_ns(session_date)
+        self._of_day = SessionMinutes(session_date)
         self._read = read
         self._ids = IdTable(remembered)
         self._minutes, self._days = BarSlots(), BarSlots()
-        self._slots = np.full((16, MINUTES), -1, np.int32)
+        self._slots = np.full((16, self._of_day.count), -1, np.int32)
         self._kept: dict[int, dict[str, KeptRow]] = {}
         self._linked: dict[Place, set[Place]] = {}
 
@@ -101,12 +106,12 @@ class LiveSession:
         frames = []
         for key, rows in files:
             if rows.height:
-                minutes = (rows["event_time_ns"] - self._start_ns) // MINUTE_NS
+                minutes = (rows["event_time_ns"] - self._of_day.start_ns) // MINUTE_NS
                 self.files.append(SessionFile(key, int(minutes.min()), int(minutes.max())))  # type: ignore[arg-type]
                 frames.append(rows)
         if not frames:
             return set()
-        rows = marked(pl.concat(frames), self.session_date)
+        rows = marked(pl.concat(frames), self._of_day)
         rows = rows.with_columns(series=self._codes(rows), print=prints(rows))
         new, again = self._news(rows)
         self._fold(new, again)
@@ -116,17 +121,23 @@ class LiveSession:
         return {names[series] for series in touched}
 
     def minute_bars(self, key: SymbolKey) -> list[LiveBar]:
-        """Return the bars in the order of time."""
+        """Return the bars in the order of time: one for each minute and part of the session."""
         series = self.series.get(key)
         if series is None:
             return []
         close = self._closing_print(series)
+        kept: dict[Place, list[KeptRow]] = {}
+        parts = self._of_day.parts(key.feed)
+        places = {(minute, int(parts[minute])) for minute in np.flatnonzero(self._slots[series] >= 0).tolist()}
+        for row in self._kept.get(series, {}).values():
+            kept.setdefault((row.minute, row.part), []).append(row)
         bars = []
-        kept = list(self._kept.get(series, {}).values())
-        minutes = np.flatnonzero(self._slots[series] >= 0).tolist()
-        for minute in minutes:
-            rows = [row for row in kept if row.minute == minute]
-            bar = self._bar(self._minutes.row(self._slots[series, minute]), rows, close, minute)
+        for minute, part in sorted(places | kept.keys()):
+            # what was added up lies in the minute's part; closing prints are regular at any hour
+            slot = self._slots[series, minute] if part == parts[minute] else -1
+            sums = self._minutes.row(slot) if slot >= 0 else EMPTY
+            start_ns = self._of_day.start_ns + minute * MINUTE_NS
+            bar = self._bar(sums, kept.get((minute, part), ()), close, start_ns, SESSION_PARTS[part])
             if bar is not None:
                 bars.append(bar)
         return bars
@@ -136,16 +147,27 @@ class LiveSession:
         series = self.series.get(key)
         if series is None:
             return None
-        rows = list(self._kept.get(series, {}).values())
-        bar = self._bar(self._days.row(series), rows, self._closing_print(series), 0)
+        # of prints outside of the hours that make prices, only the shares count
+        kept = [
+            row if row.priced else row._replace(high_low=False, open_close=False)
+            for row in self._kept.get(series, {}).values()
+        ]
+        bar = self._bar(self._days.row(series), kept, self._closing_print(series), self._of_day.start_ns, "")
         return bar if bar is not None and bar.trade_count else None
 
     def latest(self, key: SymbolKey) -> tuple[int, int] | None:
-        """Return time (ns) and price (millionths) of the newest effective trade."""
+        """Return time (ns) and price (millionths) of the newest execution."""
         series = self.series.get(key)
         if series is None or self._days["latest_ns"][series] < 0:
             return None
         return int(self._days["latest_ns"][series]), int(self._days["latest_price"][series])
+
+    def last_eligible(self, key: SymbolKey) -> int | None:
+        """Return the newest price (millionths) that the tape takes for its last one."""
+        series = self.series.get(key)
+        if series is None or self._days["eligible_ns"][series] < 0:
+            return None
+        return int(self._days["eligible_price"][series])
 
     def closes(self, key: SymbolKey, count: int) -> list[int]:
         """Return the last prices of the newest `count` minutes that have one, oldest first."""
@@ -162,7 +184,7 @@ class LiveSession:
         for symbol, feed in pairs.iter_rows():
             self.series.setdefault(SymbolKey(symbol, feed), len(self.series))
         if len(self.series) > len(self._slots):
-            wider = np.full((2 * len(self.series), MINUTES), -1, np.int32)
+            wider = np.full((2 * len(self.series), self._of_day.count), -1, np.int32)
             wider[: len(self._slots)] = self._slots
             self._slots = wider
         self._days.grow(len(self.series))
@@ -201,7 +223,7 @@ class LiveSession:
 
     def _fold(self, rows: pl.DataFrame, again: set[Place]) -> None:
         """Add rows up. Minutes that need more than that go to `again`."""
-        instants = rows.filter("closing").select(_INSTANT).unique().with_columns(kept=True)
+        instants = rows.filter("apart").select(_INSTANT).unique().with_columns(kept=True)
         rows = rows.join(instants, on=_INSTANT, how="left", maintain_order="left").with_columns(
             pl.col("kept").fill_null(False)
         )
@@ -215,7 +237,8 @@ class LiveSession:
         for each in self._kept.keys() & set(series.tolist()):
             again |= {(each, row.minute) for row in self._kept[each].values() if self._contends(each, row)}
         # a day's contention is one of its minutes', too, and the day is made of those
-        days = _partial_bars(rows, ["series"])
+        daily = [(pl.col(name) & pl.col("priced")).alias(name) for name in ("high_low", "open_close")]
+        days = _partial_bars(rows.with_columns(daily), ["series"])
         self._days.merge(days["series"].to_numpy(), _columns(days))
 
     def _contends(self, series: int, row: KeptRow) -> bool:
@@ -224,7 +247,7 @@ class LiveSession:
         return slot >= 0 and any(
             (self._minutes[f"{end}_ns"][slot], self._minutes[f"{end}_sequence"][slot])
             == (row.event_time_ns, row.sequence)
-            for end in ("first", "last")
+            for end in ("first", "last", "alone")
         )
 
     def _slots_of(self, series: npt.NDArray[Any], minute: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -254,7 +277,7 @@ class LiveSession:
             if any(file.first_minute <= minute <= file.last_minute for minute in minutes):
                 rows = self._read(file.key)
                 self.rows_read_again += rows.height
-                minute_of = ((pl.col("event_time_ns") - self._start_ns) // MINUTE_NS).cast(pl.Int32)
+                minute_of = ((pl.col("event_time_ns") - self._of_day.start_ns) // MINUTE_NS).cast(pl.Int32)
                 rows = rows.with_columns(minute=minute_of)
                 found.append(rows.join(wanted, on=["symbol", "feed", "minute"], how="inner").drop("minute"))
         for series, minute in again:
@@ -263,33 +286,37 @@ class LiveSession:
                 del kept[event_id]
         codes, places = wanted["series"].to_numpy(), wanted["minute"].to_numpy()
         self._minutes.clear(self._slots_of(codes, places))
-        rows = marked(winning(pl.concat(found)), self.session_date)
+        rows = marked(winning(pl.concat(found)), self._of_day)
         self._fold(rows.join(wanted, on=["symbol", "feed", "minute"], how="left", maintain_order="left"), set())
         for series in sorted({series for series, _ in again}):
-            slots = self._slots[series]
+            minutes_of_day = np.flatnonzero(self._slots[series] >= 0)
+            slots = self._slots[series][minutes_of_day].astype(np.int64)
+            priced = slots[self._of_day.makes_prices(names[series].feed)[minutes_of_day]]
             self._days.clear(np.array([series]))
-            self._days.merge(np.array([series]), self._minutes.combined(slots[slots >= 0].astype(np.int64)))
+            self._days.merge(np.array([series]), self._minutes.combined(slots, priced))
 
     def _closing_print(self, series: int) -> KeptRow | None:
         return max((row for row in self._kept.get(series, {}).values() if row.closing), default=None)
 
-    def _bar(self, sums: dict[str, int], kept: Sequence[KeptRow], close: KeptRow | None, minute: int) -> LiveBar | None:
+    def _bar(
+        self, sums: Mapping[str, int], kept: Sequence[KeptRow], close: KeptRow | None, start_ns: int, part: str
+    ) -> LiveBar | None:
         """Return a slot's bar together with the kept rows that lie in it; None if it has no trade."""
-        firsts = [(sums["first_ns"], sums["first_sequence"], "", sums["first_price"])]
-        firsts = firsts if sums["last_ns"] >= 0 else []
-        lasts = [(sums["last_ns"], sums["last_sequence"], "", sums["last_price"])] if firsts else []
+        firsts, lasts, alone = ([_end(sums, what)] if _has(sums, what) else [] for what in ("first", "last", "alone"))
         highs = [sums["high"]] if sums["high"] >= 0 else []
         lows = [sums["low"]] if sums["high"] >= 0 else []
         shares, priced = _whole(sums, "share"), _whole(sums, "priced_share")
-        turnover = sums["turnover"] * 10**12 + sums["turnover_parts"]
+        turnover = sums["turnover"] * TURNOVER_PARTS + sums["turnover_parts"]
         trades, rows = sums["trades"], sums["rows"]
         for row in kept:
-            own = row.shares * 10**6 + row.share_parts
+            own = row.shares * SHARE_PARTS + row.share_parts
             place = (row.event_time_ns, row.sequence, row.event_id, row.price)
-            if row.open_close or row is close:
+            is_close = close is not None and row.event_id == close.event_id
+            if row.open_close or is_close:
                 firsts.append(place)
                 lasts.append(place)
-            if row.high_low or row is close:
+            if row.high_low or is_close:
+                alone.append(place)
                 highs.append(row.price)
                 lows.append(row.price)
                 if row.counted:
@@ -298,16 +325,18 @@ class LiveSession:
             if row.counted:
                 shares += own
                 trades += 1
-            rows += row.barred or row is close
+            rows += row.barred or is_close
         if not rows:
             return None
-        last = close.price if close in kept and close else max(lasts)[3] if lasts else None
+        first, last = min(firsts or alone, default=None), max(lasts, default=None) or min(alone, default=None)
+        closing = close.price if close is not None and any(row.event_id == close.event_id for row in kept) else None
         return LiveBar(
-            self._start_ns + minute * MINUTE_NS,
-            min(firsts)[3] if firsts else None,
+            start_ns,
+            part,
+            first[3] if first else None,
             max(highs, default=None),
             min(lows, default=None),
-            last,
+            closing or (last[3] if last else None),
             shares,
             priced,
             turnover,
@@ -315,8 +344,17 @@ class LiveSession:
         )
 
 
-def _whole(sums: dict[str, int], name: str) -> int:
-    return sums[f"{name}s"] * 10**6 + sums[f"{name}_parts"]
+def _has(sums: Mapping[str, int], what: str) -> bool:
+    return sums[f"{what}_ns"] != EMPTY[f"{what}_ns"]
+
+
+def _end(sums: Mapping[str, int], what: str) -> tuple[int, int, str, int]:
+    """Return a price with its place in time. No kept row is of the same instant, so the id does not matter."""
+    return sums[f"{what}_ns"], sums[f"{what}_sequence"], "", sums[f"{what}_price"]
+
+
+def _whole(sums: Mapping[str, int], name: str) -> int:
+    return sums[f"{name}s"] * SHARE_PARTS + sums[f"{name}_parts"]
 
 
 def _minutes_of(rows: pl.DataFrame) -> set[Place]:
@@ -328,32 +366,30 @@ def _columns(bars: pl.DataFrame) -> dict[str, Any]:
 
 
 def _partial_bars(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Add up rows, sorted by `order_key`. Kept rows only count for `latest`."""
+    """Add up rows, sorted by `order_key`. Kept rows only count for `latest` and `eligible`."""
     adds = ~pl.col("kept")
-    open_close, high_low = adds & pl.col("open_close"), adds & pl.col("high_low")
-    counted = adds & pl.col("counted")
+    open_close, high_low, counted = (adds & pl.col(name) for name in ("open_close", "high_low", "counted"))
     priced = counted & high_low
-    units = pl.col("shares").cast(pl.Int128) * 10**6 + pl.col("share_parts").cast(pl.Int128)
+    units = pl.col("shares").cast(pl.Int128) * SHARE_PARTS + pl.col("share_parts").cast(pl.Int128)
     turnover = pl.col("price").cast(pl.Int128) * units
-
-    def end(column: str, of: pl.Expr, last: bool, empty: int) -> pl.Expr:
-        some = pl.col(column).filter(of)
-        return (some.last() if last else some.first()).fill_null(empty)
-
+    ends = {
+        "first": (open_close, False),
+        "last": (open_close, True),
+        "alone": (high_low, False),
+        "latest": (pl.col("paid"), True),
+        "eligible": (pl.col("eligible"), True),
+    }
+    found = {
+        f"{what}_{part}": _end_of(pl.col(column).filter(of), last).fill_null(EMPTY[f"{what}_{part}"])
+        for what, (of, last) in ends.items()
+        for part, column in (("ns", "event_time_ns"), ("sequence", "sequence"), ("price", "price"))
+    }
     return (
         rows.group_by(by)
         .agg(
-            first_ns=end("event_time_ns", open_close, False, MOST),
-            first_sequence=end("sequence", open_close, False, MOST),
-            first_price=end("price", open_close, False, 0),
-            last_ns=end("event_time_ns", open_close, True, -1),
-            last_sequence=end("sequence", open_close, True, -1),
-            last_price=end("price", open_close, True, 0),
-            latest_ns=end("event_time_ns", pl.col("effective"), True, -1),
-            latest_sequence=end("sequence", pl.col("effective"), True, -1),
-            latest_price=end("price", pl.col("effective"), True, 0),
-            high=pl.col("price").filter(high_low).max().fill_null(-1),
-            low=pl.col("price").filter(high_low).min().fill_null(MOST),
+            **found,
+            high=pl.col("price").filter(high_low).max().fill_null(EMPTY["high"]),
+            low=pl.col("price").filter(high_low).min().fill_null(EMPTY["low"]),
             rows=(adds & pl.col("barred")).sum().cast(pl.Int64),
             trades=counted.sum().cast(pl.Int64),
             shares=pl.col("shares").filter(counted).sum(),
@@ -363,8 +399,12 @@ def _partial_bars(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
             dollars=turnover.filter(priced).sum().fill_null(0),
         )
         .with_columns(
-            turnover=(pl.col("dollars") // 10**12).cast(pl.Int64),
-            turnover_parts=(pl.col("dollars") % 10**12).cast(pl.Int64),
+            turnover=(pl.col("dollars") // TURNOVER_PARTS).cast(pl.Int64),
+            turnover_parts=(pl.col("dollars") % TURNOVER_PARTS).cast(pl.Int64),
         )
         .drop("dollars")
     )
+
+
+def _end_of(values: pl.Expr, last: bool) -> pl.Expr:
+    return values.last() if last else values.first()

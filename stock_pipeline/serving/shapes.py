@@ -40,7 +40,10 @@ class Latest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Bar(msgspec.Struct, frozen=True, rename="camel"):
-    """A bar. time: its first instant, UTC; of a day, the session's date."""
+    """A bar. time: its first instant, UTC; of a day, the session's date.
+
+    session_part: overnight, pre, regular or post; null for a day's.
+    """
 
     time: str
     open: Decimal | None
@@ -50,6 +53,7 @@ class Bar(msgspec.Struct, frozen=True, rename="camel"):
     volume: Decimal
     vwap: Decimal | None
     trade_count: int
+    session_part: str | None = None
 
 
 class Bars(msgspec.Struct, frozen=True, rename="camel"):

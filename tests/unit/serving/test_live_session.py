@@ -1,6 +1,5 @@
 """Live bars against the domain's: the same trades in any order, batching and number of versions give the same bars."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -13,28 +12,23 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_pipeline.domain.bar import (
-    closing_print,
-    counts_in_high_low,
-    counts_in_open_close,
-    counts_in_volume,
-    daily_bar,
-)
-from stock_pipeline.domain.conditions import print_rule
-from stock_pipeline.domain.session import session_hours
+from stock_pipeline.domain.bar import Bar, daily_bar, minute_bars
+from stock_pipeline.domain.conditions import is_last_eligible
+from stock_pipeline.domain.feed_session import feed_session_date, feed_session_hours
+from stock_pipeline.domain.moving_average import paid_trades
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.domain.trade import Trade, is_effective, order_key
+from stock_pipeline.domain.trade import Trade, order_key
 from stock_pipeline.serving.live_session import LiveBar, LiveSession
-from stock_pipeline.serving.trade_rows import MINUTE_NS
 from stock_pipeline.serving.units import price_of, shares_of_units, vwap_of_units
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.oracle import winning_trades
 from tests.support.trades import SESSION, trade
 
 NEW_YORK = ZoneInfo("America/New_York")
-DATES = (date(2018, 1, 2), date(2018, 11, 4), date(2018, 7, 3), date(2018, 7, 4))
+DATES = (date(2018, 1, 2), date(2018, 11, 5), date(2018, 7, 3), date(2018, 7, 4))
 CODES = ("", "", "", "F", "I", "6", "6X", "9", "M", "Q", "O", "OI", "T", "4B", "B", "Z", "?", "7V")
-MINUTES = st.sampled_from((569, 570, 571, 600, 779, 780, 959, 960, 961))
+MINUTES = st.sampled_from((200, 240, 569, 570, 571, 779, 780, 959, 960, 961))
+FEEDS = ("sim", "sim", "boats")
 
 
 @st.composite
@@ -48,6 +42,7 @@ def batches(draw: st.DrawFn, consistent: bool) -> list[list[Trade]]:
         return int(midnight.timestamp()) * 10**9 + draw(st.integers(0, 1)) * 10**9
 
     times: dict[int, tuple[int, int]] = {}
+    feed = draw(st.sampled_from(FEEDS if day != date(2018, 7, 4) else FEEDS[:1]))
     rows = []
     for _ in range(draw(st.integers(1, 25))):
         number = draw(st.integers(0, 9))
@@ -58,13 +53,16 @@ def batches(draw: st.DrawFn, consistent: bool) -> list[list[Trade]]:
         symbol = "AB"[number % 2]
         rows.append(
             trade(
-                event_id=f"sim:{symbol}:{number}",
+                event_id=f"{feed}:{symbol}:{number}",
+                feed=feed,
                 symbol=symbol,
                 event_time_ns=event_time_ns,
                 sequence=sequence,
                 version=draw(st.integers(0, 2)),
                 price=Decimal(draw(st.sampled_from((1, 99_999_999_999_999, 3_333, 7_777)))).scaleb(-4),
-                volume=None if quote else draw(st.sampled_from((0, 1, 100, 10**9))),
+                volume=None
+                if quote
+                else draw(st.sampled_from((0, 1, 100, 10**9, Decimal("0.000001"), Decimal("7.5")))),
                 capture_mode="quote" if quote else "trade",
                 conditions=draw(st.sampled_from(CODES)),
                 tape=draw(st.sampled_from(("", "A", "C"))),
@@ -92,58 +90,39 @@ def folded(some: Iterable[Sequence[Trade]], session_date: date) -> LiveSession:
 
 
 def session_of(some: list[list[Trade]]) -> date:
-    moment = next(row.event_time_ns for rows in some for row in rows)
-    return datetime.fromtimestamp(moment // 10**9, NEW_YORK).date()
+    first = next(row for rows in some for row in rows)
+    return feed_session_date(first.event_time_ns, first.feed)
 
 
-def shown(bar: LiveBar | None) -> tuple[Any, ...] | None:
-    if bar is None:
-        return None
+Figures = tuple[Any, ...]
+
+
+def shown(bar: LiveBar) -> Figures:
     prices = [price_of(each) for each in (bar.open, bar.high, bar.low, bar.close)]
     vwap = vwap_of_units(bar.turnover, bar.priced_volume)
     return (*prices, shares_of_units(bar.volume), vwap, bar.trade_count)
 
 
-def expected_minutes(rows: list[Trade], session_date: date) -> dict[int, tuple[Any, ...]]:
-    """The models' minute bars, from the domain's rules for single trades."""
-    hours = session_hours(session_date)
-    close = closing_print(rows, hours)
-    by_minute = defaultdict(list)
-    for row in sorted(rows, key=order_key):
-        official = print_rule(row.conditions, row.tape).is_official_print
-        if row.capture_mode == "trade" and is_effective(row) and (not official or row is close):
-            by_minute[row.event_time_ns // MINUTE_NS * MINUTE_NS].append(row)
-    bars = {}
-    for minute, some in by_minute.items():
-        counted = [row for row in some if counts_in_volume(row)]
-        ends = [row.price for row in some if row is close or counts_in_open_close(row, hours)]
-        makers = [row for row in some if row is close or counts_in_high_low(row, hours)]
-        priced = [row for row in makers if counts_in_volume(row)]
-        turnover = sum(int(row.price.scaleb(6)) * (row.volume or 0) * 10**6 for row in priced)
-        bars[minute] = (
-            ends[0] if ends else None,
-            max((row.price for row in makers), default=None),
-            min((row.price for row in makers), default=None),
-            close.price if close in some and close else ends[-1] if ends else None,
-            sum(row.volume or 0 for row in counted),
-            vwap_of_units(turnover, sum(row.volume or 0 for row in priced) * 10**6),
-            len(counted),
-        )
-    return bars
+def expected(bar: Bar) -> Figures:
+    return bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.trade_count
 
 
 def check_bars(session: LiveSession, rows: list[Trade]) -> None:
-    session_date = session.session_date
-    for symbol in "AB":
-        own = [row for row in winning_trades(rows) if row.symbol == symbol]
-        key = SymbolKey(symbol, "sim")
-        minutes = {bar.start_ns: shown(bar) for bar in session.minute_bars(key)}
-        assert minutes == expected_minutes(own, session_date)
-        bar = daily_bar(own, session_hours(session_date))
-        day = bar and (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.trade_count)
-        assert shown(session.day_bar(key)) == day
-        newest = max((row for row in own if is_effective(row)), key=order_key, default=None)
-        assert session.latest(key) == (newest and (newest.event_time_ns, int(newest.price.scaleb(6))))
+    for key in {SymbolKey(row.symbol, row.feed) for row in rows}:
+        own = [row for row in winning_trades(rows) if (row.symbol, row.feed) == key]
+        hours = feed_session_hours(session.session_date, key.feed)
+        minutes = {(bar.start_ns, bar.part): shown(bar) for bar in session.minute_bars(key)}
+        assert minutes == {place: expected(bar) for place, bar in minute_bars(own, hours).items()}
+        day, live_day = daily_bar(own, hours), session.day_bar(key)
+        assert (live_day and shown(live_day)) == (day and expected(day))
+        paid = sorted(paid_trades(own), key=order_key)
+        eligible = [row for row in paid if is_last_eligible(row.conditions, row.tape)]
+        assert session.latest(key) == ((paid[-1].event_time_ns, units(paid[-1])) if paid else None)
+        assert session.last_eligible(key) == (units(eligible[-1]) if eligible else None)
+
+
+def units(row: Trade) -> int:
+    return int(row.price.scaleb(6))
 
 
 @given(batches(consistent=True), st.sampled_from((1, 3, 1000)))
