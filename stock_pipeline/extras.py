@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 MODULES = {
     "lake": ("dagster", "dagster_aws", "dagster_dbt", "dbt", "polars"),
+    "serve": ("httptools", "starlette", "uvicorn"),
     "local": ("dagster_webserver", "duckdb", "duckdb_extension_httpfs", "duckdb_extensions", "moto", "rich"),
     "stream": ("websockets",),
     "deploy": ("dagster_postgres",),

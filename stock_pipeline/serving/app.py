@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from stock_pipeline.serving.service import Service
 from stock_pipeline.serving.shapes import Problem
 
 STATIC = Path(__file__).parent / "static"
+CHART = "lightweight-charts.standalone.production.js"
 
 _SECURITY = [
     (
@@ -65,6 +67,7 @@ def application(service: Service, events: Events, follows: bool = True) -> Starl
         routes=[
             *routes(service, events),
             Route("/", _page, methods=["GET"]),
+            Route(f"/static/{CHART}", _chart, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         exception_handlers={
@@ -80,6 +83,22 @@ def application(service: Service, events: Events, follows: bool = True) -> Starl
 
 async def _page(_request: Request) -> Response:
     return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def chart_path() -> Path | None:
+    """Return the chart library: of this package where a wheel was installed, else of the one that it is taken from."""
+    spec = find_spec("lwcharts")
+    places = [STATIC.parent / "vendor"]
+    if spec is not None and spec.origin is not None:
+        places.append(Path(spec.origin).parent / "vendor")
+    return next((place / CHART for place in places if (place / CHART).is_file()), None)
+
+
+async def _chart(_request: Request) -> Response:
+    path = chart_path()
+    if path is None:
+        return problem(404, "the chart library is not installed: pip install lwcharts")
+    return FileResponse(path, headers={"Cache-Control": "max-age=86400"})
 
 
 async def _problem(_request: Request, error: Any) -> Response:

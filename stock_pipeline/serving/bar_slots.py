@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 MOST = np.iinfo(np.int64).max
-TURNOVER_PARTS = 10**12
-"""Parts of a dollar in a turnover: millionths of a price by millionths of a share."""
+TURNOVER_PARTS = 10**18
+"""Parts of a million dollars in a turnover: millionths of a price by millionths of a share."""
 
 SHARE_PARTS = 10**6
 
@@ -120,6 +120,10 @@ class BarSlots:
         result["low"] = np.array([self["low"][priced].min(initial=MOST)])
         for name in SUMS:
             result[name] = np.array([self[name][priced if name in PRICED_SUMS else slots].sum()])
+        # parts of a turnover of so many minutes are beyond int64
+        parts = sum(self["turnover_parts"][priced].tolist())
+        result["turnover"] += parts // TURNOVER_PARTS
+        result["turnover_parts"] = np.array([parts % TURNOVER_PARTS])
         return result
 
     def _take(self, slots: _Index, found: dict[str, Any], what: str, later: bool) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,7 @@ _ABSENT = np.uint64(2**64 - 1)
 
 
 class IdTable:
-    """capacity: ids of one generation, of 16 bytes and as many of slack."""
+    """capacity: ids of one generation, of 16 bytes and as many of slack; one batch may go beyond it."""
 
     def __init__(self, capacity: int = 4_000_000) -> None:
         self._capacity = capacity
@@ -39,17 +39,14 @@ class IdTable:
         found = self._old.find(ids)
         fresh = found == _ABSENT
         if fresh.any():
-            self._make_room(int(fresh.sum()))
+            self._young.reserve(int(fresh.sum()))
             found[fresh] = self._young.insert(ids[fresh], prints[fresh])
             self._young.minutes.update(np.unique(minutes[fresh]).tolist())
-        known = np.where(found == _ABSENT, NEW, np.where(found == prints, SAME, OTHER)).astype(np.int8)
-        return known, (found & _MINUTE).astype(np.int32)
-
-    def _make_room(self, wanted: int) -> None:
-        if self._young.size + wanted > self._capacity:
+        if self._young.size > self._capacity:
             self.forgotten |= self._old.minutes
             self._old, self._young = self._young, _Generation()
-        self._young.reserve(wanted)
+        known = np.where(found == _ABSENT, NEW, np.where(found == prints, SAME, OTHER)).astype(np.int8)
+        return known, (found & _MINUTE).astype(np.int32)
 
 
 class _Generation:

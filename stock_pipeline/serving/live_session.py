@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from stock_pipeline.domain.feed_session import SESSION_PARTS
 from stock_pipeline.domain.bar import MINUTE_NS
+from stock_pipeline.domain.feed_session import SESSION_PARTS
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.serving.bar_slots import EMPTY, SHARE_PARTS, TURNOVER_PARTS, BarSlots
 from stock_pipeline.serving.id_table import NEW, OTHER, IdTable

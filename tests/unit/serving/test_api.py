@@ -1,0 +1,221 @@
+"""The read API over a lake in memory: figures, errors, entity tags, and the stream of changes."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.errors import StockPipelineError
+from stock_pipeline.serving.app import application
+from stock_pipeline.serving.events import KEPT_FRAMES, Events, Frame
+from tests.support.market import Market, shown_state
+from tests.support.trades import NOON, SESSION, trade
+
+KEY = SymbolKey("ABC", "sim")
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    market = Market()
+    yield market
+    market.service.follower.close()
+
+
+@pytest.fixture
+def client(market: Market) -> Iterator[TestClient]:
+    with TestClient(application(market.service, Events(), follows=False), raise_server_exceptions=False) as client:
+        yield client
+
+
+def get(client: TestClient, path: str) -> Any:
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_latest_has_the_state_and_the_day(market: Market, client: TestClient) -> None:
+    market.past = {"SELECT symbol, feed, close": [("ABC", "sim", Decimal("10.00"))]}
+    market.states = {KEY: shown_state("ABC", "12.50", NOON + 2 * 10**9, SESSION)}
+    market.lake.add([trade(0), trade(1), trade(2)], 0)
+    market.step()
+    (quote,) = get(client, "/latest/ABC")["quotes"]
+    assert quote["eventTime"] == "2018-01-02T17:00:02.000000000Z"
+    assert {name: Decimal(quote[name]) for name in ("price", "open", "high", "low", "volume", "vwap")} == {
+        "price": Decimal("12.5"),
+        "open": Decimal("10.5"),
+        "high": Decimal("12.5"),
+        "low": Decimal("10.5"),
+        "volume": Decimal(300),
+        "vwap": Decimal("11.5"),
+    }
+    assert (Decimal(quote["previousClose"]), Decimal(quote["changePercent"])) == (Decimal(10), Decimal(25))
+    assert quote["averages"] == {"5": "12.50"}
+    assert get(client, "/latest")["quotes"] == [quote]
+    assert get(client, "/latest?symbols=ABC,ZZZ")["quotes"] == [quote]
+
+
+def test_a_body_has_a_tag_until_it_changes(market: Market, client: TestClient) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    tag = client.get("/api/v1/latest").headers["ETag"]
+    assert client.get("/api/v1/latest", headers={"If-None-Match": tag}).status_code == 304
+    market.lake.add([trade(1)], 1)
+    market.step()
+    assert client.get("/api/v1/latest", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_large_body_is_gzipped_once(market: Market, client: TestClient) -> None:
+    market.lake.add([trade(number, symbol=f"S{number}") for number in range(30)], 0)
+    market.step()
+    with client.stream("GET", "/api/v1/latest", headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        raw = b"".join(answer.iter_raw())
+    assert len(json.loads(gzip.decompress(raw))["quotes"]) == 30
+    assert market.service.board.body().gzipped is market.service.board.body().gzipped
+
+
+def test_bars_of_today_are_live_and_of_before_the_models(market: Market, client: TestClient) -> None:
+    figures = (Decimal("9"), Decimal("9.5"), Decimal("8.5"), Decimal("9.25"), Decimal("100.500000"), Decimal("9.1"), 3)
+    market.past = {"SELECT session_date, open": [("2017-12-29", *figures)]}
+    market.lake.add([trade(0), trade(60), trade(61)], 0)
+    market.step()
+    days = get(client, "/bars/ABC?size=1d")["bars"]
+    assert [bar["time"] for bar in days] == ["2017-12-29", "2018-01-02"]
+    assert days[0]["volume"] == "100.5"
+    minutes = get(client, "/bars/ABC")["bars"]
+    assert [(bar["time"], bar["tradeCount"], bar["sessionPart"]) for bar in minutes] == [
+        ("2018-01-02T17:00:00Z", 1, "regular"),
+        ("2018-01-02T17:01:00Z", 2, "regular"),
+    ]
+    page = get(client, "/bars/ABC?limit=1")
+    assert (len(page["bars"]), page["next"]) == (1, "2018-01-02T17:01:00Z")
+
+
+def test_a_late_trade_and_a_correction_change_their_bar(market: Market, client: TestClient) -> None:
+    market.lake.add([trade(0), trade(70)], 0)
+    market.step()
+    market.lake.add([replace(trade(1), price=Decimal("99")), replace(trade(0), version=1, status="cancelled")], 1)
+    market.step()
+    first = get(client, "/bars/ABC")["bars"][0]
+    assert (first["open"], first["high"], first["tradeCount"]) == ("99.000000", "99.000000", 1)
+
+
+def test_newest_trades_come_with_their_conditions_in_words(market: Market, client: TestClient) -> None:
+    market.windows = {KEY: [trade(0, conditions="FI"), trade(1, status="cancelled", version=1, conditions="?")]}
+    rows = get(client, "/trades/ABC?feed=sim")["trades"]
+    assert [row["status"] for row in rows] == ["cancelled", "good"]
+    assert rows[1]["conditionNames"] == ["Intermarket sweep", "Odd lot trade"]
+    assert rows[0]["conditionNames"] == ["unknown code ?"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/latest/NOPE", 404, "NOPE has no trades"),
+        ("/latest/a'b", 400, "symbol"),
+        ("/latest?symbols=", 400, "symbol"),
+        ("/latest?symbol=ABC", 400, "no parameter"),
+        ("/bars/ABC?size=5m", 400, "1m"),
+        ("/bars/ABC?start=2018-02-30", 400, "date"),
+        ("/bars/ABC?start=2018-01-03&end=2018-01-02", 400, "after"),
+        ("/bars/ABC?feed=sim&start=2017-01-02&end=2018-01-02", 400, "days"),
+        ("/bars/ABC?limit=0", 400, "whole number"),
+        ("/bars/ABC?size=1m&size=1d", 400, "more than once"),
+        ("/nowhere", 404, "Not Found"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_with_its_reason(
+    market: Market, client: TestClient, path: str, status: int, said: str
+) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
+
+
+def test_models_that_cannot_be_asked_are_503_and_the_board_goes_on(market: Market, client: TestClient) -> None:
+    def refuse(_sql: str) -> Any:
+        raise StockPipelineError("dbt writes just now")
+
+    market.service.history.ask = refuse
+    market.lake.add([trade(0)], 0)
+    market.step()
+    assert client.get("/api/v1/bars/ABC?size=1d").status_code == 503
+    assert get(client, "/latest")["quotes"]
+
+
+def test_every_answer_forbids_what_a_page_of_others_could_do(client: TestClient) -> None:
+    for path in ("/", "/api/v1/latest", "/api/v1/nowhere", "/static/page.css"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
+    assert client.post("/api/v1/latest").status_code == 405
+
+
+def test_health_says_what_it_follows(market: Market, client: TestClient) -> None:
+    market.lake.add_bytes(b"no Parquet", 0)
+    market.lake.add([trade(0)], 1)
+    market.step()
+    health = get(client, "/health")
+    assert (health["sessionDate"], health["files"], health["symbols"]) == ("2018-01-02", 2, 1)
+    assert len(health["unreadable"]) == 1
+    assert health["behindP99"] is not None
+
+
+def test_the_description_names_every_address(client: TestClient) -> None:
+    document = get(client, "/openapi.json")
+    described = set(document["paths"])
+    routed = {route.path for route in client.app.routes if route.path.startswith("/api")}  # type: ignore[attr-defined]
+    assert described == routed - {"/api/v1/openapi.json"}
+
+
+def frames(*numbers: int) -> list[Frame]:
+    return [Frame(number, {SymbolKey(f"S{number}", "sim"): b'{"n":%d}' % number}) for number in numbers]
+
+
+async def test_a_stream_gives_each_change_and_ends_when_told() -> None:
+    events = Events()
+    stream = events.stream(None, frozenset())
+    assert b"retry:" in await anext(stream)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    events.publish(frames(1)[0])
+    assert b'id: 1\nevent: quotes\ndata: {"quotes":[{"n":1}]}' in await waiting
+    ending = asyncio.ensure_future(anext(stream, b"end"))
+    await asyncio.sleep(0)
+    events.close()
+    assert await ending == b"end"
+    assert events.clients == 0
+
+
+async def test_who_comes_back_gets_what_was_missed_or_starts_anew() -> None:
+    events = Events()
+    for frame in frames(*range(1, KEPT_FRAMES + 11)):
+        events.publish(frame)
+    recent = events.stream(KEPT_FRAMES + 8, frozenset())
+    await anext(recent)
+    assert b'[{"n":129},{"n":130}]' in await anext(recent)
+    for after in (2, 10_000):  # too long ago; of a process before
+        late = events.stream(after, frozenset())
+        await anext(late)
+        assert b"event: reset" in await anext(late)
+        await late.aclose()  # type: ignore[attr-defined]
+    await recent.aclose()  # type: ignore[attr-defined]
+
+
+def test_times_have_nine_digits(market: Market, client: TestClient) -> None:
+    market.lake.add([replace(trade(0), event_time_ns=NOON + 1)], 0)
+    market.step()
+    text = get(client, "/latest/ABC")["quotes"][0]["eventTime"]
+    assert text.endswith(".000000001Z")
+    assert datetime.fromisoformat(text[:19]).year == 2018

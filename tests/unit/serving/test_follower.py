@@ -1,0 +1,100 @@
+"""The follower: what it shows follows the lake, whatever compaction does meanwhile, and a restart shows the same."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from stock_pipeline.domain.bar import daily_bar
+from stock_pipeline.domain.feed_session import feed_session_hours
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.domain.trade import Trade
+from stock_pipeline.serving.follower import Follower
+from stock_pipeline.serving.units import price_of, shares_of_units
+from tests.support.market import Market
+from tests.support.oracle import winning_trades
+from tests.support.trades import SESSION, trade
+
+KEY = SymbolKey("ABC", "sim")
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    market = Market()
+    yield market
+    market.service.follower.close()
+
+
+def day(follower: Follower) -> tuple[object, ...] | None:
+    assert follower.session is not None
+    bar = follower.session.day_bar(KEY)
+    return bar and (price_of(bar.open), price_of(bar.high), price_of(bar.close), shares_of_units(bar.volume))
+
+
+def expected(rows: list[Trade]) -> tuple[object, ...] | None:
+    bar = daily_bar(winning_trades(rows), feed_session_hours(SESSION, "sim"))
+    return bar and (bar.open, bar.high, bar.close, bar.volume)
+
+
+def test_each_new_file_is_folded_once(market: Market) -> None:
+    rows = [trade(number) for number in range(9)]
+    follower = market.service.follower
+    for number in range(3):
+        market.lake.add(rows[3 * number : 3 * number + 3], number)
+        found = follower.look()
+        assert found.changed == {KEY}
+        assert day(follower) == expected(rows[: 3 * number + 3])
+        assert follower.look().changed == set()
+    assert follower.files == 3
+
+
+def test_a_restart_shows_the_same_after_publication_collection_and_more(market: Market) -> None:
+    rows = [trade(number) for number in range(9)]
+    follower = market.service.follower
+    market.lake.add(rows[:3], 0)
+    market.lake.add(rows[3:6], 1)
+    follower.look()
+    market.lake.compactor.compact(SESSION)
+    market.lake.pass_time(timedelta(days=4))
+    list(market.lake.garbage_collector().collect())
+    assert market.lake.keys("raw/") == []
+    market.lake.add([*rows[6:], replace(rows[0], version=1, status="cancelled")], 2)
+    rows.append(replace(rows[0], version=1, status="cancelled"))
+    # the correction's minute is made anew from a file that is gone: the session is read again, whole
+    for _ in range(2):
+        try:
+            follower.look()
+        except KeyError:
+            continue
+    assert day(follower) == expected(rows)
+    fresh = market.follower()
+    fresh.look()
+    assert day(fresh) == expected(rows)
+    fresh.close()
+
+
+def test_a_file_that_is_no_trades_is_named_and_the_others_count(market: Market) -> None:
+    follower = market.service.follower
+    bad = market.lake.add_bytes(b"no Parquet", 0)
+    market.lake.add([trade(1)], 1)
+    follower.look()
+    assert day(follower) == expected([trade(1)])
+    assert list(follower.unreadable) == [bad]
+
+
+def test_a_new_session_takes_over(market: Market) -> None:
+    follower = market.service.follower
+    market.lake.add([trade(1)], 1)
+    follower.look()
+    market.lake.pass_time(timedelta(days=1))
+    market.lake.other_session()
+    found = follower.look()
+    assert found.is_new
+    assert follower.session is not None
+    assert follower.session.session_date == market.lake.other_date
+
+
+def test_an_empty_lake_shows_nothing(market: Market) -> None:
+    found = market.service.follower.look()
+    assert (found.changed, found.is_new, market.service.follower.session) == (set(), False, None)
