@@ -27,15 +27,18 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands,
         "up",
-        summary="run the pipeline on this machine until Ctrl-C, with a simulated market and Dagster's UI",
+        summary="run the pipeline on this machine until Ctrl-C, with a simulated market, a live page and Dagster's UI",
         description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
-        "Lambda would, and runs Dagster with its schedules and sensors switched on. One Ctrl-C ends all of "
-        f"it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and {SECRET} "
+        "Lambda would, serves prices as a page, and runs Dagster with its schedules and sensors switched on. One "
+        f"Ctrl-C ends all of it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and {SECRET} "
         "are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
         example="stock-pipeline up --trades-per-second 50",
     )
     parser.add_argument(
         "--port", type=whole(0, 65_535), default=3000, help="of Dagster's UI, if it is free (default: 3000)"
+    )
+    parser.add_argument(
+        "--page-port", type=whole(0, 65_535), default=8080, help="of the page, if it is free (default: 8080)"
     )
     parser.add_argument(
         "--trades-per-second", type=whole(1), default=20, metavar="N", help="simulated trades (default: 20)"
@@ -73,6 +76,7 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
     from stock_pipeline.local.event_source.observer import SilentObserver
     from stock_pipeline.local.lambda_functions import processor_poller
     from stock_pipeline.local.live_feed import last_session
+    from stock_pipeline.local.page import live_page
     from stock_pipeline.local.stack import local_stack
 
     database = (FOLDER / "up.duckdb").absolute()
@@ -84,7 +88,12 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
         home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
         poller = processor_poller(stack, SilentObserver())
         feed = market_feed(stack, options.trades_per_second, log.parent)
-        with _threads(poller, feed) as stop, _announced(stack):
+        with (
+            _threads(poller, feed) as stop,
+            _announced(stack),
+            live_page(stack.environ, free_port(options.page_port), log.with_name("page.log")) as page,
+        ):
+            print(f"Prices         {page}")
             print(f"AWS services   {stack.endpoint}")
             print(f"Trades         {feed.source}", flush=True)
             print("Dagster        starting (half a minute)", flush=True)

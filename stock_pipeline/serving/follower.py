@@ -33,6 +33,9 @@ LISTING_SECONDS = 10.0
 FILES_A_SECOND = 500
 """Files that all have to be listed for again, at most, for each second: two calls of S3."""
 
+LISTED_AT_ONCE = 1_000
+"""Keys of a page, https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+
 FILES_AT_ONCE = 64
 _READERS = 16
 _DELAYS_KEPT = 2_000
@@ -106,7 +109,9 @@ class Follower:
             changed |= self._start(newest)
         if self.session is None:
             return Followed(set(), False)
-        arrived = list(self._all_files() if is_due or is_new else self._new_files())
+        # up to a page, all files cost one call, and that finds the first one of a new shard at once
+        lists_all = is_due or is_new or len(self._seen) < LISTED_AT_ONCE
+        arrived = list(self._all_files() if lists_all else self._new_files())
         if is_due or is_new:
             self._listed_at = self._now()
         arrived.sort(key=lambda listed: (listed.modified, listed.key))
