@@ -1,13 +1,12 @@
 """`stock-pipeline serve`: the live page and the read API."""
 
 import argparse
-import os
 import socket
 import time
 from typing import TYPE_CHECKING
 
-from stock_pipeline.commands.parsers import Commands, add_command
-from stock_pipeline.commands.status import LOCAL
+from stock_pipeline.commands.environment import BUCKET, TABLE, add_env, settings_of
+from stock_pipeline.commands.parsers import Commands, add_command, whole
 from stock_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,30 +28,22 @@ def add_to(commands: Commands) -> None:
         "are: on another address than loopback put it behind something that does.",
         example="stock-pipeline serve --env dev --port 8080",
     )
-    parser.add_argument("--env", default="local", help="dev, prod, or local for `stock-pipeline up` (default: local)")
     parser.add_argument("--host", default=LOOPBACK, help=f"address to listen on (default: {LOOPBACK})")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: 8080)")
+    parser.add_argument("--port", type=whole(0, 65_535), default=8080, help="port to listen on (default: 8080)")
+    add_env(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     import asyncio
 
-    from stock_pipeline.commands.environment import take_over
-    from stock_pipeline.commands.smoke import environ_of
-    from stock_pipeline.local.stack import loopback_environment
     from stock_pipeline.serving.app import application
     from stock_pipeline.serving.events import Events
     from stock_pipeline.serving.server import Server
-    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
-    if "AWS_ENDPOINT_URL" not in os.environ:
-        if options.env == "local" and not LOCAL.exists():
-            raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
-        is_up = options.env == "local"
-        take_over(environ_of(options.env, loopback_environment(os.environ) if is_up else os.environ))
-    with _listening(options.host, options.port) as listener, Wiring.open(Settings.from_env(os.environ)) as wiring:
+    settings = settings_of(options, BUCKET, TABLE)
+    with _listening(options.host, options.port) as listener, Wiring.open(settings) as wiring:
         events = Events()
         server = Server(application(service_of(wiring), events), events)
         host, port = listener.getsockname()[:2]

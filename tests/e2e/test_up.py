@@ -1,12 +1,15 @@
 """The pipeline without end: it starts, says how it is doing, and one Ctrl-C leaves nothing running."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -27,7 +30,7 @@ def environment() -> dict[str, str]:
 @contextmanager
 def up(folder: Path) -> "Iterator[subprocess.Popen[str]]":
     process = subprocess.Popen(
-        [str(COMMAND), "up", "--port", "0", "--trades-per-second", "50"],
+        [str(COMMAND), "up", "--port", "0", "--page-port", "0", "--trades-per-second", "50"],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -54,6 +57,10 @@ def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> No
         addresses = read_until(process, "Ctrl-C ends it")
         assert "http://127.0.0.1:" in addresses.split("Dagster")[-1]
         read_until(process, "records processed")
+        page = re.search(r"Prices +(http\S+)", addresses)
+        assert page
+        with urlopen(f"{page[1]}/api/v1/latest", timeout=30) as answer:
+            assert json.load(answer)["quotes"]
         second = typed(tmp_path, "up")
         assert second.returncode == 1
         assert f"already runs in this folder (process {process.pid}, http://127.0.0.1:" in second.stderr

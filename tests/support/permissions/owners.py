@@ -58,6 +58,8 @@ PACKAGES: dict[str, Roles] = {
     "stock_pipeline.streaming.poll_loop": (PRODUCER,),
     "stock_pipeline.streaming.stream_sink": (PRODUCE,),
     "stock_pipeline.streaming.smoke": (PERSON,),
+    # whoever serves the page, with a reader's rights
+    "stock_pipeline.serving": (PERSON,),
     "stock_pipeline.local": (LAPTOP,),
     "stock_pipeline.commands": NOBODY,
     # parts that are handed a client; whoever made it is further out, or a test
