@@ -30,8 +30,8 @@ def add_to(commands: Commands) -> None:
         summary="run the pipeline on this machine until Ctrl-C, with a simulated market, a live page and Dagster's UI",
         description="Starts the AWS services on loopback, feeds the stream with simulated trades, processes it as the "
         "Lambda would, serves prices as a page, and runs Dagster with its schedules and sensors switched on. One "
-        f"Ctrl-C ends all of it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and {SECRET} "
-        "are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
+        f"Ctrl-C ends all of it; the next start begins anew. In another terminal: stock-pipeline status. If {KEY} and "
+        f"{SECRET} are set, Alpaca's trades of SYMBOLS and FEED replace the simulated ones.",
         example="stock-pipeline up --trades-per-second 50",
     )
     parser.add_argument(
