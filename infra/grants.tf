@@ -25,7 +25,7 @@ locals {
     control = ["read_with_key", "read_logs_of_runs"]
     work = concat([
       "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
-      "read_key_of_the_price_api", "log_corporate_actions", "move_unreadable_raw_trades", "never_rewrite_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
+      "read_key_of_the_price_api", "log_corporate_actions", "add_raw_trades_of_the_past", "move_unreadable_raw_trades", "never_rewrite_raw_trades", "never_delete_versions_of_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
       "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
   }
@@ -119,10 +119,21 @@ locals {
     }
     # To the quarantine. S3 knows no condition on the tags of what is deleted; the bucket keeps deleted objects for a while.
     move_unreadable_raw_trades = { Action = ["s3:DeleteObject"], Resource = [local.objects.raw] }
+    add_raw_trades_of_the_past = {
+      Action    = ["s3:PutObject"]
+      Resource  = [local.objects.raw]
+      Condition = { Null = { "s3:if-none-match" = "false" } }
+    }
     # Whatever else is allowed one day: raw trades are what everything can be made from again.
     never_rewrite_raw_trades = {
+      Effect    = "Deny"
+      Action    = ["s3:PutObject"]
+      Resource  = [local.objects.raw]
+      Condition = { Null = { "s3:if-none-match" = "true" } }
+    }
+    never_delete_versions_of_raw_trades = {
       Effect   = "Deny"
-      Action   = ["s3:DeleteObjectVersion", "s3:PutObject"]
+      Action   = ["s3:DeleteObjectVersion"]
       Resource = [local.objects.raw]
     }
     publish_partitions_and_models = {

@@ -13,6 +13,7 @@ from stock_pipeline.orchestration.dbt_assets import marts_definitions
 from stock_pipeline.orchestration.freshness import CHECKS as FRESHNESS_CHECKS
 from stock_pipeline.orchestration.freshness import freshness_definitions
 from stock_pipeline.orchestration.heartbeat import heartbeat_sensor
+from stock_pipeline.orchestration.history import history_definitions
 from stock_pipeline.orchestration.iceberg_upkeep import upkeep_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
@@ -24,9 +25,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the code location for these settings."""
     session_job = dg.define_asset_job(
         SESSION_JOB,
-        # the freshness sensor makes these checks, which are not about one session; corporate actions are the vendor's
+        # the freshness sensor makes these checks, which are not about one session; the two assets are the vendor's
         selection=dg.AssetSelection.all()
-        - dg.AssetSelection.assets("corporate_actions")
+        - dg.AssetSelection.assets("corporate_actions", "history")
         - dg.AssetSelection.checks(*FRESHNESS_CHECKS),
         description="Compact one session, publish it, and build the models on it.",
     )
@@ -35,6 +36,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         marts_definitions(settings),
         upkeep_definitions(settings),
         corporate_actions_definitions(settings),
+        history_definitions(settings),
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),

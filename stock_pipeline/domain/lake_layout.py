@@ -23,6 +23,12 @@ MARTS_PREFIX = "marts/"
 """Of what dbt writes: `s3_data_dir` in dbt_project/profiles.yml."""
 
 ACTIONS_PREFIX = "reference/corporate_actions/"
+VENDOR_BARS_PREFIX = "reference/vendor_bars/"
+HISTORY_PREFIX = "reference/history/"
+"""Of how far a session's history has been read; beside what its vendor says of it."""
+
+IMPORT, HISTORY = BESIDE_THE_STREAM = ("import", "history")
+"""In place of the shard in keys of raw files that no record of the stream is in."""
 
 CURATED_FILE = "trades.parquet"
 MANIFEST_FILE = "_manifest.json"
@@ -142,6 +148,16 @@ def session_date_of_reopened_key(key: str) -> date:
 def actions_key(learned_at: datetime, content_hash: str) -> str:
     """Return the key of news of corporate actions; keys sort by the time at which they were learned, UTC."""
     return f"{ACTIONS_PREFIX}{learned_at:%Y%m%dT%H%M%S}-{content_hash}.parquet"
+
+
+def vendor_bars_key(session_date: date, feed: str) -> str:
+    """Return the key of a vendor's daily bars of one session."""
+    return f"{VENDOR_BARS_PREFIX}{feed}/{session_date.isoformat()}.json"
+
+
+def history_key(session_date: date, feed: str) -> str:
+    """Return the key of how far the session's history has been read."""
+    return f"{HISTORY_PREFIX}{feed}/{session_date.isoformat()}.json"
 
 
 def ledger_key(message_id: str) -> str:

@@ -16,18 +16,14 @@ from zlib import crc32
 import polars as pl
 import pyarrow as pa
 
-from stock_pipeline.domain.lake_layout import raw_key, reopened_key
+from stock_pipeline.domain.lake_layout import IMPORT, raw_key, reopened_key
 from stock_pipeline.domain.trade import LAKE_ORDER, SHARE_PARTS
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.trade_table import session_days, trade_schema
 
 ROWS_A_FILE = 1_000_000
-SOURCE = "import"
-
 VERSION_OF_STATUS = {"good": 0, "notice": 0, "corrected": 1, "cancelled": 4}
 """As Alpaca's rows have them, so that a later file's correction of a trade wins over the trade as it was reported."""
-
-"""In place of the shard in a raw key."""
 
 _EPOCH = date(1970, 1, 1)
 _EXECUTION = ("event_time_ns", "price", "volume")
@@ -120,7 +116,7 @@ class RawImport:
         content = io.BytesIO()
         rows.drop("line").write_ipc(content)
         name = hashlib.sha256(content.getbuffer()).hexdigest()[:16]
-        key = raw_key(session_date, SOURCE, str(bucket), str(rows.height), name)
+        key = raw_key(session_date, IMPORT, str(bucket), str(rows.height), name)
         return self.lake.put_if_absent(key, self.encode(_lake_table(rows, session_date, self.ingest_time_ns)))
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stock_pipeline.domain.compaction_plan import InputFile
-from stock_pipeline.domain.lake_layout import sequence_range_of_key
+from stock_pipeline.domain.lake_layout import BESIDE_THE_STREAM, sequence_range_of_key
 from stock_pipeline.domain.reconciliation import CuratedCounts, RawCounts
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import OrderKey, order_key
@@ -192,13 +192,18 @@ def _broken(reason: str) -> DamagedVersionError:
 
 
 def _outermost(files: Sequence[InputFile]) -> Iterator[InputFile]:
-    """Yield files whose records no other single file has, and files whose key says no range."""
+    """Yield files whose records no other single file has, and files whose key says no range of the stream."""
     ranges = []
     for file in files:
         try:
-            ranges.append((*sequence_range_of_key(file.key), file))
+            shard_id, first, last = sequence_range_of_key(file.key)
         except ValueError:
             yield file
+            continue
+        if shard_id in BESIDE_THE_STREAM:
+            yield file
+        else:
+            ranges.append((shard_id, first, last, file))
     reached: tuple[str, int] | None = None
     for shard_id, _first, last, file in sorted(ranges, key=lambda each: (each[0], each[1], -each[2], each[3])):
         if reached is None or reached[0] != shard_id or last > reached[1]:

@@ -3,11 +3,8 @@
 What is news belongs to `domain.corporate_action`, what it means for prices to the dbt models.
 """
 
-import random
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -20,13 +17,13 @@ from stock_pipeline.domain.corporate_action import (
     news_of,
 )
 from stock_pipeline.errors import PermanentError, RetryableError
+from stock_pipeline.orchestration.alpaca import PRICE_API, alpaca_calls
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import schedule_status
 from stock_pipeline.providers.alpaca.corporate_actions import SOURCE, ActionsAnswer, AlpacaCorporateActions
-from stock_pipeline.providers.alpaca.rest import BASE_URL, alpaca_client
-from stock_pipeline.providers.client.http import ProviderPermanentError, ProviderRetryableError, ReusedConnection
+from stock_pipeline.providers.client.http import ProviderPermanentError, ProviderRetryableError
 from stock_pipeline.settings import Settings
 from stock_pipeline.wiring import Wiring, utc_now
 
@@ -41,6 +38,7 @@ SECONDS = 600
 
 _BEFORE_THE_MARKET_OPENS = "30 5 * * *"
 _SHOWN_NEWS = 50
+_INSTEAD = "write those of your symbols into the seed corporate_action_overrides"
 
 
 def corporate_actions_definitions(settings: Settings) -> dg.Definitions:
@@ -82,6 +80,7 @@ def corporate_actions() -> dg.AssetsDefinition:
         owners=OWNERS,
         code_version="1",
         freshness_policy=POLICY,
+        pool=PRICE_API,
         check_specs=[
             dg.AssetCheckSpec(
                 "every_record_is_an_action",
@@ -113,49 +112,13 @@ def learn(
     log = wiring.corporate_action_log()
     told = log.read()
     known = known_actions(told, SOURCE)
-    with alpaca(wiring) as reader:
+    with alpaca_calls(wiring, "corporate actions come", _INSTEAD) as client:
+        reader = AlpacaCorporateActions(client)
         answer = reader.read(symbols, first_day, now.date() + AHEAD, time.time_ns() + SECONDS * 10**9)
     learned_at = log.time_of_next(now, told)
     news = news_of(answer.actions, answer.question, known, SOURCE, learned_at)
     log.append(news)
     return answer, news, known_actions([*told, *news], SOURCE)
-
-
-@contextmanager
-def alpaca(wiring: Wiring) -> Iterator[AlpacaCorporateActions]:
-    """Yield a reader under the settings' key."""
-    if wiring.settings.provider != "alpaca":
-        raise PermanentError(
-            f"corporate actions come from Alpaca, and PROVIDER is {wiring.settings.provider}: "
-            "write those of your symbols into the seed corporate_action_overrides"
-        )
-    http = ReusedConnection(wiring.settings.provider_url or BASE_URL, time.time_ns)
-    with closing(http):
-        client = alpaca_client(
-            wiring.credentials(),
-            now_ns=time.time_ns,
-            wait=time.sleep,
-            jitter=random.Random(),
-            observer=_Silent(),
-            http=http,
-        )
-        yield AlpacaCorporateActions(client)
-
-
-@dataclass
-class _Silent:
-    """Observer of a client whose last error is the run's."""
-
-    said: list[str] = field(default_factory=list)
-
-    def request(self, provider: str) -> None:
-        pass
-
-    def error(self, provider: str, kind: str, said: str) -> None:
-        self.said.append(f"{provider} {kind}: {said}")
-
-    def rate_limit_wait(self, provider: str, seconds: float) -> None:
-        pass
 
 
 def figures(

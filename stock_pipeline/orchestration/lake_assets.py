@@ -45,14 +45,15 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
 def raw_trades(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         "raw_trades",
+        deps=["history"],
         partitions_def=partitions,
         group_name="lake",
         kinds={"s3", "parquet"},
         owners=OWNERS,
         code_version="1",
         freshness_policy=LIVE_POLICY,
-        description="Trades as they arrived: a small Parquet file per batch, with repeats. The processor writes them; "
-        "the sensor `raw_files` observes them.",
+        description="Trades as they arrived: a small Parquet file per batch, with repeats. The processor and `history` "
+        "write them; the sensor `raw_files` observes them.",
     )
 
 

@@ -6,6 +6,7 @@ Which windows are read, and when, belongs to `rest` (polls) and `gap` (the strea
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from urllib.parse import urlencode
 
 import msgspec
@@ -56,8 +57,18 @@ class TradePage(msgspec.Struct):
 class TradePages:
     """Reader of the pages of some symbols on one feed. Keeps nothing between two pages."""
 
-    def __init__(self, client: ApiClient, symbols: Sequence[str], feed: str, now_ns: Callable[[], int]) -> None:
-        """Prepare reading; raises `RequestRefusedError` for unusable symbols or an unusable feed."""
+    def __init__(
+        self,
+        client: ApiClient,
+        symbols: Sequence[str],
+        feed: str,
+        now_ns: Callable[[], int],
+        asof: date | None = None,
+    ) -> None:
+        """Prepare reading; raises `RequestRefusedError` for unusable symbols or an unusable feed.
+
+        asof: whose symbols they are, those of this day; by default today's
+        """
         for symbol in symbols:
             if SYMBOL.fullmatch(symbol) is None or "," in symbol:
                 raise RequestRefusedError(f"{symbol[:40]!r} is not a ticker symbol: correct or remove it")
@@ -66,7 +77,9 @@ class TradePages:
         self.client = client
         self.symbols = ",".join(sorted(set(symbols)))
         self.feed = feed
-        self.query = hashlib.sha256(f"{feed}:{self.symbols}".encode()).hexdigest()[:16]
+        self._asof = {} if asof is None else {"asof": asof.isoformat()}
+        selection = ":".join([feed, self.symbols, *self._asof.values()])
+        self.query = hashlib.sha256(selection.encode()).hexdigest()[:16]
         self._now_ns = now_ns
 
     def window(self, start_ns: int, end_ns: int) -> CapturePosition:
@@ -88,6 +101,7 @@ class TradePages:
             "limit": str(PAGE_LIMIT),
             "feed": self.feed,
             "sort": "asc",
+            **self._asof,
         }
         if position.page_token is not None:
             parameters["page_token"] = position.page_token

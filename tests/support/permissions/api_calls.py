@@ -98,6 +98,8 @@ def _of_s3(operation: str, parameters: Mapping[str, Any]) -> Iterator[Asked]:
         return
     action = _S3_OF_OBJECTS.get(operation, operation)
     detail = "multipart" if operation in _IN_PARTS else ""
+    if operation == "PutObject" and parameters.get("IfNoneMatch") == "*" and key.startswith("lake/raw/"):
+        detail = "if-none-match"  # only there does a policy ask for it
     yield f"s3:{action}{version if action in ('GetObject', 'DeleteObject') else ''}", key, detail
 
 

@@ -47,6 +47,8 @@ def _of_call(account: Account, call: Call) -> Iterator[Need]:
     context: dict[str, list[str]] = {key: list(values) for key, values in tags_of(call.detail).items()}
     if call.detail.startswith("prefix="):
         context["s3:prefix"] = [call.detail.removeprefix("prefix=")]
+    if call.detail == "if-none-match":
+        context["s3:if-none-match"] = ["*"]
     yield Need(call.role, call.action, arn, "its code calls it", "tests/data/aws_calls.txt", context)
     in_parts = call.detail == "multipart"
     yield from of_key(account, call.role, call.action, arn, in_parts)
