@@ -17,6 +17,7 @@ from stock_pipeline.orchestration.history import history_definitions
 from stock_pipeline.orchestration.iceberg_upkeep import upkeep_definitions
 from stock_pipeline.orchestration.lake_assets import lake_definitions
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
+from stock_pipeline.orchestration.quarter_hours import quarter_hour_definitions
 from stock_pipeline.orchestration.redrive_job import redrive_definitions
 from stock_pipeline.settings import Settings
 
@@ -40,6 +41,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         redrive_definitions(settings),
         alert_definitions(settings),
         freshness_definitions(settings),
+        quarter_hour_definitions(settings),
         dg.Definitions(sensors=[heartbeat_sensor(settings)]),
         # in one process, because each process would load all of this again: docs/decisions.md
         dg.Definitions(jobs=[session_job], executor=dg.in_process_executor),

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,8 +80,11 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
     from stock_pipeline.local.page import live_page
     from stock_pipeline.local.stack import local_stack
 
-    database = (FOLDER / "up.duckdb").absolute()
-    database.unlink(missing_ok=True)
+    folder = (FOLDER / "up").absolute()
+    # of a lake that is gone
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    database = folder / "stock_market.duckdb"
     now = datetime.now(UTC)
     first = last_session(now.astimezone(exchange_time_zone()).date(), now).session_date.isoformat()
     with local_stack({"FIRST_SESSION": first, **os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
@@ -101,6 +105,7 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
                 held.tell(address)
                 print(f"Dagster        {address}")
                 print(f"Logs           {log.parent}")
+                print("Bars           in two minutes, then every 15")
                 print("Ctrl-C ends it. In another terminal: stock-pipeline status", flush=True)
                 _tell_until(stop, poller, feed)
     return feed.failure or StockPipelineError("the processor stopped; run stock-pipeline up again")

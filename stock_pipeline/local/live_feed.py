@@ -77,7 +77,7 @@ class LiveFeed:
 
     @property
     def source(self) -> str:
-        return f"simulated, {self.lines_per_second} a second"
+        return f"simulated, {self.lines_per_second} a second; one in {1 / BROKEN_SHARE:.0f} is broken on purpose"
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set. A lasting error is kept in `failure`, and sets it."""

@@ -68,7 +68,7 @@ def test_a_key_in_the_environment_chooses_alpaca(
     monkeypatch.delenv("APCA_API_SECRET_KEY", raising=False)
     simulated = market_feed(stack, 7, tmp_path)
     assert isinstance(simulated, LiveFeed)
-    assert simulated.source == "simulated, 7 a second"
+    assert simulated.source == "simulated, 7 a second; one in 500 is broken on purpose"
     monkeypatch.setenv("APCA_API_KEY_ID", KEY)
     assert isinstance(market_feed(stack, 7, tmp_path), LiveFeed)  # half a key is no key
     monkeypatch.setenv("APCA_API_SECRET_KEY", SECRET)
