@@ -77,8 +77,11 @@ class SessionPartition:
     session_date: date
 
     def raw_files(self) -> list[InputFile]:
+        return [InputFile.of(listed) for listed in self.raw_objects()]
+
+    def raw_objects(self) -> list[ListedObject]:
         listing = self.lake.list(raw_partition_prefix(self.session_date))
-        return [InputFile.of(listed) for listed in listing if listed.key.endswith(".parquet")]
+        return [listed for listed in listing if listed.key.endswith(".parquet")]
 
     def head(self) -> StoredHead:
         """Read the head; `HeadLostError` if it is torn."""

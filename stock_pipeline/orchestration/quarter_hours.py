@@ -1,17 +1,15 @@
-"""The laptop's sensor that builds the running session soon after the start, and every quarter of an hour after.
+"""The laptop's sensor that builds the running session at its first trades, and every quarter of an hour after.
 
-In an account bars come after the close: each build costs queries. On a laptop somebody waits to see some.
+In an account bars come after the close: each build costs queries. On a laptop somebody waits to see some. A past
+session, which `up` plays again while the exchange is closed, is the sensor `raw_files`'s.
 """
 
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from stock_pipeline.domain.feed_session import is_feed_session
-from stock_pipeline.domain.lake_layout import session_date_of_key
-from stock_pipeline.domain.session import NANOSECONDS, session_date_of
-from stock_pipeline.lake.unpublished_sessions import raw_folders
+from stock_pipeline.domain.feed_session import feed_session_date, is_feed_session
+from stock_pipeline.domain.session import NANOSECONDS
 from stock_pipeline.orchestration.lake_schedules import SESSION_JOB
 from stock_pipeline.orchestration.resources import LakeResource
 from stock_pipeline.orchestration.switches import sensor_status
@@ -49,26 +47,15 @@ def look(lake: LakeResource, cursor: str | None, now: datetime) -> dg.SensorResu
     last = datetime.fromisoformat(cursor) if cursor else datetime.min.replace(tzinfo=UTC)
     if now - last < EVERY:
         return _skip(f"the next run is due at {last + EVERY:%H:%M} UTC", cursor)
-    session = _newest_session(lake, session_date_of(int(now.timestamp()) * NANOSECONDS))
-    if session is None:
-        return _skip("there are no trades yet", cursor)
+    settings = lake.settings
+    session = feed_session_date(int(now.timestamp()) * NANOSECONDS, settings.feed)
+    if session < settings.first_session or not is_feed_session(session, settings.feed):
+        return _skip(f"{session} is no session", cursor)
     if lake.compactor().plan(session).is_empty:
-        return _skip(f"session {session} has nothing new", cursor)
+        return _skip(f"session {session} has no new trades", cursor)
     asked = now.isoformat()
     run = dg.RunRequest(run_key=f"quarter_hours:{session}:{asked}", partition_key=session.isoformat())
     return dg.SensorResult(run_requests=[run], cursor=asked)
-
-
-def _newest_session(lake: LakeResource, today: date) -> date | None:
-    """Return the newest session with raw files that has a partition; none of a source's wrong clock."""
-    settings = lake.settings
-    found: list[date] = []
-    for folder in raw_folders(lake.objects):
-        # a folder of no date is the sweep's to tell
-        with suppress(ValueError):
-            found.append(session_date_of_key(folder))
-    sessions = (day for day in found if settings.first_session <= day <= today and is_feed_session(day, settings.feed))
-    return max(sessions, default=None)
 
 
 def _skip(why: str, cursor: str | None) -> dg.SensorResult:

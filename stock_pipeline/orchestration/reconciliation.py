@@ -9,7 +9,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from stock_pipeline.aws.state_table import StateTable
-from stock_pipeline.domain.compaction_plan import Manifest
+from stock_pipeline.domain.compaction_plan import InputFile, Manifest
 from stock_pipeline.domain.freshness import deadline
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.reconciliation import Disagreement, SessionBooks, disagreements
@@ -27,6 +27,9 @@ from stock_pipeline.orchestration.watch_report import reconciliation_events, wat
 from stock_pipeline.wiring import utc_now
 
 CHECK = "places_agree"
+
+JUST_ARRIVED = timedelta(minutes=10)
+"""Two ticks of the sensor that asks for the compaction of late files."""
 
 _NAMED = 100
 """Most symbols and reasons that a check names."""
@@ -91,8 +94,9 @@ def reconcile(lake: LakeResource, table: StateTable, session_date: date, now: da
     """Count the session in each place, and compare.
 
     While it is under way, trades arrive between two counts. So it is compared up to a common point until its deadline:
-    the raw files of the published version. The table is read before the raw files are listed, because each trade in it
-    is in a raw file by then.
+    the raw files of the published version. Afterwards only files of the last minutes are beyond that point: the sensor
+    `raw_files` is about to have them compacted. The table is read before the raw files are listed, because each trade
+    in it is in a raw file by then.
     """
     capacity = window_capacity(table.average_windows)
     with tempfile.TemporaryDirectory(prefix="reconciliation-") as folder:
@@ -101,9 +105,15 @@ def reconcile(lake: LakeResource, table: StateTable, session_date: date, now: da
         curated = count_curated(list(_files_of_readers(lake, location, Path(folder))), capacity)
         windows = _windows(table, {*curated, *table.keys_of_session(session_date)})
         manifest = _version_of_readers(partition, location)
-        listed = partition.raw_files()
+        objects = partition.raw_objects()
+        listed = [InputFile.of(each) for each in objects]
         known = manifest.known_files if manifest else frozenset()
-        others = [file for file in listed if file not in known] if now < deadline(session_date) else []
+        is_on = now < deadline(session_date)
+        others = [
+            file
+            for file, each in zip(listed, objects, strict=True)
+            if file not in known and (is_on or timedelta() <= now - each.modified < JUST_ARRIVED)
+        ]
         ids = {trade.event_id for window in windows.values() for trade in window}
         ids |= {trade.event_id for counts in curated.values() for trade in counts.newest}
         under_way = ids_in(lake.objects, others, ids, Path(folder))
