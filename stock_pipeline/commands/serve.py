@@ -17,6 +17,9 @@ LOOPBACK = "127.0.0.1"
 KEPT_SECONDS = {"local": 30.0, "athena": 900.0}
 """How long answers of the models are kept: on Athena each costs a query."""
 
+PIPELINE_SECONDS = {"local": 5.0, "athena": 60.0}
+ACTIONS_SECONDS = 900.0
+
 
 def add_to(commands: Commands) -> None:
     parser = add_command(
@@ -54,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
 
 def service_of(wiring: "Wiring") -> "Service":
     from stock_pipeline.aws.shown_state import ShownStates
+    from stock_pipeline.commands.page_facts import actions_of, pipeline_of
     from stock_pipeline.commands.query import ask
+    from stock_pipeline.serving.facts import Facts, Kept
     from stock_pipeline.serving.follower import Follower
     from stock_pipeline.serving.history import History
     from stock_pipeline.serving.service import Service
@@ -69,6 +74,10 @@ def service_of(wiring: "Wiring") -> "Service":
             lambda sql: ask(settings, sql, note=lambda _text: None).rows,
             time.monotonic,
             KEPT_SECONDS[settings.dbt_target],
+        ),
+        facts=Facts(
+            Kept(lambda: pipeline_of(wiring), PIPELINE_SECONDS[settings.dbt_target], time.monotonic),
+            Kept(lambda: actions_of(wiring), ACTIONS_SECONDS, time.monotonic),
         ),
         now=utc_now,
     )

@@ -72,13 +72,14 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
 
 
 def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
+    from stock_pipeline.commands.page_facts import DAGSTER_URL
     from stock_pipeline.domain.session import exchange_time_zone
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
     from stock_pipeline.local.event_source.observer import SilentObserver
     from stock_pipeline.local.lambda_functions import processor_poller
     from stock_pipeline.local.live_feed import last_session
     from stock_pipeline.local.page import live_page
-    from stock_pipeline.local.stack import local_stack
+    from stock_pipeline.local.stack import LOOPBACK, local_stack
 
     folder = (FOLDER / "up").absolute()
     # of a lake that is gone
@@ -91,17 +92,22 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
         take_over(stack.environ)
         home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
         poller = processor_poller(stack, SilentObserver())
+        ui = free_port(options.port)
         feed = market_feed(stack, options.trades_per_second, log.parent)
         with (
             _threads(poller, feed) as stop,
             _announced(stack),
-            live_page(stack.environ, free_port(options.page_port), log.with_name("page.log")) as page,
+            live_page(
+                {**stack.environ, DAGSTER_URL: f"http://{LOOPBACK}:{ui}"},
+                free_port(options.page_port),
+                log.with_name("page.log"),
+            ) as page,
         ):
             print(f"Prices         {page}")
             print(f"AWS services   {stack.endpoint}")
             print(f"Trades         {feed.source}", flush=True)
             print("Dagster        starting (half a minute)", flush=True)
-            with dagster_dev(stack.environ, home, free_port(options.port), log) as address:
+            with dagster_dev(stack.environ, home, ui, log) as address:
                 held.tell(address)
                 print(f"Dagster        {address}")
                 print(f"Logs           {log.parent}")

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from stock_pipeline.domain.conditions import table_of_tape
+from stock_pipeline.domain.feed_session import feed_session_date
 from stock_pipeline.domain.session import session_hours, trading_days
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
@@ -24,6 +25,7 @@ from stock_pipeline.serving.parameters import (
     check_names,
     date_of,
     feed_of,
+    instant_of,
     size_of,
     symbol_of,
     symbols_of,
@@ -31,6 +33,7 @@ from stock_pipeline.serving.parameters import (
 )
 from stock_pipeline.serving.service import Service
 from stock_pipeline.serving.shapes import (
+    Actions,
     Bar,
     Bars,
     Session,
@@ -46,6 +49,7 @@ PREFIX = "/api/v1"
 _SESSIONS_SHOWN = 30
 _MOST_SESSION_DAYS = 3_660
 _MOST_CLOSES = 390
+_SECOND = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def routes(service: Service, events: Events) -> list[Route]:
@@ -56,6 +60,8 @@ def routes(service: Service, events: Events) -> list[Route]:
         "/latest/{symbol}": api.latest_of,
         "/bars/{symbol}": api.bars,
         "/trades/{symbol}": api.trades,
+        "/actions/{symbol}": api.actions,
+        "/pipeline": api.pipeline,
         "/sparklines": api.sparklines,
         "/sessions": api.sessions,
         "/health": api.health,
@@ -92,13 +98,24 @@ class _Api:
         size, limit = size_of(request), whole_of(request, "limit", MOST_BARS, MOST_BARS)
         today = self._service.board.session_date or datetime.now(UTC).date()
         last = date_of(request, "end") or today
-        first = date_of(request, "start") or (last if size == "1m" else last - timedelta(days=365))
+        since = instant_of(request, "start")
+        first = (
+            feed_session_date(since, key.feed)
+            if since is not None
+            else date_of(request, "start") or (last if size == "1m" else last - timedelta(days=365))
+        )
         if first > last:
             raise HTTPException(400, f"start {first} lies after end {last}")
         if (last - first).days >= MOST_DAYS[size]:
             raise HTTPException(400, f"from start to end there are more than the {MOST_DAYS[size]} days of size {size}")
         bars = await run_in_threadpool(self._bars, key, size, first, last)
-        page, more = bars[:limit], bars[limit:]
+        if since is not None:
+            bars = [bar for bar in bars if bar.time >= f"{_instant(since):{_SECOND}}"]
+        count = limit
+        # the bars of one minute stay together, because the next page begins with a minute
+        while 0 < count < len(bars) and bars[count].time == bars[count - 1].time:
+            count += 1
+        page, more = bars[:count], bars[count:]
         following = more[0].time if more else None
         return Body(encode(Bars(key.symbol, key.feed, size, page, following))).answer(request)
 
@@ -111,7 +128,7 @@ class _Api:
             bars = list(read(key, first, past))
         if session_date is not None and first <= session_date <= last:
             if size == "1m":
-                bars += [shown_bar(bar, f"{_instant(bar.start_ns):%Y-%m-%dT%H:%M:%SZ}") for bar in self._live(key)]
+                bars += [shown_bar(bar, f"{_instant(bar.start_ns):{_SECOND}}") for bar in self._live(key)]
             elif (day := self._service.live_day(key)) is not None:
                 bars.append(shown_bar(day, session_date.isoformat()))
         return bars
@@ -125,6 +142,16 @@ class _Api:
         window = await run_in_threadpool(self._service.newest_trades, key)
         rows = [_shown_trade(trade) for trade in reversed(window)]
         return Body(encode(Trades(key.symbol, key.feed, rows))).answer(request)
+
+    async def actions(self, request: Request) -> Response:
+        check_names(request, ())
+        symbol = symbol_of(request.path_params["symbol"])
+        actions = await run_in_threadpool(self._service.facts.actions.get)
+        return Body(encode(Actions(symbol, actions.get(symbol, [])))).answer(request)
+
+    async def pipeline(self, request: Request) -> Response:
+        check_names(request, ())
+        return Body(encode(await run_in_threadpool(self._service.facts.pipeline.get))).answer(request)
 
     async def sparklines(self, request: Request) -> Response:
         check_names(request, ("symbols", "count"))

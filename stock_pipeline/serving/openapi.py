@@ -13,12 +13,15 @@ _ANSWERS = (
     shapes.Latest,
     shapes.Bars,
     shapes.Trades,
+    shapes.Actions,
+    shapes.Pipeline,
     shapes.Sparklines,
     shapes.Sessions,
     shapes.Health,
     shapes.Problem,
 )
 _DATE = {"type": "string", "format": "date"}
+_SECOND = {"type": "string", "pattern": r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$"}
 
 
 def openapi_document() -> dict[str, Any]:
@@ -40,6 +43,7 @@ def openapi_document() -> dict[str, Any]:
         {"type": "string", "pattern": _whole(FEED.pattern)},
     )
     start = _parameter("start", "First session date.", _DATE)
+    first = _parameter("start", "First session date, or `next` of the page before.", {"anyOf": [_DATE, _SECOND]})
     end = _parameter("end", "Last session date.", _DATE)
     size = _parameter(
         "size",
@@ -65,11 +69,15 @@ def openapi_document() -> dict[str, Any]:
                 "get": _get("latestOf", "Latest state of one symbol, in each feed.", "Latest", [symbol], cached=True)
             },
             "/api/v1/bars/{symbol}": {
-                "get": _get("bars", "Bars of a symbol.", "Bars", [symbol, feed, size, start, end, limit], cached=True)
+                "get": _get("bars", "Bars of a symbol.", "Bars", [symbol, feed, size, first, end, limit], cached=True)
             },
             "/api/v1/trades/{symbol}": {
                 "get": _get("trades", "Newest trades of a symbol.", "Trades", [symbol, feed], cached=True)
             },
+            "/api/v1/actions/{symbol}": {
+                "get": _get("actions", "Corporate actions of a symbol.", "Actions", [symbol], cached=True)
+            },
+            "/api/v1/pipeline": {"get": _get("pipeline", "How the pipeline is doing.", "Pipeline", [], cached=True)},
             "/api/v1/sparklines": {
                 "get": _get(
                     "sparklines",

@@ -1,7 +1,7 @@
 """What requests may ask for: names, dates and limits, checked before anything is read."""
 
 from collections.abc import Collection
-from datetime import date
+from datetime import UTC, date, datetime
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -61,6 +61,18 @@ def date_of(request: Request, name: str) -> date | None:
     if day is None or day.isoformat() != text or not FIRST_DATE <= day <= LAST_DATE:
         raise HTTPException(400, f"{name} takes a date such as 2026-01-15, from {FIRST_DATE} to {LAST_DATE}")
     return day
+
+
+def instant_of(request: Request, name: str) -> int | None:
+    """Return the nanoseconds of a second such as 2026-01-15T14:30:00Z; None if the text is not as long as one."""
+    text = request.query_params.get(name, "")
+    if len(text) != len("2026-01-15T14:30:00Z"):
+        return None
+    try:
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(found.timestamp()) * 10**9 if FIRST_DATE < found.date() < LAST_DATE else None
 
 
 def whole_of(request: Request, name: str, default: int, most: int) -> int:

@@ -29,6 +29,14 @@ class Server(uvicorn.Server):
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    def stop(self) -> None:
+        """End as at a signal; from any thread."""
+        self._end_streams()
+        self.should_exit = True
+
+    def _end_streams(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._events.close)
-        super().handle_exit(sig, frame)

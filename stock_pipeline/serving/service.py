@@ -16,6 +16,7 @@ from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.board import Board
 from stock_pipeline.serving.events import Frame
+from stock_pipeline.serving.facts import Facts
 from stock_pipeline.serving.follower import LAKE_ERRORS, Follower
 from stock_pipeline.serving.history import History
 from stock_pipeline.serving.live_session import LiveBar
@@ -36,6 +37,7 @@ class Service:
     states: ShownStates
     windows: StateTable
     history: History
+    facts: Facts
     now: Callable[[], datetime]
     publish: Callable[[Frame], None] = lambda _frame: None
     board: Board = field(default_factory=Board)

@@ -128,6 +128,85 @@ class Health(msgspec.Struct, frozen=True, rename="camel"):
     looked_at: datetime | None
 
 
+class Action(msgspec.Struct, frozen=True, rename="camel"):
+    """A corporate action. kind: split, stock_dividend, cash_dividend or symbol_change.
+
+    shares_before became shares_after; cash_amount: USD a share. What is not of the kind is null.
+    """
+
+    kind: str
+    ex_date: date
+    shares_before: Decimal | None = None
+    shares_after: Decimal | None = None
+    cash_amount: Decimal | None = None
+    new_symbol: str | None = None
+
+
+class Actions(msgspec.Struct, frozen=True, rename="camel"):
+    """A symbol's corporate actions, oldest first."""
+
+    symbol: str
+    actions: list[Action]
+
+
+class Finding(msgspec.Struct, frozen=True, rename="camel"):
+    fresh: bool
+    why: str
+
+
+class RejectedLine(msgspec.Struct, frozen=True, rename="camel"):
+    """A line that is no trade. payload: its beginning, as text."""
+
+    rejection_id: str
+    reason: str
+    detail: str
+    payload: str
+    arrival_time: datetime
+
+
+class DeadLetters(msgspec.Struct, frozen=True, rename="camel"):
+    """waiting, hidden: messages of the queue. rejected: today's lines (UTC) by reason. lines: the newest of them."""
+
+    waiting: int
+    hidden: int
+    rejected: dict[str, int]
+    lines: list[RejectedLine]
+
+
+class Backlog(msgspec.Struct, frozen=True, rename="camel"):
+    """Raw files of a session that its published version lacks."""
+
+    session_date: date
+    files: int
+    bytes: int
+
+
+class Run(msgspec.Struct, frozen=True, rename="camel"):
+    """A run of Dagster, with its page."""
+
+    job: str
+    status: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    url: str
+
+
+class Pipeline(msgspec.Struct, frozen=True, rename="camel"):
+    """What `stock-pipeline status` shows. stale: assets with the reason. runs: null where Dagster is not reached."""
+
+    environment: str
+    looked_at: datetime
+    stream: Finding
+    newest_trade: datetime | None
+    dead_letters: DeadLetters
+    published: date | None
+    backlog: list[Backlog]
+    broken: str
+    stale: dict[str, str]
+    runs: list[Run] | None = None
+    dagster: str | None = None
+
+
 class Problem(msgspec.Struct, frozen=True):
     """Problem details of RFC 9457."""
 

@@ -8,9 +8,11 @@ from typing import Any
 from stock_pipeline.aws.shown_state import ShownState
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
+from stock_pipeline.serving.facts import Facts, Kept
 from stock_pipeline.serving.follower import Follower
 from stock_pipeline.serving.history import History
 from stock_pipeline.serving.service import CLOSES_SECONDS, Service
+from stock_pipeline.serving.shapes import Action, DeadLetters, Finding, Pipeline
 from tests.support.lake import Lake
 
 
@@ -24,11 +26,16 @@ class Market:
         self.states: dict[SymbolKey, ShownState] = {}
         self.past: dict[str, Sequence[Sequence[Any]]] = {}
         self.asked: list[str] = []
+        self.actions: dict[str, list[Action]] = {}
+        self.pipeline = Pipeline(
+            "local", self.lake.now, Finding(True, "a trade came"), None, DeadLetters(0, 0, {}, []), None, [], "", {}
+        )
         self.service = Service(
             follower=self.follower(),
             states=self,  # type: ignore[arg-type]
             windows=self,  # type: ignore[arg-type]
             history=History(self._ask, lambda: self.seconds, seconds=30.0),
+            facts=Facts(Kept(lambda: self.pipeline, 0, lambda: 0), Kept(lambda: self.actions, 0, lambda: 0)),
             now=lambda: self.lake.now,
         )
 

@@ -16,6 +16,7 @@ from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.app import application
 from stock_pipeline.serving.events import KEPT_FRAMES, Events, Frame
+from stock_pipeline.serving.shapes import Action
 from tests.support.market import Market, shown_state
 from tests.support.trades import NOON, SESSION, trade
 
@@ -106,6 +107,35 @@ def test_a_late_trade_and_a_correction_change_their_bar(market: Market, client: 
     market.step()
     first = get(client, "/bars/ABC")["bars"][0]
     assert (first["open"], first["high"], first["tradeCount"]) == ("99.000000", "99.000000", 1)
+
+
+def test_pages_of_minutes_follow_each_other_without_gap_or_repeat(market: Market, client: TestClient) -> None:
+    # at four o'clock the closing print is of regular hours, and what trades beside it comes after them
+    four = NOON + 4 * 3600 * 10**9
+    late = [trade(900 + n, event_time_ns=four + n, conditions=codes) for n, codes in enumerate(("6", "T"))]
+    market.lake.add([*(trade(60 * n, event_time_ns=NOON + 60 * n * 10**9) for n in range(3)), *late], 0)
+    market.step()
+    whole = get(client, "/bars/ABC")["bars"]
+    paged, start = [], ""
+    while True:
+        page = get(client, f"/bars/ABC?limit=1{start}")
+        paged += page["bars"]
+        if page["next"] is None:
+            break
+        start = f"&start={page['next']}"
+    assert paged == whole
+    assert [bar["sessionPart"] for bar in whole] == ["regular"] * 4 + ["post"]
+
+
+def test_actions_are_those_of_the_symbol(market: Market, client: TestClient) -> None:
+    market.actions = {"ABC": [Action("split", SESSION, Decimal(1), Decimal(4))]}
+    (action,) = get(client, "/actions/ABC")["actions"]
+    assert (action["kind"], action["exDate"], action["sharesAfter"]) == ("split", "2018-01-02", "4")
+    assert get(client, "/actions/XYZ")["actions"] == []
+
+
+def test_the_pipeline_says_what_waits(client: TestClient) -> None:
+    assert get(client, "/pipeline")["deadLetters"] == {"waiting": 0, "hidden": 0, "rejected": {}, "lines": []}
 
 
 def test_newest_trades_come_with_their_conditions_in_words(market: Market, client: TestClient) -> None:

@@ -1,0 +1,108 @@
+"""What the page shows beside prices: what `status` knows, rejected lines, Dagster's runs, and corporate actions."""
+
+import io
+import json
+import os
+import urllib.request
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from stock_pipeline.serving.shapes import Action, Backlog, DeadLetters, Finding, Pipeline, RejectedLine, Run
+
+if TYPE_CHECKING:
+    from stock_pipeline.domain.corporate_action import CorporateAction
+    from stock_pipeline.wiring import Wiring
+
+DAGSTER_URL = "DAGSTER_URL"
+"""Where Dagster's web server is, for links and its runs; unset where nobody reaches it from here."""
+
+LINES_SHOWN = 20
+PAYLOAD_SHOWN = 2_000
+_RUNS = "{ runsOrError(limit: 10) { ... on Runs { results { runId jobName status startTime endTime } } } }"
+
+
+def pipeline_of(wiring: "Wiring") -> Pipeline:
+    from stock_pipeline.commands.status import read_status
+    from stock_pipeline.wiring import utc_now
+
+    now = utc_now()
+    status = read_status(wiring, now)
+    dagster = os.environ.get(DAGSTER_URL)
+    return Pipeline(
+        environment=wiring.settings.environment,
+        looked_at=now,
+        stream=Finding(status.lag.fresh, status.lag.why),
+        newest_trade=status.newest,
+        dead_letters=DeadLetters(status.waiting, status.hidden, status.rejected, _newest_rejected(wiring, now.date())),
+        published=status.published,
+        backlog=[Backlog(*each) for each in status.backlog],
+        broken=status.broken,
+        stale=status.stale,
+        runs=_runs(dagster) if dagster else None,
+        dagster=dagster,
+    )
+
+
+def _newest_rejected(wiring: "Wiring", today: date) -> list[RejectedLine]:
+    import pyarrow.parquet as pq
+
+    from stock_pipeline.domain.lake_layout import QUARANTINE_PREFIX, partition_path
+
+    newest = sorted(
+        wiring.objects.list(QUARANTINE_PREFIX + partition_path(today)), key=lambda listed: listed.modified, reverse=True
+    )
+    columns = list(RejectedLine.__struct_fields__)
+    found: list[RejectedLine] = []
+    for listed in newest:
+        if len(found) >= LINES_SHOWN:
+            break
+        rows = pq.read_table(io.BytesIO(wiring.objects.get(listed.key)), columns=columns).to_pylist()
+        found += [RejectedLine(**{**row, "payload": row["payload"][:PAYLOAD_SHOWN]}) for row in rows]
+    return found[:LINES_SHOWN]
+
+
+def _runs(dagster: str) -> list[Run] | None:
+    """Ask Dagster's web server for its newest runs; None while it does not answer."""
+    request = urllib.request.Request(
+        f"{dagster}/graphql", json.dumps({"query": _RUNS}).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            results = json.load(answer)["data"]["runsOrError"]["results"]
+            return [_run(dagster, found) for found in results]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _run(dagster: str, found: Mapping[str, Any]) -> Run:
+    started, ended = (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        for seconds in (found["startTime"], found["endTime"])
+    )
+    return Run(found["jobName"], found["status"], started, ended, f"{dagster}/runs/{found['runId']}")
+
+
+def actions_of(wiring: "Wiring") -> dict[str, list[Action]]:
+    """Return what is known by now, by symbol and in the order of time."""
+    from stock_pipeline.domain.corporate_action import known_actions
+    from stock_pipeline.lake.corporate_actions import CorporateActionLog
+
+    news = CorporateActionLog(wiring.objects).read()
+    known = {action for source in {piece.source for piece in news} for action in known_actions(news, source)}
+    found: dict[str, list[Action]] = defaultdict(list)
+    for action in sorted(known, key=lambda each: (each.ex_date, each)):
+        found[action.symbol].append(_shown(action))
+    return dict(found)
+
+
+def _shown(action: "CorporateAction") -> Action:
+    return Action(
+        kind=action.kind.value,
+        ex_date=action.ex_date,
+        shares_before=action.shares_before or None,
+        shares_after=action.shares_after or None,
+        cash_amount=action.cash_amount or None,
+        new_symbol=action.new_symbol or None,
+    )
