@@ -37,15 +37,15 @@ def add_to(commands: Commands) -> None:
         "--trades",
         type=Path,
         metavar="FILE",
-        help="a session of your own: a Parquet or CSV file with the columns of the sample "
-        "(stock_pipeline/providers/files/sample/README.md); default: the sample and nine simulated symbols",
+        help="a session of your own: a file of any format of docs/files.md whose columns say which it is; "
+        "default: the sample and nine simulated symbols",
     )
     parser.add_argument(
         "--feed",
-        default="taq",
+        default="",
         metavar="NAME",
         help="mark of your session's rows, which also says when its sessions begin: boats and overnight_… the evening "
-        "before, crypto_… at midnight UTC (default: taq)",
+        "before, crypto_… at midnight UTC (default: the format's, taq for the sample's)",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write accounting, state and daily bars to FILE as JSON"
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
         stack = running.enter_context(
-            local_stack({**os.environ, "DUCKDB_PATH": _demo_database(), "FEED": options.feed})
+            local_stack({**os.environ, "DUCKDB_PATH": _demo_database(), "FEED": recorded.feed})
         )
         take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")

@@ -1,6 +1,7 @@
 """Values of text columns, exact or null: New York times, prices, sizes."""
 
 import re
+from datetime import date
 from fractions import Fraction
 
 import polars as pl
@@ -48,7 +49,7 @@ def packed_clock_ns(name: str) -> pl.Expr:
 
 def local_ns(day: pl.Expr, after_midnight_ns: pl.Expr, zone: str = NEW_YORK) -> pl.Expr:
     """Return an instant in nanoseconds UTC. A time that a clock shows twice is the first; one that it skips is null."""
-    naive = day.cast(pl.Datetime("ns")) + pl.duration(nanoseconds=after_midnight_ns, time_unit="ns")
+    naive = _in_range(day).cast(pl.Datetime("ns")) + pl.duration(nanoseconds=after_midnight_ns, time_unit="ns")
     return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("ns")
 
 
@@ -69,7 +70,7 @@ def instant_ns(name: str, zone: str = "") -> pl.Expr:
     offset = value.str.extract(pattern, 5).str.replace(":", "", literal=True)
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).cast(pl.Int64)
     signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    utc = day.cast(pl.Datetime("ns")).dt.epoch("ns") + clock
+    utc = _in_range(day).cast(pl.Datetime("ns")).dt.epoch("ns") + clock
     return utc - signed.fill_null(0) * 60_000_000_000
 
 
@@ -111,6 +112,11 @@ def decimal_text(value: str) -> str | None:
     if units.denominator != 1 or units >= 10**18:
         return None
     return f"{units.numerator // 10**6}.{units.numerator % 10**6:06}"
+
+
+def _in_range(day: pl.Expr) -> pl.Expr:
+    """Return the date, or null where nanoseconds of 64 bits do not reach."""
+    return pl.when(day.is_between(date(1900, 1, 1), date(2199, 12, 31))).then(day)
 
 
 def _of_day(hour: pl.Expr, minute: pl.Expr, second: pl.Expr, nanoseconds: pl.Expr) -> pl.Expr:

@@ -10,12 +10,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.feed_session import feed_session_date, is_feed_session
+from stock_pipeline.domain.feed_session import is_feed_session
 from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.providers.files.replay import ReplayFile, symbol_of
-from stock_pipeline.providers.files.session_file import read_session_file
+from stock_pipeline.providers.files.replay import ReplayFile
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Simulation, SimulatorProvider, arrivals
 from stock_pipeline.streaming.trade_json import encode_trade
@@ -42,29 +41,30 @@ class RecordedSession:
     source: Source
     sessions: tuple[date, ...]
     first_symbol: str
+    feed: str
 
 
-def recorded_session(path: Path, feed: str = "taq") -> RecordedSession:
-    """Read a session file as trades of a feed, whose name says its sessions.
+def recorded_session(path: Path, feed: str = "") -> RecordedSession:
+    """Read a file of any format of docs/files.md as trades of a feed, whose name says its sessions.
 
-    Raises `InputFileError` if it is unreadable or empty, or has trades of a day without trading.
+    feed: by default that of the file's format. Raises `InputFileError` if the file is unreadable, has no trades, or has
+    some of a day without trading.
     """
-    table = read_session_file(path, feed)
-    if not table.num_rows:
-        raise InputFileError(f"{path} has no rows")
-    times = pc.drop_null(table["event_time"])
-    # sessions begin at full hours
-    hours = pc.unique(pc.divide(times, 3_600 * 10**9)).to_pylist()
-    sessions = tuple(sorted({feed_session_date(hour * 3_600 * 10**9, feed) for hour in hours}))
+    replay = ReplayFile(path, time.time_ns, feed)
+    rows = replay.rows
+    if not rows.trades.num_rows:
+        raise InputFileError(f"{path} has no trades" + (f": {rows.bad[0].reason}" if rows.bad else ""))
+    sessions = tuple(sorted(pc.unique(rows.trades["session_date"]).to_pylist()))
     for session_date in sessions:
         if session_date.year < FIRST_CALENDAR_YEAR:
             raise InputFileError(f"{path} has trades of {session_date}; the calendar begins in {FIRST_CALENDAR_YEAR}")
-        if not is_feed_session(session_date, feed):
+        if not is_feed_session(session_date, rows.feed):
             raise InputFileError(f"{path} has trades of {session_date}, a day on which the exchange is closed")
     return RecordedSession(
-        Source(f"recorded {path.name}", table.num_rows, ReplayFile(path, time.time_ns, feed).poll(None, FAR_FUTURE_NS)),
+        Source(f"recorded {path.name}", len(rows), replay.poll(None, FAR_FUTURE_NS)),
         sessions,
-        first_symbol=next((symbol_of(name) for name in pc.unique(table["symbol"]).to_pylist() if name), ""),
+        first_symbol=rows.trades["symbol"][0].as_py(),
+        feed=rows.feed,
     )
 
 
