@@ -23,14 +23,19 @@ def settings_file(name: str) -> Path:
     return DEPLOYED / f"{name}.json"
 
 
+def is_on_loopback(environ: Mapping[str, str]) -> bool:
+    """Tell if an environment leads to services of this machine."""
+    return urlsplit(environ.get("AWS_ENDPOINT_URL", "")).hostname in (LOOPBACK, "localhost")
+
+
 def environ_of(name: str | None, environ: Mapping[str, str], needs: Sequence[str] = ()) -> dict[str, str]:
     """Return the environment that leads to a place. Raises `SettingsError` if nothing says where that is.
 
     name: `local`, a deployment such as dev, or None: what `environ` sends to loopback, what runs here, what it names.
     needs: variables that must be named for an account.
     """
-    is_on_loopback = urlsplit(environ.get("AWS_ENDPOINT_URL", "")).hostname in (LOOPBACK, "localhost")
-    if (name == LOCAL or (name is None and not is_on_loopback)) and settings_file(LOCAL).exists():
+    is_here = is_on_loopback(environ)
+    if (name == LOCAL or (name is None and not is_here)) and settings_file(LOCAL).exists():
         # a running stack is on loopback, and no profile must lead away from it
         return {**loopback_environment(environ), **_settings_in(settings_file(LOCAL))}
     if name == LOCAL and "AWS_ENDPOINT_URL" not in environ:
@@ -41,7 +46,7 @@ def environ_of(name: str | None, environ: Mapping[str, str], needs: Sequence[str
         of = Settings.from_env(found).environment
         if of != name:
             raise SettingsError(f"these are the settings of {of}: deploy {name}, or set ENVIRONMENT")
-    missing = [] if is_on_loopback else [variable for variable in needs if variable not in found]
+    missing = [] if is_here else [variable for variable in needs if variable not in found]
     if missing:
         deployed = ", ".join(f"--env {path.stem}" for path in sorted(DEPLOYED.glob("*.json")))
         raise SettingsError(

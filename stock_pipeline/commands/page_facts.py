@@ -25,13 +25,14 @@ _RUNS = "{ runsOrError(limit: 10) { ... on Runs { results { runId jobName status
 
 def pipeline_of(wiring: "Wiring") -> Pipeline:
     from stock_pipeline.commands.status import read_status
+    from stock_pipeline.place import LOCAL, is_on_loopback
     from stock_pipeline.wiring import utc_now
 
     now = utc_now()
     status = read_status(wiring, now)
     dagster = os.environ.get(DAGSTER_URL)
     return Pipeline(
-        environment=wiring.settings.environment,
+        environment=LOCAL if is_on_loopback(os.environ) else wiring.settings.environment,
         looked_at=now,
         stream=Finding(status.lag.fresh, status.lag.why),
         newest_trade=status.newest,

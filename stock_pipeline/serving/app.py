@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -73,6 +74,8 @@ def application(service: Service, events: Events, follows: bool = True) -> Starl
         exception_handlers={
             HTTPException: _problem,
             StockPipelineError: _away,
+            ClientError: _away,
+            BotoCoreError: _away,
             Exception: _fault,
         },
         lifespan=lifespan,

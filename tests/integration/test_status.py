@@ -8,15 +8,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from stock_pipeline.cli import main
+from stock_pipeline.commands.page_facts import actions_of, pipeline_of
 from stock_pipeline.commands.status import Status, read_status, screen
+from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction, News
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.lake.compaction import Compactor
+from stock_pipeline.lake.corporate_actions import CorporateActionLog
 from stock_pipeline.local.dagster_dev import free_port
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
@@ -95,6 +99,29 @@ def test_status_shows_what_is_published_waiting_and_rejected(stack: LocalStack) 
     assert "3 waiting, 0 in hand" in shown
     assert "last published  2018-01-05" in shown
     assert "2018-01-04: 1 files" in shown
+
+
+def test_the_page_shows_what_status_says_and_the_bytes_of_rejected_lines(stack: LocalStack) -> None:
+    publish_friday(stack)
+    process(stack, [b"not json"])
+    found = pipeline_of(stack.wiring)
+    assert (found.environment, found.published, found.runs) == ("local", FRIDAY, None)
+    (line,) = found.dead_letters.lines
+    assert (line.reason, line.payload, found.dead_letters.rejected) == ("not_json", "not json", {"not_json": 1})
+
+
+def test_the_page_knows_actions_of_the_log_that_nobody_withdrew(stack: LocalStack) -> None:
+    split = CorporateAction(ActionKind.SPLIT, "ABC", FRIDAY, FRIDAY, shares_before=Decimal(1), shares_after=Decimal(4))
+    dividend = CorporateAction(ActionKind.CASH_DIVIDEND, "ABC", THURSDAY, THURSDAY, cash_amount=Decimal("0.25"))
+    news = [News(action, "alpaca", SATURDAY, False) for action in (split, dividend)]
+    log = CorporateActionLog(stack.wiring.objects)
+    log.append(news)
+    assert [(action.kind, action.ex_date) for action in actions_of(stack.wiring)["ABC"]] == [
+        ("cash_dividend", THURSDAY),
+        ("split", FRIDAY),
+    ]
+    log.append([News(split, "alpaca", SATURDAY + timedelta(hours=1), True)])
+    assert [action.kind for action in actions_of(stack.wiring)["ABC"]] == ["cash_dividend"]
 
 
 def test_a_sources_clock_hides_no_backlog(stack: LocalStack) -> None:

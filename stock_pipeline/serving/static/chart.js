@@ -110,6 +110,8 @@ export class Chart {
       },
       timeScale: {
         timeVisible: true,
+        // the first bars of a day are candles, not walls
+        maxBarSpacing: 14,
         secondsVisible: false,
         tickMarkFormatter: (time, type) => {
           if (typeof time === "number") return type <= TickMarkType.DayOfMonth ? format.dayOf(time * 1000) : format.minuteOf(time * 1000);

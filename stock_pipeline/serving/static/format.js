@@ -34,6 +34,7 @@ export function signed(text, unit = "") {
   return `${number > 0 ? "+" : ""}${unit === "%" ? number.toFixed(2).replace("-", "−") : price(text)}${unit}`;
 }
 
+export const counted = (number, thing) => `${counts.format(number)} ${thing}${number === 1 ? "" : "s"}`;
 export const direction = (text) => (Number(text ?? 0) > 0 ? "up" : Number(text ?? 0) < 0 ? "down" : "");
 export const count = (number) => (number === null || number === undefined ? NOTHING : counts.format(number));
 export const compact = (text) =>
@@ -52,6 +53,8 @@ export const minuteOf = (iso) => minute.format(new Date(iso));
 export const dayOf = (iso) => day.format(new Date(iso));
 export const dayAndMinuteOf = (iso) => dayAndMinute.format(new Date(iso));
 export const monthOf = (iso) => month.format(new Date(iso));
+const days = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" });
+export const shortDateOf = (isoDate) => days.format(new Date(`${isoDate}T00:00:00Z`));
 export const dateOf = (isoDate) => whole.format(new Date(`${isoDate}T00:00:00Z`));
 
 /** How long ago, coarse: "4 s", "3 min", "2 h", "5 d". */

@@ -60,7 +60,7 @@ function tilesOf(health, pipeline) {
   const failing = health.status === "failing";
   const found = [
     tile("Page behind the raw files", failing ? "Failing" : health.status === "starting" ? "Starting" : format.span(health.behindP99), failing ? health.failure : "99 of 100 files are shown within this", failing ? "down" : ""),
-    tile("Session", health.sessionDate ? format.dateOf(health.sessionDate) : "None yet", `${format.count(health.files)} raw files, ${format.count(health.symbols)} symbols`),
+    tile("Session", health.sessionDate ? format.shortDateOf(health.sessionDate) : "None yet", `${format.counted(health.files, "raw file")}, ${format.counted(health.symbols, "symbol")}`),
     tile("Newest raw file", health.newestFile ? `${format.age(health.newestFile)} ago` : "None yet", health.newestFile ? `${format.timeOf(health.newestFile)} ET` : ""),
   ];
   if (!pipeline) return found;
@@ -70,7 +70,7 @@ function tilesOf(health, pipeline) {
   found.push(tile("Dead letters", format.count(deadLetters.waiting), `waiting; ${format.count(deadLetters.hidden)} in hand or resting`, deadLetters.waiting ? "down" : ""));
   found.push(tile("Lines rejected today", format.count(rejected.reduce((sum, [, each]) => sum + each, 0)), rejected.map(([reason, each]) => `${format.count(each)} ${reason}`).join(", ")));
   found.push(tile("To compact", `${format.count(backlog.reduce((sum, each) => sum + each.files, 0))} files`, backlog.map((each) => `${each.sessionDate}: ${format.count(each.files)} files, ${format.bytes(each.bytes)}`).join("; ") || "nothing waits"));
-  found.push(tile("Last published", published ? format.dateOf(published) : "None yet"));
+  found.push(tile("Last published", published ? format.shortDateOf(published) : "None yet"));
   found.push(tile("Freshness", entries(stale).length ? `${entries(stale).length} stale` : "Fresh", Object.entries(stale).map(([asset, why]) => `${asset}: ${why}`).join("; "), entries(stale).length ? "down" : "up"));
   if (broken) found.push(tile("Broken", "Look", broken, "down"));
   return found;
@@ -129,7 +129,7 @@ function runs(list, dagster) {
   const link = h("p", {}, h("a", { href: dagster }, "Open Dagster"));
   if (!list?.length) return panel("Last runs", h("p", { class: "small" }, list ? "None yet." : "Dagster does not answer yet; it takes half a minute to start."), link);
   return panel("Last runs", table(["Job", "Status", "Started", "Took"], list.map((run) => [
-    h("a", { href: run.url }, run.job), h("span", { class: `badge ${STATUSES[run.status] ?? ""}` }, run.status.toLowerCase()),
+    h("a", { href: run.url }, run.job), h("span", { class: `badge ${STATUSES[run.status] ?? ""}` }, run.status.toLowerCase().replace("_", " ")),
     run.startedAt ? `${format.dayAndMinuteOf(run.startedAt)} ET` : format.NOTHING, run.startedAt && run.endedAt ? format.span((Date.parse(run.endedAt) - Date.parse(run.startedAt)) / 1000) : format.NOTHING,
   ])), link);
 }

@@ -15,6 +15,8 @@ const RANGES = [
   { name: "1Y", title: "One year, by days", size: "1d", days: 366 },
   { name: "5Y", title: "Five years, by days", size: "1d", days: 1830 },
 ];
+const daysBefore = (date, days) => new Date(Date.parse(date) - days * 86_400_000).toISOString().slice(0, 10);
+
 const FIGURES = [
   ["Open", (quote) => format.price(quote.open)],
   ["High", (quote) => format.price(quote.high)],
@@ -139,38 +141,49 @@ export class SymbolView {
     }
   }
 
-  /** Ask for the range's bars; says whether they are the newest asked for. */
-  async #loadBars() {
+  /** Ask for the range's bars, or only for the session's anew; says whether they are the newest asked for. */
+  async #loadBars(isRefresh = false) {
     const asked = ++this.#asked;
     const range = this.#range;
-    const end = this.store.sessionDate ?? this.#quote?.sessionDate ?? null;
-    const start = end && new Date(Date.parse(end) - range.days * 86_400_000).toISOString().slice(0, 10);
-    const parameters = { size: range.size, feed: this.feed, start, end };
-    const bars = [];
+    const session = this.store.sessionDate ?? this.#quote?.sessionDate ?? null;
+    const of = `${range.name} ${session}`;
+    let earlier = this.#earlier;
+    let live;
     try {
-      for (let next = null; ;) {
-        const page = await get(`/bars/${encodeURIComponent(this.symbol)}`, next ? { ...parameters, start: next } : parameters, this.#stop.signal);
-        bars.push(...page.bars);
-        this.feed ??= page.feed;
-        if (!page.next) break;
-        next = page.next;
+      if (!isRefresh || earlier.of !== of) {
+        const before = session && range.days > 0;
+        earlier = { of, bars: before ? await this.#pages(range.size, daysBefore(session, range.days), daysBefore(session, 1)) : [] };
       }
+      live = await this.#pages(range.size, session, session);
     } catch (error) {
       if (error instanceof ApiError && asked === this.#asked) setText(this.note, error.message);
       return false;
     }
     if (asked !== this.#asked) return false;
-    this.#raw = bars;
-    this.#bars = merged(bars);
+    this.#earlier = earlier;
+    this.#raw = [...earlier.bars, ...live];
+    this.#bars = merged(this.#raw);
     return true;
   }
 
+  async #pages(size, first, end) {
+    const bars = [];
+    for (let start = first; ;) {
+      const page = await get(`/bars/${encodeURIComponent(this.symbol)}`, { size, feed: this.feed, start, end }, this.#stop.signal);
+      bars.push(...page.bars);
+      this.feed ??= page.feed;
+      if (!page.next) return bars;
+      start = page.next;
+    }
+  }
+
+  #earlier = { of: null, bars: [] };
   #raw = [];
 
   async #refresh() {
     if (this.isClosed) return;
     this.#loadTrades();
-    if (!(await this.#loadBars()) || this.isClosed) return;
+    if (!(await this.#loadBars(true)) || this.isClosed) return;
     if (!this.#chart) await this.#show(this.#range);
     else {
       this.#chart.update(this.#bars);
@@ -185,7 +198,7 @@ export class SymbolView {
     this.canvas.dataset.redrawn = this.#chart?.redrawn ?? 0;
     const first = this.#bars[0]?.time.slice(0, 10);
     const marks = this.#actions.filter(({ exDate }) => first && exDate >= first).map((action) => `${actionText(action)} on ${format.dateOf(action.exDate)}`);
-    const text = this.#bars.length ? `${format.count(this.#bars.length)} bars of a ${this.#range.size === "1m" ? "minute" : "day"}` : "No bars in this range yet";
+    const text = this.#bars.length ? format.counted(this.#bars.length, this.#range.size === "1m" ? "minute bar" : "daily bar") : "No bars in this range yet";
     setText(this.note, [text, ...marks].join(" · "));
     if (this.canvas.getAttribute("role")) this.canvas.setAttribute("aria-label", `Candles of ${this.symbol}: ${text}, last close ${format.price(last?.close)}. The same is in the table below.`);
     this.#fillTable();

@@ -10,12 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from starlette.testclient import TestClient
 
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.app import application
 from stock_pipeline.serving.events import KEPT_FRAMES, Events, Frame
+from stock_pipeline.serving.facts import Facts, Kept
 from stock_pipeline.serving.shapes import Action
 from tests.support.market import Market, shown_state
 from tests.support.trades import NOON, SESSION, trade
@@ -171,6 +173,16 @@ def test_what_cannot_be_answered_is_a_problem_with_its_reason(
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert said in answer.json()["detail"]
+
+
+def test_a_service_of_aws_that_does_not_answer_is_503(market: Market, client: TestClient) -> None:
+    def refuse() -> Any:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    market.service.facts = Facts(Kept(refuse, 0, lambda: 0), Kept(refuse, 0, lambda: 0))
+    for path in ("/pipeline", "/actions/ABC"):
+        answer = client.get(f"/api/v1{path}")
+        assert (answer.status_code, answer.json()["title"]) == (503, "Service Unavailable")
 
 
 def test_models_that_cannot_be_asked_are_503_and_the_board_goes_on(market: Market, client: TestClient) -> None:
