@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.api import routes
 from stock_pipeline.serving.board import encode
+from stock_pipeline.serving.bodies import Body
 from stock_pipeline.serving.events import Events, Frame
 from stock_pipeline.serving.service import Service
 from stock_pipeline.serving.shapes import Problem
@@ -69,7 +71,7 @@ def application(service: Service, events: Events, follows: bool = True) -> Starl
             *routes(service, events),
             Route("/", _page, methods=["GET"]),
             Route(f"/static/{CHART}", _chart, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            Mount("/static", _Static(directory=STATIC), name="static"),
         ],
         exception_handlers={
             HTTPException: _problem,
@@ -97,11 +99,25 @@ def chart_path() -> Path | None:
     return next((place / CHART for place in places if (place / CHART).is_file()), None)
 
 
-async def _chart(_request: Request) -> Response:
+def _chart(request: Request) -> Response:
     path = chart_path()
     if path is None:
         return problem(404, "the chart library is not installed: pip install lwcharts")
-    return FileResponse(path, headers={"Cache-Control": "max-age=86400"})
+    return _file(path).answer(request, cache="max-age=86400")
+
+
+@cache
+def _file(path: Path) -> Body:
+    return Body(path.read_bytes(), "text/javascript")
+
+
+class _Static(StaticFiles):
+    """Asked for again each time, because files of two releases do not go together."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        response = super().file_response(*arguments, **named)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 async def _problem(_request: Request, error: Any) -> Response:

@@ -14,6 +14,7 @@ SMALLEST_GZIPPED = 1_000
 @dataclass(frozen=True)
 class Body:
     content: bytes
+    media_type: str = "application/json"
 
     @cached_property
     def etag(self) -> str:
@@ -33,4 +34,4 @@ class Body:
         if self.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
             content = self.gzipped
             headers["Content-Encoding"] = "gzip"
-        return Response(content, headers=headers, media_type="application/json")
+        return Response(content, headers=headers, media_type=self.media_type)

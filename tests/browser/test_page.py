@@ -252,6 +252,20 @@ def test_a_lost_connection_is_said_and_comes_back(market: ShownMarket, open_page
         expect(cell(page, "ABC", "price")).to_have_text("16.50")
 
 
+def test_an_answer_from_between_does_not_end_the_stream_for_good(
+    market: ShownMarket, open_page: Open, expected_errors: list[str]
+) -> None:
+    expected_errors.append("502")
+    market.trade(some_trade(0))
+    with market.served() as address:
+        page = open_page("about:blank")
+        page.route("**/api/v1/stream", lambda route: route.fulfill(status=502))
+        page.goto(address)
+        expect(page.get_by_role("status")).to_have_text("Disconnected, trying again")
+        page.unroute("**/api/v1/stream")
+        expect(page.get_by_role("status")).to_have_text("Live")
+
+
 def test_an_empty_market_says_so_and_fills_by_itself(market: ShownMarket, open_page: Open) -> None:
     with market.served() as address:
         page = open_page(address)

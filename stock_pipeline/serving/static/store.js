@@ -4,6 +4,7 @@ import { get, streamAddress } from "/static/api.js";
 
 const RETRY_MILLISECONDS = 2000;
 const HEALTH_MILLISECONDS = 10_000;
+const ANSWER_MILLISECONDS = 8000;
 
 export const keyOf = (quote) => `${quote.symbol} ${quote.feed}`;
 
@@ -87,7 +88,8 @@ export class Store extends EventTarget {
   /** Whether what was followed is followed still: a connection can be dead without an error. */
   async #look() {
     try {
-      this.health = await get("/health");
+      // an answer that never comes is no answer
+      this.health = await get("/health", {}, AbortSignal.timeout(ANSWER_MILLISECONDS));
       if (this.state === "lost" && this.#source?.readyState === EventSource.OPEN) this.#load();
       else if (this.state === "lost" && this.#source?.readyState === EventSource.CLOSED) this.#again(0);
       this.dispatchEvent(new CustomEvent("health"));

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import StockPipelineError
-from stock_pipeline.serving.app import application
+from stock_pipeline.serving.app import CHART, STATIC, application
 from stock_pipeline.serving.events import KEPT_FRAMES, Events, Frame
 from stock_pipeline.serving.facts import Facts, Kept
 from stock_pipeline.serving.shapes import Action
@@ -194,6 +194,20 @@ def test_models_that_cannot_be_asked_are_503_and_the_board_goes_on(market: Marke
     market.step()
     assert client.get("/api/v1/bars/ABC?size=1d").status_code == 503
     assert get(client, "/latest")["quotes"]
+
+
+def test_the_whole_page_weighs_less_than_a_picture(client: TestClient) -> None:
+    names = [path.name for path in STATIC.iterdir()] + [CHART]
+    weight = 0
+    for name in names:
+        with client.stream("GET", f"/static/{name}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.status_code == 200
+            weight += sum(len(part) for part in answer.iter_raw())
+    assert weight < 200_000
+
+
+def test_a_new_release_of_the_page_is_not_mixed_with_an_old_one(client: TestClient) -> None:
+    assert client.get("/static/main.js").headers["Cache-Control"] == "no-cache"
 
 
 def test_every_answer_forbids_what_a_page_of_others_could_do(client: TestClient) -> None:
