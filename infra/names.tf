@@ -68,6 +68,7 @@ locals {
       ATHENA_COMPACTION_MEGABYTES = tostring(var.athena_compaction_megabytes)
       COMPACT_AFTER_SHARE         = tostring(var.compact_after_share)
       FIRST_SESSION               = var.first_session
+      UNPLANNED_DAYS              = join(",", [for day, hours in var.unplanned_days : "${day}=${hours}"])
       FUTURE_TOLERANCE_SECONDS    = tostring(var.future_tolerance_seconds)
     },
     var.provider_url == null ? {} : { PROVIDER_URL = var.provider_url },

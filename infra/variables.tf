@@ -305,6 +305,18 @@ variable "provider_url" {
   }
 }
 
+variable "unplanned_days" {
+  description = "Days on which the exchange is closed or has other hours than planned, by date: closed, or New York times such as 09:30-14:00."
+  type        = map(string)
+  default     = {}
+  validation {
+    condition = alltrue([for day, hours in var.unplanned_days :
+      can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", day)) && can(regex("^(closed|[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})$", hours))
+    ])
+    error_message = "unplanned_days takes dates with closed or hours, such as {\"2026-03-04\" = \"closed\", \"2026-03-05\" = \"09:30-14:00\"}."
+  }
+}
+
 variable "state_ttl_days" {
   description = "Days after its newest trade that a symbol's state expires."
   type        = number

@@ -7,6 +7,7 @@ import os
 
 import dagster as dg
 
+from stock_pipeline.domain.session import use_unplanned
 from stock_pipeline.orchestration.alerts import alert_definitions
 from stock_pipeline.orchestration.corporate_actions import corporate_actions_definitions
 from stock_pipeline.orchestration.dbt_assets import marts_definitions
@@ -24,6 +25,7 @@ from stock_pipeline.settings import Settings
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the code location for these settings."""
+    use_unplanned(settings.unplanned_days)
     session_job = dg.define_asset_job(
         SESSION_JOB,
         # the freshness sensor makes these checks, which are not about one session; the two assets are the vendor's

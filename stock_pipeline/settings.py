@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from stock_pipeline.domain.capture import LONGEST_LOOK_BACK_SECONDS
-from stock_pipeline.domain.session import is_session
+from stock_pipeline.domain.session import UnplannedDay, is_session
 from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import SettingsError
 
@@ -53,6 +53,13 @@ def _session_date(text: str) -> date:
     if text != day.isoformat() or not is_session(day):
         raise ValueError
     return day
+
+
+def _unplanned_days(text: str) -> tuple[UnplannedDay, ...]:
+    days = tuple(UnplannedDay.parse(part.strip()) for part in text.split(",") if part.strip())
+    if len({each.day for each in days}) != len(days):
+        raise ValueError
+    return days
 
 
 def _share(text: str) -> float:
@@ -164,6 +171,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "first_session", "FIRST_SESSION", "2007-01-03", _session_date, "a trading day from 1993 on, such as 2026-01-15"
     ),
+    Setting(
+        "unplanned_days",
+        "UNPLANNED_DAYS",
+        "",
+        _unplanned_days,
+        "days on which the exchange is closed or has other hours, such as 2026-03-04=closed,2026-03-05=09:30-14:00",
+    ),
     Setting("dbt_target", "DBT_TARGET", "local", _one_of("local", "athena"), "local or athena"),
     Setting(
         "duckdb_path",
@@ -188,7 +202,7 @@ def settings_table() -> str:
     """Return the Markdown table of docs/settings.md: variable, default, what it takes."""
     rows = []
     for setting in SETTINGS:
-        default = "none" if setting.default is None else f"`{setting.default}`"
+        default = "none" if not setting.default else f"`{setting.default}`"
         rows.append(f"| `{setting.variable}` | {default} | {setting.expects} |")
     return "\n".join(["| variable | default | takes |", "|---|---|---|", *rows])
 
@@ -220,6 +234,7 @@ class Settings:
     athena_compaction_megabytes: int
     compact_after_share: float
     first_session: date
+    unplanned_days: tuple[UnplannedDay, ...]
     dbt_target: str
     duckdb_path: str
     alert_topic_arn: str | None

@@ -26,6 +26,7 @@ from stock_pipeline.aws.state_heartbeat import StateHeartbeat
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.lake_layout import checkpoint_key
+from stock_pipeline.domain.session import use_unplanned
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.settings import Settings
 from stock_pipeline.streaming.back_off import back_off
@@ -59,6 +60,7 @@ class Wiring:
     @classmethod
     def of(cls, settings: Settings, hurried: bool = False) -> "Wiring":
         """Return the parts with new clients, which stay open as in a Lambda's process."""
+        use_unplanned(settings.unplanned_days)
         return cls(settings, Clients(settings.aws_region, hurried=hurried))
 
     @classmethod

@@ -2,10 +2,10 @@
 
 Rules are NYSE's published holidays and early closings (nyse.com, Holidays & Trading Hours), valid from 1993 on, where
 TAQ begins. A test compares them with the package exchange_calendars for every day of 1993 to 2027. Unplanned closings
-and odd hours are `UNPLANNED`.
+and odd hours are `UNPLANNED`; those after a release are data, `use_unplanned`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -52,6 +52,51 @@ UNPLANNED: dict[date, Hours | None] = {
     date(2025, 1, 9): CLOSED,  # mourning, President Carter
 }
 """Days that no rule foresees, from pandas_market_calendars (`holidays/nyse.py`)."""
+
+_told: dict[date, Hours | None] = {}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UnplannedDay:
+    """A day on which the exchange is closed, or has other hours than planned. hours: None is closed."""
+
+    day: date
+    hours: Hours | None
+
+    @classmethod
+    def parse(cls, text: str) -> "UnplannedDay":
+        """Read `2026-03-04=closed` or `2026-03-05=09:30-14:00`, New York time; raises `ValueError`."""
+        written, _, said = text.partition("=")
+        day = date.fromisoformat(written)
+        if not is_planned_trading_day(day):
+            raise ValueError(f"{day} is a weekend or holiday, on which nothing was planned")
+        if said == "closed":
+            found = cls(day, CLOSED)
+        else:
+            opens, _, closes = said.partition("-")
+            found = cls(day, Hours(time.fromisoformat(opens), time.fromisoformat(closes)))
+        if str(found) != text or (found.hours and not time(4) <= found.hours.open < found.hours.close <= time(20)):
+            raise ValueError(f"{text} is neither closed nor hours between 04:00 and 20:00")
+        return found
+
+    def __str__(self) -> str:
+        said = f"{self.hours.open:%H:%M}-{self.hours.close:%H:%M}" if self.hours else "closed"
+        return f"{self.day.isoformat()}={said}"
+
+
+def use_unplanned(days: Iterable[UnplannedDay]) -> None:
+    """Let the calendar of this process know these days, beside `UNPLANNED`, and no others.
+
+    Composition roots call it with the settings' days, once: a session's rule is a function of its date everywhere, and
+    two answers in one process would split a session.
+    """
+    _told.clear()
+    _told.update({each.day: each.hours for each in days})
+
+
+def unplanned() -> dict[date, Hours | None]:
+    """Return all known days that no rule foresees."""
+    return UNPLANNED | _told
 
 
 @lru_cache(maxsize=1)
@@ -106,8 +151,9 @@ def extended_close_ns(session_date: date) -> int:
 def is_trading_day(day: date) -> bool:
     if day.year < FIRST_CALENDAR_YEAR:
         raise ValueError(f"the calendar begins in {FIRST_CALENDAR_YEAR}; {day} lies before it")
-    if day in UNPLANNED:
-        return UNPLANNED[day] is not CLOSED
+    for known in (_told, UNPLANNED):
+        if day in known:
+            return known[day] is not CLOSED
     return is_planned_trading_day(day)
 
 
@@ -137,7 +183,7 @@ def is_half_day(day: date) -> bool:
 
 def _hours(day: date) -> Hours:
     """Return a trading day's regular hours."""
-    return UNPLANNED.get(day) or Hours(OPEN, HALF_DAY_CLOSE if _is_planned_half_day(day) else CLOSE)
+    return _told.get(day) or UNPLANNED.get(day) or Hours(OPEN, HALF_DAY_CLOSE if _is_planned_half_day(day) else CLOSE)
 
 
 def _is_planned_half_day(day: date) -> bool:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import dagster as dg
 
 from stock_pipeline.domain.feed_session import SessionRule, session_rule
-from stock_pipeline.domain.session import CLOSED, UNPLANNED, holidays
+from stock_pipeline.domain.session import CLOSED, holidays, unplanned
 
 LAST_CALENDAR_YEAR = 2099
 
@@ -25,8 +25,8 @@ def session_partitions(first: date, feed: str = "") -> dg.DailyPartitionsDefinit
     """
     if session_rule(feed) is SessionRule.CONTINUOUS:
         return dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="UTC", end_offset=1)
-    unplanned = {day for day, hours in UNPLANNED.items() if hours is CLOSED}
-    closings = unplanned.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
+    odd = {day for day, hours in unplanned().items() if hours is CLOSED}
+    closings = odd.union(*(holidays(year) for year in range(first.year, LAST_CALENDAR_YEAR + 1)))
     return dg.DailyPartitionsDefinition(
         start_date=first.isoformat(),
         timezone="America/New_York",

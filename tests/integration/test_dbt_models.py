@@ -15,7 +15,7 @@ from stock_pipeline.domain.bar import Bar, daily_bar
 from stock_pipeline.domain.corporate_action import ACTION_COLUMNS
 from stock_pipeline.domain.lake_layout import quarantine_key, raw_key, unreadable_key
 from stock_pipeline.domain.rejection import Reason, Rejection
-from stock_pipeline.domain.session import session_hours
+from stock_pipeline.domain.session import UnplannedDay, session_hours, use_unplanned
 from stock_pipeline.domain.trade import COLUMNS, PARTITION_COLUMNS
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.settings import SETTINGS
@@ -135,6 +135,33 @@ def test_many_unknown_codes_fail_the_build(lake: BuiltLake) -> None:
             lake.environment,
             *("test", "--select", "every_sale_condition_is_known", "--vars", "{few_unknown_conditions: 1}"),
         )
+
+
+SESSIONS_ONLY = ("--select", "trading_sessions", "stg_trading_sessions", "--indirect-selection", "cautious")
+
+
+def test_sessions_in_sql_follow_the_setting_of_unplanned_days(aws_endpoint: str, tmp_path: Path) -> None:
+    days = "2026-03-04=closed,2026-03-05=11:00-13:00,2026-07-02=09:30-15:30"
+    lake = new_lake(aws_endpoint, tmp_path, "unplanned_market")
+    run_dbt({**lake.environment, "UNPLANNED_DAYS": days}, "build", *SESSIONS_ONLY)
+    rows = lake.query(
+        "select session_date, open_utc, close_utc, is_half_day from stg_trading_sessions "
+        "where session_date between date '2026-03-03' and date '2026-03-05' or session_date = date '2026-07-02' "
+        "order by session_date"
+    )
+    use_unplanned(UnplannedDay.parse(day) for day in days.split(","))
+    try:
+        wanted = [session_hours(day) for day in (date(2026, 3, 3), date(2026, 3, 5), date(2026, 7, 2))]
+        assert session_hours(date(2026, 3, 4)) is None
+    finally:
+        use_unplanned(())
+    assert rows == [
+        (hours.session_date, utc(hours.open_ns), utc(hours.close_ns), hours.is_half_day) for hours in wanted if hours
+    ]
+
+
+def utc(instant_ns: int) -> datetime:
+    return datetime.fromtimestamp(instant_ns // 10**9, UTC).replace(tzinfo=None)
 
 
 def test_only_the_published_version_of_a_partition_is_read(lake: BuiltLake) -> None:

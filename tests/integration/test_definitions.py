@@ -12,7 +12,7 @@ import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from stock_pipeline.definitions import build_definitions
-from stock_pipeline.domain.session import trading_days
+from stock_pipeline.domain.session import trading_days, use_unplanned
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.dbt_assets import figures_of, window_options, with_figures
 from stock_pipeline.orchestration.freshness import CHECKS
@@ -211,6 +211,18 @@ def test_partitions_are_the_exchanges_trading_days_up_to_today() -> None:
     partitions = session_partitions(Settings.from_env({}).first_session)
     keys = partitions.get_partition_keys(current_time=datetime.fromisoformat("2026-11-20T15:00:00-05:00"))
     assert list(keys) == [day.isoformat() for day in trading_days(date(2007, 1, 3), date(2026, 11, 20))]
+
+
+def test_a_day_that_the_exchange_closed_unplanned_has_no_partition() -> None:
+    closed = {"FIRST_SESSION": "2026-11-13", "UNPLANNED_DAYS": "2026-11-16=closed,2026-11-17=09:30-13:00"}
+    try:
+        graph = build_definitions(Settings.from_env(closed)).resolve_asset_graph()
+        partitions = graph.get(dg.AssetKey("trades")).partitions_def
+        assert isinstance(partitions, dg.DailyPartitionsDefinition)
+        now = datetime.fromisoformat("2026-11-18T15:00:00-05:00")
+        assert list(partitions.get_partition_keys(current_time=now)) == ["2026-11-13", "2026-11-17", "2026-11-18"]
+    finally:
+        use_unplanned(())
 
 
 def test_partitions_begin_with_the_lakes_first_session() -> None:

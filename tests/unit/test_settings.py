@@ -39,6 +39,9 @@ def test_every_field_has_one_variable() -> None:
         ("FIRST_SESSION", "1992-01-06"),
         ("FIRST_SESSION", "20260115"),
         ("DEAD_LETTER_QUEUE_URL", "my-queue"),
+        ("UNPLANNED_DAYS", "2026-03-04"),
+        ("UNPLANNED_DAYS", "2026-03-04=closed,2026-03-04=09:30-13:00"),
+        ("UNPLANNED_DAYS", "2026-03-07=closed"),
     ],
 )
 def test_a_bad_value_is_one_sentence_that_names_the_variable(variable: str, value: str) -> None:
@@ -48,6 +51,13 @@ def test_a_bad_value_is_one_sentence_that_names_the_variable(variable: str, valu
     assert message.startswith(f"{variable} is ")
     assert "it takes" in message
     assert "\n" not in message
+
+
+def test_unplanned_days_come_back_as_they_are_written() -> None:
+    text = "2026-03-04=closed,2026-03-05=09:30-14:00"
+    settings = Settings.from_env({"UNPLANNED_DAYS": text.replace(",", ", ")})
+    assert settings.environ()["UNPLANNED_DAYS"] == text
+    assert Settings.from_env(settings.environ()) == settings
 
 
 def test_every_setting_is_documented() -> None:

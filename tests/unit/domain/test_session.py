@@ -1,5 +1,6 @@
 """The calendar against an independent one, and days on which date arithmetic goes wrong."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import exchange_calendars
@@ -8,12 +9,14 @@ import pytest
 from stock_pipeline.domain.session import (
     HALF_DAY_CLOSE,
     UNPLANNED,
+    UnplannedDay,
     exchange_time_zone,
     is_trading_day,
     session_bounds_ns,
     session_date_of,
     session_hours,
     trading_days,
+    use_unplanned,
 )
 
 
@@ -88,3 +91,51 @@ def test_session_date_agrees_with_bounds_around_midnights() -> None:
         assert session_date_of(start) == session_date_of(end - 1) == day
         assert datetime.fromtimestamp(start // 10**9, UTC).hour in (4, 5)
         day += timedelta(days=1)
+
+
+@pytest.fixture
+def told() -> Iterator[None]:
+    yield
+    use_unplanned(())
+
+
+@pytest.mark.usefixtures("told")
+def test_a_day_that_nobody_planned_is_data() -> None:
+    wednesday, thursday, friday = (date(2026, 3, day) for day in (4, 5, 6))
+    use_unplanned([UnplannedDay.parse("2026-03-04=closed"), UnplannedDay.parse("2026-03-05=09:30-14:00")])
+    assert list(trading_days(wednesday, friday)) == [thursday, friday]
+    hours = session_hours(thursday)
+    assert hours is not None
+    assert hours.close_ns == ns("2026-03-05T14:00:00-05:00")
+    assert not is_trading_day(date(2025, 1, 9)), "what the release knows stays known"
+    use_unplanned(())
+    assert is_trading_day(wednesday)
+
+
+@pytest.mark.parametrize("text", ["2026-03-04=closed", "2026-03-05=09:30-13:00", "2026-03-05=11:00-14:00"])
+def test_an_unplanned_day_is_written_as_it_is_read(text: str) -> None:
+    assert str(UnplannedDay.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-04",
+        "2026-03-04=",
+        "2026-03-04=shut",
+        "2026-3-4=closed",
+        "20260304=closed",
+        "2026-02-30=closed",
+        "2026-03-07=closed",
+        "2026-12-25=09:30-13:00",
+        "2026-03-05=14:00-09:30",
+        "2026-03-05=09:30",
+        "2026-03-05=9:30-14:00",
+        "2026-03-05=09:30-25:00",
+        "2026-03-05=09:30-14:00:30",
+        "2026-03-05=03:00-14:00",
+    ],
+)
+def test_what_is_no_unplanned_day_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        UnplannedDay.parse(text)
