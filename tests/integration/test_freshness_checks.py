@@ -277,11 +277,15 @@ def test_a_row_that_cannot_be_true_stops_dbt_before_it_begins(world: FreshnessWo
     job = build_definitions(world.stack.settings).resolve_job_def(SESSION_JOB)
     result = job.execute_in_process(instance=world.instance, partition_key=OLD.isoformat(), raise_on_error=False)
     assert not result.success
-    (check,) = result.get_asset_check_evaluations()
-    assert (check.check_name, check.passed) == ("rows_can_be_true", False)
+    checks = {one.check_name: one for one in result.get_asset_check_evaluations()}
+    assert {name: one.passed for name, one in checks.items()} == {
+        "rows_can_be_true": False,
+        "bars_agree_with_alpaca": True,
+    }
+    check = checks["rows_can_be_true"]
     assert check.description == "2018-01-02: 1 rows whose price is missing or not above zero"
     started = {event.step_key for event in result.all_events if event.is_step_start}
-    assert started == {"trades", "trades_rows_can_be_true"}
+    assert started == {"trades", "trades_rows_can_be_true", "trades_bars_agree_with_alpaca"}
 
 
 def test_a_backfills_check_looks_at_each_of_its_sessions() -> None:
