@@ -79,6 +79,10 @@ class Clients:
     def sns(self) -> Any:
         return self._client("sns", max_attempts=5)
 
+    @property
+    def cloudwatch(self) -> Any:
+        return self._client("cloudwatch", max_attempts=3, read_seconds=10)
+
     def close(self) -> None:
         """Close every connection."""
         for client in self._made.values():

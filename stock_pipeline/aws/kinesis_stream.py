@@ -40,3 +40,8 @@ class KinesisStream:
                 raise
             return [code] * len(records)
         return [entry.get("ErrorCode") for entry in response["Records"]]
+
+    def open_shards(self) -> int:
+        """Return the number of shards that take records."""
+        summary = self.client.describe_stream_summary(StreamName=self.name)
+        return summary["StreamDescriptionSummary"]["OpenShardCount"]

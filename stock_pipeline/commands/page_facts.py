@@ -5,18 +5,37 @@ import json
 import os
 import urllib.request
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from stock_pipeline.serving.shapes import Action, Backlog, DeadLetters, Finding, Pipeline, RejectedLine, Run
+from stock_pipeline.serving.shapes import (
+    Action,
+    Alarm,
+    Backlog,
+    DeadLetters,
+    Finding,
+    Pipeline,
+    Processor,
+    RejectedLine,
+    Run,
+)
 
 if TYPE_CHECKING:
     from stock_pipeline.domain.corporate_action import CorporateAction
     from stock_pipeline.wiring import Wiring
 
-DAGSTER_URL = "DAGSTER_URL"
-"""Where Dagster's web server is, for links and its runs; unset where nobody reaches it from here."""
+T = TypeVar("T")
+
+HOUR = {
+    # each batch reports once
+    "invocations": ("ReceivedTrades", "SampleCount"),
+    "unfinished": ("UnfinishedBatches", "Sum"),
+    "trades": ("ReceivedTrades", "Sum"),
+    "state_writes": ("StateWrites", "Sum"),
+    "state_conflicts": ("StateConflicts", "Sum"),
+}
+"""Fields of `Processor`: a metric of the processor, and its statistic."""
 
 LINES_SHOWN = 20
 PAYLOAD_SHOWN = 2_000
@@ -24,15 +43,21 @@ _RUNS = "{ runsOrError(limit: 10) { ... on Runs { results { runId jobName status
 
 
 def pipeline_of(wiring: "Wiring") -> Pipeline:
+    from stock_pipeline.aws.cloud_watch import CloudWatch
     from stock_pipeline.commands.status import read_status
     from stock_pipeline.place import LOCAL, is_on_loopback
     from stock_pipeline.wiring import utc_now
 
     now = utc_now()
     status = read_status(wiring, now)
-    dagster = os.environ.get(DAGSTER_URL)
+    settings = wiring.settings
+    dagster = settings.dagster_url and settings.dagster_url.rstrip("/")
+    watch = CloudWatch(wiring.clients.cloudwatch)
+    hour = _if_told(lambda: watch.last_hour("processor", settings.environment, HOUR, now))
+    topic = settings.alert_topic_arn
+    alarms = _if_told(lambda: watch.alarms(topic)) if topic else None
     return Pipeline(
-        environment=LOCAL if is_on_loopback(os.environ) else wiring.settings.environment,
+        environment=LOCAL if is_on_loopback(os.environ) else settings.environment,
         looked_at=now,
         stream=Finding(status.lag.fresh, status.lag.why),
         newest_trade=status.newest,
@@ -41,9 +66,22 @@ def pipeline_of(wiring: "Wiring") -> Pipeline:
         backlog=[Backlog(*each) for each in status.backlog],
         broken=status.broken,
         stale=status.stale,
+        shards=_if_told(wiring.stream.open_shards),
+        processor=Processor(**{name: int(value) for name, value in hour.items()}) if hour else None,
+        alarms=None if alarms is None else [Alarm(*each) for each in alarms],
         runs=_runs(dagster) if dagster else None,
         dagster=dagster,
     )
+
+
+def _if_told(ask: Callable[[], T]) -> T | None:
+    """Return an answer, or None where a reader may not ask: the rest is shown without it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return ask()
+    except (ClientError, BotoCoreError):
+        return None
 
 
 def _newest_rejected(wiring: "Wiring", today: date) -> list[RejectedLine]:

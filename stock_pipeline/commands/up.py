@@ -72,7 +72,6 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
 
 
 def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
-    from stock_pipeline.commands.page_facts import DAGSTER_URL
     from stock_pipeline.domain.session import exchange_time_zone
     from stock_pipeline.local.dagster_dev import dagster_dev, free_port, new_home
     from stock_pipeline.local.event_source.observer import SilentObserver
@@ -98,7 +97,7 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
             _threads(poller, feed) as stop,
             _announced(stack),
             live_page(
-                {**stack.environ, DAGSTER_URL: f"http://{LOOPBACK}:{ui}"},
+                {**stack.environ, "DAGSTER_URL": f"http://{LOOPBACK}:{ui}"},
                 free_port(options.page_port),
                 log.with_name("page.log"),
             ) as page,

@@ -191,8 +191,29 @@ class Run(msgspec.Struct, frozen=True, rename="camel"):
     url: str
 
 
+class Processor(msgspec.Struct, frozen=True, rename="camel"):
+    """The processor's last hour. unfinished: invocations of which Lambda delivers something again."""
+
+    invocations: int
+    unfinished: int
+    trades: int
+    state_writes: int
+    state_conflicts: int
+
+
+class Alarm(msgspec.Struct, frozen=True, rename="camel"):
+    """state: OK, ALARM or INSUFFICIENT_DATA."""
+
+    name: str
+    state: str
+    reason: str
+
+
 class Pipeline(msgspec.Struct, frozen=True, rename="camel"):
-    """What `stock-pipeline status` shows. stale: assets with the reason. runs: null where Dagster is not reached."""
+    """What `stock-pipeline status` shows. stale: assets with the reason.
+
+    processor, alarms: null where CloudWatch has none. runs: null where Dagster is not reached.
+    """
 
     environment: str
     looked_at: datetime
@@ -203,6 +224,9 @@ class Pipeline(msgspec.Struct, frozen=True, rename="camel"):
     backlog: list[Backlog]
     broken: str
     stale: dict[str, str]
+    shards: int | None = None
+    processor: Processor | None = None
+    alarms: list[Alarm] | None = None
     runs: list[Run] | None = None
     dagster: str | None = None
 

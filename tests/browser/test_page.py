@@ -16,7 +16,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from stock_pipeline.serving.app import chart_path
-from stock_pipeline.serving.shapes import Action, Backlog, DeadLetters, Finding, Pipeline, RejectedLine, Run
+from stock_pipeline.serving.shapes import (
+    Action,
+    Alarm,
+    Backlog,
+    DeadLetters,
+    Finding,
+    Pipeline,
+    Processor,
+    RejectedLine,
+    Run,
+)
 from tests.browser.market import FEED, MINUTE_NS, OPEN_NS, ShownMarket, a_day, some_trade
 from tests.support.trades import SESSION
 
@@ -112,6 +122,12 @@ def full_market() -> ShownMarket:
         [Backlog(SESSION, 12, 3_400_000)],
         "",
         {"daily_bars": "no bars of 2018-01-02 yet"},
+        4,
+        Processor(3600, 0, 1_200_000, 32_000, 7),
+        [
+            Alarm("stock-pipeline-dev-lag", "ALARM", "over 60 seconds"),
+            Alarm("stock-pipeline-dev-dead", "OK", ""),
+        ],
         runs,
         "http://127.0.0.1:3000",
     )

@@ -108,6 +108,9 @@ def test_the_page_shows_what_status_says_and_the_bytes_of_rejected_lines(stack: 
     assert (found.environment, found.published, found.runs) == ("local", FRIDAY, None)
     (line,) = found.dead_letters.lines
     assert (line.reason, line.payload, found.dead_letters.rejected) == ("not_json", "not json", {"not_json": 1})
+    # nobody measures on a laptop
+    assert (found.processor, found.alarms) == (None, None)
+    assert found.shards == len(stack.clients.kinesis.list_shards(StreamName=stack.settings.stream_name)["Shards"])
 
 
 def test_the_page_knows_actions_of_the_log_that_nobody_withdrew(stack: LocalStack) -> None:

@@ -64,9 +64,14 @@ function tilesOf(health, pipeline) {
     tile("Newest raw file", health.newestFile ? `${format.age(health.newestFile)} ago` : "None yet", health.newestFile ? `${format.timeOf(health.newestFile)} ET` : ""),
   ];
   if (!pipeline) return found;
-  const { stream, newestTrade, deadLetters, backlog, published, stale, broken } = pipeline;
+  const { stream, newestTrade, deadLetters, backlog, published, stale, broken, shards, processor } = pipeline;
   const rejected = entries(deadLetters.rejected);
   found.push(tile("Stream", stream.fresh ? "Fresh" : "Behind", [stream.why, newestTrade && `newest trade ${format.timeOf(newestTrade)} ET`].filter(Boolean).join(", "), stream.fresh ? "up" : "down"));
+  if (shards !== null) found.push(tile("Shards", format.count(shards)));
+  if (processor) {
+    found.push(tile("Invocations", format.count(processor.invocations), `in the last hour, ${format.count(processor.unfinished)} unfinished; ${format.count(processor.trades)} trades`, processor.unfinished ? "down" : ""));
+    found.push(tile("State writes", format.count(processor.stateWrites), `in the last hour; ${format.count(processor.stateConflicts)} tried again`));
+  }
   found.push(tile("Dead letters", format.count(deadLetters.waiting), `waiting; ${format.count(deadLetters.hidden)} in hand or resting`, deadLetters.waiting ? "down" : ""));
   found.push(tile("Lines rejected today", format.count(rejected.reduce((sum, [, each]) => sum + each, 0)), rejected.map(([reason, each]) => `${format.count(each)} ${reason}`).join(", ")));
   found.push(tile("To compact", `${format.count(backlog.reduce((sum, each) => sum + each.files, 0))} files`, backlog.map((each) => `${each.sessionDate}: ${format.count(each.files)} files, ${format.bytes(each.bytes)}`).join("; ") || "nothing waits"));
@@ -79,6 +84,7 @@ function tilesOf(health, pipeline) {
 function partsOf(health, pipeline) {
   const unreadable = Object.entries(health.unreadable);
   return [
+    pipeline?.alarms?.length > 0 && alarms(pipeline.alarms),
     pipeline ? deadLetters(pipeline.deadLetters, pipeline.environment) : panel("Pipeline", h("p", { class: "small" }, "The facts can't be read now: ", h("code", {}, "stock-pipeline status"), " says why.")),
     pipeline && runs(pipeline.runs, pipeline.dagster),
     unreadable.length > 0 && panel("Files that can't be read", table(["File", "Why"], unreadable)),
@@ -93,6 +99,15 @@ function table(titles, rows) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${titles[0]}, table` },
     h("table", {}, h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))),
       h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)))))));
+}
+
+const ALARMS = { OK: ["good", "ok"], ALARM: ["bad", "rings"], INSUFFICIENT_DATA: ["", "no data"] };
+
+function alarms(list) {
+  return panel("Alarms", h("ul", { class: "alarms" }, list.map(({ name, state, reason }) => {
+    const [kind, word] = ALARMS[state] ?? ["", state];
+    return h("li", {}, h("span", { class: `badge ${kind}` }, `${name}: ${word}`), state === "ALARM" && h("p", { class: "small" }, reason));
+  })));
 }
 
 function command(text) {
