@@ -216,6 +216,33 @@ def test_times_are_new_yorks_in_any_browser(market: ShownMarket, open_page: Open
         assert_accessible(page)
 
 
+def test_the_axis_is_new_yorks_clock_also_where_an_hour_is_twice_or_missing(
+    market: ShownMarket, open_page: Open
+) -> None:
+    with market.served() as address:
+        page = open_page(address)
+        found = page.evaluate(
+            """async (times) => {
+                const { chartTime, merged } = await import("/static/bars.js");
+                const bar = { open: "1", high: "2", low: "1", close: "2", volume: "3", tradeCount: 1 };
+                const place = ({ time }) => new Date(chartTime(time) * 1000).toISOString().slice(0, 16);
+                return merged(times.map((time) => ({ ...bar, time }))).map((each) => [place(each), each.volume]);
+            }""",
+            [
+                *("2018-01-02T14:30:00Z", "2018-03-11T06:59:00Z", "2018-03-11T07:00:00Z"),
+                *("2018-11-04T05:30:00Z", "2018-11-04T06:29:00Z", "2018-11-04T06:30:00Z", "2018-11-05T05:00:00Z"),
+            ],
+        )
+        assert found == [
+            ["2018-01-02T09:30", "3"],
+            ["2018-03-11T01:59", "3"],
+            ["2018-03-11T03:00", "3"],
+            ["2018-11-04T01:29", "3"],
+            ["2018-11-04T01:30", "6"],
+            ["2018-11-05T00:00", "3"],
+        ]
+
+
 def test_prices_arrive_without_a_reload(market: ShownMarket, open_page: Open) -> None:
     market.trade(some_trade(0), some_trade(0, "XYZ"))
     with market.served() as address:

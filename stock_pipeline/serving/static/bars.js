@@ -1,22 +1,27 @@
 // Bars as a chart needs them: one for each moment, and averages over them.
 
-/** One bar for each time. A minute in which the session's part changes has a bar for each part. */
+/**
+ * One bar for each place on the axis, in its order. A minute in which the session's part changes has a bar for each
+ * part; and autumn has an hour twice.
+ */
 export function merged(bars) {
-  const found = [];
+  const found = new Map();
   for (const bar of bars) {
-    const last = found.at(-1);
-    if (last?.time !== bar.time) {
-      found.push({ ...bar });
+    const time = chartTime(bar.time);
+    const before = found.get(time);
+    if (!before) {
+      found.set(time, { ...bar });
       continue;
     }
-    last.open ??= bar.open;
-    last.close = bar.close ?? last.close;
-    last.high = pick(last.high, bar.high, Math.max);
-    last.low = pick(last.low, bar.low, Math.min);
-    last.volume = String(Number(last.volume) + Number(bar.volume));
-    last.tradeCount += bar.tradeCount;
+    before.open ??= bar.open;
+    before.close = bar.close ?? before.close;
+    before.high = pick(before.high, bar.high, Math.max);
+    before.low = pick(before.low, bar.low, Math.min);
+    before.volume = String(Number(before.volume) + Number(bar.volume));
+    before.tradeCount += bar.tradeCount;
   }
-  return found;
+  const places = [...found.keys()];
+  return (typeof places[0] === "number" ? places.sort((one, other) => one - other) : places).map((place) => found.get(place));
 }
 
 function pick(one, other, choose) {
@@ -41,8 +46,28 @@ export function averages(points, window) {
 
 export const isDay = (time) => time.length === 10;
 
-/** A time as the chart has it: seconds, or the date for a day. */
-export const chartTime = (time) => (isDay(time) ? time : Date.parse(time) / 1000);
+const HOUR = 3_600_000;
+const wall = new Intl.DateTimeFormat("en-US", { timeZone: "America/New_York", hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric" });
+const shifts = new Map();
+
+/** Milliseconds that New York's clocks are ahead of UTC's in an hour. */
+function shiftOf(hour) {
+  if (!shifts.has(hour)) {
+    const parts = Object.fromEntries(wall.formatToParts(hour * HOUR).map(({ type, value }) => [type, Number(value)]));
+    shifts.set(hour, Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour) - hour * HOUR);
+  }
+  return shifts.get(hour);
+}
+
+/**
+ * A time as the chart has it: the date of a day; else seconds of New York's clock as if it were UTC's, because the
+ * chart knows no time zone, and begins a day at midnight of UTC.
+ */
+export function chartTime(time) {
+  if (isDay(time)) return time;
+  const instant = Date.parse(time);
+  return (instant + shiftOf(Math.floor(instant / HOUR))) / 1000;
+}
 
 /** Stretches of bars outside regular hours. */
 export function shadedStretches(bars) {

@@ -101,12 +101,12 @@ export class Chart {
     this.chart.remove();
   }
 
-  /** The axis knows UTC only: its words are made here. */
+  /** The words of the axis. */
   #axis() {
     const { TickMarkType } = this.charts;
     this.chart.applyOptions({
       localization: {
-        timeFormatter: (time) => (typeof time === "number" ? `${format.dayAndMinuteOf(time * 1000)} ET` : format.dateOf(textOf(time))),
+        timeFormatter: (time) => (typeof time === "number" ? `${format.axisDayAndMinute(time)} ET` : format.dateOf(textOf(time))),
       },
       timeScale: {
         timeVisible: true,
@@ -114,7 +114,7 @@ export class Chart {
         maxBarSpacing: 14,
         secondsVisible: false,
         tickMarkFormatter: (time, type) => {
-          if (typeof time === "number") return type <= TickMarkType.DayOfMonth ? format.dayOf(time * 1000) : format.minuteOf(time * 1000);
+          if (typeof time === "number") return type <= TickMarkType.DayOfMonth ? format.axisDay(time) : format.axisMinute(time);
           const date = Date.parse(textOf(time));
           return type === TickMarkType.Year ? textOf(time).slice(0, 4) : type === TickMarkType.Month ? format.monthOf(date).slice(0, 3) : `${Number(textOf(time).slice(8))} ${format.monthOf(date).slice(0, 3)}`;
         },

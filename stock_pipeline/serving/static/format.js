@@ -3,11 +3,13 @@
 
 const NEW_YORK = "America/New_York";
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: NEW_YORK, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const minute = new Intl.DateTimeFormat("en-GB", { timeZone: NEW_YORK, hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { timeZone: NEW_YORK, day: "numeric", month: "short" });
 const dayAndMinute = new Intl.DateTimeFormat("en-GB", { timeZone: NEW_YORK, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const month = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", month: "short", year: "numeric" });
 const whole = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const wall = { timeZone: "UTC", day: "numeric", month: "short" };
+const wallDay = new Intl.DateTimeFormat("en-GB", wall);
+const wallMinute = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit" });
+const wallDayAndMinute = new Intl.DateTimeFormat("en-GB", { ...wall, hour: "2-digit", minute: "2-digit" });
 const counts = new Intl.NumberFormat("en-US");
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
 
@@ -49,8 +51,10 @@ export function shares(text) {
 }
 
 export const timeOf = (iso) => clock.format(new Date(iso));
-export const minuteOf = (iso) => minute.format(new Date(iso));
-export const dayOf = (iso) => day.format(new Date(iso));
+/** Of seconds on the chart's axis, which are New York's already. */
+export const axisMinute = (seconds) => wallMinute.format(seconds * 1000);
+export const axisDay = (seconds) => wallDay.format(seconds * 1000);
+export const axisDayAndMinute = (seconds) => wallDayAndMinute.format(seconds * 1000);
 export const dayAndMinuteOf = (iso) => dayAndMinute.format(new Date(iso));
 export const monthOf = (iso) => month.format(new Date(iso));
 const days = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" });
