@@ -4,6 +4,7 @@ No default names a bucket, a stream, a table or a queue of an account: somebody 
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,11 @@ from stock_pipeline.project_files import STATE_FOLDER
 from stock_pipeline.settings import Settings
 
 LOCAL = "local"
+
+DEMO = "demo"
+DEMO_FOLDER = STATE_FOLDER / DEMO
+DEMO_MODELS = DEMO_FOLDER / "stock_market.duckdb"
+"""What `stock-pipeline demo` leaves: models, and its lake as files beside them. No service runs."""
 
 DEPLOYED = STATE_FOLDER / "deployed"
 """Settings of deployments, a file each, written by `make apply`; and of `stock-pipeline up` while it runs."""
@@ -28,16 +34,33 @@ def is_on_loopback(environ: Mapping[str, str]) -> bool:
     return urlsplit(environ.get("AWS_ENDPOINT_URL", "")).hostname in (LOOPBACK, "localhost")
 
 
-def environ_of(name: str | None, environ: Mapping[str, str], needs: Sequence[str] = ()) -> dict[str, str]:
+def environ_of(
+    name: str | None, environ: Mapping[str, str], needs: Sequence[str] = (), *, only_reads: bool = False
+) -> dict[str, str]:
     """Return the environment that leads to a place. Raises `SettingsError` if nothing says where that is.
 
     name: `local`, a deployment such as dev, or None: what `environ` sends to loopback, what runs here, what it names.
     needs: variables that must be named for an account.
+    only_reads: whether what the demo left will do, if there is no other place.
     """
     is_here = is_on_loopback(environ)
     if (name == LOCAL or (name is None and not is_here)) and settings_file(LOCAL).exists():
         # a running stack is on loopback, and no profile must lead away from it
         return {**loopback_environment(environ), **_settings_in(settings_file(LOCAL))}
+    is_demo = name == DEMO and not settings_file(DEMO).exists()
+    if is_demo or (name is None and not is_here and not environ.keys() >= {*needs}):
+        if only_reads and DEMO_MODELS.exists():
+            return {
+                **loopback_environment(environ),
+                "DBT_TARGET": "local",
+                "DUCKDB_PATH": os.fspath(DEMO_MODELS.absolute()),
+            }
+        if is_demo:
+            raise SettingsError(
+                "the demo's services are gone with it; what it left can be read: stock-pipeline query, latest"
+                if DEMO_MODELS.exists()
+                else "no demo left anything here: run stock-pipeline demo"
+            )
     if name == LOCAL and "AWS_ENDPOINT_URL" not in environ:
         raise SettingsError("nothing runs here: start it with stock-pipeline up, or choose --env dev")
     found = dict(environ)

@@ -50,9 +50,8 @@ def as_parquet(answer: Answer) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = list(zip(*answer.rows, strict=True)) or [() for _ in answer.columns]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table([pa.array(list(column)) for column in columns], names=list(answer.columns)), sink)
+    pq.write_table(answer.table(), sink)
     return bytes(sink.getvalue().to_pybytes())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stock_pipeline.errors import QueryFailedError, RetryableError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mypy_boto3_athena.client import AthenaClient
 
 DOLLARS_PER_TERABYTE = Decimal(5)
@@ -29,11 +30,25 @@ _LONGEST_WAIT_SECONDS = 2.0
 
 
 class Answer(NamedTuple):
-    """Rows and the names of their columns. `bytes_scanned` is None if the engine does not say."""
+    """Rows and the names of their columns.
+
+    bytes_scanned: None if the engine does not say.
+    types: the engine's types of the columns; without them the values' own are taken.
+    """
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
     bytes_scanned: int | None
+    types: "tuple[pa.DataType, ...]" = ()
+
+    def table(self) -> "pa.Table":
+        """Return the answer as an Arrow table, whose types don't depend on the values."""
+        import pyarrow as pa
+
+        values = list(zip(*self.rows, strict=True)) or [() for _ in self.columns]
+        types = self.types or (None,) * len(self.columns)
+        arrays = [pa.array(list(column), type=kind) for column, kind in zip(values, types, strict=True)]
+        return pa.table(arrays, names=list(self.columns))
 
 
 def cost_dollars(bytes_scanned: int) -> Decimal:
@@ -102,10 +117,13 @@ class Athena:
 
     def _answer(self, query_id: str, bytes_scanned: int) -> Answer:
         columns: list[tuple[str, str]] = []
+        types: tuple[pa.DataType, ...] = ()
         rows: list[tuple[Any, ...]] = []
         for page in self._pages(query_id):
             if not columns:
-                columns = [(info["Name"], info["Type"]) for info in page["ResultSetMetadata"].get("ColumnInfo", [])]
+                infos = page["ResultSetMetadata"].get("ColumnInfo", [])
+                columns = [(info["Name"], info["Type"]) for info in infos]
+                types = tuple(map(_arrow_type, infos))
                 found = page["Rows"][1:] if _has_header(page["Rows"], columns) else page["Rows"]
             else:
                 found = page["Rows"]
@@ -115,7 +133,7 @@ class Athena:
                 )
                 for row in found
             )
-        return Answer(tuple(name for name, _ in columns), rows, bytes_scanned)
+        return Answer(tuple(name for name, _ in columns), rows, bytes_scanned, types)
 
     def _pages(self, query_id: str) -> Iterator[Any]:
         for page in self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id):
@@ -140,6 +158,27 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "date": date.fromisoformat,
     "timestamp": datetime.fromisoformat,
 }
+
+
+def _arrow_type(info: Any) -> "pa.DataType":
+    """Return the Arrow type of a column's metadata; text for what is no single value."""
+    import pyarrow as pa
+
+    simple = {
+        "boolean": pa.bool_(),
+        "tinyint": pa.int8(),
+        "smallint": pa.int16(),
+        "integer": pa.int32(),
+        "bigint": pa.int64(),
+        "float": pa.float32(),
+        "real": pa.float32(),
+        "double": pa.float64(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us"),
+    }
+    if info["Type"] == "decimal":
+        return pa.decimal128(info.get("Precision", 38), info.get("Scale", 0))
+    return simple.get(info["Type"], pa.string())
 
 
 def _value(text: str | None, kind: str) -> Any:

@@ -17,7 +17,10 @@ _AVERAGE = "sma_"
 
 @dataclass(frozen=True, slots=True)
 class ShownState:
-    """price: of the newest execution. last_eligible: what the tape takes for its last price. averages: by trades."""
+    """A symbol's newest execution and averages.
+
+    price, volume: of the newest execution. last_eligible: what the tape takes for its last price. averages: by trades.
+    """
 
     key: SymbolKey
     session_date: date
@@ -25,6 +28,7 @@ class ShownState:
     price: Decimal
     last_eligible: Decimal | None
     averages: dict[int, Decimal]
+    volume: Decimal
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class ShownStates:
         averages = ", ".join(f"{_AVERAGE}{window}" for window in self.average_windows)
         pages = self.client.get_paginator("scan").paginate(
             TableName=self.table,
-            ProjectionExpression=f"symbol, feed, price, event_time_ns, session_date, last_eligible, {averages}",
+            ProjectionExpression=f"symbol, feed, price, volume, event_time_ns, session_date, last_eligible, {averages}",
             FilterExpression="feed <> :smoke AND attribute_exists(event_time_ns)",
             ExpressionAttributeValues={":smoke": {"S": SMOKE_FEED}},
         )
@@ -54,6 +58,7 @@ class ShownStates:
             session_date=date.fromisoformat(item["session_date"]["S"]),
             event_time_ns=int(item["event_time_ns"]["N"]),
             price=Decimal(item["price"]["N"]),
+            volume=Decimal(item["volume"]["N"]),
             last_eligible=Decimal(item["last_eligible"]["M"]["price"]["N"]) if "last_eligible" in item else None,
             averages={
                 window: Decimal(item[f"{_AVERAGE}{window}"]["N"])

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.project_files import STATE_FOLDER
 
 if TYPE_CHECKING:
     from stock_pipeline.local.demo.demo import RunSession
     from stock_pipeline.orchestration.session_run import SessionRun
     from stock_pipeline.settings import Settings
+
+_NEW = STATE_FOLDER / "demo.new"
 
 REDIRECTED_WIDTH = 118
 """Columns of output into a file or pipe."""
@@ -54,17 +57,23 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    import time
+
     import msgspec
     from rich.console import Console
 
     from stock_pipeline.errors import InputFileError
     from stock_pipeline.local.demo.demo import Demo
     from stock_pipeline.local.demo.display import print_next_steps, print_report
+    from stock_pipeline.local.demo.kept_lake import MODELS, keep_lake
     from stock_pipeline.local.demo.report import disagreements, report_json
     from stock_pipeline.local.demo.sources import recorded_session, simulated_session
+    from stock_pipeline.local.only_one import only_one
     from stock_pipeline.local.stack import local_stack, loopback_environment
     from stock_pipeline.local.step_display import ConsoleDisplay
+    from stock_pipeline.place import DEMO_FOLDER
     from stock_pipeline.providers.files.sample_session import SAMPLE_TRADES, published_bar
+    from stock_pipeline.read import latest_of
 
     if options.json is not None and not options.json.expanduser().absolute().parent.is_dir():
         raise InputFileError(f"{options.json} can't be written: its folder does not exist; make it first")
@@ -80,14 +89,16 @@ def run(options: argparse.Namespace) -> int:
     console.print(f"The whole pipeline on this machine: session {sessions}", style="bold", highlight=False)
     take_over(loopback_environment(os.environ))
     with ExitStack() as running:
+        running.enter_context(only_one("demo", STATE_FOLDER))
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
         stack = running.enter_context(
-            local_stack({**os.environ, "DUCKDB_PATH": _demo_database(), "FEED": recorded.feed})
+            local_stack({**os.environ, "DUCKDB_PATH": os.fspath(_new_folder() / MODELS), "FEED": recorded.feed})
         )
         take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")
         report = Demo(stack, sources, recorded.first_symbol, _session_job(stack.settings), display).run()
+        kept = keep_lake(stack, _NEW.absolute(), DEMO_FOLDER.absolute(), latest_of(stack.settings, time.time_ns()))
 
     print_report(console, report, published)
     if options.json is not None:
@@ -97,16 +108,30 @@ def run(options: argparse.Namespace) -> int:
     for failure in failures:
         print(f"stock-pipeline: {failure}", file=sys.stderr)
     if not failures:
-        print_next_steps(console, options.json)
+        what = "lake is" if kept is not None else "models, without their large lake, are"
+        where = DEMO_FOLDER if kept is not None else _NEW
+        print_next_steps(console, _own_command(), f"The {what} kept in {where}.", options.json)
     return 1 if failures else 0
 
 
-def _demo_database() -> str:
-    """Return the path of a new DuckDB file."""
-    path = Path.cwd() / ".stock-pipeline" / "demo.duckdb"
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    return os.fspath(path)
+def _new_folder() -> Path:
+    """Return an empty folder for this run's models, so that an earlier demo's stay until its end."""
+    import shutil
+
+    shutil.rmtree(_NEW, ignore_errors=True)
+    _NEW.mkdir(parents=True)
+    return _NEW.absolute()
+
+
+def _own_command() -> str:
+    """Return how this command is called: by its name if a shell finds it, else by its path."""
+    import shutil
+
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) == os.fspath(called.absolute()):
+        return called.name
+    here = Path.cwd()
+    return os.fspath(called.absolute().relative_to(here) if called.absolute().is_relative_to(here) else called)
 
 
 def _session_job(settings: "Settings") -> "RunSession":

@@ -20,15 +20,16 @@ def add_env(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(options: argparse.Namespace, *needs: str) -> "Settings":
+def settings_of(options: argparse.Namespace, *needs: str, only_reads: bool = False) -> "Settings":
     """Make the chosen place the process's own, and return its settings.
 
     needs: variables that name what the command reaches.
+    only_reads: whether what the demo left will do.
     """
     from stock_pipeline.place import environ_of
     from stock_pipeline.settings import Settings
 
-    take_over(environ_of(options.env, os.environ, needs))
+    take_over(environ_of(options.env, os.environ, needs, only_reads=only_reads))
     return Settings.from_env(os.environ)
 
 

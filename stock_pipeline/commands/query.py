@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.answer_format import formatted
     from stock_pipeline.errors import InputFileError
 
-    answer = ask(settings_of(options, BUCKET), options.sql)
+    answer = ask(settings_of(options, BUCKET, only_reads=True), options.sql)
     content = formatted(answer, options.format)
     if options.output is not None:
         try:
@@ -57,24 +57,10 @@ def _to_stderr(text: str) -> None:
 
 
 def ask(settings: "Settings", sql: str, note: Callable[[str], None] = _to_stderr) -> "Answer":
-    """Return the statement's rows from the engine that DBT_TARGET names.
+    """Return the rows of one statement that reads; `note` hears what they may lack."""
+    from stock_pipeline import read
 
-    note: hears what the rows may lack.
-    """
-    if settings.dbt_target == "athena":
-        return _ask_athena(settings, sql)
-    from stock_pipeline.local.duckdb.query import query_duckdb
-
-    return query_duckdb(settings, sql, note)
-
-
-def _ask_athena(settings: "Settings", sql: str) -> "Answer":
-    from stock_pipeline.domain.reading_sql import check_reads
-    from stock_pipeline.wiring import Wiring
-
-    check_reads(sql)
-    with Wiring.open(settings) as wiring:
-        return wiring.athena.query(sql)
+    return read.ask(settings, sql, note)
 
 
 def _report(answer: "Answer") -> None:

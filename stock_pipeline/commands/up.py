@@ -89,7 +89,7 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
     first = last_session(now.astimezone(exchange_time_zone()).date(), now).session_date.isoformat()
     with local_stack({"FIRST_SESSION": first, **os.environ, "DUCKDB_PATH": os.fspath(database)}) as stack:
         take_over(stack.environ)
-        home, log = new_home((FOLDER / "dagster").absolute()), (FOLDER / "logs" / "dagster.log").absolute()
+        home, log = new_home((FOLDER / "dagster").absolute()), folder / "logs" / "dagster.log"
         poller = processor_poller(stack, SilentObserver())
         ui = free_port(options.port)
         feed = market_feed(stack, options.trades_per_second, log.parent)

@@ -49,9 +49,14 @@ class ConsoleDisplay:
         self._progress.advance(self._task, amount)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, description=f"{self._step}: {text}")
+        """Tell what happens in the step; only where somebody watches."""
+        if self._console.is_terminal:
+            self._console.print(f"      {text}", style="dim", highlight=False, soft_wrap=True)
 
     def finished(self, result: str) -> None:
         self._progress.remove_task(self._task)
         seconds = time.monotonic() - self._began
-        self._console.print(f"  ✓ {self._step:<42} {seconds:5.1f} s  {result}", highlight=False, soft_wrap=True)
+        line = f"  ✓ {self._step:<42} {seconds:5.1f} s"
+        # below it where the terminal is too narrow
+        between = "  " if len(line) + 2 + len(result) <= self._console.width else "\n      "
+        self._console.print(f"{line}{between}{result}", highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ def run_session(
 ) -> SessionRun:
     """Run the job for one session; `PermanentError` names the failed step.
 
-    on_step: called with the name of each materialized asset.
+    on_step: called with each finished step.
     """
     job = definitions.resolve_job_def(job_name)
     key = session_date.isoformat()
@@ -58,5 +58,5 @@ def _tell(entry: dg.EventLogEntry, on_step: Callable[[str], None]) -> None:
     event = entry.dagster_event
     if event is None:
         return
-    if event.is_step_materialization and event.asset_key is not None:
-        on_step(event.asset_key.to_user_string())
+    if event.is_step_success and event.step_key is not None:
+        on_step(f"{event.step_key}, {event.step_success_data.duration_ms / 1000:.1f} s")

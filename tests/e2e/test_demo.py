@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -36,6 +37,7 @@ def without_measures(output: str) -> list[str]:
     """The lines of the demo's output without ports, seconds and trailing blanks."""
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", output)
     text = re.sub(r" +\d+\.\d s  ", " SECONDS ", text)
+    text = re.sub(r"\S*/stock-pipeline ", ".venv/bin/stock-pipeline ", text)
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
@@ -67,9 +69,35 @@ def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -
 
     printed = [line for line in without_measures(done.stdout) if "figures written to" not in line]
     assert shown_in("docs/demo.md") == printed
+    type_what_is_shown_next(done.stdout, tmp_path)
     following = iter(printed)
     missing = [line for line in shown_in("README.md") if line not in following]
     assert missing == []
+
+
+def type_what_is_shown_next(output: str, folder: Path) -> None:
+    """Type the lines at the demo's end, but for `up`, which has a test of its own; then read what was kept."""
+    latest, query, up = re.findall(r"^  (\S+/stock-pipeline .*)$", output, re.MULTILINE)
+    assert up == f"{COMMAND} up"
+    for line, says in ((latest, "XXX     taq   01-03 00:58:30  157.80"), (query, "157.040000  5108362.000000")):
+        shown = subprocess.run(line, shell=True, cwd=folder, env=environment(), capture_output=True, text=True)
+        assert shown.returncode == 0, shown.stderr
+        assert says in shown.stdout
+    kept = folder / ".stock-pipeline" / "demo"
+    assert not kept.with_name("demo.new").exists()
+    # without the services and their extension, as in DuckDB's own shell
+    with duckdb.connect(str(kept / "stock_market.duckdb"), read_only=True) as shell:
+        assert shell.execute("SELECT count(*) FROM stock_market_data WHERE symbol = 'XXX'").fetchone() == (39_464,)
+    program = (
+        "from datetime import date; from stock_pipeline import read; day = date(2018, 1, 2); "
+        "print(read.trades('XXX', day, date(2018, 1, 4)).num_rows, read.bars('XXX', day, size='1m').num_rows, "
+        "read.bars('XXX', day, size='1h', into='polars').shape, read.bars('XXX', day, into='pandas').shape, "
+        "read.latest('XXX').num_rows, read.trades('XXX', date(2030, 1, 1)).schema == read.trades('XXX', day).schema)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert shown.stdout == "39464 490 (15, 11) (1, 10) 1 True\n", shown.stderr
 
 
 def test_a_session_of_ones_own_runs_without_simulated_symbols(installed: Installed, tmp_path: Path) -> None:

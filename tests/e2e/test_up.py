@@ -69,6 +69,13 @@ def test_up_serves_dagster_processes_trades_and_ends_clean(tmp_path: Path) -> No
         assert shown.returncode == 0, shown.stdout + shown.stderr
         for title in ("stream", "dead letters", "rejected today", "last published", "to compact", "broken", "stale"):
             assert f"\n  {title} " in shown.stdout, shown.stdout + shown.stderr
+        assert "AAPL" in typed(tmp_path, "latest").stdout
+        bars = typed(tmp_path, "query", "SELECT count(*) AS n FROM daily_bars", "--format", "csv")
+        while "n\n9\n" not in bars.stdout:
+            # up tells every ten seconds that it lives; bars are there within two minutes, or five on a busy machine
+            read_until(process, "lines published")
+            bars = typed(tmp_path, "query", "SELECT count(*) AS n FROM daily_bars", "--format", "csv")
+        assert typed(tmp_path, "status").returncode == 0
         started = psutil.Process(process.pid).children(recursive=True)
         assert any("dagster" in " ".join(one.cmdline()) for one in started)
         assert any("moto" in " ".join(one.cmdline()) for one in started)

@@ -63,4 +63,5 @@ class _Stored:
 
 
 def shown_state(symbol: str, price: str, event_time_ns: int, session_date: date) -> ShownState:
-    return ShownState(SymbolKey(symbol, "sim"), session_date, event_time_ns, Decimal(price), None, {5: Decimal(price)})
+    averages = {5: Decimal(price)}
+    return ShownState(SymbolKey(symbol, "sim"), session_date, event_time_ns, Decimal(price), None, averages, Decimal(1))

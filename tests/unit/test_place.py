@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stock_pipeline.errors import SettingsError
-from stock_pipeline.place import environ_of, settings_file
+from stock_pipeline.place import DEMO_MODELS, environ_of, settings_file
 
 NEEDS = ("BUCKET_NAME", "STREAM_NAME")
 UP = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4444", "BUCKET_NAME": "of-up"}
@@ -77,3 +77,24 @@ def test_torn_settings_are_one_sentence(text: str) -> None:
     settings_file("dev").write_text(text)
     with pytest.raises(SettingsError, match=r"dev\.json can't be read as settings"):
         environ_of("dev", {}, NEEDS)
+
+
+def test_what_a_demo_left_is_read_where_there_is_nothing_else() -> None:
+    with pytest.raises(SettingsError, match="no demo left anything here: run stock-pipeline demo"):
+        environ_of("demo", {}, NEEDS, only_reads=True)
+    DEMO_MODELS.parent.mkdir(parents=True)
+    DEMO_MODELS.touch()
+    for name in (None, "demo"):
+        found = environ_of(name, {"AWS_PROFILE": "work"}, NEEDS, only_reads=True)
+        assert found["DUCKDB_PATH"] == str(DEMO_MODELS.absolute())
+        assert "AWS_PROFILE" not in found
+    with pytest.raises(SettingsError, match="the demo's services are gone"):
+        environ_of("demo", {}, NEEDS)
+    with pytest.raises(SettingsError, match="nothing runs here"):
+        environ_of(None, {}, NEEDS)
+    named = {"BUCKET_NAME": "prods", "STREAM_NAME": "stream"}
+    assert environ_of(None, named, NEEDS, only_reads=True) == named
+    deploy("local", **UP)
+    assert environ_of(None, {}, NEEDS, only_reads=True)["BUCKET_NAME"] == "of-up"
+    deploy("demo", ENVIRONMENT="demo", BUCKET_NAME="a-team's", STREAM_NAME="stream")
+    assert environ_of("demo", {}, NEEDS)["BUCKET_NAME"] == "a-team's"

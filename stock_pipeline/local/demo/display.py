@@ -31,15 +31,16 @@ def print_report(console: Console, report: DemoReport, published: PublishedBar |
         _print_answer(console, answer)
 
 
-def print_next_steps(console: Console, json_file: Path | None) -> None:
-    _heading(console, "Everything agrees. What to type next")
-    steps = {
-        "make demo TRADES=your.parquet": "the same on a session of your own, with JSON=out.json for the figures",
-        "make test": "the tests",
-        "make help": "everything else",
-    }
-    for command, meaning in steps.items():
-        console.print(f"  {command:<32} {meaning}", highlight=False)
+def print_next_steps(console: Console, command: str, kept: str, json_file: Path | None) -> None:
+    """Print lines to type.
+
+    command: how this machine calls stock-pipeline.
+    kept: what was kept of the lake, and where.
+    """
+    _heading(console, f"Everything agrees. {kept} What to type next:")
+    steps = ("latest", 'query "SELECT * FROM daily_bars ORDER BY symbol"', "up")
+    for step in steps:
+        console.print(f"  {command} {step}", highlight=False, soft_wrap=True)
     if json_file is not None:
         console.print(f"  figures written to {json_file}", highlight=False)
 
@@ -59,11 +60,13 @@ def _print_accounting(console: Console, report: DemoReport) -> None:
 def _print_rejections(console: Console, report: DemoReport) -> None:
     _heading(console, "Dead-letter queue: rejected with payload and reason, nothing stopped for them")
     table = _table("reason", "detail", "payload")
+    payload = min(34, (console.width - 16) * 2 // 5)
+    detail = min(52, console.width - 16 - payload)
     for message in report.rejections[:SHOWN_ROWS]:
         table.add_row(
             message.get("reason", "failed batch"),
-            _cut(message.get("detail", ""), 52),
-            _cut(message.get("payload", ""), 34),
+            _cut(message.get("detail", ""), detail),
+            _cut(message.get("payload", ""), payload),
         )
     console.print(table)
     _print_rest(console, len(report.rejections))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 import duckdb
+import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stock_pipeline.aws.athena import Answer
@@ -14,6 +15,8 @@ from stock_pipeline.domain.reading_sql import check_reads
 from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.settings import Settings
+
+KEPT_LAKE = "lake"
 
 
 def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:
@@ -31,15 +34,31 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
         shutil.copyfile(_snapshot(source, note), copy)
         with duckdb.connect(str(copy)) as connection:
             try:
-                session = boto3.Session(region_name=settings.aws_region)
-                connect_lake(connection, session, settings.bucket_name, settings.database_name)
+                if not _is_kept(source):
+                    session = boto3.Session(region_name=settings.aws_region)
+                    connect_lake(connection, session, settings.bucket_name, settings.database_name)
             except (BotoCoreError, ClientError, PermanentError) as error:
                 note(f"the lake can't be reached, so only dbt's tables answer, not the views of trades: {error}")
             try:
-                cursor = connection.execute(sql)
-                return Answer(tuple(column[0] for column in cursor.description or ()), cursor.fetchall(), None)
+                return _answer(connection.execute(sql).fetch_arrow_table())
             except duckdb.Error as error:
                 raise PermanentError(f"DuckDB: {error}") from None
+
+
+def _is_kept(source: Path) -> bool:
+    """Tell if the lake is files beside the database, whose views read them, as the demo leaves it."""
+    return (source.parent / KEPT_LAKE).is_dir()
+
+
+def _answer(table: pa.Table) -> Answer:
+    """Return rows with DuckDB's types. Its sum of integers is a decimal without places."""
+    columns = [
+        [value if value is None else int(value) for value in column.to_pylist()]
+        if pa.types.is_decimal(column.type) and column.type.scale == 0
+        else column.to_pylist()
+        for column in table.columns
+    ]
+    return Answer(tuple(table.column_names), list(zip(*columns, strict=True)), None, tuple(table.schema.types))
 
 
 def _check(sql: str) -> None:

@@ -63,6 +63,59 @@ def test_no_rows_are_an_answer_too(name: str) -> None:
     assert formatted(Answer(("symbol",), [], None), name)
 
 
+TYPED = "SELECT symbol, close, NULL::BIGINT AS nothing, volume, day, at FROM typed"
+
+
+@pytest.mark.parametrize("rows", ["", "LIMIT 0"])
+def test_parquet_has_the_engines_types_whatever_the_values(models: Path, tmp_path: Path, rows: str) -> None:
+    with duckdb.connect(str(models)) as connection:
+        connection.execute(
+            "create table typed as select 'XXX' as symbol, 1::decimal(18, 6) as close, 5::bigint as volume, "
+            "date '2018-01-02' as day, timestamp '2018-01-02 10:00:00' as at"
+        )
+    file = tmp_path / "typed.parquet"
+    assert main(["query", f"{TYPED} {rows}", "--format", "parquet", "--output", str(file)]) == 0
+    assert [str(kind) for kind in pq.read_schema(file).types] == [
+        "string",
+        "decimal128(18, 6)",
+        "int64",
+        "int64",
+        "date32[day]",
+        "timestamp[us]",
+    ]
+
+
+def test_a_sum_of_integers_is_one_in_json(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT sum(n) AS total FROM (VALUES (1), (2)) AS t (n)", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"total": 3}]
+
+
+def test_athenas_types_are_those_of_its_metadata() -> None:
+    infos = [
+        {"Name": "close", "Type": "decimal", "Precision": 18, "Scale": 6},
+        {"Name": "n", "Type": "bigint"},
+        {"Name": "at", "Type": "timestamp"},
+        {"Name": "parts", "Type": "array"},
+    ]
+    client = boto3.client("athena", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        stub.add_response("start_query_execution", {"QueryExecutionId": "q" * 8})
+        done = {"QueryExecution": {"Status": {"State": "SUCCEEDED"}}}
+        stub.add_response("get_query_execution", done)
+        header: Any = [{"VarCharValue": info["Name"]} for info in infos]
+        stub.add_response(
+            "get_query_results",
+            {"ResultSet": {"Rows": [{"Data": header}], "ResultSetMetadata": {"ColumnInfo": infos}}},
+        )
+        answer = Athena(client, "primary", "stock_market", wait=lambda _: None).query("SELECT")
+    assert [str(kind) for kind in answer.table().schema.types] == [
+        "decimal128(18, 6)",
+        "int64",
+        "timestamp[us]",
+        "string",
+    ]
+
+
 def test_the_command_asks_the_duckdb_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
