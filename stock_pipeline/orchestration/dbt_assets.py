@@ -17,9 +17,11 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from stock_pipeline.aws.athena import cost_dollars
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration.check_descriptions import description_of
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
+from stock_pipeline.orchestration.shown_rows import bars_of
 from stock_pipeline.project_files import PROJECT, dbt_output
 from stock_pipeline.settings import Settings
 
@@ -30,18 +32,38 @@ def marts_definitions(settings: Settings) -> dg.Definitions:
     manifest = manifest_path(settings.dbt_target)
     # a pool limits runs at a time: DuckDB's file takes one writer, and Athena has a quota of queries
     pool = "duckdb" if settings.dbt_target == "local" else "athena"
+    translator = Translator(settings.runbook_url)
     return dg.Definitions(
         assets=[
-            staging(manifest, pool),
-            session_marts(manifest, pool, session_partitions(settings.first_session, settings.feed)),
-            marts(manifest, pool),
+            staging(manifest, pool, translator),
+            session_marts(manifest, pool, translator, settings),
+            marts(manifest, pool, translator),
         ],
         resources={"dbt": dbt_resource(settings.dbt_target)},
     )
 
 
 class Translator(DagsterDbtTranslator):
-    """Names, groups and owners of dbt models."""
+    """Names, groups, owners and checks of dbt models."""
+
+    def __init__(self, runbook_url: str | None) -> None:
+        super().__init__()
+        self._runbook_url = runbook_url
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        return dg.AssetCheckSpec(
+            name=spec.name,
+            asset=spec.asset_key,
+            description=description_of(manifest["nodes"][unique_id], self._runbook_url),
+            additional_deps=[dep.asset_key for dep in spec.additional_deps],
+            blocking=spec.blocking,
+            metadata=spec.metadata,
+        )
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
@@ -101,10 +123,10 @@ def dbt_resource(target: str) -> DbtCliResource:
 SESSION_TABLES = "config.materialized:session_table"
 
 
-def staging(manifest: Path, pool: str) -> dg.AssetsDefinition:
+def staging(manifest: Path, pool: str, translator: Translator) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         name="staging",
         exclude=f"{SESSION_TABLES}+",
         pool=pool,
@@ -115,27 +137,30 @@ def staging(manifest: Path, pool: str) -> dg.AssetsDefinition:
     return models
 
 
-def session_marts(manifest: Path, pool: str, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def session_marts(manifest: Path, pool: str, translator: Translator, settings: Settings) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         name="session_marts",
         select=SESSION_TABLES,
         pool=pool,
-        partitions_def=partitions,
+        partitions_def=session_partitions(settings.first_session, settings.feed),
         # as for trades: the assets of one job share one policy
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build(context, dbt)
+        sessions = set(run_sessions(context))
+        if len(sessions) == 1:
+            show_bars(context, settings, sessions.pop())
 
     return models
 
 
-def marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
+def marts(manifest: Path, pool: str, translator: Translator) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         name="marts",
         select=f"{SESSION_TABLES}+",
         exclude=SESSION_TABLES,
@@ -145,6 +170,16 @@ def marts(manifest: Path, pool: str) -> dg.AssetsDefinition:
         yield from build(context, dbt)
 
     return models
+
+
+def show_bars(context: dg.AssetExecutionContext, settings: Settings, session_date: date) -> None:
+    """Show a session's bars beside the asset. They are built by now, so that trouble here is a line of the log."""
+    try:
+        bars = bars_of(settings, session_date)
+    except Exception as error:
+        context.log.warning("the bars can't be shown: %s", error)
+        return
+    context.log_event(dg.AssetObservation("daily_bars", partition=session_date.isoformat(), metadata={"bars": bars}))
 
 
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from stock_pipeline.aws.shown_state import ShownState
 from stock_pipeline.domain.feed_session import feed_session_date, is_feed_session
 from stock_pipeline.domain.freshness import (
     DueSession,
@@ -22,7 +23,9 @@ from stock_pipeline.lake.session_freshness import judge_published, session_due
 from stock_pipeline.orchestration.alerts import AlertResource
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.shown_rows import latest_prices
 from stock_pipeline.orchestration.switches import sensor_status
+from stock_pipeline.orchestration.table_metadata import state_metadata
 from stock_pipeline.orchestration.watch_report import freshness_events, watch_telemetry
 from stock_pipeline.providers.selection import feed_delay_seconds
 from stock_pipeline.settings import Settings
@@ -44,7 +47,7 @@ CHECKS = (PUBLISHED, BUILT, CURRENT)
 
 def freshness_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
-        assets=[realtime_state()],
+        assets=[realtime_state(settings.state_table_name)],
         asset_checks=[
             latest_session_is_published(settings),
             latest_session_is_built(settings),
@@ -54,7 +57,7 @@ def freshness_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def realtime_state() -> dg.AssetSpec:
+def realtime_state(table: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         "realtime_state",
         deps=["raw_trades"],
@@ -63,6 +66,7 @@ def realtime_state() -> dg.AssetSpec:
         owners=OWNERS,
         code_version="1",
         freshness_policy=LIVE_POLICY,
+        metadata=state_metadata(table),
         description="Latest trade and moving averages of each symbol and feed. The processor writes it beside "
         "`raw_trades`; the sensor `freshness` observes it.",
     )
@@ -172,7 +176,8 @@ def look(
     telemetry: takes the verdicts as metrics, for alarms outside of Dagster.
     """
     before = json.loads(cursor) if cursor else {"stale": [], "newest": 0}
-    times = list(realtime.event_times_ns())
+    states = list(realtime.shown())
+    times = [state.event_time_ns for state in states]
     newest = newest_event(times, _nanoseconds(now))
     due = session_due(lake.objects, now, lake.settings.feed)
     findings = {
@@ -188,7 +193,7 @@ def look(
         if not finding.fresh and key.to_user_string() not in before["stale"]:
             tell(key, finding)
     events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
-    events = [_observation(times, newest, now), *_heartbeats(newest, before["newest"], lake.settings)]
+    events = [_observation(states, newest, now), *_heartbeats(newest, before["newest"], lake.settings)]
     events += [_evaluation(key, finding) for key, finding in findings.items()]
     stale = [key.to_user_string() for key, finding in findings.items() if not finding.fresh]
     return dg.SensorResult(
@@ -196,11 +201,15 @@ def look(
     )
 
 
-def _observation(times: list[int], newest: int | None, now: datetime) -> dg.AssetObservation:
-    metadata: dict[str, dg.MetadataValue] = {"items": dg.MetadataValue.int(len(times))}
+def _observation(states: list[ShownState], newest: int | None, now: datetime) -> dg.AssetObservation:
+    metadata: dict[str, dg.MetadataValue] = {
+        "items": dg.MetadataValue.int(len(states)),
+        "dagster/row_count": dg.MetadataValue.int(len(states)),
+    }
     if newest is not None:
         metadata["newest_trade"] = dg.MetadataValue.timestamp(newest / 1e9)
         metadata["seconds_since_newest_trade"] = dg.MetadataValue.float(round(now.timestamp() - newest / 1e9, 3))
+        metadata["latest_prices"] = latest_prices(states)
     return dg.AssetObservation("realtime_state", metadata=metadata)
 
 

@@ -58,7 +58,7 @@ def iceberg_upkeep() -> dg.JobDefinition:
             raise dg.Failure(f"no upkeep of {', '.join(failures)} ({reasons})", metadata=metadata)
         context.add_output_metadata(metadata)
 
-    @dg.job(name=ICEBERG_UPKEEP_JOB)
+    @dg.job(name=ICEBERG_UPKEEP_JOB, description="Compact the marts that are Iceberg tables, and expire old snapshots.")
     def job() -> None:
         keep_tables_up()
 

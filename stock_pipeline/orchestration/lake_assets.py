@@ -7,6 +7,7 @@ from datetime import date
 
 import dagster as dg
 
+from stock_pipeline.aws.catalog import CURATED_TABLE, RAW_TABLE
 from stock_pipeline.domain.feed_session import partition_end_ns, partition_start_ns
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.lake.compaction import CompactionReport
@@ -18,6 +19,7 @@ from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_part
 from stock_pipeline.orchestration.raw_file_sensor import closed_day_sensor, raw_file_sensor
 from stock_pipeline.orchestration.reconciliation import reconciliation
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.table_metadata import trades_metadata
 from stock_pipeline.orchestration.trade_checks import rows_can_be_true
 from stock_pipeline.settings import Settings
 
@@ -30,7 +32,11 @@ cancelled run again."""
 def lake_definitions(settings: Settings) -> dg.Definitions:
     partitions = session_partitions(settings.first_session, settings.feed)
     return dg.Definitions(
-        assets=[raw_trades(partitions), trades(partitions), reconciliation(partitions)],
+        assets=[
+            raw_trades(partitions, settings.database_name),
+            trades(partitions, settings.database_name),
+            reconciliation(partitions),
+        ],
         asset_checks=[rows_can_be_true()],
         jobs=lake_jobs(),
         schedules=lake_schedules(settings),
@@ -42,7 +48,7 @@ def lake_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def raw_trades(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
+def raw_trades(partitions: dg.PartitionsDefinition, database: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         "raw_trades",
         deps=["history"],
@@ -52,6 +58,7 @@ def raw_trades(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
         owners=OWNERS,
         code_version="1",
         freshness_policy=LIVE_POLICY,
+        metadata=trades_metadata(database, RAW_TABLE),
         description="Trades as they arrived: a small Parquet file per batch, with repeats. The processor and `history` "
         "write them; the sensor `raw_files` observes them.",
     )
@@ -66,7 +73,7 @@ class CompactionConfig(dg.Config):
     allow_missing: bool = False
 
 
-def trades(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def trades(partitions: dg.PartitionsDefinition, database: str) -> dg.AssetsDefinition:
     @dg.asset(
         name="trades",
         deps=["raw_trades"],
@@ -76,6 +83,7 @@ def trades(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         code_version="2",
         freshness_policy=POLICY,
+        metadata=trades_metadata(database, CURATED_TABLE),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
     )
     def compacted(context: dg.AssetExecutionContext, config: CompactionConfig, lake: LakeResource) -> None:

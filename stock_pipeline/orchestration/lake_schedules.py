@@ -123,7 +123,10 @@ def garbage_collection() -> dg.JobDefinition:
                 lake.unpublished_sessions().refresh(raw_folders(lake.objects))
         failures.raise_all()
 
-    @dg.job(name=GARBAGE_COLLECTION_JOB)
+    @dg.job(
+        name=GARBAGE_COLLECTION_JOB,
+        description="After a grace period, delete superseded versions, and delete or expire compacted raw files.",
+    )
     def job() -> None:
         collect()
 
@@ -153,7 +156,10 @@ def closed_day() -> dg.JobDefinition:
         context.log.warning("%s is no session of Dagster's, but has %s trades", config.day, report.rows_out)
         context.add_output_metadata({"rows": report.rows_out, "version": report.version})
 
-    @dg.job(name=CLOSED_DAY_JOB)
+    @dg.job(
+        name=CLOSED_DAY_JOB,
+        description="Compact the trades of a date without a partition: closed, or before the first session.",
+    )
     def job() -> None:
         compact_closed_day()
 

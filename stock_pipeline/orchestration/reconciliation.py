@@ -23,6 +23,7 @@ from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN
 from stock_pipeline.orchestration.resources import LakeResource, RealtimeResource
+from stock_pipeline.orchestration.table_metadata import reconciliation_metadata
 from stock_pipeline.orchestration.watch_report import reconciliation_events, watch_telemetry
 from stock_pipeline.wiring import utc_now
 
@@ -60,6 +61,7 @@ def reconciliation(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         code_version="1",
         freshness_policy=POLICY,
+        metadata=reconciliation_metadata(),
         # as for trades: the assets of one job share one policy
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
         check_specs=[

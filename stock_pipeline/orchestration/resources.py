@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.iceberg_tables import IcebergTables
 from stock_pipeline.aws.object_store import ObjectStore
+from stock_pipeline.aws.shown_state import ShownState, ShownStates
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.redrive_pace import QueueDepth
 from stock_pipeline.lake.compaction import Compactor
@@ -102,6 +103,12 @@ class RealtimeResource(WiredResource):
 
     def event_times_ns(self) -> Iterator[int]:
         return self.wiring.state_heartbeat.event_times_ns()
+
+    def shown(self) -> Iterator[ShownState]:
+        settings = self.settings
+        return ShownStates(
+            self.wiring.clients.dynamodb, settings.state_table_name, settings.moving_average_windows
+        ).read()
 
     @property
     def table(self) -> StateTable:

@@ -1,6 +1,7 @@
 """The Dagster code location, as the webserver would load it."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import date, datetime, timedelta
@@ -273,3 +274,45 @@ def test_partitions_of_a_market_that_never_closes_are_the_days_of_utc() -> None:
     partitions = session_partitions(settings.first_session, settings.feed)
     now = datetime.fromisoformat("2026-11-29T19:00:00-05:00")
     assert list(partitions.get_partition_keys(current_time=now)) == [f"2026-11-{day}" for day in (27, 28, 29, 30)]
+
+
+def test_every_check_says_what_it_means_and_what_to_do() -> None:
+    settings = Settings.from_env({"RUNBOOK_URL": "https://example.com/runbook.md"})
+    checks = [
+        check
+        for one in build_definitions(settings).assets or ()
+        if isinstance(one, dg.AssetsDefinition)
+        for check in one.check_specs
+    ]
+    of_dbt = [check for check in checks if "dagster_dbt/unique_id" in check.metadata]
+    assert len(of_dbt) > 60
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for check in of_dbt:
+        found = re.fullmatch(
+            r"(.{15,}\.) \[What to do if not\]\(https://example\.com/runbook\.md#([^)]+)\)\.",
+            str(check.description),
+            re.DOTALL,
+        )
+        assert found is not None, check.description
+        assert found[2] in anchors, check.name
+    assert max(len(check.name) for check in checks) <= 80
+
+
+def test_every_table_of_the_lake_has_its_name_and_columns(definitions: dg.Definitions) -> None:
+    specs = {spec.key.to_user_string(): spec.metadata for spec in definitions.resolve_all_asset_specs()}
+    names = {name: specs[name].get("dagster/table_name") for name in ("raw_trades", "trades", "realtime_state")}
+    assert names == {
+        "raw_trades": "stock_market.raw_trades",
+        "trades": "stock_market.trades",
+        "realtime_state": "stock-realtime",
+    }
+    for name in (*names, "reconciliation"):
+        schema = specs[name]["dagster/column_schema"]
+        assert all(column.description for column in schema.columns), name
+    assert [column.name for column in specs["trades"]["dagster/column_schema"].columns][-3:] == ["year", "month", "day"]
+
+
+def test_every_job_has_a_description(definitions: dg.Definitions) -> None:
+    jobs = definitions.get_repository_def().get_all_jobs()
+    assert [job.name for job in jobs if not job.description and not job.name.startswith("__")] == []

@@ -96,5 +96,5 @@ def test_what_a_demo_left_is_read_where_there_is_nothing_else() -> None:
     assert environ_of(None, named, NEEDS, only_reads=True) == named
     deploy("local", **UP)
     assert environ_of(None, {}, NEEDS, only_reads=True)["BUCKET_NAME"] == "of-up"
-    deploy("demo", ENVIRONMENT="demo", BUCKET_NAME="a-team's", STREAM_NAME="stream")
-    assert environ_of("demo", {}, NEEDS)["BUCKET_NAME"] == "a-team's"
+    deploy("demo", ENVIRONMENT="demo", BUCKET_NAME="a-team", STREAM_NAME="stream")
+    assert environ_of("demo", {}, NEEDS)["BUCKET_NAME"] == "a-team"

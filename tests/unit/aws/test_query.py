@@ -63,7 +63,7 @@ def test_no_rows_are_an_answer_too(name: str) -> None:
     assert formatted(Answer(("symbol",), [], None), name)
 
 
-TYPED = "SELECT symbol, close, NULL::BIGINT AS nothing, volume, day, at FROM typed"
+TYPED = "SELECT symbol, close, NULL::BIGINT AS nothing, volume, day, bar_time FROM typed"
 
 
 @pytest.mark.parametrize("rows", ["", "LIMIT 0"])
@@ -71,7 +71,7 @@ def test_parquet_has_the_engines_types_whatever_the_values(models: Path, tmp_pat
     with duckdb.connect(str(models)) as connection:
         connection.execute(
             "create table typed as select 'XXX' as symbol, 1::decimal(18, 6) as close, 5::bigint as volume, "
-            "date '2018-01-02' as day, timestamp '2018-01-02 10:00:00' as at"
+            "date '2018-01-02' as day, timestamp '2018-01-02 10:00:00' as bar_time"
         )
     file = tmp_path / "typed.parquet"
     assert main(["query", f"{TYPED} {rows}", "--format", "parquet", "--output", str(file)]) == 0
