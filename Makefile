@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -65,6 +65,9 @@ bench-processor: $(STAMP) ## Measure the processor against other ways to write i
 
 bench-compaction: $(STAMP) ## Measure compaction against other tools (40 minutes; DAYS="20000000x1440": another session)
 	@$(BIN)/python -m bench.compaction $(if $(DAYS),--days $(DAYS))
+
+bench-import: $(STAMP) ## Measure how many rows a second import writes on one core (a minute)
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m bench.import_files
 
 bench-rewriting: $(STAMP) ## Say how often a day's schedule processes each row of a session (seconds)
 	@$(BIN)/python -m bench.rewriting

@@ -24,7 +24,7 @@ class _Page(msgspec.Struct):
 def _convert(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     return rows.select(
         symbol=text("symbol"),
-        event_time_ns=instant_ns("t"),
+        event_time_ns=instant_ns(rows, "t"),
         sequence=whole_number("i"),
         trade_id=text("i"),
         price=text("p"),

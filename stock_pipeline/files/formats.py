@@ -20,7 +20,7 @@ def _symbol(name: str) -> pl.Expr:
 def _session(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     return rows.select(
         symbol=_symbol("symbol"),
-        event_time_ns=instant_ns("event_time"),
+        event_time_ns=instant_ns(rows, "event_time"),
         sequence=whole_number("sequence"),
         trade_id=whole_number("sequence").cast(pl.String),
         price=text("price"),
@@ -35,9 +35,9 @@ def _session(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
 def _nyse(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     if declared.file_date is None:
         raise InputFileError("rows of NYSE TAQ have no date, nor has the file's name: say it with --date 2018-01-02")
-    clock = packed_clock_ns("time")
+    clock = packed_clock_ns(rows, "time")
     if "participant timestamp" in rows.columns:
-        clock = pl.coalesce(packed_clock_ns("participant timestamp"), clock)
+        clock = pl.coalesce(packed_clock_ns(rows, "participant timestamp"), clock)
     return rows.select(
         symbol=_symbol("symbol"),
         event_time_ns=local_ns(pl.lit(declared.file_date), clock),
@@ -56,7 +56,7 @@ def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     suffix = text("sym_suffix").fill_null("")
     return rows.select(
         symbol=pl.when(suffix == "").then(text("sym_root")).otherwise(text("sym_root") + "." + suffix),
-        event_time_ns=local_ns(day_of("date"), clock_ns("time_m")),
+        event_time_ns=local_ns(day_of("date"), clock_ns(rows, "time_m")),
         sequence=whole_number("tr_seqnum"),
         trade_id=whole_number("tr_seqnum").cast(pl.String),
         price=text("price"),
@@ -71,7 +71,7 @@ def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
 def _wrds_monthly(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     return rows.select(
         symbol=_symbol("symbol"),
-        event_time_ns=local_ns(day_of("date"), clock_ns("time")),
+        event_time_ns=local_ns(day_of("date"), clock_ns(rows, "time")),
         sequence=_NO_NUMBER,
         trade_id=_NO_ID,
         price=text("price"),
@@ -105,7 +105,7 @@ def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     raw = price.str.contains(r"^\d+$")
     if declared.price_scale is None and rows.select(raw.any()).item():
         raise InputFileError("prices are Databento's raw integers: say so, with --scale 9")
-    event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns("ts_event"))
+    event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns(rows, "ts_event"))
     return rows.filter(text("action") == "T").select(
         symbol=text("symbol"),
         event_time_ns=event_time_ns,
@@ -134,9 +134,9 @@ def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     if not declared.zone:
         raise InputFileError("say which zone the times are in: --zone America/New_York, or --zone UTC")
     if "date" in of:
-        event_time_ns = local_ns(day_of(of["date"]), clock_ns(of["time"]), declared.zone)
+        event_time_ns = local_ns(day_of(of["date"]), clock_ns(rows, of["time"]), declared.zone)
     else:
-        event_time_ns = pl.coalesce(instant_ns(of["time"]), instant_ns(of["time"], declared.zone))
+        event_time_ns = pl.coalesce(instant_ns(rows, of["time"]), instant_ns(rows, of["time"], declared.zone))
     sequence = whole_number(of["sequence"]) if "sequence" in of else _NO_NUMBER
     return rows.select(
         symbol=_symbol(of["symbol"]),

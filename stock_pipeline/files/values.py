@@ -32,19 +32,19 @@ def day_of(name: str) -> pl.Expr:
     )
 
 
-def clock_ns(name: str) -> pl.Expr:
+def clock_ns(rows: pl.DataFrame, name: str) -> pl.Expr:
     """Read a time of day, 9:30:00.123456789, as nanoseconds after midnight."""
-    pattern = r"^(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?$"
-    hour, minute, second = (text(name).str.extract(pattern, group).cast(pl.Int64) for group in (1, 2, 3))
-    nanoseconds = text(name).str.extract(pattern, 4).fill_null("").str.pad_end(9, "0").cast(pl.Int64)
-    return _of_day(hour, minute, second, nanoseconds)
+    return pl.lit(_clock(_groups(rows, name, r"^(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?$")))
 
 
-def packed_clock_ns(name: str) -> pl.Expr:
+def packed_clock_ns(rows: pl.DataFrame, name: str) -> pl.Expr:
     """Read HHMMSSnnnnnnnnn, whose leading zeros may be lost, as nanoseconds after midnight."""
-    value = text(name).str.extract(r"^(\d{7,15})$", 1).str.zfill(15)
-    parts = [value.str.slice(place, length).cast(pl.Int64) for place, length in ((0, 2), (2, 2), (4, 2), (6, 9))]
-    return _of_day(*parts)
+    value = text(name)
+    is_plain = value.str.len_bytes().is_between(7, 15) & value.str.starts_with("+").not_()
+    numbers = rows.select(number=pl.when(is_plain).then(value).cast(pl.Int64, strict=False))
+    number = pl.col("number")
+    parts = (number // 10**13, number // 10**11 % 100, number // 10**9 % 100, number % 10**9)
+    return pl.lit(numbers.select(pl.when(number >= 0).then(_of_day(*parts))).to_series())
 
 
 def local_ns(day: pl.Expr, after_midnight_ns: pl.Expr, zone: str = NEW_YORK) -> pl.Expr:
@@ -53,25 +53,19 @@ def local_ns(day: pl.Expr, after_midnight_ns: pl.Expr, zone: str = NEW_YORK) -> 
     return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.epoch("ns")
 
 
-def instant_ns(name: str, zone: str = "") -> pl.Expr:
+def instant_ns(rows: pl.DataFrame, name: str, zone: str = "") -> pl.Expr:
     """Read an ISO 8601 instant with an offset, or without one in a zone, to the nanosecond."""
-    pattern = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?" + (
-        "()()$" if zone else r"(?:(Z)|([+-]\d{2}:?\d{2}))$"
-    )
-    value = text(name)
-    day = value.str.extract(pattern, 1).str.to_date("%Y-%m-%d", strict=False)
-    fraction = value.str.extract(pattern, 3).fill_null("").str.pad_end(9, "0").cast(pl.Int64)
-    hour, minute, second = (
-        value.str.extract(pattern, 2).str.slice(place, 2).cast(pl.Int64, strict=False) for place in (0, 3, 6)
-    )
-    clock = _of_day(hour, minute, second, fraction)
+    end = "$" if zone else r"(?:Z|([+-])(\d{2}):?(\d{2}))$"
+    at = _groups(rows, name, r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?" + end)
+    clocks = _clock(at.select("2", "3", "4", "5"))
+    day = at["1"].str.to_date("%Y-%m-%d", strict=False)
     if zone:
-        return local_ns(day, clock, zone)
-    offset = value.str.extract(pattern, 5).str.replace(":", "", literal=True)
-    minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).cast(pl.Int64)
-    signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    utc = _in_range(day).cast(pl.Datetime("ns")).dt.epoch("ns") + clock
-    return utc - signed.fill_null(0) * 60_000_000_000
+        return local_ns(pl.lit(day), pl.lit(clocks), zone)
+    numbers = pl.DataFrame({"day": day, "clock": clocks, "sign": at["6"], "hours": at["7"], "minutes": at["8"]})
+    minutes = pl.col("hours").cast(pl.Int64) * 60 + pl.col("minutes").cast(pl.Int64)
+    signed = pl.when(pl.col("sign") == "-").then(-minutes).otherwise(minutes).fill_null(0)
+    utc = _in_range(pl.col("day")).cast(pl.Datetime("ns")).dt.epoch("ns") + pl.col("clock")
+    return pl.lit(numbers.select(utc - signed * 60_000_000_000).to_series())
 
 
 def exact_decimal(values: pl.Series) -> pl.Series:
@@ -117,6 +111,23 @@ def decimal_text(value: str) -> str | None:
 def _in_range(day: pl.Expr) -> pl.Expr:
     """Return the date, or null where nanoseconds of 64 bits do not reach."""
     return pl.when(day.is_between(date(1900, 1, 1), date(2199, 12, 31))).then(day)
+
+
+def _groups(rows: pl.DataFrame, name: str, pattern: str) -> pl.DataFrame:
+    """Return the groups of a pattern as columns `1`, `2` and on, null where it does not fit.
+
+    In columns, because polars evaluates an expression anew wherever it stands in a larger one.
+    """
+    return rows.select(text(name).str.extract_groups(pattern).alias("groups")).unnest("groups")
+
+
+def _clock(groups: pl.DataFrame) -> pl.Series:
+    """Return nanoseconds after midnight of four columns of text: hour, minute, second, fraction."""
+    *whole, fraction = groups.columns
+    parts = groups.select(
+        pl.col(whole).cast(pl.Int64), pl.col(fraction).fill_null("").str.pad_end(9, "0").cast(pl.Int64)
+    )
+    return parts.select(_of_day(*(pl.col(name) for name in groups.columns))).to_series()
 
 
 def _of_day(hour: pl.Expr, minute: pl.Expr, second: pl.Expr, nanoseconds: pl.Expr) -> pl.Expr:
