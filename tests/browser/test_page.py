@@ -206,6 +206,22 @@ def test_daily_bars_have_splits_and_dividends_in_words(full_market: ShownMarket,
         expect(page.locator(".chart")).to_have_attribute("data-bars", re.compile("2[56][0-9]"))
 
 
+def test_colours_follow_the_system_until_somebody_chooses(market: ShownMarket, open_page: Open) -> None:
+    def ground() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    with market.served() as address:
+        page = open_page(address, colours="dark")
+        dark = ground()
+        page.get_by_role("button", name="Colours").click()
+        assert ground() != dark
+        page.reload()
+        expect(page.get_by_role("button", name="Colours: light")).to_be_visible()
+        assert ground() != dark
+        page.get_by_role("button", name="Colours").click()
+        assert ground() == dark
+
+
 def test_times_are_new_yorks_in_any_browser(market: ShownMarket, open_page: Open) -> None:
     market.trade(some_trade(0, event_time_ns=OPEN_NS))
     with market.served() as address:
@@ -284,7 +300,7 @@ def test_a_lost_connection_is_said_and_comes_back(market: ShownMarket, open_page
     with market.served() as address:
         page = open_page(address)
         expect(page.get_by_role("status")).to_have_text("Live")
-    expect(page.get_by_role("status")).to_contain_text("Disconnected; figures of")
+    expect(page.get_by_role("status")).to_contain_text("Offline since")
     # figures stay, and are said to be old
     expect(cell(page, "ABC", "price")).to_have_text("10.50")
     market.trade(some_trade(5))
@@ -304,7 +320,7 @@ def test_an_answer_from_between_does_not_end_the_stream_for_good(
         page = open_page("about:blank")
         page.route("**/api/v1/stream", lambda route: route.fulfill(status=502))
         page.goto(address)
-        expect(page.get_by_role("status")).to_have_text("Disconnected, trying again")
+        expect(page.get_by_role("status")).to_have_text("Offline, trying again")
         page.unroute("**/api/v1/stream")
         expect(page.get_by_role("status")).to_have_text("Live")
 

@@ -42,7 +42,7 @@ function showState() {
 }
 
 function lostText() {
-  return store.lastHeard ? `Disconnected; figures of ${format.timeOf(store.lastHeard)}` : "Disconnected, trying again";
+  return store.lastHeard ? `Offline since ${format.timeOf(store.lastHeard)}` : "Offline, trying again";
 }
 
 function showLag() {
