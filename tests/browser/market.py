@@ -55,11 +55,15 @@ class ShownMarket(Market):
             state = self._held.get(key, SymbolState(key, ())).merged_with(trades, WINDOWS)
             self._held[key], self.windows[key] = state, list(state.window)
             if state.latest is not None:
-                last = state.last_eligible
-                averages = {average.window: average.price for average in state.averages(WINDOWS)}
-                newest = state.latest
+                last, newest = state.last_eligible, state.latest
                 self.states[key] = ShownState(
-                    key, SESSION, newest.event_time_ns, newest.price, last.price if last else None, averages
+                    key,
+                    SESSION,
+                    newest.event_time_ns,
+                    newest.price,
+                    last_eligible=last.price if last else None,
+                    averages={average.window: average.price for average in state.averages(WINDOWS)},
+                    volume=Decimal(newest.volume or 0),
                 )
         self.step()
 
