@@ -52,6 +52,7 @@ locals {
       BUCKET_NAME            = var.bucket_name
       DATABASE_NAME          = var.database_name
       DEAD_LETTER_QUEUE_URL  = "https://sqs.${var.aws_region}.${local.dns_suffix}/${local.account_id}/${local.queue_name}"
+      STREAM_ENCODING        = var.stream_encoding
       PARTITION_BUCKETS      = tostring(var.partition_buckets)
       MOVING_AVERAGE_WINDOWS = join(",", var.moving_average_windows)
       STATE_TTL_DAYS         = tostring(var.state_ttl_days)

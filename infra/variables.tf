@@ -70,6 +70,16 @@ variable "database_name" {
   }
 }
 
+variable "stream_encoding" {
+  description = "How records are written: ndjson, or zstd frames around it, of a tenth of the bytes. All readers take both from the release with this variable on."
+  type        = string
+  default     = "ndjson"
+  validation {
+    condition     = contains(["ndjson", "zstd"], var.stream_encoding)
+    error_message = "stream_encoding takes ndjson or zstd."
+  }
+}
+
 variable "partition_buckets" {
   description = "Partition keys that symbols are spread over: many times the shards."
   type        = number

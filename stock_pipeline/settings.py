@@ -98,6 +98,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("environment", "ENVIRONMENT", "dev", _name(r"[a-z][a-z0-9]{0,15}"), "a short name such as dev or prod"),
     Setting("aws_region", "AWS_REGION", "us-east-1", _name(r"[a-z]{2}(-[a-z]+)+-\d"), "a region such as us-east-1"),
     Setting("stream_name", "STREAM_NAME", "stock-stream", _name(r"[A-Za-z0-9_.-]{1,128}"), "a Kinesis stream name"),
+    Setting("stream_encoding", "STREAM_ENCODING", "ndjson", _one_of("ndjson", "zstd"), "ndjson or zstd"),
     Setting(
         "state_table_name",
         "STATE_TABLE_NAME",
@@ -215,6 +216,7 @@ class Settings:
     environment: str
     aws_region: str
     stream_name: str
+    stream_encoding: str
     state_table_name: str
     bucket_name: str
     database_name: str

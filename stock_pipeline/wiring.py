@@ -33,6 +33,7 @@ from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.ports import Leftovers
 from stock_pipeline.streaming.producer import Producer
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from stock_pipeline.streaming.record_encoding import ENCODINGS
 
 if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Athena
@@ -98,6 +99,7 @@ class Wiring:
             buckets=self.settings.partition_buckets,
             now_ns=time.time_ns,
             wait=self.wait,
+            encoding=ENCODINGS[self.settings.stream_encoding],
         )
 
     @cached_property

@@ -108,7 +108,14 @@ def deployment(infra: Path, environment: str) -> "Deployment":
             values[name] = _value(default.group(1))
     values |= {name: _value(text) for name, text in _ASSIGNMENT.findall(assigned)}
     functions = {name: (int(memory), int(timeout)) for name, memory, timeout in _FUNCTION.findall(variables)}
-    named = ("stream_mode", "shard_count", "stream_retention_hours", "shard_level_metrics", "protected")
+    named = (
+        "stream_mode",
+        "stream_encoding",
+        "shard_count",
+        "stream_retention_hours",
+        "shard_level_metrics",
+        "protected",
+    )
     also = (
         "dagster_enabled",
         "raw_expire_days",

@@ -14,7 +14,12 @@ TRADING_DAYS_A_MONTH = 21
 LINE_BYTES = 280
 """A trade as a line of JSON: the sample session's 39,470 trades make 435 records of up to 25 KB."""
 
-RECORD_BYTES = 25 * 1024
+ZSTD_BYTES, ZSTD_FIRST_BYTES = 28, 170
+"""A trade as a compressed line, and what a frame's first line costs more: simulated trades of 50 symbols, level 3."""
+
+RECORD_TRADES = {"ndjson": 25 * 1024 / LINE_BYTES, "zstd": 10 * 25 * 1024 / LINE_BYTES}
+"""Trades of a full record, by `stream_encoding`."""
+
 RAW_BYTES_A_TRADE = 30
 CURATED_BYTES_A_TRADE = 12
 """A trade in Parquet: small raw files, and compacted ones."""
@@ -61,6 +66,7 @@ class Deployment:
     """The settings of an environment that decide its price, under Terraform's names."""
 
     stream_mode: str
+    stream_encoding: str
     shard_count: int
     stream_retention_hours: int
     shard_level_metrics: bool
@@ -107,18 +113,26 @@ def flow_of(workload: Workload, deployment: Deployment) -> Flow:
     """Return the flow. Each poll packs by bucket: quiet buckets make small records, busy ones fill several."""
     trades_a_poll = workload.trades_per_second * deployment.poll_interval_seconds
     buckets = _touched(deployment.partition_buckets, min(workload.symbols, trades_a_poll))
-    records_a_poll = max(buckets, trades_a_poll * LINE_BYTES / RECORD_BYTES)
+    records_a_poll = max(buckets, trades_a_poll / RECORD_TRADES[deployment.stream_encoding])
     records = records_a_poll / deployment.poll_interval_seconds
     by_window = deployment.shard_count / max(1, deployment.batching_window_seconds)
     batches = max(min(by_window, records), records / deployment.batch_size)
     trades_a_batch = workload.trades_per_second / batches if batches else 0.0
     return Flow(
         records_per_second=records,
-        bytes_per_second=workload.trades_per_second * LINE_BYTES,
+        bytes_per_second=workload.trades_per_second
+        * bytes_a_trade(deployment.stream_encoding, trades_a_poll / records_a_poll),
         batches_per_second=batches,
         # a batch is of one shard, and a shard has only its symbols
         symbols_a_batch=_touched(max(1.0, workload.symbols / deployment.shard_count), trades_a_batch),
     )
+
+
+def bytes_a_trade(stream_encoding: str, trades_a_record: float) -> float:
+    """Return a trade's share of its record."""
+    if stream_encoding == "ndjson":
+        return LINE_BYTES
+    return ZSTD_BYTES + ZSTD_FIRST_BYTES / max(1.0, trades_a_record)
 
 
 def _touched(places: float, throws: float) -> float:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 from stock_pipeline.domain.capture import OVERLAP_SECONDS
 from stock_pipeline.domain.cost import (
     BATCH_SECONDS,
-    LINE_BYTES,
     RAW_BYTES_A_TRADE,
+    RECORD_TRADES,
     STATE_WRITE_SECONDS,
     STATE_WRITE_UNITS,
     TRADE_SECONDS,
     Deployment,
     Workload,
+    bytes_a_trade,
     flow_of,
 )
 
@@ -72,7 +73,8 @@ def _limits(workload: Workload, deployment: Deployment) -> Iterator[Limit]:
     yield Limit("the producer's CPU", processors / (rows * PRODUCER_ROW_SECONDS), producer)
     calls = CALLS_A_MINUTE - 60 / deployment.poll_interval_seconds
     yield Limit("the price API's calls", calls * ROWS_A_CALL / 60 / rows, "stream_producer_command, or a larger plan")
-    shard = SHARD_BYTES / LINE_BYTES
+    encoding = deployment.stream_encoding
+    shard = SHARD_BYTES / bytes_a_trade(encoding, RECORD_TRADES[encoding])
     if deployment.stream_mode == "PROVISIONED":
         yield Limit("the stream's shards", deployment.shard_count * shard, "shard_count")
     yield Limit(

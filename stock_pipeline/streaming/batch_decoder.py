@@ -9,9 +9,11 @@ A trade from far ahead of its record's arrival is rejected. A redelivery has the
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -23,6 +25,7 @@ from stock_pipeline.domain.rejection import MAX_REJECTIONS_OF_BATCH, MAX_REJECTI
 from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, FIELDS, LATEST_EVENT_TIME_NS, MAX_PRICE
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.streaming.kinesis_event import StreamBatch, StreamRecord
+from stock_pipeline.streaming.record_encoding import ZSTD_MAGIC, UnopenedError, opened
 from stock_pipeline.streaming.record_lines import lines_of, other_form
 from stock_pipeline.streaming.trade_json import FEW_VALUES, QUOTES_PER_LINE, decode_trade, plain_values
 from stock_pipeline.trade_table import (
@@ -58,6 +61,7 @@ class DecodedBatch:
 
 def decode_batch(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch:
     """Decode every line of the batch. Never raises for a record's content."""
+    batch = _opened(batch)
     whole = _decode_fast(batch, limits)
     if whole is not None:
         return whole
@@ -72,6 +76,18 @@ def decode_batch(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch:
         np.concatenate([piece.record_of_row for piece in pieces]),
         _bounded([rejection for piece in pieces for rejection in piece.rejections], batch),
     )
+
+
+def _opened(batch: StreamBatch) -> StreamBatch:
+    """Return the batch with the lines of its records; a frame that can't be opened stays, and is rejected whole."""
+    if not any(record.data.startswith(ZSTD_MAGIC) for record in batch.records):
+        return batch
+    records = []
+    for record in batch.records:
+        with suppress(UnopenedError):
+            record = msgspec.structs.replace(record, data=opened(record.data))
+        records.append(record)
+    return StreamBatch(batch.shard_id, tuple(records))
 
 
 def decode_strict(batch: StreamBatch, limits: ArrivalLimits) -> DecodedBatch:

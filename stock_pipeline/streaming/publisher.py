@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stock_pipeline.domain.lake_layout import unpublished_key
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.streaming.ports import AddressedObjects, DeadLetterQueue, Leftovers, Stream
+from stock_pipeline.streaming.record_encoding import ENCODINGS, Encoding
 from stock_pipeline.streaming.record_packing import PackedRecord, calls, pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -43,6 +44,7 @@ class Publisher:
 
     buckets: number of partition keys.
     wait: pauses before the given attempt (1, 2, …).
+    encoding: of the records put.
     """
 
     stream: Stream
@@ -50,6 +52,7 @@ class Publisher:
     buckets: int
     now_ns: Callable[[], int]
     wait: Callable[[int], None]
+    encoding: Encoding = ENCODINGS["ndjson"]
 
     def publish(self, trades: Iterable[Trade], deadline_ns: int) -> PublishReport:
         """Pack and put trades until the deadline (by `now_ns`)."""
@@ -61,7 +64,9 @@ class Publisher:
     def publish_lines(self, lines: Iterable[tuple[str, bytes]], deadline_ns: int) -> PublishReport:
         """Pack and put (partition key, line) pairs until the deadline."""
         total = PublishReport(0, 0, 0, 0, 0)
-        for group in calls(pack(lines)):
+        packed = pack(lines, self.encoding.record_bytes)
+        encoded = (record._replace(data=self.encoding.encode(record.data)) for record in packed)
+        for group in calls(encoded):
             total = total.plus(self._put(group, deadline_ns))
         return total
 

@@ -6,13 +6,14 @@ could put its pieces together again.
 
 import msgspec
 
+from stock_pipeline.streaming.record_encoding import UnopenedError, opened
+
 _FORMS = (
     (
         b"\xf3\x89\x9a\xc2",
         "the record is aggregated by the Kinesis Producer Library (KPL): publish with AggregationEnabled=false",
     ),
     (b"\x1f\x8b\x08", "the record is a gzip frame: publish lines of JSON"),
-    (b"\x28\xb5\x2f\xfd", "the record is a zstd frame: publish lines of JSON"),
 )
 """First bytes of known forms."""
 
@@ -27,7 +28,7 @@ def lines_of(data: bytes) -> list[bytes]:
 
     An empty record is one empty line, because rejecting it accounts for the record.
     """
-    return [data] if other_form(data) else data.removesuffix(b"\n").split(b"\n")
+    return [data] if other_form(data) else opened(data).removesuffix(b"\n").split(b"\n")
 
 
 def other_form(data: bytes) -> str | None:
@@ -38,7 +39,10 @@ def other_form(data: bytes) -> str | None:
     # a line of JSON in UTF-16 has a zero byte in each of its letters
     if data.startswith(_UTF_16_MARKS) and b"\x00" in data:
         return "the record is text in UTF-16: publish UTF-8"
-    text = data.removesuffix(b"\n")
+    try:
+        text = opened(data).removesuffix(b"\n")
+    except UnopenedError as error:
+        return f"the record is a zstd frame that can't be opened: {error}"
     first, newline, rest = text.partition(b"\n")
     if not newline or _is_object(first):
         return None

@@ -12,6 +12,9 @@ from typing import NamedTuple
 RECORD_BYTES = 25 * 1024
 """A provisioned shard bills in units of 25 KB, and a broken line affects no more than this."""
 
+RECORD_LINES = 1_000
+"""What is broken in a record that is compressed affects all of its lines."""
+
 CALL_RECORDS = 500
 CALL_BYTES = 5 * 1024 * 1024
 """The limits of one PutRecords call, partition keys included (Kinesis API reference, PutRecords)."""
@@ -36,7 +39,7 @@ def partition_key(symbol: str, buckets: int) -> str:
 
 
 def pack(lines: Iterable[tuple[str, bytes]], record_bytes: int = RECORD_BYTES) -> Iterator[PackedRecord]:
-    """Yield records of (partition key, line) pairs, each of one key and at most `record_bytes` long.
+    """Yield records of (partition key, line) pairs, each of one key, at most `record_bytes` long and of `RECORD_LINES`.
 
     Lines keep their order within a key. A longer line gets its own record, because the processor judges it.
     """
@@ -48,7 +51,7 @@ def pack(lines: Iterable[tuple[str, bytes]], record_bytes: int = RECORD_BYTES) -
             open_records[key], sizes[key] = [line], len(line) + 1
             continue
         size = sizes[key] + len(line) + 1
-        if size - 1 <= record_bytes:
+        if size - 1 <= record_bytes and len(parts) < RECORD_LINES:
             parts.append(line)
             sizes[key] = size
         else:

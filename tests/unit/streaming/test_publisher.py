@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stock_pipeline.domain.back_off import BackOff
+from stock_pipeline.redrive.message_forms import lines_of_records
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.publisher import FailedZone, Publisher
+from stock_pipeline.streaming.record_encoding import ENCODINGS
+from stock_pipeline.streaming.record_lines import lines_of
 from stock_pipeline.streaming.record_packing import CALL_BYTES, CALL_RECORDS, PackedRecord, calls, pack, partition_key
 from tests.fakes.moody_stream import MoodyStream
 from tests.support.clock import SECOND
@@ -70,11 +73,16 @@ class Shelf:
         self.messages.extend(documents)
 
 
-def publisher(stream: MoodyStream, shelf: Shelf) -> tuple[Publisher, list[int]]:
+def publisher(stream: MoodyStream, shelf: Shelf, encoding: str = "ndjson") -> tuple[Publisher, list[int]]:
     """A publisher for which every look at the clock takes a second, and its waits."""
     waits: list[int] = []
     return Publisher(
-        stream, FailedZone(shelf, shelf), buckets=4, now_ns=count(SECOND, SECOND).__next__, wait=waits.append
+        stream,
+        FailedZone(shelf, shelf),
+        buckets=4,
+        now_ns=count(SECOND, SECOND).__next__,
+        wait=waits.append,
+        encoding=ENCODINGS[encoding],
     ), waits
 
 
@@ -89,10 +97,10 @@ def test_refused_records_alone_are_put_again() -> None:
     assert shelf.messages == []
 
 
-@given(st.lists(st.sets(st.integers(0, 20)), max_size=8), st.integers(0, 6))
-def test_what_misses_the_deadline_is_kept_and_announced(refusals: list[set[int]], seconds: int) -> None:
+@given(st.lists(st.sets(st.integers(0, 20)), max_size=8), st.integers(0, 6), st.sampled_from(list(ENCODINGS)))
+def test_what_misses_the_deadline_is_kept_and_announced(refusals: list[set[int]], seconds: int, encoding: str) -> None:
     stream, shelf = MoodyStream([*refusals, *[set(range(30))] * 100]), Shelf()
-    publish, _ = publisher(stream, shelf)
+    publish, _ = publisher(stream, shelf, encoding)
     trades = [trade(n, symbol=f"S{n}") for n in range(20)]
     report = publish.publish(trades, deadline_ns=seconds * 10**9)
 
@@ -101,8 +109,9 @@ def test_what_misses_the_deadline_is_kept_and_announced(refusals: list[set[int]]
         for body in shelf.objects.values()
         for record in json.loads(body)["records"]
     ]
-    out = [line for record in stream.taken for line in record.data.split(b"\n")]
-    held = [line for data in kept for line in data.split(b"\n")]
+    out = [line for record in stream.taken for line in lines_of(record.data)]
+    # as redrive reads them
+    held = list(lines_of_records(kept))
     assert len(out) == report.published
     assert len(held) == report.kept
     assert len(set(out) | set(held)) == report.lines == 20
