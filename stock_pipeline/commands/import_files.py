@@ -38,8 +38,10 @@ def add_to(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="OURS=THEIRS",
-        help="which column is what: time, date, symbol, price, size, exchange, conditions, sequence",
+        help="which column is what: time, date, symbol, price, size, exchange, conditions, sequence; by place in a "
+        "file without a line of names, as in price=3",
     )
+    parser.add_argument("--symbol", default="", metavar="NAME", help="symbol of files whose rows have none, with --map")
     parser.add_argument(
         "--conditions", choices=ALPHABETS, default="", help="what condition codes are, if not what the format has"
     )
@@ -66,7 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.format and options.format not in NAMES:
         raise InputFileError(f"--format {options.format} is not one of {', '.join(NAMES)}")
-    declared = Declared(options.date, _columns(options.map), _zone(options.zone), options.scale, options.conditions)
+    declared = Declared(
+        options.date, _columns(options.map), _zone(options.zone), options.scale, options.conditions, options.symbol
+    )
     settings = settings_of(options, BUCKET)
     files = [TradeFile.open(path.expanduser(), options.format, options.feed, declared) for path in options.files]
     with Wiring.open(settings) as wiring:
@@ -91,6 +95,8 @@ class RejectedRows:
 
     def add(self, source: Path, rows: "list[BadRow]") -> None:
         with self.path.open("a" if self.count else "w", newline="") as output:
+            if not self.count:
+                csv.writer(output).writerow(("file", "line", "reason", "text"))
             csv.writer(output).writerows((source, *each) for each in rows)
         self.count += len(rows)
 

@@ -35,7 +35,8 @@ class Declared:
     """What the file can't say and its user did.
 
     file_date: the date of its times, if its rows have none.
-    columns: our name of a column by the file's, for the format `mapped`.
+    columns: our name of a column by the file's, or by its place in a file without names, for the format `mapped`.
+    symbol: of all rows, where no column has it.
     zone: of times without one.
     price_scale: decimal places of prices that are written as integers; None for prices in dollars.
     alphabet: of condition codes, in place of the format's.
@@ -46,6 +47,12 @@ class Declared:
     zone: str = ""
     price_scale: int | None = None
     alphabet: str = ""
+    symbol: str = ""
+
+    @property
+    def by_place(self) -> bool:
+        """Whether columns are told by their place, because the file does not name them."""
+        return bool(self.columns) and all(theirs.isdecimal() for theirs in self.columns.values())
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,7 @@ class FileFormat:
     """First field of a last line that is no trade."""
     price: str = "price"
     """Column of the price, in lower case."""
+    only: tuple[str, str] = ("", "")
+    """Column and value of rows that are trades, where a file has others too."""
+    has_names: bool = True
+    """Whether the first line names the columns; else they are named by their place, from 1 on."""

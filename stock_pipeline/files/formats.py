@@ -106,7 +106,7 @@ def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     if declared.price_scale is None and rows.select(raw.any()).item():
         raise InputFileError("prices are Databento's raw integers: say so, with --scale 9")
     event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns(rows, "ts_event"))
-    return rows.filter(text("action") == "T").select(
+    return rows.select(
         symbol=text("symbol"),
         event_time_ns=event_time_ns,
         sequence=whole_number("sequence"),
@@ -129,8 +129,10 @@ def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     lacking = sorted(set(of.values()) - set(rows.columns))
     if lacking:
         raise InputFileError(f"--map names {', '.join(lacking)}, which is no column of the file")
-    if not {"time", "symbol", "price", "size"} <= set(of):
-        raise InputFileError("--map has to name time, symbol, price and size at least, as in --map price=last")
+    if not {"time", "price", "size"} <= set(of) or ("symbol" in of) == bool(declared.symbol):
+        raise InputFileError(
+            "--map has to name time, price and size at least, as in --map price=last, and symbol, or --symbol says it"
+        )
     if not declared.zone:
         raise InputFileError("say which zone the times are in: --zone America/New_York, or --zone UTC")
     if "date" in of:
@@ -139,7 +141,7 @@ def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
         event_time_ns = pl.coalesce(instant_ns(rows, of["time"]), instant_ns(rows, of["time"], declared.zone))
     sequence = whole_number(of["sequence"]) if "sequence" in of else _NO_NUMBER
     return rows.select(
-        symbol=_symbol(of["symbol"]),
+        symbol=_symbol(of["symbol"]) if "symbol" in of else pl.lit(declared.symbol),
         event_time_ns=event_time_ns,
         sequence=sequence,
         trade_id=sequence.cast(pl.String),
@@ -193,7 +195,12 @@ FORMATS = (
         _massive,
     ),
     FileFormat(
-        "databento", _columns("ts_event,publisher_id,action,price,size,sequence,symbol"), "databento", NONE, _databento
+        "databento",
+        _columns("ts_event,publisher_id,action,price,size,sequence,symbol"),
+        "databento",
+        NONE,
+        _databento,
+        only=("action", "T"),
     ),
     MAPPED,
 )

@@ -69,6 +69,9 @@ class TradeFile:
         with unpacked(self.path) as stream:
             bad_lines: list[BadRow] = []
             for rows in self._text_batches(stream, bad_lines):
+                column, value = self.verdict.form.only
+                if column:
+                    rows = rows.filter(pl.col(column).str.strip_chars() == value)
                 try:
                     converted = self.verdict.form.convert(rows, self.declared)
                     if self.declared.price_scale is not None:
@@ -120,6 +123,8 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
     for delimiter, columns in by_delimiter.items():
         with suppress(_UnknownColumnsError):
             form = _form_of(path, columns, name, declared)
+            if not form.has_names:
+                columns = tuple(str(place) for place in range(1, len(columns) + 1))
             return Verdict(replace(form, delimiter=delimiter), "csv", columns)
     raise InputFileError(
         f"{path} begins with {line[:80]!r}, which no format has: say what its columns are, as in "
@@ -144,7 +149,7 @@ def _form_of(path: Path, columns: tuple[str, ...], name: str, declared: Declared
     if declared.columns:
         if len(columns) < 2:
             raise _UnknownColumnsError(f"{path} has one column")
-        return MAPPED
+        return replace(MAPPED, has_names=not declared.by_place)
     found = {column.lower() for column in columns}
     forms = [form for form in FORMATS if form.needs and form.needs <= found and name in ("", form.name)]
     if not forms:
@@ -178,7 +183,10 @@ def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[p
     reader = pa_csv.open_csv(
         stream if not isinstance(stream, io.BufferedReader) else pa.PythonFile(stream, mode="r"),
         read_options=pa_csv.ReadOptions(
-            use_threads=False, block_size=BLOCK_BYTES, skip_rows=1, column_names=[c.lower() for c in verdict.columns]
+            use_threads=False,
+            block_size=BLOCK_BYTES,
+            skip_rows=int(form.has_names),
+            column_names=[c.lower() for c in verdict.columns],
         ),
         parse_options=pa_csv.ParseOptions(
             delimiter=form.delimiter, quote_char='"' if form.quoted else False, invalid_row_handler=set_aside
@@ -187,7 +195,7 @@ def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[p
             column_types={c.lower(): pa.string() for c in verdict.columns}, strings_can_be_null=False
         ),
     )
-    line = 2
+    line = 1 + form.has_names
     first = verdict.columns[0].lower()
     for piece in reader:
         if not piece.num_rows:

@@ -1,5 +1,6 @@
 """`stock-pipeline import` as a user types it, on AWS services on loopback."""
 
+import csv
 from datetime import date
 from decimal import Decimal
 from operator import attrgetter
@@ -98,3 +99,18 @@ def test_a_killed_import_run_again_writes_what_is_missing(
     assert len(keys) == 5
     trades = [trade for key in keys for trade in read_trades(stack.wiring.objects.get(key))]
     assert sorted(trade.price for trade in trades) == [Decimal(each.price) for each in PRINTS]
+
+
+def test_rows_that_cannot_be_read_lie_in_a_file_with_names(stack: LocalStack, tmp_path: Path) -> None:
+    path, rejected = tmp_path / "IBM.txt", tmp_path / "rejected.csv"
+    path.write_text("01/03/2024,09:30:01,160.5,200\n01/03/2024,09:30:02,160.5,many\n")
+    places = [part for place in ("date=1", "time=2", "price=3", "size=4") for part in ("--map", place)]
+    options = [*places, "--symbol", "IBM", "--zone", "America/New_York", "--rejected", str(rejected)]
+    assert main(["import", str(path), *options]) == 0
+    names, (file, line, reason, text) = csv.reader(rejected.read_text().splitlines())
+    assert names == ["file", "line", "reason", "text"]
+    assert (file, line, text) == (str(path), "2", "01/03/2024,09:30:02,160.5,many")
+    assert reason.startswith("size is no number")
+    (key,) = raw_keys(stack)
+    (trade,) = read_trades(stack.wiring.objects.get(key))
+    assert (trade.symbol, trade.price) == ("IBM", Decimal("160.5"))

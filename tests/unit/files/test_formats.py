@@ -173,6 +173,37 @@ def test_columns_are_mapped_by_name_and_times_need_a_zone(tmp_path: Path) -> Non
         read(path, declared=Declared(columns=columns))
 
 
+def test_columns_without_names_are_mapped_by_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "IBM.txt"
+    path.write_text("07/06/1998,09:30:01,12.5,12.25,12.75,200\n07/06/1998,09:30:02,12.75,12.5,13,x\n")
+    columns = {"date": "1", "time": "2", "price": "3", "size": "6"}
+    declared = Declared(columns=columns, zone="America/New_York", symbol="IBM")
+    rows, bad = read(path, declared=declared)
+    assert rows.select("symbol", "event_time_ns", "price", "volume").row(0) == (
+        "IBM",
+        899_731_801_000_000_000,
+        Decimal("12.5"),
+        200,
+    )
+    assert [(row.line, row.reason.split()[0]) for row in bad] == [(2, "size")]
+    with pytest.raises(InputFileError, match="--symbol"):
+        read(path, declared=Declared(columns=columns, zone="America/New_York"))
+    with pytest.raises(InputFileError, match="--map names 9"):
+        read(path, declared=Declared(columns=columns | {"exchange": "9"}, zone="America/New_York", symbol="IBM"))
+
+
+def test_rows_that_are_no_trades_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "trades_20240103"
+    lines = WRITERS["databento"](PRINTS).splitlines()
+    quote = lines[1].replace(",T,", ",A,")
+    assert quote != lines[1]
+    path.write_text("\n".join([lines[0], quote, *lines[1:], quote]) + "\n")
+    rows, bad = read(path)
+    assert bad == []
+    assert rows["price"].to_list() == [Decimal(each.price) for each in PRINTS]
+    assert rows["event_time_ns"].to_list() == [each.time_ns for each in PRINTS]
+
+
 def test_taq_without_a_date_asks_for_it(tmp_path: Path) -> None:
     path = tmp_path / "trades.txt"
     path.write_text(nyse_taq(PRINTS))
