@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.domain.feed_session import is_feed_session
 from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR
-from stock_pipeline.domain.trade import Trade
+from stock_pipeline.domain.trade import Trade, shares_text
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.providers.files.replay import ReplayFile
 from stock_pipeline.providers.simulator.ledger import Ledger
@@ -81,7 +81,7 @@ def simulated_session(session_date: date) -> Source:
 def broken_lines(good: Trade) -> dict[str, bytes]:
     """Return lines that are not trades, by what is wrong with each."""
     line = encode_trade(good)
-    volume = b'"volume":%d' % (good.volume or 0)
+    volume = f'"volume":{shares_text(good.volume or 0)}'.encode()
     return {
         "not JSON": b"BTC 64000.5 bought at noon",
         "wrong type": line.replace(volume, b'"volume":"a lot"'),

@@ -15,7 +15,7 @@ from itertools import accumulate, islice
 
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.session import SessionHours, session_hours
-from stock_pipeline.domain.trade import Trade, provider_event_id
+from stock_pipeline.domain.trade import SHARE_PARTS, VOLUME_SCALE, Shares, Trade, exact_shares, provider_event_id
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.providers.simulator.broken_line import KINDS, BrokenLine, break_line
 from stock_pipeline.providers.simulator.ledger import Ledger
@@ -37,6 +37,7 @@ _EXCHANGES = "NQPZKB"
 _STEPS = (-2, -1, -1, 0, 0, 0, 1, 1, 2)
 _ROUND_LOTS = (100, 100, 100, 200, 300, 500)
 _ODD_LOT_SHARE = 1 / 7
+_PART_OF_A_SHARE = 1 / 3
 _BROKEN_KINDS = tuple(KINDS)
 
 Arrival = Trade | BrokenLine
@@ -156,6 +157,15 @@ def _regular_trades(tapes: "list[_Tape]", hours: SessionHours, count: int, gener
             yield tape.regular(event_time_ns)
 
 
+def _odd_lot(draw: float) -> Shares:
+    """Return 1 to 99 shares; of three, one is a part of a share, as most such prints of the tape are."""
+    shares = draw * 99
+    rest = shares % 1
+    if rest < _PART_OF_A_SHARE:
+        return exact_shares(Decimal(1 + int(rest / _PART_OF_A_SHARE * (SHARE_PARTS - 1))).scaleb(-VOLUME_SCALE))
+    return 1 + int(shares)
+
+
 class _Tape:
     """Prints of one symbol: a random walk of its price in cents."""
 
@@ -172,11 +182,11 @@ class _Tape:
     def regular(self, event_time_ns: int) -> Trade:
         draw = self._draw
         if draw() < _ODD_LOT_SHARE:
-            return self.print(event_time_ns, 1 + int(draw() * 99), "I")
+            return self.print(event_time_ns, _odd_lot(draw()), "I")
         volume = _ROUND_LOTS[int(draw() * len(_ROUND_LOTS))]
         return self.print(event_time_ns, volume, "F" if draw() < 1 / 3 else "")
 
-    def print(self, event_time_ns: int, volume: int, conditions: str) -> Trade:
+    def print(self, event_time_ns: int, volume: Shares, conditions: str) -> Trade:
         draw = self._draw
         self._cents = max(1, self._cents + _STEPS[int(draw() * len(_STEPS))])
         exchange = _EXCHANGES[int(draw() * len(_EXCHANGES))]

@@ -230,3 +230,12 @@ def test_polling_ends_at_the_deadline() -> None:
     clock = iter(range(NOON, NOON + 1_000))
     provider = SimulatorProvider(MISBEHAVING, lambda: next(clock), page_arrivals=10)
     assert len(list(provider.poll(None, NOON + 5))) == 4
+
+
+def test_some_odd_lots_are_parts_of_a_share() -> None:
+    ledger = Ledger()
+    volumes = [trade.volume for trade in trades_of(arrivals(Simulation(("AAA", "BBB"), DAY, 3_000, 7), 0, ledger))]
+    parts = [volume for volume in volumes if isinstance(volume, Decimal)]
+    assert 0.02 < len(parts) / len(volumes) < 0.1
+    assert all(0 < volume < 1 and volume == volume.quantize(Decimal("0.000001")) for volume in parts)
+    assert ledger.volume == sum(volume or 0 for volume in volumes)
