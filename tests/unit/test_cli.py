@@ -119,7 +119,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == "stock-pipeline 0.1.0\n"
+    assert capsys.readouterr().out == "stock-pipeline 0.2.0\n"
 
 
 @pytest.mark.parametrize(("words", "offers"), [("stat", {"state", "status"}), ("query --form", {"--format"})])
