@@ -135,6 +135,7 @@ class GeneratedSession:
             .dt.cast_time_unit("us")
             .dt.replace_time_zone("UTC"),
             session_date=pl.lit(self.session_date),
+            volume_fraction=pl.lit(0, pl.Int32),
         ).with_columns(pl.col("price").cast(pl.Decimal(18, 6)))
         again = chance.integers(0, fresh, repeats)
         place = np.concatenate([np.arange(fresh), again + chance.random(repeats) * 20_000])

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.wiring import Wiring
 
     settings = settings_of(options, BUCKET, TABLE)
-    with _listening(options.host, options.port) as listener, Wiring.open(settings) as wiring:
+    with listening(options.host, options.port) as listener, Wiring.open(settings) as wiring:
         events = Events()
         server = Server(application(service_of(wiring), events), events)
         host, port = listener.getsockname()[:2]
@@ -83,8 +83,9 @@ def service_of(wiring: "Wiring") -> "Service":
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    listener = socket.socket()
+def listening(host: str, port: int) -> socket.socket:
+    # named, because asyncio sends small writes at once only where it is: else each answer waits 40 ms for the client
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -49,6 +49,7 @@ PREFIX = "/api/v1"
 _SESSIONS_SHOWN = 30
 _MOST_SESSION_DAYS = 3_660
 _MOST_CLOSES = 390
+_MOST_BODIES = 1_000
 _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -108,16 +109,17 @@ class _Api:
             raise HTTPException(400, f"start {first} lies after end {last}")
         if (last - first).days >= MOST_DAYS[size]:
             raise HTTPException(400, f"from start to end there are more than the {MOST_DAYS[size]} days of size {size}")
-        bars = await run_in_threadpool(self._bars, key, size, first, last)
-        if since is not None:
-            bars = [bar for bar in bars if bar.time >= f"{_instant(since):{_SECOND}}"]
-        count = limit
-        # the bars of one minute stay together, because the next page begins with a minute
-        while 0 < count < len(bars) and bars[count].time == bars[count - 1].time:
-            count += 1
-        page, more = bars[:count], bars[count:]
-        following = more[0].time if more else None
-        return Body(encode(Bars(key.symbol, key.feed, size, page, following))).answer(request)
+        # this dict, and none that a change puts in its place meanwhile
+        bodies = self._service.live_bodies
+        asked = key, size, first, last, since, limit
+        body = bodies.get(asked)
+        if body is None:
+            bars = await run_in_threadpool(self._bars, key, size, first, last)
+            body = _page_of_bars(key, size, bars, since, limit)
+            session_date = self._service.board.session_date
+            if session_date is not None and first >= session_date and len(bodies) < _MOST_BODIES:
+                bodies[asked] = body
+        return body.answer(request)
 
     def _bars(self, key: SymbolKey, size: str, first: date, last: date) -> list[Bar]:
         session_date = self._service.board.session_date
@@ -199,6 +201,18 @@ class _Api:
         if len(feeds) > 1:
             raise HTTPException(400, f"{symbol} is in several feeds: say feed={' or feed='.join(feeds)}")
         return SymbolKey(symbol, feeds[0])
+
+
+def _page_of_bars(key: SymbolKey, size: str, bars: list[Bar], since: int | None, limit: int) -> Body:
+    if since is not None:
+        bars = [bar for bar in bars if bar.time >= f"{_instant(since):{_SECOND}}"]
+    count = limit
+    # the bars of one minute stay together, because the next page begins with a minute
+    while 0 < count < len(bars) and bars[count].time == bars[count - 1].time:
+        count += 1
+    page, more = bars[:count], bars[count:]
+    following = more[0].time if more else None
+    return Body(encode(Bars(key.symbol, key.feed, size, page, following)))
 
 
 def shown_bar(bar: LiveBar, time: str) -> Bar:

@@ -29,6 +29,7 @@ class Board:
         self.number = 0
         self.session_date: date | None = None
         self.quotes: dict[SymbolKey, bytes] = {}
+        self._feeds: dict[str, list[str]] = {}
         self.states: Mapping[SymbolKey, ShownState] = {}
         self.previous_closes: Mapping[SymbolKey, Decimal] = {}
         self._bodies: dict[tuple[str, ...], Body] = {}
@@ -45,6 +46,11 @@ class Board:
             self.session_date = session.session_date if session else self.session_date
             # a new dict, because requests may be reading the old one
             self.quotes = dict(sorted((self.quotes | changed).items()))
+            if len(self.quotes) != sum(map(len, self._feeds.values())):
+                feeds: dict[str, list[str]] = {}
+                for key in self.quotes:
+                    feeds.setdefault(key.symbol, []).append(key.feed)
+                self._feeds = feeds
             self.number += 1
             self._bodies = {}
         return changed
@@ -63,7 +69,7 @@ class Board:
         return body
 
     def feeds_of(self, symbol: str) -> list[str]:
-        return [key.feed for key in self.quotes if key.symbol == symbol]
+        return self._feeds.get(symbol, [])
 
     def _quote(self, session: LiveSession | None, key: SymbolKey) -> Quote | None:
         state = self.states.get(key)

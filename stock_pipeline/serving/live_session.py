@@ -132,10 +132,12 @@ class LiveSession:
         for row in self._kept.get(series, {}).values():
             kept.setdefault((row.minute, row.part), []).append(row)
         bars = []
+        ordered = sorted(places)
+        slots = self._slots[series, [minute for minute, _ in ordered]].astype(np.int64)
+        sums_of = dict(zip(ordered, self._minutes.rows(slots), strict=True))
         for minute, part in sorted(places | kept.keys()):
             # what was added up lies in the minute's part; closing prints are regular at any hour
-            slot = self._slots[series, minute] if part == parts[minute] else -1
-            sums = self._minutes.row(slot) if slot >= 0 else EMPTY
+            sums = sums_of.get((minute, part), EMPTY)
             start_ns = self._of_day.start_ns + minute * MINUTE_NS
             bar = self._bar(sums, kept.get((minute, part), ()), close, start_ns, SESSION_PARTS[part])
             if bar is not None:
@@ -152,7 +154,9 @@ class LiveSession:
             row if row.priced else row._replace(high_low=False, open_close=False)
             for row in self._kept.get(series, {}).values()
         ]
-        bar = self._bar(self._days.row(series), kept, self._closing_print(series), self._of_day.start_ns, "")
+        bar = self._bar(
+            self._days.rows(np.array([series]))[0], kept, self._closing_print(series), self._of_day.start_ns, ""
+        )
         return bar if bar is not None and bar.trade_count else None
 
     def latest(self, key: SymbolKey) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,6 +16,7 @@ from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.board import Board
+from stock_pipeline.serving.bodies import Body
 from stock_pipeline.serving.events import Frame
 from stock_pipeline.serving.facts import Facts
 from stock_pipeline.serving.follower import LAKE_ERRORS, Follower
@@ -41,6 +43,8 @@ class Service:
     now: Callable[[], datetime]
     publish: Callable[[Frame], None] = lambda _frame: None
     board: Board = field(default_factory=Board)
+    live_bodies: dict[Any, Body] = field(default_factory=dict)
+    """Answers of the running session only, by what was asked: another dict at each change."""
     failure: str | None = None
     looked_at: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -65,6 +69,8 @@ class Service:
         with self._lock:
             found = self.follower.look()
             changed = set(found.changed)
+            if found.changed or found.is_new:
+                self.live_bodies = {}
             if found.is_new:
                 self._closes_at = float("-inf")
             changed |= self._new_states(seconds) | self._new_closes(seconds)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import duckdb
 
 from stock_pipeline.aws.shown_state import ShownState
+from stock_pipeline.commands.serve import LOOPBACK, listening
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.serving.app import application
@@ -103,10 +103,7 @@ class ShownMarket(Market):
         """Serve it, on the port that it had before if it had one; yield the address."""
         events = Events()
         server = Server(application(self.service, events, follows=False), events)
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
-            listener.listen(128)
+        with listening(LOOPBACK, self._port) as listener:
             self._port = listener.getsockname()[1]
             thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
             thread.start()

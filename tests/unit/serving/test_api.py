@@ -75,6 +75,20 @@ def test_a_body_has_a_tag_until_it_changes(market: Market, client: TestClient) -
     assert client.get("/api/v1/latest", headers={"If-None-Match": tag}).status_code == 200
 
 
+def test_bars_that_did_not_change_are_made_once(market: Market, client: TestClient) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    assert get(client, "/bars/ABC")["bars"][0]["tradeCount"] == 1
+    (body,) = market.service.live_bodies.values()
+    assert get(client, "/bars/ABC")["bars"][0]["tradeCount"] == 1
+    assert list(market.service.live_bodies.values()) == [body]
+    get(client, "/bars/ABC?size=1d")
+    assert len(market.service.live_bodies) == 1, "earlier days come from the models, which dbt changes"
+    market.lake.add([trade(1)], 1)
+    market.step()
+    assert get(client, "/bars/ABC")["bars"][0]["tradeCount"] == 2
+
+
 def test_a_large_body_is_gzipped_once(market: Market, client: TestClient) -> None:
     market.lake.add([trade(number, symbol=f"S{number}") for number in range(30)], 0)
     market.step()
