@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stock_pipeline.metrics import METRICS
+
 ROOT = Path(__file__).parents[2]
 YAML = sorted(
     path
-    for place in (".github/**/*.yml", ".pre-commit-config.yaml", "compose.yaml", "mkdocs.yml")
+    for place in (
+        "examples/grafana/**/*.yaml",
+        ".github/**/*.yml",
+        ".pre-commit-config.yaml",
+        "compose.yaml",
+        "mkdocs.yml",
+    )
     for path in ROOT.glob(place)
 )
 
@@ -55,3 +63,21 @@ def test_the_example_of_an_environment_names_variables_that_are_read() -> None:
     assert names
     for name in names:
         assert f'"{name}"' in code
+
+
+def test_the_grafana_dashboard_asks_what_there_is() -> None:
+    folder = ROOT / "examples" / "grafana"
+    dashboard = json.loads((folder / "dashboards" / "stock-pipeline.json").read_text())
+    sources = yaml.safe_load((folder / "provisioning" / "datasources" / "aws.yaml").read_text())["datasources"]
+    known = {(source["type"], source["uid"]) for source in sources}
+    metrics = {metric.name for metric in METRICS}
+    models = {path.stem: path for path in (ROOT / "dbt_project" / "models" / "marts").glob("*.sql")}
+    columns = "".join(path.read_text() for path in (ROOT / "dbt_project" / "models" / "marts").glob("*.yml"))
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    assert {(target["datasource"]["type"], target["datasource"]["uid"]) for target in targets} == known
+    assert {target["metricName"] for target in targets if "metricName" in target} <= metrics
+    for sql in (target["rawSQL"] for target in targets if "rawSQL" in target):
+        (table,) = re.findall(r" FROM (\w+)", sql)
+        assert table in models
+        for column in re.findall(r"\w+", sql.split(" FROM ")[0].replace("SELECT", "").replace("AS time", "")):
+            assert f"name: {column}" in columns, column

@@ -70,6 +70,7 @@ def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -
     printed = [line for line in without_measures(done.stdout) if "figures written to" not in line]
     assert shown_in("docs/demo.md") == printed
     type_what_is_shown_next(done.stdout, tmp_path)
+    execute_the_notebook(tmp_path)
     following = iter(printed)
     missing = [line for line in shown_in("README.md") if line not in following]
     assert missing == []
@@ -98,6 +99,17 @@ def type_what_is_shown_next(output: str, folder: Path) -> None:
         [sys.executable, "-c", program], cwd=folder, env=environment(), capture_output=True, text=True
     )
     assert shown.stdout == "39464 490 (15, 11) (1, 10) 1 True\n", shown.stderr
+
+
+def execute_the_notebook(folder: Path) -> None:
+    """Execute every cell in order, in one namespace, as a kernel does. Its own assertions judge the numbers."""
+    cells = json.loads((ROOT / "examples" / "explore.ipynb").read_text())["cells"]
+    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_a_session_of_ones_own_runs_without_simulated_symbols(installed: Installed, tmp_path: Path) -> None:
