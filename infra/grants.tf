@@ -28,6 +28,9 @@ locals {
       "read_key_of_the_price_api", "log_corporate_actions", "add_raw_trades_of_the_past", "move_unreadable_raw_trades", "never_rewrite_raw_trades", "never_delete_versions_of_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
       "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
+
+    # people and services of yours that only read: the output `readers_policy`
+    readers = ["use_key", "list_and_locate_bucket", "read_prices", "keep_answers", "read_catalog", "query", "read_latest"]
   }
 
   # As a policy takes them: a Sid from the grant's name, and Allow unless it says otherwise.
@@ -162,6 +165,22 @@ locals {
       ]
       Resource = [local.arn.workgroup]
     }
+    read_prices = {
+      Action   = ["s3:GetObject"]
+      Resource = [for zone in ["curated", "marts", "raw", "reference"] : local.objects[zone]]
+    }
+    # Athena writes them with the rights of who asks.
+    keep_answers = {
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      Resource = [local.objects["athena-results"]]
+    }
+    read_catalog = {
+      Action = ["glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
+      Resource = [for part in ["catalog", "database/${var.database_name}", "table/${var.database_name}/*"] :
+        "${local.arn.glue}:${part}"
+      ]
+    }
+    read_latest                     = { Action = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [local.arn.table] }
     compare_with_the_realtime_table = { Action = ["dynamodb:BatchGetItem", "dynamodb:Scan"], Resource = [local.arn.table] }
     watch_the_queue                 = { Action = ["sqs:GetQueueAttributes"], Resource = [local.arn.queue] }
     # The UI shows what runs printed.

@@ -37,3 +37,8 @@ output "dagster" {
     task_definitions = dagster.task_definitions
   }])
 }
+
+output "readers_policy" {
+  description = "IAM policy of who only reads: Athena, the lake's prices, the realtime table. Attach it to a role of yours."
+  value       = jsonencode({ Version = "2012-10-17", Statement = local.statements.readers })
+}
