@@ -101,10 +101,19 @@ run "raw_trades_are_safe" {
   assert {
     condition = anytrue([
       for statement in module.dagster[0].policies["work"].Statement :
-      statement.Effect == "Deny" && contains(statement.Action, "s3:DeleteObjectVersion") && contains(statement.Action, "s3:PutObject") &&
+      statement.Effect == "Deny" && contains(statement.Action, "s3:DeleteObjectVersion") &&
       contains(flatten([statement.Resource]), "arn:aws:s3:::${var.bucket_name}/raw/*")
     ])
-    error_message = "Dagster is denied overwriting raw trades, and deleting what the bucket keeps of them."
+    error_message = "Dagster is denied deleting what the bucket keeps of raw trades."
+  }
+  assert {
+    condition = anytrue([
+      for statement in module.dagster[0].policies["work"].Statement :
+      statement.Effect == "Deny" && contains(statement.Action, "s3:PutObject") &&
+      contains(flatten([statement.Resource]), "arn:aws:s3:::${var.bucket_name}/raw/*") &&
+      try(statement.Condition.Null["s3:if-none-match"], "") == "true"
+    ])
+    error_message = "Dagster is denied overwriting raw trades: it writes only where nothing is."
   }
   assert {
     condition = flatten([
