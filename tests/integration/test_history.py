@@ -149,7 +149,7 @@ def test_a_gap_is_healed_and_what_was_there_stays_once(stack: LocalStack, api: S
 
 def compact(stack: LocalStack, api: ScriptedServer) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [trades(session_partitions(date(2018, 1, 2))), bars_agree_with_alpaca()],
+        [trades(session_partitions(date(2018, 1, 2)), stack.settings.database_name), bars_agree_with_alpaca()],
         resources=resources(stack, api),
         partition_key=SESSION.isoformat(),
     )
