@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Answer
 
 CLEAR = "\x1b[H\x1b[2J"
+SHORT_NAMES = {"age_seconds": "age", "last_eligible": "eligible"}
 
 
 def add_to(commands: Commands) -> None:
@@ -55,22 +56,31 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _for_people(answer: "Answer") -> "Answer":
-    """Return the answer so that it fits a terminal: the cents of prices, the seconds of times, and no session."""
+    """Return the answer so that it fits a terminal: short names and values, and no session."""
     names = [name for name in answer.columns if name != "session_date"]
-    rows = [tuple(_short(row[answer.columns.index(name)]) for name in names) for row in answer.rows]
-    return answer._replace(columns=tuple("age" if name == "age_seconds" else name for name in names), rows=rows)
+    rows = [tuple(_short(name, row[answer.columns.index(name)]) for name in names) for row in answer.rows]
+    return answer._replace(columns=tuple(SHORT_NAMES.get(name, name) for name in names), rows=rows)
 
 
-def _short(value: Any) -> Any:
+def _short(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return f"{value:%m-%d %H:%M:%S}"
     if isinstance(value, float):
-        return timedelta(seconds=int(value))
+        return age_text(value)
+    if isinstance(value, Decimal) and name == "volume" and value == value.to_integral_value():
+        return int(value)
     if isinstance(value, Decimal):
         whole, _, places = f"{value:f}".partition(".")
         places = places.rstrip("0")
         return Decimal(f"{whole}.{places}" if len(places) > 2 else f"{value:.2f}")
     return value
+
+
+def age_text(seconds: float) -> str:
+    """Return an age in the largest unit of which there are two."""
+    units = ((365 * 86_400, "y"), (86_400, "d"), (3_600, "h"), (60, "m"))
+    size, unit = next((each for each in units if abs(seconds) >= 2 * each[0]), (1, "s"))
+    return f"{seconds / size:.0f}{unit}"
 
 
 def _latest(options: argparse.Namespace) -> "Answer":

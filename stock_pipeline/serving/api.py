@@ -17,7 +17,7 @@ from stock_pipeline.domain.trade import Trade
 from stock_pipeline.serving.board import encode, iso_ns
 from stock_pipeline.serving.bodies import Body
 from stock_pipeline.serving.events import Events
-from stock_pipeline.serving.live_session import LiveBar
+from stock_pipeline.serving.live_bar import LiveBar
 from stock_pipeline.serving.openapi import openapi_document
 from stock_pipeline.serving.parameters import (
     MOST_BARS,

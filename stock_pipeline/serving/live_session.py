@@ -9,8 +9,7 @@ A source that gives one event id to two symbols, or to two minutes so far apart 
 rule of `Trade`: both rows count here, until the session is published.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -21,8 +20,10 @@ import polars as pl
 from stock_pipeline.domain.bar import MINUTE_NS
 from stock_pipeline.domain.feed_session import SESSION_PARTS
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.serving.bar_slots import EMPTY, SHARE_PARTS, TURNOVER_PARTS, BarSlots
+from stock_pipeline.serving.bar_slots import EMPTY, BarSlots
 from stock_pipeline.serving.id_table import NEW, OTHER, IdTable
+from stock_pipeline.serving.live_bar import KeptRow, LiveBar, bar_of
+from stock_pipeline.serving.partial_bars import partial_bars
 from stock_pipeline.serving.session_minutes import SessionMinutes
 from stock_pipeline.serving.trade_rows import marked, prints, winning
 
@@ -35,50 +36,11 @@ class SessionFile(NamedTuple):
     last_minute: int
 
 
-class KeptRow(NamedTuple):
-    """A row that may be the closing print, or one of the same instant. Compares as `domain.bar.closing_print` does."""
-
-    is_corrected_close: bool
-    shares: int
-    share_parts: int
-    event_time_ns: int
-    sequence: int
-    event_id: str
-    price: int
-    minute: int
-    part: int
-    priced: bool
-    counted: bool
-    high_low: bool
-    open_close: bool
-    barred: bool
-    closing: bool
-
-
 _KEPT = KeptRow._fields
 _INSTANT = ["series", "event_time_ns", "sequence"]
 
 Place = tuple[int, int]
 """A series and a minute of the session's day."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveBar:
-    """A bar in units: prices in millionths, shares in millionths of a share, turnover in 10^-12 dollars.
-
-    part: of the session, in which a minute's bar lies; a day's is of all.
-    """
-
-    start_ns: int
-    part: str
-    open: int | None
-    high: int | None
-    low: int | None
-    close: int | None
-    volume: int
-    priced_volume: int
-    turnover: int
-    trade_count: int
 
 
 class LiveSession:
@@ -139,7 +101,7 @@ class LiveSession:
             # what was added up lies in the minute's part; closing prints are regular at any hour
             sums = sums_of.get((minute, part), EMPTY)
             start_ns = self._of_day.start_ns + minute * MINUTE_NS
-            bar = self._bar(sums, kept.get((minute, part), ()), close, start_ns, SESSION_PARTS[part])
+            bar = bar_of(sums, kept.get((minute, part), ()), close, start_ns, SESSION_PARTS[part])
             if bar is not None:
                 bars.append(bar)
         return bars
@@ -154,7 +116,7 @@ class LiveSession:
             row if row.priced else row._replace(high_low=False, open_close=False)
             for row in self._kept.get(series, {}).values()
         ]
-        bar = self._bar(
+        bar = bar_of(
             self._days.rows(np.array([series]))[0], kept, self._closing_print(series), self._of_day.start_ns, ""
         )
         return bar if bar is not None and bar.trade_count else None
@@ -234,7 +196,7 @@ class LiveSession:
         for series, *values in rows.filter("kept").select("series", *_KEPT).iter_rows():
             row = KeptRow(*values)
             self._kept.setdefault(series, {})[row.event_id] = row
-        minutes = _partial_bars(rows, ["series", "minute"])
+        minutes = partial_bars(rows, ["series", "minute"])
         series, minute = minutes["series"].to_numpy(), minutes["minute"].to_numpy()
         contended = self._minutes.merge(self._slots_of(series, minute), _columns(minutes))
         again |= set(zip(series[contended].tolist(), minute[contended].tolist(), strict=True))
@@ -242,7 +204,7 @@ class LiveSession:
             again |= {(each, row.minute) for row in self._kept[each].values() if self._contends(each, row)}
         # a day's contention is one of its minutes', too, and the day is made of those
         daily = [(pl.col(name) & pl.col("priced")).alias(name) for name in ("high_low", "open_close")]
-        days = _partial_bars(rows.with_columns(daily), ["series"])
+        days = partial_bars(rows.with_columns(daily), ["series"])
         self._days.merge(days["series"].to_numpy(), _columns(days))
 
     def _contends(self, series: int, row: KeptRow) -> bool:
@@ -302,64 +264,6 @@ class LiveSession:
     def _closing_print(self, series: int) -> KeptRow | None:
         return max((row for row in self._kept.get(series, {}).values() if row.closing), default=None)
 
-    def _bar(
-        self, sums: Mapping[str, int], kept: Sequence[KeptRow], close: KeptRow | None, start_ns: int, part: str
-    ) -> LiveBar | None:
-        """Return a slot's bar together with the kept rows that lie in it; None if it has no trade."""
-        firsts, lasts, alone = ([_end(sums, what)] if _has(sums, what) else [] for what in ("first", "last", "alone"))
-        highs = [sums["high"]] if sums["high"] >= 0 else []
-        lows = [sums["low"]] if sums["high"] >= 0 else []
-        shares, priced = _whole(sums, "share"), _whole(sums, "priced_share")
-        turnover = sums["turnover"] * TURNOVER_PARTS + sums["turnover_parts"]
-        trades, rows = sums["trades"], sums["rows"]
-        for row in kept:
-            own = row.shares * SHARE_PARTS + row.share_parts
-            place = (row.event_time_ns, row.sequence, row.event_id, row.price)
-            is_close = close is not None and row.event_id == close.event_id
-            if row.open_close or is_close:
-                firsts.append(place)
-                lasts.append(place)
-            if row.high_low or is_close:
-                alone.append(place)
-                highs.append(row.price)
-                lows.append(row.price)
-                if row.counted:
-                    priced += own
-                    turnover += row.price * own
-            if row.counted:
-                shares += own
-                trades += 1
-            rows += row.barred or is_close
-        if not rows:
-            return None
-        first, last = min(firsts or alone, default=None), max(lasts, default=None) or min(alone, default=None)
-        closing = close.price if close is not None and any(row.event_id == close.event_id for row in kept) else None
-        return LiveBar(
-            start_ns,
-            part,
-            first[3] if first else None,
-            max(highs, default=None),
-            min(lows, default=None),
-            closing or (last[3] if last else None),
-            shares,
-            priced,
-            turnover,
-            trades,
-        )
-
-
-def _has(sums: Mapping[str, int], what: str) -> bool:
-    return sums[f"{what}_ns"] != EMPTY[f"{what}_ns"]
-
-
-def _end(sums: Mapping[str, int], what: str) -> tuple[int, int, str, int]:
-    """Return a price with its place in time. No kept row is of the same instant, so the id does not matter."""
-    return sums[f"{what}_ns"], sums[f"{what}_sequence"], "", sums[f"{what}_price"]
-
-
-def _whole(sums: Mapping[str, int], name: str) -> int:
-    return sums[f"{name}s"] * SHARE_PARTS + sums[f"{name}_parts"]
-
 
 def _minutes_of(rows: pl.DataFrame) -> set[Place]:
     return set(rows.select("series", "minute").unique().iter_rows())
@@ -367,48 +271,3 @@ def _minutes_of(rows: pl.DataFrame) -> set[Place]:
 
 def _columns(bars: pl.DataFrame) -> dict[str, Any]:
     return {name: bars[name].to_numpy() for name in bars.columns}
-
-
-def _partial_bars(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Add up rows, sorted by `order_key`. Kept rows only count for `latest` and `eligible`."""
-    adds = ~pl.col("kept")
-    open_close, high_low, counted = (adds & pl.col(name) for name in ("open_close", "high_low", "counted"))
-    priced = counted & high_low
-    units = pl.col("shares").cast(pl.Int128) * SHARE_PARTS + pl.col("share_parts").cast(pl.Int128)
-    turnover = pl.col("price").cast(pl.Int128) * units
-    ends = {
-        "first": (open_close, False),
-        "last": (open_close, True),
-        "alone": (high_low, False),
-        "latest": (pl.col("paid"), True),
-        "eligible": (pl.col("eligible"), True),
-    }
-    found = {
-        f"{what}_{part}": _end_of(pl.col(column).filter(of), last).fill_null(EMPTY[f"{what}_{part}"])
-        for what, (of, last) in ends.items()
-        for part, column in (("ns", "event_time_ns"), ("sequence", "sequence"), ("price", "price"))
-    }
-    return (
-        rows.group_by(by)
-        .agg(
-            **found,
-            high=pl.col("price").filter(high_low).max().fill_null(EMPTY["high"]),
-            low=pl.col("price").filter(high_low).min().fill_null(EMPTY["low"]),
-            rows=(adds & pl.col("barred")).sum().cast(pl.Int64),
-            trades=counted.sum().cast(pl.Int64),
-            shares=pl.col("shares").filter(counted).sum(),
-            share_parts=pl.col("share_parts").filter(counted).sum(),
-            priced_shares=pl.col("shares").filter(priced).sum(),
-            priced_share_parts=pl.col("share_parts").filter(priced).sum(),
-            dollars=turnover.filter(priced).sum().fill_null(0),
-        )
-        .with_columns(
-            turnover=(pl.col("dollars") // TURNOVER_PARTS).cast(pl.Int64),
-            turnover_parts=(pl.col("dollars") % TURNOVER_PARTS).cast(pl.Int64),
-        )
-        .drop("dollars")
-    )
-
-
-def _end_of(values: pl.Expr, last: bool) -> pl.Expr:
-    return values.last() if last else values.first()

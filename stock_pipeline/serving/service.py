@@ -21,7 +21,7 @@ from stock_pipeline.serving.events import Frame
 from stock_pipeline.serving.facts import Facts
 from stock_pipeline.serving.follower import LAKE_ERRORS, Follower
 from stock_pipeline.serving.history import History
-from stock_pipeline.serving.live_session import LiveBar
+from stock_pipeline.serving.live_bar import LiveBar
 from stock_pipeline.serving.shapes import Health
 
 LOOK_SECONDS = 0.5

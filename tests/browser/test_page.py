@@ -164,9 +164,9 @@ def test_the_figures_are_the_apis(full_market: ShownMarket, open_page: Open) -> 
         expect(page.locator("#attribution")).to_contain_text("TradingView Lightweight Charts™")
 
 
-@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=docs/pictures makes those of the docs anew")
-def test_pictures(full_market: ShownMarket, open_page: Open) -> None:
-    folder = Path(os.environ["PICTURES"])
+def test_pictures(full_market: ShownMarket, open_page: Open, tmp_path: Path) -> None:
+    """Those of the docs, which `PICTURES=docs/pictures` makes anew."""
+    folder = Path(os.environ.get("PICTURES", tmp_path))
     with full_market.served() as address:
         page = open_page(address, height=620, time=EVENING)
         expect(row(page, "XOM").locator(".spark polyline")).to_be_visible()

@@ -11,7 +11,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.serving.follower import Follower
-from stock_pipeline.serving.live_session import LiveBar
+from stock_pipeline.serving.live_bar import LiveBar
 from stock_pipeline.serving.units import price_of, shares_of_units, vwap_of_units
 from tests.support.built_lake import BuiltLake
 from tests.support.sample_session import SAMPLE_DATE

@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from stock_pipeline.providers.alpaca.rest import AlpacaProvider, alpaca_client
+from stock_pipeline.providers.client.api_client import ApiClient
 from stock_pipeline.providers.client.credentials import Credentials
 from stock_pipeline.providers.client.http import HttpClient
 from stock_pipeline.providers.client.token_bucket import TokenBucket
@@ -63,17 +64,30 @@ def deadline(clock: Clock) -> int:
     return clock.ns + 50 * SECOND
 
 
-def alpaca_over(http: HttpClient, clock: Clock, symbols: Sequence[str] = ("AAPL",), **options: Any) -> AlpacaProvider:
-    client = alpaca_client(
+def client_over(make: Callable[..., ApiClient], http: HttpClient, clock: Clock, **options: Any) -> ApiClient:
+    """A provider's client over this connection, on the tests' clock."""
+    return make(
         credentials(),
         now_ns=clock.now_ns,
         wait=clock.wait,
         jitter=random.Random(1),
         observer=RecordingObserver(),
         http=http,
-        bucket=TokenBucket(1000, 1000, clock.now_ns, clock.wait),
+        **options,
     )
-    return AlpacaProvider(client, symbols, clock.now_ns, **options)
+
+
+def unhurried(clock: Clock) -> TokenBucket:
+    """A budget that no test comes to the end of."""
+    return TokenBucket(1000, 1000, clock.now_ns, clock.wait)
+
+
+def alpaca_api(http: HttpClient, clock: Clock) -> ApiClient:
+    return client_over(alpaca_client, http, clock, bucket=unhurried(clock))
+
+
+def alpaca_over(http: HttpClient, clock: Clock, symbols: Sequence[str] = ("AAPL",), **options: Any) -> AlpacaProvider:
+    return AlpacaProvider(alpaca_api(http, clock), symbols, clock.now_ns, **options)
 
 
 @dataclass(frozen=True)

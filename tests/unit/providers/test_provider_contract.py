@@ -5,7 +5,6 @@ the same trade.
 """
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,17 +21,16 @@ from stock_pipeline.providers.client.http import (
     ProviderRetryableError,
     ReusedConnection,
 )
-from stock_pipeline.providers.client.token_bucket import TokenBucket
 from stock_pipeline.providers.finnhub import FinnhubProvider, finnhub_client
 from tests.support.clock import Clock
 from tests.support.provider_fakes import (
     DATA,
     Answer,
-    RecordingObserver,
     alpaca_over,
-    credentials,
+    client_over,
     deadline,
     scripted_server,
+    unhurried,
 )
 
 ERRORS = sorted(path.stem for path in (DATA / "errors").glob("*.json"))
@@ -41,28 +39,12 @@ TRADE_ANSWERS = {"TestGetMultiTrades.1", "TestGetTrades.1", "TestGetTrades_Updat
 
 
 def finnhub_over(http: HttpClient, clock: Clock) -> FinnhubProvider:
-    client = finnhub_client(
-        credentials(),
-        now_ns=clock.now_ns,
-        wait=clock.wait,
-        jitter=random.Random(1),
-        observer=RecordingObserver(),
-        http=http,
-        bucket=TokenBucket(1000, 1000, clock.now_ns, clock.wait),
-    )
+    client = client_over(finnhub_client, http, clock, bucket=unhurried(clock))
     return FinnhubProvider(client, ["AAPL"], clock.now_ns)
 
 
 def ticks_over(http: HttpClient, clock: Clock) -> TicksProvider:
-    client = ticks_client(
-        credentials(),
-        now_ns=clock.now_ns,
-        wait=clock.wait,
-        jitter=random.Random(1),
-        observer=RecordingObserver(),
-        http=http,
-    )
-    return TicksProvider(client, ["AAPL"], clock.now_ns)
+    return TicksProvider(client_over(ticks_client, http, clock), ["AAPL"], clock.now_ns)
 
 
 @dataclass(frozen=True)

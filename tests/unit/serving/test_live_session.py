@@ -18,7 +18,8 @@ from stock_pipeline.domain.feed_session import feed_session_date, feed_session_h
 from stock_pipeline.domain.moving_average import paid_trades
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade, order_key
-from stock_pipeline.serving.live_session import LiveBar, LiveSession
+from stock_pipeline.serving.live_bar import LiveBar
+from stock_pipeline.serving.live_session import LiveSession
 from stock_pipeline.serving.units import price_of, shares_of_units, vwap_of_units
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.oracle import winning_trades

@@ -1,7 +1,6 @@
 """Checkpoints of Alpaca's capture, against a model of the API: no interruption loses anything."""
 
 import json
-import random
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,12 +12,11 @@ from hypothesis import strategies as st
 from stock_pipeline.domain.capture import Capture
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.providers.alpaca.pages import CapturePosition, CheckpointError, TradePages
-from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.client.http import HttpAnswer, ProviderUnavailableError, RequestRefusedError
-from stock_pipeline.providers.client.token_bucket import NoTimeLeftError, TokenBucket
+from stock_pipeline.providers.client.token_bucket import NoTimeLeftError
 from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
 from tests.support.clock import SECOND, START_NS, Clock
-from tests.support.provider_fakes import RecordingObserver, alpaca_over, credentials, deadline, query_of
+from tests.support.provider_fakes import alpaca_api, alpaca_over, deadline, query_of
 
 HOUR = 3600 * SECOND
 
@@ -68,16 +66,7 @@ class AlpacaModel:
 
 
 def alpaca_pages(model: AlpacaModel, clock: Clock) -> TradePages:
-    client = alpaca_client(
-        credentials(),
-        now_ns=clock.now_ns,
-        wait=clock.wait,
-        jitter=random.Random(1),
-        observer=RecordingObserver(),
-        http=model,
-        bucket=TokenBucket(1000, 1000, clock.now_ns, clock.wait),
-    )
-    return TradePages(client, ("AAPL",), "iex", clock.now_ns)
+    return TradePages(alpaca_api(model, clock), ("AAPL",), "iex", clock.now_ns)
 
 
 def trade(symbol: str, ns: int, trade_id: int, **more: Any) -> dict[str, Any]:

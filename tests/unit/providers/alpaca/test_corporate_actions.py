@@ -1,7 +1,6 @@
 """Alpaca's corporate actions over loopback: whole or not at all, each by its ex-date."""
 
 import json
-import random
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,16 +12,13 @@ import pytest
 
 from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction
 from stock_pipeline.providers.alpaca.corporate_actions import ActionsAnswer, AlpacaCorporateActions
-from stock_pipeline.providers.alpaca.rest import alpaca_client
 from stock_pipeline.providers.client.http import ReusedConnection, UnexpectedAnswerError
-from stock_pipeline.providers.client.token_bucket import TokenBucket
 from tests.support.clock import START_NS, Clock
 from tests.support.provider_fakes import (
     KEY,
     Answer,
-    RecordingObserver,
     ScriptedServer,
-    credentials,
+    alpaca_api,
     deadline,
     query_of,
     recorded,
@@ -39,17 +35,8 @@ def over_loopback(*answers: Answer) -> Iterator[tuple[AlpacaCorporateActions, Sc
     with scripted_server() as server:
         server.play(*answers)
         http = ReusedConnection(server.url, lambda: time.time_ns() - offset)
-        client = alpaca_client(
-            credentials(),
-            now_ns=clock.now_ns,
-            wait=clock.wait,
-            jitter=random.Random(1),
-            observer=RecordingObserver(),
-            http=http,
-            bucket=TokenBucket(1000, 1000, clock.now_ns, clock.wait),
-        )
         with closing(http):
-            yield AlpacaCorporateActions(client), server, clock
+            yield AlpacaCorporateActions(alpaca_api(http, clock)), server, clock
 
 
 def read(*answers: Answer, symbols: tuple[str, ...] = ("AAPL",)) -> tuple[ActionsAnswer, list[dict[str, str]]]:
