@@ -88,6 +88,7 @@ def _newest_rejected(wiring: "Wiring", today: date) -> list[RejectedLine]:
     import pyarrow.parquet as pq
 
     from stock_pipeline.domain.lake_layout import QUARANTINE_PREFIX, partition_path
+    from stock_pipeline.lake.session_failures import SessionFailures
 
     newest = sorted(
         wiring.objects.list(QUARANTINE_PREFIX + partition_path(today)), key=lambda listed: listed.modified, reverse=True
@@ -97,8 +98,10 @@ def _newest_rejected(wiring: "Wiring", today: date) -> list[RejectedLine]:
     for listed in newest:
         if len(found) >= LINES_SHOWN:
             break
-        rows = pq.read_table(io.BytesIO(wiring.objects.get(listed.key)), columns=columns).to_pylist()
-        found += [RejectedLine(**{**row, "payload": row["payload"][:PAYLOAD_SHOWN]}) for row in rows]
+        # one that can't be read is named under `broken`
+        with SessionFailures().of(listed.key):
+            rows = pq.read_table(io.BytesIO(wiring.objects.get(listed.key)), columns=columns).to_pylist()
+            found += [RejectedLine(**{**row, "payload": row["payload"][:PAYLOAD_SHOWN]}) for row in rows]
     return found[:LINES_SHOWN]
 
 

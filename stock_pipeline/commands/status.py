@@ -34,7 +34,7 @@ class Status(NamedTuple):
     """Figures of the screen.
 
     published: the last published session.
-    broken: sessions that can't be looked at, with the reason.
+    broken: sessions and files of rejected lines that can't be looked at, with the reason.
     stale: stale assets, with the reason.
     """
 
@@ -85,10 +85,10 @@ def read_status(wiring: "Wiring", now: datetime) -> Status:
     now_ns = int(now.timestamp() * 1e9)
     newest_ns = newest_event(wiring.state_heartbeat.event_times_ns(), now_ns)
     depth = wiring.dead_letters.depth()
-    rejected, files = _rejected_today(wiring.objects, now.date())
+    failures = SessionFailures()
+    rejected, files = _rejected_today(wiring.objects, now.date(), failures)
     due = session_due(wiring.objects, now, wiring.settings.feed)
     lag = judge_stream(newest_ns, now, delay, wiring.settings.feed)
-    failures = SessionFailures()
     backlog = tuple(_backlogs(wiring, session_date_of(now_ns), failures))
     judged = {
         "trades": judge_published(wiring.compactor(), due, wiring.source_read_to_ns(), delay),
@@ -132,7 +132,7 @@ def _judge_bars(settings: "Settings", due: "DueSession | None") -> "Finding":
     return judge_bars(due, int(bars))
 
 
-def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], int]:
+def _rejected_today(lake: "ObjectStore", today: date, failures: "SessionFailures") -> tuple[dict[str, int], int]:
     """Count today's (UTC) rejected lines by reason, and their files."""
     import io
 
@@ -143,7 +143,8 @@ def _rejected_today(lake: "ObjectStore", today: date) -> tuple[dict[str, int], i
     keys = [listed.key for listed in lake.list(QUARANTINE_PREFIX + partition_path(today))]
     counts: Counter[str] = Counter()
     for key in sorted(keys, reverse=True)[:QUARANTINE_FILES]:
-        counts.update(pq.read_table(io.BytesIO(lake.get(key)), columns=["reason"])["reason"].to_pylist())
+        with failures.of(key):
+            counts.update(pq.read_table(io.BytesIO(lake.get(key)), columns=["reason"])["reason"].to_pylist())
     return dict(sorted(counts.items())), len(keys)
 
 

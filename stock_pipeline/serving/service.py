@@ -47,6 +47,9 @@ class Service:
     """Answers of the running session only, by what was asked: another dict at each change."""
     failure: str | None = None
     looked_at: datetime | None = None
+    _changed: set[SymbolKey] = field(default_factory=set)
+    _is_new: bool = False
+    """What looks found that is not shown yet: the table or the models may fail after a look."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _state_at: float = float("-inf")
     _closes_at: float = float("-inf")
@@ -68,15 +71,17 @@ class Service:
         """Look once. seconds: of a clock that only goes forward."""
         with self._lock:
             found = self.follower.look()
-            changed = set(found.changed)
+            self._changed |= found.changed
             if found.changed or found.is_new:
                 self.live_bodies = {}
             if found.is_new:
-                self._closes_at = float("-inf")
-            changed |= self._new_states(seconds) | self._new_closes(seconds)
-            quotes = self.board.update(self.follower.session, changed)
-        if quotes or found.is_new:
-            self.publish(Frame(self.board.number, quotes, everything=found.is_new))
+                self._is_new, self._closes_at = True, float("-inf")
+            self._changed |= self._new_states(seconds)
+            self._changed |= self._new_closes(seconds)
+            quotes = self.board.update(self.follower.session, self._changed)
+            is_new, self._changed, self._is_new = self._is_new, set(), False
+        if quotes or is_new:
+            self.publish(Frame(self.board.number, quotes, everything=is_new))
 
     def _new_states(self, seconds: float) -> set[SymbolKey]:
         if seconds - self._state_at < STATE_SECONDS:

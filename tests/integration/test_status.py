@@ -18,6 +18,7 @@ from stock_pipeline.cli import main
 from stock_pipeline.commands.page_facts import actions_of, pipeline_of
 from stock_pipeline.commands.status import Status, read_status, screen
 from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction, News
+from stock_pipeline.domain.lake_layout import QUARANTINE_PREFIX, partition_path
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.corporate_actions import CorporateActionLog
@@ -111,6 +112,17 @@ def test_the_page_shows_what_status_says_and_the_bytes_of_rejected_lines(stack: 
     # nobody measures on a laptop
     assert (found.processor, found.alarms) == (None, None)
     assert found.shards == len(stack.clients.kinesis.list_shards(StreamName=stack.settings.stream_name)["Shards"])
+
+
+def test_a_torn_file_of_rejected_lines_is_named_and_hides_no_other(stack: LocalStack) -> None:
+    publish_friday(stack)
+    process(stack, [b"not json"])
+    today = datetime.now(UTC).date()
+    stack.wiring.objects.put(f"{QUARANTINE_PREFIX}{partition_path(today)}torn.parquet", b"PAR1")
+    found = status(stack, datetime.now(UTC))
+    assert found.rejected == {"not_json": 1}
+    assert "torn.parquet" in found.broken
+    assert [line.payload for line in pipeline_of(stack.wiring).dead_letters.lines] == ["not json"]
 
 
 def test_the_page_knows_actions_of_the_log_that_nobody_withdrew(stack: LocalStack) -> None:
