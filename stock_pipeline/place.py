@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from stock_pipeline.errors import SettingsError
 from stock_pipeline.local.stack import LOOPBACK, loopback_environment
-from stock_pipeline.project_files import STATE_FOLDER
+from stock_pipeline.project_files import MODELS_FILE, STATE_FOLDER
 from stock_pipeline.settings import Settings
 
 LOCAL = "local"
 
 DEMO = "demo"
 DEMO_FOLDER = STATE_FOLDER / DEMO
-DEMO_MODELS = DEMO_FOLDER / "stock_market.duckdb"
+DEMO_MODELS = DEMO_FOLDER / MODELS_FILE
 """What `stock-pipeline demo` leaves: models, and its lake as files beside them. No service runs."""
 
 DEPLOYED = STATE_FOLDER / "deployed"

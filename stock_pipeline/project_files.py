@@ -16,6 +16,9 @@ PROJECT = _COPIES if IS_INSTALLED else _PACKAGE.parent
 """The folder with `dbt_project`, `lambdas`, `infra` and `workspace.yaml`."""
 
 STATE_FOLDER = Path(".stock-pipeline")
+
+MODELS_FILE, LATEST_FILE = "stock_market.duckdb", "latest.parquet"
+"""What the demo leaves in its folder of it: the models, and the newest prices."""
 """What commands leave behind, in the folder where they are called."""
 
 

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.feed_session import feed_sessions
 from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.place import DEMO_FOLDER, environ_of
+from stock_pipeline.place import DEMO_FOLDER, DEMO_MODELS, environ_of
+from stock_pipeline.project_files import LATEST_FILE
 from stock_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 Into = Literal["arrow", "polars", "pandas"]
 Size = Literal["1m", "5m", "1h", "1d"]
-
-DEMO_LATEST = "latest.parquet"
 
 _BARS = {
     "1m": ("minute_bars", "minute_start"),
@@ -174,8 +173,8 @@ def _utc(nanoseconds: int) -> datetime:
 
 def _kept_latest(settings: Settings) -> pa.Table | None:
     """Return what the demo kept, if `settings` lead to it: its services are gone."""
-    file = (DEMO_FOLDER / DEMO_LATEST).absolute()
-    if settings.duckdb_path != os.fspath(file.with_name("stock_market.duckdb")) or not file.exists():
+    file = (DEMO_FOLDER / LATEST_FILE).absolute()
+    if settings.duckdb_path != os.fspath(DEMO_MODELS.absolute()) or not file.exists():
         return None
     return pq.read_table(file)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.parsers import Commands, add_command
-from stock_pipeline.project_files import STATE_FOLDER
+from stock_pipeline.project_files import MODELS_FILE, STATE_FOLDER
 
 if TYPE_CHECKING:
     from stock_pipeline.local.demo.demo import RunSession
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.errors import InputFileError
     from stock_pipeline.local.demo.demo import Demo
     from stock_pipeline.local.demo.display import print_next_steps, print_report
-    from stock_pipeline.local.demo.kept_lake import MODELS, keep_lake
+    from stock_pipeline.local.demo.kept_lake import keep_lake
     from stock_pipeline.local.demo.report import disagreements, report_json
     from stock_pipeline.local.demo.sources import recorded_session, simulated_session
     from stock_pipeline.local.only_one import only_one
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         display = running.enter_context(ConsoleDisplay(console))
         display.started("Start the local stack")
         stack = running.enter_context(
-            local_stack({**os.environ, "DUCKDB_PATH": os.fspath(_new_folder() / MODELS), "FEED": recorded.feed})
+            local_stack({**os.environ, "DUCKDB_PATH": os.fspath(_new_folder() / MODELS_FILE), "FEED": recorded.feed})
         )
         take_over(stack.environ)
         display.finished(f"Kinesis, S3, DynamoDB, SQS and Glue on {stack.endpoint}")

@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 from stock_pipeline.local.duckdb.catalog import LakeFiles, create_views, find_lake_files
 from stock_pipeline.local.duckdb.query import KEPT_LAKE
 from stock_pipeline.local.stack import LocalStack
+from stock_pipeline.project_files import LATEST_FILE, MODELS_FILE
 
 KEPT_BYTES = 500_000_000
 """A lake above this is not kept; the models are."""
-
-MODELS = "stock_market.duckdb"
-LATEST = "latest.parquet"
 
 
 def keep_lake(stack: LocalStack, new: Path, folder: Path, latest: pa.Table) -> int | None:
@@ -39,10 +37,10 @@ def keep_lake(stack: LocalStack, new: Path, folder: Path, latest: pa.Table) -> i
         target = _file_of(uri, new)
         target.parent.mkdir(parents=True, exist_ok=True)
         stack.wiring.objects.download(_key(uri), target)
-    pq.write_table(latest, new / LATEST)
+    pq.write_table(latest, new / LATEST_FILE)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-    with duckdb.connect(str(folder / MODELS)) as connection:
+    with duckdb.connect(str(folder / MODELS_FILE)) as connection:
         create_views(connection, _as_files(files, folder))
     return kept
 

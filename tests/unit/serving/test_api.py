@@ -26,13 +26,6 @@ KEY = SymbolKey("ABC", "sim")
 
 
 @pytest.fixture
-def market() -> Iterator[Market]:
-    market = Market()
-    yield market
-    market.service.follower.close()
-
-
-@pytest.fixture
 def client(market: Market) -> Iterator[TestClient]:
     with TestClient(application(market.service, Events(), follows=False), raise_server_exceptions=False) as client:
         yield client

@@ -1,10 +1,7 @@
 """The follower: what it shows follows the lake, whatever compaction does meanwhile, and a restart shows the same."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from stock_pipeline.domain.bar import daily_bar
 from stock_pipeline.domain.feed_session import feed_session_hours
@@ -17,13 +14,6 @@ from tests.support.oracle import winning_trades
 from tests.support.trades import SESSION, trade
 
 KEY = SymbolKey("ABC", "sim")
-
-
-@pytest.fixture
-def market() -> Iterator[Market]:
-    market = Market()
-    yield market
-    market.service.follower.close()
 
 
 def day(follower: Follower) -> tuple[object, ...] | None:

@@ -11,8 +11,9 @@ from tests.support.trades import trade
 KEY = SymbolKey("ABC", "sim")
 
 
-def test_a_trade_is_shown_though_the_table_was_away_at_its_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    market = Market()
+def test_a_trade_is_shown_though_the_table_was_away_at_its_look(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames: list[Frame] = []
     market.service.publish = frames.append
     market.lake.add([trade(0)], 0)
@@ -27,4 +28,3 @@ def test_a_trade_is_shown_though_the_table_was_away_at_its_look(monkeypatch: pyt
     market.step()
     assert KEY in market.service.board.quotes
     assert [frame.everything for frame in frames] == [True]
-    market.service.follower.close()
