@@ -38,6 +38,8 @@ LAYERS = (
     "errors.py",
     "redrive",
     "settings.py",
+    "state_rows.py",
+    "state_window.py",
     "trade_table.py",
     "wiring.py",
 )

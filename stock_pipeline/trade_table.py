@@ -27,6 +27,7 @@ from stock_pipeline.domain.trade import (
     SCHEMA_VERSION,
     SHARE_PARTS,
     Trade,
+    price_units,
     share_columns,
     shares_of,
 )
@@ -139,9 +140,23 @@ def int64_values(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return _fixed_width(column, np.dtype(np.int64))
 
 
+def int64_values_or(column: pa.ChunkedArray, absent: int) -> npt.NDArray[np.int64]:
+    """Return the values of a 64-bit column, with `absent` in the place of nulls."""
+    values = _fixed_width(column, np.dtype(np.int64))
+    if not column.null_count:
+        return values
+    is_null = np.concatenate([_nulls(chunk) for chunk in column.chunks])
+    return np.where(is_null, absent, values)
+
+
 def int32_values(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
     """Return the values of a 32-bit column without nulls."""
     return _fixed_width(column, np.dtype(np.int32))
+
+
+def price_units_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return prices in millionths of a dollar: decimal(18, 6) fits the lower half of Arrow's 128 bits."""
+    return _fixed_width(column, np.dtype(np.int64), per_value=2)[::2]
 
 
 def codes_of(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -201,18 +216,10 @@ def _buffers(values: Sequence[Any], kind: pa.DataType) -> list[pa.Buffer]:
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return [pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
     if pa.types.is_decimal(kind):
-        lower = np.array([_units(price) for price in values], np.int64)
+        lower = np.array([price_units(price) for price in values], np.int64)
         # the upper half of the 128 bits repeats the sign
         return [pa.py_buffer(np.ascontiguousarray(np.stack([lower, lower >> 63], axis=1)))]
     return [pa.py_buffer(np.array([0 if value is None else value for value in values], f"i{kind.bit_width // 8}"))]
-
-
-def _units(price: Decimal) -> int:
-    scaled = price.scaleb(PRICE_SCALE)
-    units = int(scaled)
-    if units != scaled:
-        raise ValueError(f"price {price} has more than {PRICE_SCALE} decimal places; check_trade refuses it")
-    return units
 
 
 def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 1) -> npt.NDArray[Any]:
@@ -225,6 +232,15 @@ def _fixed_width(column: pa.ChunkedArray, kind: np.dtype[Any], per_value: int = 
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _nulls(array: pa.Array) -> npt.NDArray[np.bool_]:
+    validity = array.buffers()[0]
+    if validity is None:
+        return np.zeros(len(array), bool)
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[array.offset : array.offset + len(array)]
+    nulls: npt.NDArray[np.bool_] = bits == 0
+    return nulls
 
 
 def _values(column: pa.ChunkedArray) -> Sequence[Any]:
@@ -254,6 +270,11 @@ def _volumes(table: pa.Table) -> Sequence[Any]:
     ]
 
 
+def texts_of(column: pa.ChunkedArray) -> list[str]:
+    """Return the texts of a column without nulls."""
+    return _texts(column.combine_chunks())
+
+
 def _texts(column: pa.StringArray) -> list[str]:
     """Return texts, cut from one decoded string if it is ASCII, because its places are then those of its bytes."""
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1].tolist()
@@ -265,6 +286,4 @@ def _texts(column: pa.StringArray) -> list[str]:
 
 
 def _decimals(column: pa.ChunkedArray) -> list[Decimal]:
-    """Return prices. decimal(18, 6) fits the lower half of Arrow's 128 bits; the upper repeats the sign."""
-    lower = _fixed_width(column, np.dtype(np.int64), per_value=2)[::2]
-    return [Decimal(units).scaleb(-PRICE_SCALE) for units in lower.tolist()]
+    return [Decimal(units).scaleb(-PRICE_SCALE) for units in price_units_of(column).tolist()]

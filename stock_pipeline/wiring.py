@@ -3,7 +3,7 @@
 Every entrypoint takes its parts from here. What a part does belongs to its package, and `Redrive` to `redrive.wiring`.
 
 The top imports what Lambda functions need, so that a cold start has it before the first event. Methods import the lake,
-because Lambda packages have no polars.
+because Lambda packages have no polars, and the realtime table, because only the processor's has numpy.
 """
 
 import time
@@ -23,7 +23,6 @@ from stock_pipeline.aws.kinesis_stream import KinesisStream
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.secrets import SecretReader
 from stock_pipeline.aws.state_heartbeat import StateHeartbeat
-from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.lake_layout import checkpoint_key
 from stock_pipeline.domain.session import use_unplanned
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from stock_pipeline.aws.athena import Athena
     from stock_pipeline.aws.athena_compaction import AthenaEngine
     from stock_pipeline.aws.iceberg_tables import IcebergTables
+    from stock_pipeline.aws.state_table import StateTable
     from stock_pipeline.lake.compaction import Compactor
     from stock_pipeline.lake.corporate_actions import CorporateActionLog
     from stock_pipeline.lake.garbage_collection import GarbageCollector
@@ -145,7 +145,9 @@ class Wiring:
         return self.credentials() != refused
 
     @cached_property
-    def state_table(self) -> StateTable:
+    def state_table(self) -> "StateTable":
+        from stock_pipeline.aws.state_table import StateTable  # with numpy, which only the processor's package has
+
         settings = self.settings
         return StateTable(
             self.clients.dynamodb,

@@ -18,10 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.processor.batches import AVERAGE_WINDOWS, TRADES, Batch, Session, session
+from bench.processor.batches import TRADES, Batch, Session, session
 from bench.processor.contenders import CONTENDERS, Base64Floor, Pipeline, Run
 from bench.processor.outcome import differences
-from stock_pipeline.aws.state_table import StateTable
 
 RESULTS = Path(__file__).parents[1] / "results/processor.json"
 LIBRARIES = ("aws-lambda-powertools", "msgspec", "numpy", "pandas", "pyarrow", "pydantic")
@@ -109,7 +108,6 @@ def measure(symbols: int, variant: str, batch: Batch, rounds: int) -> dict[str, 
         "lake_puts": len(ours.files),
         "parquet_bytes": sum(map(len, ours.files)),
         "cpu_ms": milliseconds,
-        "state_items_cpu_ms": items_milliseconds(ours),
     }
 
 
@@ -127,14 +125,6 @@ def _cpu_seconds(run: Run | Callable[[], Any]) -> float:
     started = time.process_time()
     run()
     return time.process_time() - started
-
-
-def items_milliseconds(run: Pipeline) -> float:
-    """Return the CPU milliseconds of making the DynamoDB items, which no contender does."""
-    table = StateTable(None, "stock-realtime", AVERAGE_WINDOWS)  # type: ignore[arg-type]
-    states = [state for state, _, _ in run.shown.values()]
-    taken = [_cpu_seconds(lambda: [table.item(state) for state in states]) for _ in range(3)]
-    return round(median(taken) * 1000, 1)
 
 
 def judged(target: Target, results: list[dict[str, Any]]) -> dict[str, Any]:

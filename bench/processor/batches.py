@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from stock_pipeline.domain.moving_average import merge, window_capacity
@@ -12,6 +13,8 @@ from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Simulation, arrivals
+from stock_pipeline.state_rows import Kinds, rows_of_trades
+from stock_pipeline.state_window import StoredItem, packed
 from stock_pipeline.streaming.record_packing import pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -36,6 +39,15 @@ class Batch:
     event: dict[str, Any]
     session_dates: int
     windows: Windows
+
+    @cached_property
+    def items(self) -> dict[SymbolKey, StoredItem]:
+        """The windows as the table has them."""
+        kinds = Kinds()
+        return {
+            key: StoredItem(key, "", packed(rows_of_trades(window, kinds), kinds), b"")
+            for key, window in self.windows.items()
+        }
 
     @property
     def payload_bytes(self) -> int:

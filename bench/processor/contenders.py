@@ -25,9 +25,8 @@ from bench.processor.batches import AVERAGE_WINDOWS, Batch
 from bench.processor.outcome import Outcome, SymbolView
 from bench.processor.row_by_row import RowByRowState
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
-from stock_pipeline.domain.moving_average import MovingAverage
 from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import (
     CAPTURE_MODES,
     CODES,
@@ -37,10 +36,12 @@ from stock_pipeline.domain.trade import (
     LATEST_EVENT_TIME_NS,
     MAX_INT64,
     MAX_PRICE,
+    PRICE_SCALE,
     STATUSES,
     SYMBOL,
-    Trade,
 )
+from stock_pipeline.state_rows import NewState, trades_of_rows
+from stock_pipeline.state_window import StoredItem
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import record_schema, trade_schema, with_derived_columns
@@ -60,24 +61,15 @@ class Pipeline:
         self._event = batch.event
         self.files: list[bytes] = []
         self.documents: list[bytes] = []
-        self.shown: dict[SymbolKey, tuple[SymbolState, Trade, list[MovingAverage]]] = {}
-        self._stored = {key: StoredState(SymbolState(key, window), "") for key, window in batch.windows.items()}
+        self.shown: dict[SymbolKey, NewState] = {}
+        self._stored = batch.items
         self._processor = Processor(self, self, self, AVERAGE_WINDOWS, wait=_never)
 
     def __call__(self) -> None:
         self._processor.handle(self._event)
 
     def outcome(self) -> Outcome:
-        states = {
-            key: SymbolView(
-                tuple((trade.event_id, trade.price) for trade in state.window),
-                latest.price,
-                latest.volume or 0,
-                latest.event_time_ns,
-                tuple(average.price for average in averages),
-            )
-            for key, (state, latest, averages) in self.shown.items()
-        }
+        states = {key: _view(state) for key, state in self.shown.items()}
         return Outcome(tuple(self.files), states, tuple(json.loads(d)["sequence_number"] for d in self.documents))
 
     def send(self, documents: Sequence[bytes]) -> None:
@@ -88,12 +80,22 @@ class Pipeline:
             self.files.append(body)
         return True
 
-    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]:
         return {key: self._stored[key] for key in keys if key in self._stored}, ()
 
-    def write(self, state: SymbolState, replaces: str | None) -> None:
-        assert state.latest is not None
-        self.shown[state.key] = (state, state.latest, state.averages(AVERAGE_WINDOWS))
+    def put(self, state: NewState, replaces: str | None) -> None:
+        self.shown[state.key] = state
+
+
+def _view(state: NewState) -> SymbolView:
+    assert state.latest is not None
+    return SymbolView(
+        tuple((trade.event_id, trade.price) for trade in trades_of_rows(state.key, state.window, state.kinds)),
+        Decimal(state.latest.price).scaleb(-PRICE_SCALE),
+        state.latest.volume or 0,
+        state.latest.event_time_ns,
+        tuple(Decimal(average.price).scaleb(-PRICE_SCALE) for average in state.averages),
+    )
 
 
 class _RowByRow:

@@ -1,6 +1,7 @@
 """`SymbolState`: the realtime table's item of one symbol and feed."""
 
 import hashlib
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,17 @@ from stock_pipeline.domain.moving_average import (
     paid_trades,
     window_capacity,
 )
-from stock_pipeline.domain.trade import Trade, order_key
+from stock_pipeline.domain.trade import ABSENT_VOLUME, Trade, order_key, price_units, share_columns
+
+
+def revision_of(numbers: bytes, texts: Iterable[str]) -> str:
+    """Return the revision of rows.
+
+    numbers: six columns of 64 bits, little-endian: event time, sequence, version, price in millionths of a dollar,
+    whole shares and millionths of one.
+    texts: event ids, then what else tells rows apart. None has a line break.
+    """
+    return hashlib.sha256(numbers + "\n".join(texts).encode()).hexdigest()[:32]
 
 
 class SymbolKey(NamedTuple):
@@ -74,21 +85,21 @@ class SymbolState:
         """A hash of the rows. Writes are conditional on it, because equal content is equal state after any number of
         writes.
         """
-        rows = [
-            (
-                *order_key(trade),
-                trade.version,
-                trade.status,
-                f"{trade.price.normalize():f}",
-                trade.volume,
-                trade.exchange,
-                trade.conditions,
-                trade.tape,
-                trade.capture_mode,
-            )
-            for trade in self.rows
+        rows = self.rows
+        shares = [share_columns(row.volume) for row in rows]
+        columns = [
+            [row.event_time_ns for row in rows],
+            [row.sequence for row in rows],
+            [row.version for row in rows],
+            [price_units(row.price) for row in rows],
+            [ABSENT_VOLUME if whole is None else whole for whole, _ in shares],
+            [fraction for _, fraction in shares],
         ]
-        return hashlib.sha256(repr(rows).encode()).hexdigest()[:32]
+        kinds = (" ".join((row.status, row.exchange, row.conditions, row.tape, row.capture_mode)) for row in rows)
+        return revision_of(
+            b"".join(struct.pack(f"<{len(rows)}q", *column) for column in columns),
+            [*(row.event_id for row in rows), *kinds],
+        )
 
     def averages(self, average_windows: tuple[int, ...]) -> list[MovingAverage]:
         return moving_averages(self.window, average_windows)

@@ -247,6 +247,15 @@ def shares_of(whole: int, fraction: int) -> Shares:
     return whole if not fraction else whole + Decimal(fraction).scaleb(-VOLUME_SCALE).normalize()
 
 
+def price_units(price: Decimal) -> int:
+    """Return a price in millionths of a dollar; raises `ValueError` if it is no whole number of them."""
+    scaled = price.scaleb(PRICE_SCALE)
+    units = int(scaled)
+    if units != scaled:
+        raise ValueError(f"price {price} has more than {PRICE_SCALE} decimal places; check_trade refuses it")
+    return units
+
+
 def share_columns(volume: Shares | None) -> tuple[int | None, int]:
     """Return a volume as its two columns of the lake."""
     if volume is None:

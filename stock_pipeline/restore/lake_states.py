@@ -25,7 +25,7 @@ from stock_pipeline.lake.raw_file_gate import conformed
 from stock_pipeline.lake.session_failures import SessionFailures
 from stock_pipeline.lake.session_partition import SessionPartition, Version
 from stock_pipeline.lake.unpublished_sessions import sessions_of
-from stock_pipeline.streaming.newest_trades import newest_trades
+from stock_pipeline.streaming.newest_trades import newest_rows
 from stock_pipeline.trade_table import trade_schema
 
 PIECE_ROWS = 262_144
@@ -130,9 +130,10 @@ class LakeStates:
         if self.symbols:
             rows = rows.filter(pc.is_in(rows["symbol"], value_set=pa.array(sorted(self.symbols), pa.string())))
         rows = rows.cast(pa.schema(trade_schema(), metadata=None)).combine_chunks()
-        for newest in newest_trades(rows, np.zeros(rows.num_rows, np.int64), window_capacity(self.average_windows)):
-            state = self.states.get(newest.key) or SymbolState(newest.key, ())
-            self.states[newest.key] = state.merged_with(newest.trades, self.average_windows)
+        newest = newest_rows(rows, np.zeros(rows.num_rows, np.int64), window_capacity(self.average_windows))
+        for key, trades in newest.trades():
+            state = self.states.get(key) or SymbolState(key, ())
+            self.states[key] = state.merged_with(trades, self.average_windows)
 
 
 def newest_sessions(lake: Folders, number: int) -> list[date]:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.streaming.newest_trades import NewestTrades
+from stock_pipeline.streaming.newest_trades import rows_of_states
 from stock_pipeline.streaming.patience import Patience, in_threads
 from stock_pipeline.streaming.ports import StateStore
 from stock_pipeline.streaming.state_writer import StateWriter
@@ -30,6 +30,9 @@ KEYS_AT_ONCE = 1_000
 class RebuildTable(StateStore, Protocol):
     def revision(self, key: SymbolKey) -> str | None:
         """Return the stored revision without a look at the trades, or None if there is no item."""
+
+    def write(self, state: SymbolState, replaces: str | None) -> None:
+        """Do `put` for a state of trades."""
 
 
 class Change(NamedTuple):
@@ -100,7 +103,7 @@ class StateRebuild:
         writer = StateWriter(self.table, self.average_windows, self._patience, lambda _error: False, self.threads)
         done = written = conflicts = 0
         for some in _chunks(states):
-            result = writer.write([NewestTrades(state.key, state.rows, 0) for state in some])
+            result = writer.write(rows_of_states(some))
             written += result.writes
             conflicts += result.conflicts
             if result.failed_record is not None:
@@ -144,7 +147,7 @@ class StateRebuild:
         def read_some() -> None:
             nonlocal pending
             found, pending = self.table.read_once(pending)
-            states.update({key: stored.state for key, stored in found.items()})
+            states.update({key: item.stored_state().state for key, item in found.items()})
             if pending:
                 raise RetryableError("the state table left keys unread; try again")
 

@@ -1,6 +1,6 @@
 """The trades of a batch that can change the realtime state: the newest of each symbol and feed."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,31 +8,75 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stock_pipeline.domain.conditions import is_last_eligible
-from stock_pipeline.domain.symbol_state import ELIGIBLE_CAPACITY, SymbolKey
-from stock_pipeline.domain.trade import Trade
-from stock_pipeline.trade_table import array_of, codes_of, int32_values, int64_values, trades_of_table
+from stock_pipeline.domain.symbol_state import ELIGIBLE_CAPACITY, SymbolKey, SymbolState
+from stock_pipeline.domain.trade import ABSENT_VOLUME, Trade
+from stock_pipeline.state_rows import (
+    COLUMNS,
+    EVENT_TIME,
+    FRACTION,
+    KIND,
+    NO_ROWS,
+    PRICE,
+    SEQUENCE,
+    VERSION,
+    VOLUME,
+    Kind,
+    Kinds,
+    Numbers,
+    StateRows,
+    rows_concatenated,
+    rows_of_trades,
+    texts,
+    trades_of_rows,
+)
+from stock_pipeline.trade_table import (
+    array_of,
+    codes_of,
+    int32_values,
+    int64_values,
+    int64_values_or,
+    price_units_of,
+    texts_of,
+)
 
-_Numbers = npt.NDArray[np.int64]
+
+class NewestRows(NamedTuple):
+    """The newest rows of several symbols.
+
+    keys, first_records: of each symbol, its key and the index of the first record with trades of it.
+    rows, group: the rows by symbol, and the number of each row's symbol.
+    kinds: of the rows.
+    """
+
+    keys: Sequence[SymbolKey]
+    first_records: Sequence[int]
+    rows: StateRows
+    group: Numbers
+    kinds: Kinds
+
+    def trades(self) -> Iterator[tuple[SymbolKey, tuple[Trade, ...]]]:
+        """Yield each symbol's rows as trades, without ingest times."""
+        for number, key in enumerate(self.keys):
+            rows = self.rows.take(np.flatnonzero(self.group == number))
+            yield key, trades_of_rows(key, rows, self.kinds)
 
 
-@dataclass(frozen=True, slots=True)
-class NewestTrades:
-    """Newest trades of one symbol and feed. first_record: index of the first record with trades of theirs."""
+def rows_of_states(states: Sequence[SymbolState]) -> NewestRows:
+    """Return the rows of states as if they had come in one record."""
+    kinds = Kinds()
+    rows = [rows_of_trades(state.rows, kinds) for state in states]
+    group = np.repeat(np.arange(len(states)), [each.count for each in rows])
+    return NewestRows([state.key for state in states], [0] * len(states), rows_concatenated(rows), group, kinds)
 
-    key: SymbolKey
-    trades: tuple[Trade, ...]
-    first_record: int
 
-
-def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> list[NewestTrades]:
+def newest_rows(table: pa.Table, record_of_row: Numbers, capacity: int) -> NewestRows:
     """Return, for each symbol and feed, the rows that could enter a window of `capacity` trades.
 
     Merging them into a state gives the same as merging all rows: they have the newest `capacity` event ids, and the
-    newest that bear on the last eligible price, with every version of one time and sequence. Ingest times are zero,
-    because states have none.
+    newest that bear on the last eligible price, with every version of one time and sequence.
     """
     if not table.num_rows:
-        return []
+        return NewestRows((), (), NO_ROWS, np.empty(0, np.int64), Kinds())
     group = _group_numbers(table)
     event_time_ns, sequence = int64_values(table["event_time_ns"]), int64_values(table["sequence"])
     newest_first = np.lexsort((-sequence, -event_time_ns, group))
@@ -47,23 +91,39 @@ def newest_trades(table: pa.Table, record_of_row: _Numbers, capacity: int) -> li
         newest_first = newest_first[needed]
         starts = _starts(group[newest_first])
 
-    trades = trades_of_table(_without_ingest_time(table.take(array_of(newest_first, pa.int64()))))
-    ends = [*starts[1:].tolist(), len(trades)]
-    return [
-        NewestTrades(SymbolKey(trades[start].symbol, trades[start].feed), tuple(trades[start:end]), first)
-        for start, end, first in zip(starts.tolist(), ends, first_records.tolist(), strict=True)
-    ]
+    kinds = Kinds()
+    needed_rows = table.take(array_of(newest_first, pa.int64()))
+    firsts = needed_rows.select(["symbol", "feed"]).take(array_of(starts, pa.int64()))
+    keys = map(SymbolKey, firsts["symbol"].to_pylist(), firsts["feed"].to_pylist())
+    ends = np.diff(starts, append=needed_rows.num_rows)
+    group = np.repeat(np.arange(len(starts)), ends)
+    return NewestRows(list(keys), first_records.tolist(), _state_rows(needed_rows, kinds), group, kinds)
+
+
+def _state_rows(table: pa.Table, kinds: Kinds) -> StateRows:
+    places, number_of_row = _distinct(table, list(Kind._fields))
+    distinct = table.select(Kind._fields).take(array_of(places, pa.int64())).to_pylist()
+    kind = np.array([kinds.number(*row.values()) for row in distinct], np.int64)[number_of_row]
+    numbers = np.empty((len(COLUMNS), table.num_rows), np.int64)
+    numbers[EVENT_TIME] = int64_values(table["event_time_ns"])
+    numbers[SEQUENCE] = int64_values(table["sequence"])
+    numbers[VERSION] = int32_values(table["version"])
+    numbers[PRICE] = price_units_of(table["price"])
+    numbers[VOLUME] = int64_values_or(table["volume"], ABSENT_VOLUME)
+    numbers[FRACTION] = int32_values(table["volume_fraction"])
+    numbers[KIND] = kind
+    return StateRows(numbers, texts(texts_of(table["event_id"])))
 
 
 class _Order(NamedTuple):
     """What the order of a table's rows follows from."""
 
-    group: _Numbers
-    event_time_ns: _Numbers
-    sequence: _Numbers
-    event_id: _Numbers
+    group: Numbers
+    event_time_ns: Numbers
+    sequence: Numbers
+    event_id: Numbers
 
-    def newest(self, newest_first: _Numbers, capacity: int) -> npt.NDArray[np.bool_]:
+    def newest(self, newest_first: Numbers, capacity: int) -> npt.NDArray[np.bool_]:
         """Tell which of these rows, newest first in each group, may be among the newest `capacity` ids of theirs."""
         if not len(newest_first):
             return np.empty(0, bool)
@@ -77,12 +137,8 @@ class _Order(NamedTuple):
 def _may_be_last(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Vectorised `domain.symbol_state.may_be_last`."""
     names = ["conditions", "tape", "capture_mode"]
-    prints = np.zeros(table.num_rows, np.int64)
-    for name in names:
-        codes = codes_of(table[name])
-        prints = prints * (int(codes.max()) + 1) + codes
-    _, places, inverse = np.unique(prints, return_index=True, return_inverse=True)
-    distinct = table.select(names).take(array_of(places.astype(np.int64), pa.int64()))
+    places, inverse = _distinct(table, names)
+    distinct = table.select(names).take(array_of(places, pa.int64()))
     rows = list(zip(*(distinct[name].to_pylist() for name in names), strict=True))
     eligible = np.array([is_last_eligible(conditions, tape) for conditions, tape, _ in rows], bool)[inverse]
     # a quote has no volume, and its price counts
@@ -92,19 +148,23 @@ def _may_be_last(table: pa.Table) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _group_numbers(table: pa.Table) -> _Numbers:
+def _distinct(table: pa.Table, names: Sequence[str]) -> tuple[Numbers, Numbers]:
+    """Return places of rows that are distinct in these columns, and for each row the number of its like."""
+    numbers = np.zeros(table.num_rows, np.int64)
+    for name in names:
+        codes = codes_of(table[name])
+        numbers = numbers * (int(codes.max()) + 1) + codes
+    _, places, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return places.astype(np.int64), inverse.astype(np.int64)
+
+
+def _group_numbers(table: pa.Table) -> Numbers:
     """Number the rows, alike for one symbol and feed."""
     symbol, feed = codes_of(table["symbol"]), codes_of(table["feed"])
     return symbol * (int(feed.max()) + 1) + feed
 
 
-def _without_ingest_time(table: pa.Table) -> pa.Table:
-    place = table.schema.get_field_index("ingest_time")
-    zeros = array_of(np.zeros(table.num_rows, np.int64), table.schema.field(place).type)
-    return table.set_column(place, table.schema.field(place), zeros)
-
-
-def _starts(*columns: _Numbers) -> _Numbers:
+def _starts(*columns: Numbers) -> Numbers:
     """Return where each run of equal rows begins."""
     differs = np.ones(len(columns[0]), bool)
     differs[1:] = False
@@ -113,10 +173,10 @@ def _starts(*columns: _Numbers) -> _Numbers:
     return np.flatnonzero(differs)
 
 
-def _distinct_before(group: _Numbers, event_id: _Numbers, starts: _Numbers) -> _Numbers:
+def _distinct_before(group: Numbers, event_id: Numbers, starts: Numbers) -> Numbers:
     """Count for each row the distinct event ids before it in its group. starts: where groups begin."""
     first_of_id = np.zeros(len(group), bool)
     first_of_id[np.unique(group * (int(event_id.max()) + 1) + event_id, return_index=True)[1]] = True
-    before: _Numbers = np.cumsum(first_of_id) - first_of_id
+    before: Numbers = np.cumsum(first_of_id) - first_of_id
     before -= np.repeat(before[starts], np.diff(starts, append=len(group)))
     return before

@@ -1,11 +1,16 @@
 """Protocols of what the streaming use cases act on. `aws` and `providers` implement them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stock_pipeline.domain.capture import Capture
-from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.streaming.record_packing import PackedRecord
+
+if TYPE_CHECKING:
+    # they need numpy, which only the processor has
+    from stock_pipeline.state_rows import NewState
+    from stock_pipeline.state_window import StoredItem
 
 
 class Provider(Protocol):
@@ -53,8 +58,8 @@ class AddressedObjects(Objects, Protocol):
 
 
 class StateStore(Protocol):
-    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
-        """Return stored states, without keys that have none; and the keys that could not be read now."""
+    def read_once(self, keys: Sequence[SymbolKey]) -> "tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]":
+        """Return stored items, without keys that have none; and the keys that could not be read now."""
 
-    def write(self, state: SymbolState, replaces: str | None) -> None:
+    def put(self, state: "NewState", replaces: str | None) -> None:
         """Write if the stored revision is `replaces` (None: nothing is stored), else raise `StateConflictError`."""

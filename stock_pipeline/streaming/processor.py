@@ -24,7 +24,7 @@ from stock_pipeline.errors import RetryableError
 from stock_pipeline.streaming.batch_decoder import DecodedBatch, decode_batch
 from stock_pipeline.streaming.batch_report import BatchReport, LakeResult, StateResult
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
-from stock_pipeline.streaming.newest_trades import newest_trades
+from stock_pipeline.streaming.newest_trades import newest_rows
 from stock_pipeline.streaming.patience import Patience, in_threads
 from stock_pipeline.streaming.ports import DeadLetterQueue, Objects, StateStore
 from stock_pipeline.streaming.quarantine import quarantine_file
@@ -141,7 +141,7 @@ class Processor:
             if not remembered.all():
                 rows = np.flatnonzero(remembered)
                 trades, record_of_row = trades.take(array_of(rows, pa.int64())), record_of_row[rows]
-        newest = newest_trades(trades, record_of_row, window_capacity(self.average_windows))
+        newest = newest_rows(trades, record_of_row, window_capacity(self.average_windows))
         return StateWriter(
             self.state_store, self.average_windows, patience, self.is_refusal, self.parallel_calls
         ).write(newest)

@@ -1,21 +1,36 @@
 """A batch's newest trades into the stored states."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from typing import NamedTuple
 
-from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
-from stock_pipeline.errors import RetryableError, StateConflictError
+import numpy as np
+
+from stock_pipeline.domain.moving_average import window_capacity
+from stock_pipeline.domain.symbol_state import SymbolKey
+from stock_pipeline.errors import DamagedItemError, RetryableError, StateConflictError
+from stock_pipeline.state_rows import NO_ROWS, NewState, StateRows, rows_concatenated
+from stock_pipeline.state_window import StoredItem
 from stock_pipeline.streaming.batch_report import StateResult
-from stock_pipeline.streaming.newest_trades import NewestTrades
+from stock_pipeline.streaming.newest_trades import NewestRows
 from stock_pipeline.streaming.patience import ATTEMPTS, Patience, in_threads
 from stock_pipeline.streaming.ports import StateStore
+from stock_pipeline.streaming.state_figures import changed_states
+from stock_pipeline.streaming.state_merge import GroupedRows, merged_rows
 
 KEYS_A_READ = 100
 """What one call of BatchGetItem takes."""
 
 FAILURES_OF_ALL = 20
 """If so many symbols fail before one succeeds, the table is at fault, and no other is tried."""
+
+
+class _Group(NamedTuple):
+    """A symbol of the batch. number: its place in `NewestRows.keys`."""
+
+    first_record: int
+    number: int
+    key: SymbolKey
 
 
 @dataclass
@@ -29,14 +44,14 @@ class _Progress:
     failed: groups with an error that is no matter of time.
     """
 
-    stored: dict[SymbolKey, StoredState] = field(default_factory=dict)
+    stored: dict[SymbolKey, StoredItem] = field(default_factory=dict)
     written: list[SymbolKey] = field(default_factory=list)
     conflicts: list[SymbolKey] = field(default_factory=list)
     succeeded: list[SymbolKey] = field(default_factory=list)
     away: str = ""
     unfinished: list[int] = field(default_factory=list)
     why: str = ""
-    failed: list[tuple[NewestTrades, Exception]] = field(default_factory=list)
+    failed: list[tuple[_Group, Exception]] = field(default_factory=list)
 
     def refuses(self, error: Exception) -> str:
         self.away = self.why = f"the state table refuses: {error}"
@@ -56,20 +71,20 @@ class StateWriter:
     is_refusal: Callable[[Exception], bool]
     threads: int
 
-    def write(self, newest: Sequence[NewestTrades]) -> StateResult:
+    def write(self, newest: NewestRows) -> StateResult:
         """Merge trades into the states, those of the first records first.
 
         One symbol's error is raised after all others were written. What each of several symbols raises is no record's:
         it is answered like a table that is away.
         """
-        if not newest:
+        if not newest.keys:
             return StateResult(0, 0, None)
-        groups = sorted(newest, key=attrgetter("first_record"))
+        groups = sorted(map(_Group, newest.first_records, range(len(newest.keys)), newest.keys))
         done = _Progress()
         chunks = [groups[start : start + KEYS_A_READ] for start in range(0, len(groups), KEYS_A_READ)]
-        read: list[NewestTrades] = []
+        read: list[_Group] = []
 
-        def read_chunk(chunk: Sequence[NewestTrades]) -> None:
+        def read_chunk(chunk: Sequence[_Group]) -> None:
             try:
                 if self._attempt(done, chunk, lambda: self._read(done, [group.key for group in chunk])):
                     read.extend(chunk)
@@ -79,17 +94,18 @@ class StateWriter:
                 for group in chunk if len(chunk) > 1 else ():
                     read_chunk((group,))  # one key may be at fault
 
-        def write_group(group: NewestTrades) -> None:
+        def write_group(change: tuple[_Group, NewState]) -> None:
+            group, state = change
             try:
-                if self._attempt(done, (group,), lambda: self._write_one(done, group)):
+                if self._attempt(done, (group,), lambda: self._write_one(done, newest, group, state)):
                     done.succeeded.append(group.key)
             except Exception as error:
                 self._fail(done, group, error, others=done.succeeded)
 
         in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
-        if read:
-            read.sort(key=attrgetter("first_record"))
-            in_threads(min(self.threads, len(read)), read, write_group)
+        changes = self._changes(done, newest, sorted(read))
+        if changes:
+            in_threads(min(self.threads, len(changes)), changes, write_group)
         if done.failed:
             error = done.failed[0][1]
             if done.succeeded or len(groups) == 1:
@@ -98,7 +114,7 @@ class StateWriter:
             done.unfinished += [group.first_record for group, _ in done.failed]
         return StateResult(len(done.written), len(done.conflicts), min(done.unfinished, default=None), done.why)
 
-    def _attempt(self, done: _Progress, groups: Sequence[NewestTrades], do: Callable[[], None]) -> bool:
+    def _attempt(self, done: _Progress, groups: Sequence[_Group], do: Callable[[], None]) -> bool:
         """Do it unless the table is away. Return whether it was done; what was not is noted.
 
         Raises what is neither a matter of time nor the table's refusal.
@@ -119,7 +135,7 @@ class StateWriter:
         return not why
 
     @staticmethod
-    def _fail(done: _Progress, group: NewestTrades, error: Exception, others: Sequence[object]) -> None:
+    def _fail(done: _Progress, group: _Group, error: Exception, others: Sequence[object]) -> None:
         """Note an error. others: what the table took in the same way."""
         done.failed.append((group, error))
         if len(done.failed) >= FAILURES_OF_ALL and not others:
@@ -131,15 +147,48 @@ class StateWriter:
 
         def read_some() -> None:
             nonlocal pending
-            states, pending = self.state_store.read_once(pending)
-            done.stored.update(states)
+            items, pending = self.state_store.read_once(pending)
+            done.stored.update(items)
             if pending:
                 raise RetryableError("the state table left keys unread; try again")
 
         self.patience.call(read_some)
 
-    def _write_one(self, done: _Progress, group: NewestTrades) -> None:
-        """Merge and write; after a failure, again from a fresh read."""
+    def _changes(self, done: _Progress, newest: NewestRows, read: Iterable[_Group]) -> list[tuple[_Group, NewState]]:
+        """Merge all symbols whose items were read. Return those whose state changes, in the given order."""
+        held: dict[int, tuple[StateRows, StateRows]] = {}
+        sound = []
+        for group in read:
+            item = done.stored.get(group.key)
+            try:
+                held[group.number] = item.rows(newest.kinds) if item else (NO_ROWS, NO_ROWS)
+                sound.append(group)
+            except DamagedItemError as error:
+                self._fail(done, group, error, others=done.succeeded)
+        states = self._merged(newest, held)
+        done.succeeded += [group.key for group in sound if group.number not in states]
+        return [(group, states[group.number]) for group in sound if group.number in states]
+
+    def _merged(self, newest: NewestRows, held: dict[int, tuple[StateRows, StateRows]]) -> dict[int, NewState]:
+        """Return the new states of those symbols, by number, whose state changes. held: windows and older rows."""
+        numbers = sorted(held)
+        of_row = np.searchsorted(numbers, newest.group)
+        is_wanted = np.isin(newest.group, numbers)
+        windows, older = zip(*(held[number] for number in numbers), strict=True) if numbers else ((), ())
+        merged = merged_rows(
+            _grouped(windows),
+            _grouped(older),
+            GroupedRows(newest.rows.take(np.flatnonzero(is_wanted)), of_row[is_wanted]),
+            len(numbers),
+            newest.kinds,
+            window_capacity(self.average_windows),
+        )
+        keys = [newest.keys[number] for number in numbers]
+        changed = changed_states(merged, keys, newest.kinds, self.average_windows)
+        return {numbers[place]: state for place, state in changed}
+
+    def _write_one(self, done: _Progress, newest: NewestRows, group: _Group, state: NewState) -> None:
+        """Write; after a failure, merge again into what a fresh read shows."""
         stored = done.stored.get(group.key)
         failure: RetryableError | None = None
         for earlier_attempts in range(ATTEMPTS):
@@ -148,11 +197,13 @@ class StateWriter:
                 if earlier_attempts:
                     stored = self._read_again(group.key)
                     self.patience.begin(0)
-                base = stored.state if stored else SymbolState(group.key, ())
-                merged = base.merged_with(group.trades, self.average_windows)
-                if merged != base:
-                    self.state_store.write(merged, stored.revision if stored else None)
-                    done.written.append(group.key)
+                    rows = stored.rows(newest.kinds) if stored else (NO_ROWS, NO_ROWS)
+                    changed = self._merged(newest, {group.number: rows})
+                    if not changed:
+                        return
+                    state = changed[group.number]
+                self.state_store.put(state, stored.revision if stored else None)
+                done.written.append(group.key)
                 return
             except StateConflictError as error:
                 done.conflicts.append(group.key)
@@ -161,8 +212,12 @@ class StateWriter:
                 failure = error
         raise RetryableError(f"{failure}") from failure
 
-    def _read_again(self, key: SymbolKey) -> StoredState | None:
-        states, unread = self.state_store.read_once([key])
+    def _read_again(self, key: SymbolKey) -> StoredItem | None:
+        items, unread = self.state_store.read_once([key])
         if unread:
             raise RetryableError(f"the state table left {key} unread; try again")
-        return states.get(key)
+        return items.get(key)
+
+
+def _grouped(parts: Sequence[StateRows]) -> GroupedRows:
+    return GroupedRows(rows_concatenated(parts), np.repeat(np.arange(len(parts)), [part.count for part in parts]))

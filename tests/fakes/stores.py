@@ -8,6 +8,8 @@ from pathlib import Path
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
+from stock_pipeline.state_rows import Kinds, NewState, rows_of_trades, trades_of_rows
+from stock_pipeline.state_window import StoredItem, packed
 
 
 class FakeObjectStore:
@@ -109,8 +111,8 @@ class FakeStateTable:
     def read(self, keys: Sequence[SymbolKey]) -> Mapping[SymbolKey, StoredState]:
         return {key: self.held[key] for key in keys if key in self.held}
 
-    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
-        return self.read(keys), ()
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]:
+        return {key: _item(held) for key, held in self.read(keys).items()}, ()
 
     def revision(self, key: SymbolKey) -> str | None:
         return self.held[key].revision if key in self.held else None
@@ -122,6 +124,16 @@ class FakeStateTable:
             raise StateConflictError("written by somebody else")
         self.held[state.key] = StoredState(state, state.revision)
         self.writes += 1
+
+    def put(self, state: NewState, replaces: str | None) -> None:
+        window, older = (trades_of_rows(state.key, rows, state.kinds) for rows in (state.window, state.older))
+        self.write(SymbolState(state.key, window, older), replaces)
+
+
+def _item(held: StoredState) -> StoredItem:
+    kinds = Kinds()
+    window, older = (packed(rows_of_trades(rows, kinds), kinds) for rows in (held.state.window, held.state.older))
+    return StoredItem(held.state.key, held.revision, window, older)
 
 
 class FakeCatalog:

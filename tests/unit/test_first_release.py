@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -82,17 +83,19 @@ def test_its_items_are_read_and_written_on(table: StateTable) -> None:
 
 
 def without_what_came_later(item: dict[str, Any]) -> dict[str, Any]:
-    """Attributes that follow from the others; an item gets them with its next trade."""
-    return {name: value for name, value in item.items() if name != "last_eligible"}
+    """Attributes that follow from the others; an item gets them with its next trade. A revision is any writer's own."""
+    return {name: value for name, value in item.items() if name not in ("last_eligible", "revision")}
 
 
 def test_its_items_are_as_this_release_would_write_them(table: StateTable) -> None:
     """Else each upgrade would write every item anew, and a rollback again."""
     client: Any = table.client
     stored = table.read([KEY])[KEY]
-    assert client.items[KEY] == without_what_came_later(table.item(stored.state))
+    item = table.item(stored.state)
+    for each in (client.items[KEY], item):
+        each["trade_window"] = {"B": zlib.decompress(each["trade_window"]["B"])}
+    assert without_what_came_later(client.items[KEY]) == without_what_came_later(item)
     assert stored.state.merged_with(rows(), WINDOWS) == stored.state
-    assert stored.revision == stored.state.revision
 
 
 def test_its_version_and_raw_files_are_compacted(lake: Lake) -> None:
@@ -127,7 +130,9 @@ def test_its_table_is_rebuilt_from_its_lake(lake: Lake, table: StateTable) -> No
     list(states.read(newest_sessions(lake.store, 10)))
     states.failures.raise_all()
     StateRebuild(table, WINDOWS, lambda _: None).merge(list(states.states.values()))
-    assert {key: without_what_came_later(item) for key, item in client.items.items()} == before
+    assert {key: without_what_came_later(item) for key, item in client.items.items()} == {
+        key: without_what_came_later(item) for key, item in before.items()
+    }
 
 
 def test_its_messages_are_rejections() -> None:

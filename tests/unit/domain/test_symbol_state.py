@@ -17,7 +17,7 @@ from stock_pipeline.domain.moving_average import (
 )
 from stock_pipeline.domain.symbol_state import ELIGIBLE_CAPACITY, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.streaming.newest_trades import newest_trades
+from stock_pipeline.streaming.newest_trades import newest_rows
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.oracle import winning_trades
 from tests.support.strategies import trades
@@ -65,8 +65,9 @@ def test_any_order_and_batching_gives_one_state(history: list[Trade], data: st.D
     state = SymbolState(KEY, ())
     while arrivals:
         size = data.draw(st.integers(1, len(arrivals)))
-        for group in newest_trades(table_of_trades(arrivals[:size]), np.zeros(size, np.int64), window_capacity((1,))):
-            state = state.merged_with(group.trades, (1,))
+        newest = newest_rows(table_of_trades(arrivals[:size]), np.zeros(size, np.int64), window_capacity((1,)))
+        for _, trades_of_key in newest.trades():
+            state = state.merged_with(trades_of_key, (1,))
         arrivals = arrivals[size:]
     assert state == SymbolState(KEY, ()).merged_with(history, (1,))
 

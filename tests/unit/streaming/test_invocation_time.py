@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from stock_pipeline.aws.clients import ANSWER_SECONDS, CONNECT_SECONDS
-from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
+from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import RetryableError
+from stock_pipeline.state_rows import NewState
+from stock_pipeline.state_window import StoredItem
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.trade_json import encode_trade
@@ -89,13 +91,13 @@ class Scene:
         self.services["queue"].call(self.clock)
         self.queue.send(documents)
 
-    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredState], Sequence[SymbolKey]]:
+    def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]:
         self.services["reads"].call(self.clock)
         return self.table.read_once(keys)
 
-    def write(self, state: SymbolState, replaces: str | None) -> None:
+    def put(self, state: NewState, replaces: str | None) -> None:
         self.services["writes"].call(self.clock)
-        self.table.write(state, replaces)
+        self.table.put(state, replaces)
 
     def invoke(self, event: dict[str, Any]) -> int | None:
         """The place of the first unfinished record in the answer, as from the handler with its time-out."""

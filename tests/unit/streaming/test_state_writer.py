@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import pytest
 
+from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.streaming.batch_report import StateResult
-from stock_pipeline.streaming.newest_trades import NewestTrades
+from stock_pipeline.streaming.newest_trades import newest_rows
 from stock_pipeline.streaming.patience import Patience
 from stock_pipeline.streaming.state_writer import FAILURES_OF_ALL, StateWriter
+from stock_pipeline.trade_table import table_of_trades
 from tests.fakes.stores import FakeStateTable
 from tests.support.trades import trade
 
@@ -41,10 +44,8 @@ class PickyTable(FakeStateTable):
 
 
 def write(table: PickyTable, symbols: Sequence[str], threads: int = 1) -> StateResult:
-    newest = [
-        NewestTrades(SymbolKey(symbol, "sim"), (trade(number, symbol=symbol),), number)
-        for number, symbol in enumerate(symbols)
-    ]
+    rows = table_of_trades([trade(number, symbol=symbol) for number, symbol in enumerate(symbols)])
+    newest = newest_rows(rows, np.arange(len(symbols), dtype=np.int64), window_capacity((2,)))
     patience = Patience(lambda _attempt: None, lambda: True)
     return StateWriter(table, (2,), patience, lambda _error: False, threads).write(newest)
 

@@ -20,13 +20,14 @@ from stock_pipeline.local.load.faults import (
     FaultyStateStore,
     FaultyStream,
 )
+from stock_pipeline.state_rows import new_state
 from stock_pipeline.streaming.record_packing import PackedRecord
 from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
 from tests.support.trades import trade
 
 WINDOWS = (5, 20)
 KEY = SymbolKey("ABC", "sim")
-STATE = SymbolState(KEY, ()).merged_with([trade(1)], WINDOWS)
+STATE = SymbolState(KEY, ()).merged_with([trade(1, ingest_time_ns=0)], WINDOWS)
 EVENT = {"Records": [{"eventID": "shard-0:1"}, {"eventID": "shard-0:2"}]}
 
 
@@ -81,7 +82,7 @@ def effects_of(faults: Faults) -> tuple[Any, ...]:
     FaultyQueue(queue, faults).send([b"one", b"two"])
     written = [FaultyRawStore(store, faults).put_if_absent("key", b"body") for _ in range(2)]
     states = FaultyStateStore(table, faults)
-    states.write(STATE, None)
+    states.put(new_state(STATE, (2,)), None)
     answer = FaultyFunction(lambda event, context: (event, context), faults)(EVENT, "context")
     return answers, stream.taken, queue.documents, written, store.objects, states.read_once([KEY])[0], answer
 
@@ -93,7 +94,7 @@ def test_without_faults_a_wrapper_is_not_there() -> None:
     assert documents == [b"one", b"two"]
     assert written == [True, False]
     assert objects == {"key": b"body"}
-    assert stored[KEY].state == STATE
+    assert stored[KEY].stored_state().state == STATE
     assert answer == (EVENT, "context")
 
 
@@ -142,7 +143,7 @@ def test_a_record_refused_for_good_is_refused_until_faults_end() -> None:
 def test_a_state_write_fails_before_or_after_the_write(fault: Fault, error: type[Exception], is_written: bool) -> None:
     table = FakeStateTable()
     with pytest.raises(error):
-        FaultyStateStore(table, always(fault)).write(STATE, None)
+        FaultyStateStore(table, always(fault)).put(new_state(STATE, (2,)), None)
     assert (KEY in table.held) is is_written
 
 
