@@ -38,8 +38,7 @@ LAYERS = (
     "errors.py",
     "redrive",
     "settings.py",
-    "state_rows.py",
-    "state_window.py",
+    "state",
     "trade_table.py",
     "wiring.py",
 )

@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.processor.batches import TRADES, Batch, Session, session
 from bench.processor.contenders import CONTENDERS, Base64Floor, Pipeline, Run
+from bench.processor.everything import WholeLoop, WholePipeline
 from bench.processor.outcome import differences
 
 RESULTS = Path(__file__).parents[1] / "results/processor.json"
@@ -33,7 +34,8 @@ VARIANTS: dict[str, Callable[[Session], Batch]] = {
 }
 """Broken lines come one trade a record, because Powertools rejects records, not lines."""
 
-OURS, FLOOR, ENVELOPE = "stock_pipeline", "base64 floor", "json.loads of the event"
+OURS, WARM = "stock_pipeline", "stock_pipeline, warm"
+FLOOR, ENVELOPE = "base64 (stdlib)", "json.loads of the event"
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,23 @@ TARGET_SYMBOLS = 50
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds to take the median of (9)")
-    parser.add_argument("--symbols", type=int, nargs="+", default=[50, 5_000], help="numbers of symbols (50 5000)")
+    parser.add_argument("--symbols", type=int, nargs="+", default=[50, 500, 5_000], help="numbers of symbols")
     options = parser.parse_args()
     results: list[dict[str, Any]] = []
+    whole: list[dict[str, Any]] = []
     targets: list[dict[str, Any]] = []
     for symbols in options.symbols:
         trades = session(symbols)
         for name, make in VARIANTS.items():
             results.append(measure(symbols, name, make(trades), options.rounds))
             print(f"{symbols:,} symbols, {name}: {results[-1]['cpu_ms']}", file=sys.stderr, flush=True)
+        whole.append(measure_whole(symbols, trades.packed(), options.rounds))
+        print(f"{symbols:,} symbols, everything: {whole[-1]['cpu_ms']}", file=sys.stderr, flush=True)
     if TARGET_SYMBOLS in options.symbols:
         targets = [judged(target, results) for target in TARGETS]
     document = {"machine": machine(), "rounds": options.rounds, "trades": TRADES, "batches": results}
-    RESULTS.write_text(json.dumps({**document, "targets": targets}, indent=2) + "\n")
-    for line in lines_of(results, targets):
+    RESULTS.write_text(json.dumps({**document, "everything": whole, "targets": targets}, indent=2) + "\n")
+    for line in [*lines_of(results, targets), "", *lines_of_whole(whole)]:
         print(line)
     return 0
 
@@ -109,6 +114,25 @@ def measure(symbols: int, variant: str, batch: Batch, rounds: int) -> dict[str, 
         "parquet_bytes": sum(map(len, ours.files)),
         "cpu_ms": milliseconds,
     }
+
+
+def measure_whole(symbols: int, batch: Batch, rounds: int) -> dict[str, Any]:
+    """Return the CPU milliseconds of a batch with its reads, items and writes."""
+    prepares: dict[str, Callable[[], Any]] = {
+        OURS: lambda: WholePipeline(batch, is_warm=False),
+        WARM: lambda: WholePipeline(batch, is_warm=True),
+        **{
+            name: partial(WholeLoop, batch, contender)
+            for name, contender in CONTENDERS.items()
+            if contender is not Pipeline
+        },
+    }
+    for name, prepare in prepares.items():
+        run = prepare()
+        run()
+        if run.table.writes != len(batch.windows):
+            sys.exit(f"{name} wrote {run.table.writes} items of {len(batch.windows)}; nothing is timed")
+    return {"symbols": symbols, "cpu_ms": interleaved(prepares, rounds)}
 
 
 def interleaved(prepares: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -159,6 +183,17 @@ def lines_of(results: list[dict[str, Any]], targets: list[dict[str, Any]]) -> li
     for row in targets:
         reached = "yes" if row["reached"] else "no"
         lines.append(_row([row["variant"], row["against"], f"{row['target']}", f"{row['measured']}", reached]))
+    return lines
+
+
+def lines_of_whole(whole: list[dict[str, Any]]) -> list[str]:
+    names = list(whole[0]["cpu_ms"])
+    lines = [f"The same with held windows read, items made and calls to DynamoDB (times {WARM})", ""]
+    lines += [_row(["symbols", *names]), _row(["---"] * (1 + len(names)))]
+    for row in whole:
+        taken = row["cpu_ms"]
+        cells = [f"{taken[name]:.0f} ({taken[name] / taken[WARM]:.2f})" for name in names]
+        lines.append(_row([f"{row['symbols']:,}", *cells]))
     return lines
 
 

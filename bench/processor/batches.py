@@ -1,6 +1,7 @@
 """Batches that are timed, and the state before them. Seeded: every run has the same."""
 
 import base64
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,8 +14,8 @@ from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.providers.simulator.ledger import Ledger
 from stock_pipeline.providers.simulator.simulator import Simulation, arrivals
-from stock_pipeline.state_rows import Kinds, rows_of_trades
-from stock_pipeline.state_window import StoredItem, packed
+from stock_pipeline.state.rows import Kinds, rows_of_trades
+from stock_pipeline.state.stored_item import StoredItem, packed
 from stock_pipeline.streaming.record_packing import pack, partition_key
 from stock_pipeline.streaming.trade_json import encode_trade
 
@@ -91,7 +92,11 @@ def session(symbols: int) -> Session:
     before = window_capacity(AVERAGE_WINDOWS) * symbols
     simulation = Simulation(names, SESSION, before + TRADES, seed=7)
     rows = [row for row in arrivals(simulation, 0, Ledger()) if isinstance(row, Trade)]
-    trades = [replace(row, ingest_time_ns=row.event_time_ns + _CAPTURE_DELAY_NS) for row in rows]
+    # whole shares: the other ways' types take no part of one
+    trades = [
+        replace(row, ingest_time_ns=row.event_time_ns + _CAPTURE_DELAY_NS, volume=math.ceil(row.volume or 0))
+        for row in rows
+    ]
     return Session(tuple(trades[-TRADES:]), _windows(trades[:-TRADES]))
 
 

@@ -40,8 +40,8 @@ from stock_pipeline.domain.trade import (
     STATUSES,
     SYMBOL,
 )
-from stock_pipeline.state_rows import NewState, trades_of_rows
-from stock_pipeline.state_window import StoredItem
+from stock_pipeline.state.rows import NewState, trades_of_rows
+from stock_pipeline.state.stored_item import StoredItem
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import record_schema, trade_schema, with_derived_columns
@@ -83,8 +83,9 @@ class Pipeline:
     def read_once(self, keys: Sequence[SymbolKey]) -> tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]:
         return {key: self._stored[key] for key in keys if key in self._stored}, ()
 
-    def put(self, state: NewState, replaces: str | None) -> None:
+    def put(self, state: NewState, replaces: str | None) -> StoredItem:
         self.shown[state.key] = state
+        return StoredItem(state.key, state.revision, b"", b"")
 
 
 def _view(state: NewState) -> SymbolView:

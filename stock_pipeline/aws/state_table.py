@@ -17,8 +17,8 @@ from stock_pipeline.aws.passing_errors import passing_code
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import shares_text
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.state_rows import EVENT_TIME, NewState, ShownPrint, new_state
-from stock_pipeline.state_window import StoredItem, packed, price_text
+from stock_pipeline.state.rows import EVENT_TIME, NewState, ShownPrint, new_state
+from stock_pipeline.state.stored_item import StoredItem, packed, price_text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -100,8 +100,8 @@ class StateTable:
         """Do `put` for a state of trades."""
         self.put(new_state(state, self.average_windows), replaces)
 
-    def put(self, state: NewState, replaces: str | None) -> None:
-        """Put the item if the stored one has the revision `replaces` (None: there is none).
+    def put(self, state: NewState, replaces: str | None) -> StoredItem:
+        """Put the item if the stored one has the revision `replaces` (None: there is none). Return it.
 
         Raises `StateConflictError` if it has another; `RetryableError` if DynamoDB throttles or does not answer. It may
         be written all the same then, and the next read shows it.
@@ -114,13 +114,15 @@ class StateTable:
                 "ConditionExpression": "revision = :stored",
                 "ExpressionAttributeValues": {":stored": {"S": replaces}},
             }
+        item = self._item(state)
         try:
             with _passing_errors_retryable(f"write {state.key}"):
-                self.client.put_item(TableName=self.name, Item=self._item(state), **condition)
+                self.client.put_item(TableName=self.name, Item=item, **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 raise StateConflictError(f"{state.key} was written by another process; read it again") from error
             raise
+        return _stored_item(item)
 
     def item(self, state: SymbolState) -> dict[str, Any]:
         """Return the item in DynamoDB's typed form."""

@@ -201,6 +201,8 @@ def _functions(workload: Workload, deployment: Deployment, flow: Flow, prices: M
 def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapping[str, float]) -> list[Line]:
     batches = flow.batches_per_second * workload.seconds_a_month
     states = batches * flow.symbols_a_batch / 1e6
+    # a function that has a shard to itself remembers its items
+    reads = states if deployment.parallelization_factor > 1 else 0.0
     raw = workload.trades_a_month * RAW_BYTES_A_TRADE / 1e9
     raw_months = min(12.0, deployment.raw_expire_days / 30)
     curated = workload.trades_a_month * CURATED_BYTES_A_TRADE / 1e9
@@ -209,7 +211,7 @@ def _storage(workload: Workload, deployment: Deployment, flow: Flow, prices: Map
             "DynamoDB",
             f"{states:,.1f} million state writes",
             states * STATE_WRITE_UNITS * prices["dynamodb_write_unit_million"]
-            + states * prices["dynamodb_read_unit_million"],
+            + reads * prices["dynamodb_read_unit_million"],
         ),
         Line(
             "S3",

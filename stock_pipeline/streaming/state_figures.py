@@ -8,7 +8,7 @@ from stock_pipeline.domain.conditions import is_last_eligible, is_paid
 from stock_pipeline.domain.feed_session import session_rule
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import EFFECTIVE_STATUSES
-from stock_pipeline.state_rows import (
+from stock_pipeline.state.rows import (
     EVENT_TIME,
     FRACTION,
     KIND,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stock_pipeline.domain.conditions import is_last_eligible
 from stock_pipeline.domain.symbol_state import ELIGIBLE_CAPACITY
-from stock_pipeline.state_rows import (
+from stock_pipeline.state.rows import (
     EVENT_TIME,
     FRACTION,
     KIND,

@@ -9,9 +9,10 @@ import numpy as np
 from stock_pipeline.domain.moving_average import window_capacity
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import DamagedItemError, RetryableError, StateConflictError
-from stock_pipeline.state_rows import NO_ROWS, NewState, StateRows, rows_concatenated
-from stock_pipeline.state_window import StoredItem
+from stock_pipeline.state.rows import NO_ROWS, NewState, StateRows, rows_concatenated
+from stock_pipeline.state.stored_item import StoredItem
 from stock_pipeline.streaming.batch_report import StateResult
+from stock_pipeline.streaming.held_items import HeldItems
 from stock_pipeline.streaming.newest_trades import NewestRows
 from stock_pipeline.streaming.patience import ATTEMPTS, Patience, in_threads
 from stock_pipeline.streaming.ports import StateStore
@@ -38,6 +39,7 @@ class _Progress:
     """What the threads share: lists, because threads append to them safely.
 
     written, conflicts, succeeded: an entry each.
+    held: symbols whose items were not read, because they were held.
     away: the table's refusal; nothing more is tried, because the next call would be refused too.
     unfinished: first records of symbols that are not written.
     why: the last reason of one.
@@ -48,6 +50,7 @@ class _Progress:
     written: list[SymbolKey] = field(default_factory=list)
     conflicts: list[SymbolKey] = field(default_factory=list)
     succeeded: list[SymbolKey] = field(default_factory=list)
+    held: frozenset[SymbolKey] = frozenset()
     away: str = ""
     unfinished: list[int] = field(default_factory=list)
     why: str = ""
@@ -63,6 +66,7 @@ class StateWriter:
     """Writer of states, by conditional writes in parallel.
 
     is_refusal: tells if an error is the table's refusal of us, which no trade causes.
+    held: items that need not be read.
     """
 
     state_store: StateStore
@@ -70,6 +74,7 @@ class StateWriter:
     patience: Patience
     is_refusal: Callable[[Exception], bool]
     threads: int
+    held: HeldItems = field(default_factory=HeldItems)
 
     def write(self, newest: NewestRows) -> StateResult:
         """Merge trades into the states, those of the first records first.
@@ -81,8 +86,11 @@ class StateWriter:
             return StateResult(0, 0, None)
         groups = sorted(map(_Group, newest.first_records, range(len(newest.keys)), newest.keys))
         done = _Progress()
-        chunks = [groups[start : start + KEYS_A_READ] for start in range(0, len(groups), KEYS_A_READ)]
-        read: list[_Group] = []
+        done.stored = {key: item for key in newest.keys if (item := self.held.get(key))}
+        done.held = frozenset(done.stored)
+        unread = [group for group in groups if group.key not in done.stored]
+        read = [group for group in groups if group.key in done.stored]
+        chunks = [unread[start : start + KEYS_A_READ] for start in range(0, len(unread), KEYS_A_READ)]
 
         def read_chunk(chunk: Sequence[_Group]) -> None:
             try:
@@ -102,7 +110,8 @@ class StateWriter:
             except Exception as error:
                 self._fail(done, group, error, others=done.succeeded)
 
-        in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
+        if chunks:
+            in_threads(min(self.threads, len(chunks)), chunks, read_chunk)
         changes = self._changes(done, newest, sorted(read))
         if changes:
             in_threads(min(self.threads, len(changes)), changes, write_group)
@@ -163,6 +172,8 @@ class StateWriter:
             try:
                 held[group.number] = item.rows(newest.kinds) if item else (NO_ROWS, NO_ROWS)
                 sound.append(group)
+                if item:
+                    self.held.keep(item)
             except DamagedItemError as error:
                 self._fail(done, group, error, others=done.succeeded)
         states = self._merged(newest, held)
@@ -202,10 +213,13 @@ class StateWriter:
                     if not changed:
                         return
                     state = changed[group.number]
-                self.state_store.put(state, stored.revision if stored else None)
+                self.held.forget(group.key)  # until it is known to be written
+                self.held.keep(self.state_store.put(state, stored.revision if stored else None))
                 done.written.append(group.key)
                 return
             except StateConflictError as error:
+                if not earlier_attempts and group.key in done.held:
+                    self.held.found_stale()
                 done.conflicts.append(group.key)
                 failure = error
             except RetryableError as error:

@@ -8,8 +8,8 @@ from pathlib import Path
 from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
-from stock_pipeline.state_rows import Kinds, NewState, rows_of_trades, trades_of_rows
-from stock_pipeline.state_window import StoredItem, packed
+from stock_pipeline.state.rows import Kinds, NewState, rows_of_trades, trades_of_rows
+from stock_pipeline.state.stored_item import StoredItem, packed
 
 
 class FakeObjectStore:
@@ -125,9 +125,10 @@ class FakeStateTable:
         self.held[state.key] = StoredState(state, state.revision)
         self.writes += 1
 
-    def put(self, state: NewState, replaces: str | None) -> None:
+    def put(self, state: NewState, replaces: str | None) -> StoredItem:
         window, older = (trades_of_rows(state.key, rows, state.kinds) for rows in (state.window, state.older))
         self.write(SymbolState(state.key, window, older), replaces)
+        return _item(self.held[state.key])
 
 
 def _item(held: StoredState) -> StoredItem:

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.local.event_source.function_runtime import FunctionTimedOutError, Handler
-from stock_pipeline.state_rows import NewState
-from stock_pipeline.state_window import StoredItem
+from stock_pipeline.state.rows import NewState
+from stock_pipeline.state.stored_item import StoredItem
 from stock_pipeline.streaming.ports import DeadLetterQueue, Objects, StateStore, Stream
 from stock_pipeline.streaming.record_packing import PackedRecord
 
@@ -139,15 +139,16 @@ class FaultyStateStore:
             raise RetryableError("injected: DynamoDB left keys unread; try again")
         return self.inner.read_once(keys)
 
-    def put(self, state: NewState, replaces: str | None) -> None:
+    def put(self, state: NewState, replaces: str | None) -> StoredItem:
         if self.faults.happens(Fault.STATE_WRITE_THROTTLED):
             raise RetryableError(f"injected: DynamoDB refused to write {state.key}; try again")
         if self.faults.happens(Fault.STATE_CONFLICT):
             raise StateConflictError(f"injected: {state.key} was written by another writer; read it again")
-        self.inner.put(state, replaces)
+        item = self.inner.put(state, replaces)
         if self.faults.happens(Fault.STATE_ANSWER_LOST):
             # boto3 repeats a write whose answer is lost, and the repeat fails on its own condition
             raise StateConflictError(f"injected: {state.key} was written by our own lost call; read it again")
+        return item
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from stock_pipeline.aws.clients import ANSWER_SECONDS, CONNECT_SECONDS
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import RetryableError
-from stock_pipeline.state_rows import NewState
-from stock_pipeline.state_window import StoredItem
+from stock_pipeline.state.rows import NewState
+from stock_pipeline.state.stored_item import StoredItem
 from stock_pipeline.streaming.back_off import back_off
 from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.trade_json import encode_trade
@@ -95,9 +95,9 @@ class Scene:
         self.services["reads"].call(self.clock)
         return self.table.read_once(keys)
 
-    def put(self, state: NewState, replaces: str | None) -> None:
+    def put(self, state: NewState, replaces: str | None) -> StoredItem:
         self.services["writes"].call(self.clock)
-        self.table.put(state, replaces)
+        return self.table.put(state, replaces)
 
     def invoke(self, event: dict[str, Any]) -> int | None:
         """The place of the first unfinished record in the answer, as from the handler with its time-out."""

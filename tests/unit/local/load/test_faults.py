@@ -20,7 +20,7 @@ from stock_pipeline.local.load.faults import (
     FaultyStateStore,
     FaultyStream,
 )
-from stock_pipeline.state_rows import new_state
+from stock_pipeline.state.rows import new_state
 from stock_pipeline.streaming.record_packing import PackedRecord
 from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
 from tests.support.trades import trade

@@ -13,7 +13,7 @@ import numpy as np
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.domain.trade import ABSENT_VOLUME, PRICE_SCALE, exact_shares, share_columns, shares_text
 from stock_pipeline.errors import DamagedItemError, InvalidTradeError
-from stock_pipeline.state_rows import KIND, NO_ROWS, Kinds, StateRows, texts, trades_of_rows, volume_of
+from stock_pipeline.state.rows import KIND, NO_ROWS, Kinds, StateRows, texts, trades_of_rows, volume_of
 
 _UNITS = 10**PRICE_SCALE
 

@@ -4,6 +4,7 @@
 processor's merge and the table's adapter share the columns here.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -34,19 +35,23 @@ class Kind(NamedTuple):
 
 
 class Kinds:
-    """The kinds of a batch's rows, each with a number."""
+    """The kinds of a batch's rows, each with a number. Threads may share it: those that read an item again do."""
 
     def __init__(self) -> None:
         self.known: list[Kind] = []
         self._numbers: dict[tuple[str, ...], int] = {}
+        self._lock = threading.Lock()
 
     def number(self, *kind: str) -> int:
         """Return the number of a kind, given by its fields."""
         number = self._numbers.get(kind)
-        if number is None:
-            number = self._numbers[kind] = len(self.known)
-            self.known.append(Kind(*kind))
-        return number
+        if number is not None:
+            return number
+        with self._lock:
+            if kind not in self._numbers:
+                self.known.append(Kind(*kind))
+                self._numbers[kind] = len(self.known) - 1
+            return self._numbers[kind]
 
 
 @dataclass(frozen=True, slots=True)
