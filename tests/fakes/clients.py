@@ -5,6 +5,7 @@ them to an emulator; limits that the emulator does not keep are those of the ser
 """
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import md5
@@ -176,9 +177,10 @@ def _etag(body: bytes) -> str:
     return f'"{md5(body, usedforsecurity=False).hexdigest()}"'
 
 
+_UNSENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _check_message(body: str) -> None:
     """What a message may consist of: tab, line ends, and U+0020 to U+10FFFF without surrogates, U+FFFE and U+FFFF."""
-    for character in body:
-        code = ord(character)
-        if (code < 0x20 and character not in "\t\n\r") or 0xD800 <= code <= 0xDFFF or code in (0xFFFE, 0xFFFF):
-            raise client_error("SendMessageBatch", "InvalidMessageContents")
+    if _UNSENDABLE.search(body):
+        raise client_error("SendMessageBatch", "InvalidMessageContents")

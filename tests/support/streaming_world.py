@@ -6,7 +6,9 @@ happens to calls is decided by `faults`; the rules by which things happen are in
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -16,6 +18,7 @@ from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.aws.passing_errors import is_refusal
 from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.arrival import ArrivalLimits
+from stock_pipeline.domain.rejection import Rejection
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.local.event_source.failure_destination import S3FailureDestination
@@ -41,6 +44,19 @@ WINDOWS = (2, 3)
 BUCKETS = 4
 PUBLISH_SECONDS = 5
 LAST_SECONDS = load_script("lambdas/processor/app.py").LAST_SECONDS
+
+
+# The books are settled after each step, and a message of the queue never changes.
+@lru_cache(maxsize=10_000)
+def message_of(body: str) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(body))
+
+
+@lru_cache(maxsize=10_000)
+def rejection_in(body: str) -> Rejection | None:
+    """The rejection that a message of the queue tells of; None if it tells of something else."""
+    message = message_of(body)
+    return parse_rejection_message(message) if message.get("kind") == "rejected_record" else None
 
 
 class StreamingWorld:
@@ -146,7 +162,7 @@ class StreamingWorld:
 
     def redrive_what_has_come(self) -> int:
         """Put lines that were rejected as from the future into the stream again, once their time has come."""
-        lines = {m["payload_base64"] for m in map(json.loads, self.sqs.bodies) if m.get("reason") == "future"}
+        lines = {m["payload_base64"] for m in map(message_of, self.sqs.bodies) if m.get("reason") == "future"}
         for line in sorted(lines):
             self.kinesis.put("bucket-0001", base64.b64decode(line))
         return len(lines)
@@ -174,10 +190,8 @@ class StreamingWorld:
 
     def rejected(self) -> dict[str, bytes]:
         """Payloads of rejected lines in the queue, by rejection id."""
-        messages = [json.loads(body) for body in self.sqs.bodies]
-        rejections = [parse_rejection_message(m) for m in messages if m.get("kind") == "rejected_record"]
         payloads: dict[str, bytes] = {}
-        for rejection in rejections:
+        for rejection in filter(None, map(rejection_in, self.sqs.bodies)):
             assert rejection.detail
             assert payloads.setdefault(rejection.rejection_id, rejection.payload) == rejection.payload
         return payloads
@@ -185,7 +199,7 @@ class StreamingWorld:
     def announced_keys(self) -> set[str]:
         """Objects in `failed/` that a message in the queue points to: an object alone is found by nobody."""
         keys = set()
-        for message in map(json.loads, self.sqs.bodies):
+        for message in map(message_of, self.sqs.bodies):
             if message.get("kind") == "unpublished_records":
                 keys.add(message["document"].removeprefix("s3://bucket/"))
             elif "Records" in message:
