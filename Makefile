@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
+.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-session bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -71,6 +71,9 @@ bench-import: $(STAMP) ## Measure how many rows a second import writes on one co
 
 bench-rewriting: $(STAMP) ## Say how often a day's schedule processes each row of a session (seconds)
 	@$(BIN)/python -m bench.rewriting
+
+bench-session: $(STAMP) ## Measure where the CPU of a session's job goes, part by part (two minutes)
+	@$(BIN)/python -m bench.session $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-serve: $(STAMP) ## Measure what the page's server follows and answers on one core (three minutes)
 	@POLARS_MAX_THREADS=1 $(BIN)/python -m bench.serving

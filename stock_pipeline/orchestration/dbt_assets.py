@@ -4,28 +4,25 @@ Models that a run replaces session by session are partitioned. Views and tables 
 of their partitions can be built alone.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from stock_pipeline.aws.athena import cost_dollars
-from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.check_descriptions import description_of
+from stock_pipeline.orchestration.dbt_process import PROJECT_DIR, DbtProcess, parse, run_output
 from stock_pipeline.orchestration.freshness import POLICY
 from stock_pipeline.orchestration.owners import OWNERS
 from stock_pipeline.orchestration.partitions import SESSIONS_A_RUN, session_partitions
 from stock_pipeline.orchestration.shown_rows import bars_of
-from stock_pipeline.project_files import PROJECT, dbt_output
+from stock_pipeline.project_files import dbt_output
 from stock_pipeline.settings import Settings
-
-PROJECT_DIR = PROJECT / "dbt_project"
 
 
 def marts_definitions(settings: Settings) -> dg.Definitions:
@@ -39,7 +36,7 @@ def marts_definitions(settings: Settings) -> dg.Definitions:
             session_marts(manifest, pool, translator, settings),
             marts(manifest, pool, translator),
         ],
-        resources={"dbt": dbt_resource(settings.dbt_target)},
+        resources={"dbt": DbtProcess(target=settings.dbt_target)},
     )
 
 
@@ -72,30 +69,16 @@ class Translator(DagsterDbtTranslator):
         return spec.replace_attributes(group_name=group, owners=OWNERS, freshness_policy=POLICY)
 
 
-def target_dir(target: str) -> Path:
-    """Return a target's own folder for what dbt generates."""
-    return dbt_output() / target
-
-
 def prepare_manifest(target: str) -> Path:
-    """Parse the project for a target; needs no credentials and no network."""
-    output = str(target_dir(target))
-    command = [str(dbt_executable()), "parse", "--target", target, "--target-path", output, "--log-path", output]
-    result = subprocess.run(
-        [*command, "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        said = (result.stdout + result.stderr)[-4000:]
-        raise PermanentError(f"dbt could not parse {PROJECT_DIR} for target {target}:\n{said}")
-    return target_dir(target) / "manifest.json"
+    """Parse the project for a target, and return its manifest."""
+    folder = _prepared(target)
+    parse(target, folder, write_json=True)
+    return folder / "manifest.json"
 
 
 def manifest_path(target: str) -> Path:
     """Return the prepared manifest; prepare it if it is missing or outdated."""
-    path = target_dir(target) / "manifest.json"
+    path = _prepared(target) / "manifest.json"
     if path.exists() and path.stat().st_mtime > max(file.stat().st_mtime for file in _project_files()):
         return path
     return prepare_manifest(target)
@@ -106,20 +89,8 @@ def _project_files() -> Iterator[Path]:
         yield from (path for path in PROJECT_DIR.glob(pattern) if path.is_file())
 
 
-def dbt_executable() -> Path:
-    """Return the dbt beside this Python, because PATH may have another."""
-    return Path(sys.executable).parent / "dbt"
-
-
-def dbt_resource(target: str) -> DbtCliResource:
-    return DbtCliResource(
-        project_dir=os.fspath(PROJECT_DIR),
-        profiles_dir=os.fspath(PROJECT_DIR),
-        target=target,
-        dbt_executable=os.fspath(dbt_executable()),
-        # each run has a folder of its own, where dbt would look for the saved parse in vain and parse all anew
-        global_config_flags=["--partial-parse-file-path", os.fspath(target_dir(target) / "partial_parse.msgpack")],
-    )
+def _prepared(target: str) -> Path:
+    return dbt_output() / target
 
 
 DATA_ONLY = ("--exclude-resource-type", "unit_test")
@@ -136,7 +107,7 @@ def staging(manifest: Path, pool: str, translator: Translator) -> dg.AssetsDefin
         exclude=f"{SESSION_TABLES}+",
         pool=pool,
     )
-    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def models(context: dg.AssetExecutionContext, dbt: DbtProcess) -> Iterator[Any]:
         yield from build(context, dbt)
 
     return models
@@ -153,7 +124,7 @@ def session_marts(manifest: Path, pool: str, translator: Translator, settings: S
         # as for trades: the assets of one job share one policy
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_A_RUN),
     )
-    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def models(context: dg.AssetExecutionContext, dbt: DbtProcess) -> Iterator[Any]:
         yield from build(context, dbt)
         sessions = set(run_sessions(context))
         if len(sessions) == 1:
@@ -171,7 +142,7 @@ def marts(manifest: Path, pool: str, translator: Translator) -> dg.AssetsDefinit
         exclude=SESSION_TABLES,
         pool=pool,
     )
-    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def models(context: dg.AssetExecutionContext, dbt: DbtProcess) -> Iterator[Any]:
         yield from build(context, dbt)
 
     return models
@@ -187,13 +158,25 @@ def show_bars(context: dg.AssetExecutionContext, settings: Settings, session_dat
     context.log_event(dg.AssetObservation("daily_bars", partition=session_date.isoformat(), metadata={"bars": bars}))
 
 
-def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def build(context: dg.AssetExecutionContext, dbt: DbtProcess) -> Iterator[Any]:
     """Build the selected models for the run's sessions; yield Dagster's events."""
     sessions = run_sessions(context)
-    invocation = dbt.cli(["build", *DATA_ONLY, *window_options(sessions)], context=context)
-    yield from with_figures(
-        invocation.stream_raw_events(), lambda message: _asset_events(invocation, message), len(set(sessions)) == 1
-    )
+    # manifest and translator come from the context's assets
+    chosen = get_updated_cli_invocation_params_for_context(context, {}, DagsterDbtTranslator())
+    tests = ["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []
+    folder = run_output() / f"{context.op_execution_context.op.name}-{context.run.run_id}"
+    results = dbt.results(["build", *DATA_ONLY, *tests, *chosen.selection_args, *window_options(sessions)], folder)
+
+    def events_of(message: DbtCoreCliEventMessage) -> Iterable[Any]:
+        return message.to_default_asset_events(
+            manifest=chosen.manifest,
+            dagster_dbt_translator=chosen.dagster_dbt_translator,
+            context=context,
+            target_path=folder,
+        )
+
+    messages = (DbtCoreCliEventMessage(raw_event=result, event_history_metadata={}) for result in results)
+    yield from with_figures(messages, events_of, len(set(sessions)) == 1)
 
 
 def run_sessions(context: dg.AssetExecutionContext) -> Sequence[date]:
@@ -253,13 +236,3 @@ def _row_count_name(materialized: Any, one_session: bool) -> str:
     if materialized != "session_table":
         return "dagster/row_count"
     return "dagster/partition_row_count" if one_session else "rows_of_all_sessions_of_the_run"
-
-
-def _asset_events(invocation: DbtCliInvocation, message: Any) -> Iterable[Any]:
-    events: Iterable[Any] = message.to_default_asset_events(
-        manifest=invocation.manifest,
-        dagster_dbt_translator=invocation.dagster_dbt_translator,
-        context=invocation.context,
-        target_path=invocation.target_path,
-    )
-    return events

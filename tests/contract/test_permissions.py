@@ -331,6 +331,7 @@ def test_a_library_calls_what_is_written_of_it(library: Library) -> None:
         (["stock_pipeline.orchestration.lake_assets", "stock_pipeline.redrive.redrive"], "dagster-work"),
         (["tests.x", "stock_pipeline.lake.compaction", "stock_pipeline.aws.object_store"], "dagster-work"),
         (["tests.x", "stock_pipeline.local.event_source.poller"], LAPTOP),
+        (["stock_pipeline.orchestration.dbt_process", "stock_pipeline.local.duckdb.catalog"], LAPTOP),
         (["tests.x", "stock_pipeline.new_package.module"], f"{UNKNOWN}:stock_pipeline.new_package.module"),
     ],
 )

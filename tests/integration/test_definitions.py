@@ -16,10 +16,7 @@ from stock_pipeline.definitions import build_definitions
 from stock_pipeline.domain.session import trading_days, use_unplanned
 from stock_pipeline.errors import PermanentError
 from stock_pipeline.orchestration.dbt_assets import (
-    DATA_ONLY,
-    dbt_resource,
     figures_of,
-    manifest_path,
     window_options,
     with_figures,
 )
@@ -323,15 +320,3 @@ def test_every_table_of_the_lake_has_its_name_and_columns(definitions: dg.Defini
 def test_every_job_has_a_description(definitions: dg.Definitions) -> None:
     jobs = definitions.get_repository_def().get_all_jobs()
     assert [job.name for job in jobs if not job.description and not job.name.startswith("__")] == []
-
-
-def test_a_run_finds_dbts_saved_parse_and_leaves_unit_tests_to_ci(tmp_path: Path) -> None:
-    assert json.loads(manifest_path("local").read_text())["unit_tests"]
-    listing = dbt_resource("local").cli(
-        ["ls", *DATA_ONLY, "--output", "json", "--output-keys", "resource_type"], target_path=tmp_path / "run"
-    )
-    said = [event.raw_event["info"]["msg"] for event in listing.stream_raw_events()]
-    listed = {json.loads(line)["resource_type"] for line in said if line.startswith('{"resource_type"')}
-    assert {"model", "test"} <= listed
-    assert "unit_test" not in listed
-    assert not [line for line in said if "full parse" in line]

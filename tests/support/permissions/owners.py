@@ -17,6 +17,9 @@ PERSON = "person"
 LAPTOP = "laptop"
 """The local stack, which plays AWS: in an account nobody makes its calls."""
 
+DUCKDB = "stock_pipeline.local.duckdb"
+"""What dbt reads the lake by in Dagster's own process, where no Athena is: on a laptop."""
+
 NOBODY: Roles = ()
 """A frame that says nothing; the frames further in may."""
 
@@ -89,6 +92,8 @@ def roles_of(modules: Sequence[str]) -> Roles:
     modules: of the frames, outermost first. A package that no table names gives `unknown`, which no run lets pass.
     """
     for roles in _each(ENTRYPOINTS, modules):
+        if roles == (WORK,) and any(module.startswith(DUCKDB) for module in modules):
+            return (LAPTOP,)
         if roles != (PERSON,):
             return roles
         # the same use case runs in an account, called by its own entrypoint
