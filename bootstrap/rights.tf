@@ -156,6 +156,12 @@ locals {
     StringEquals = { "aws:ResourceTag/Project" = var.project_name, "aws:ResourceTag/Environment" = environment }
   } }
 
+  # What is made with an environment's tags. What has another's already can't be taken over by tagging it.
+  own_tags = { for environment in keys(local.settings) : environment => {
+    StringEquals         = { "aws:RequestTag/Project" = var.project_name, "aws:RequestTag/Environment" = environment }
+    StringEqualsIfExists = local.own_key[environment].StringEquals
+  } }
+
   reads = { for environment, groups in local.kinds : environment => { for group, kinds in groups : group => [
     for name, kind in kinds : { Sid = "Read${name}", Effect = "Allow", Action = kind.read, Resource = kind.on }
   ] } }
@@ -168,14 +174,14 @@ locals {
       { Sid = "FindState", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.state_arn] },
       { Sid = "ReadState", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.state_arn}/${var.project_name}/${environment}.tfstate"] },
     ]
-    # A package and a function's settings are encrypted with the environment's key, and read by way of S3 and Lambda.
+    # Packages, functions' settings and schedules are encrypted with the environment's key, and read by way of their services.
     settings = [
       {
         Sid       = "ReadEncryptedSettings"
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]
         Resource  = ["${local.in_region[environment].kms}:key/*"]
-        Condition = merge(local.own_key[environment], { StringLike = { "kms:ViaService" = ["s3.*.amazonaws.com", "lambda.*.amazonaws.com"] } })
+        Condition = merge(local.own_key[environment], { StringLike = { "kms:ViaService" = [for service in ["s3", "lambda", "scheduler"] : "${service}.*.amazonaws.com"] } })
       },
       {
         Sid       = "ReadOwnKey"
@@ -258,7 +264,15 @@ locals {
             Effect    = "Allow"
             Action    = ["kms:CreateKey", "kms:TagResource"]
             Resource  = "*"
-            Condition = { StringEquals = { "aws:RequestTag/Project" = var.project_name, "aws:RequestTag/Environment" = environment } }
+            Condition = local.own_tags[environment]
+          },
+          {
+            # mappings have tags of their own, and names that nobody chose
+            Sid       = "TagTheMapping"
+            Effect    = "Allow"
+            Action    = ["lambda:TagResource"]
+            Resource  = ["${local.in_region[environment].lambda}:event-source-mapping:*"]
+            Condition = local.own_tags[environment]
           },
           {
             Sid       = "ChangeTheKey"

@@ -52,4 +52,8 @@ variable "environments" {
     condition     = alltrue([for environment in var.environments : can(regex("^[a-z][a-z0-9]{0,15}$", environment))])
     error_message = "environments takes short names such as dev and prod."
   }
+  validation {
+    condition     = !contains(var.environments, "github")
+    error_message = "environments takes no github: GitHub's own roles begin like that environment's, which its deployments may change."
+  }
 }

@@ -53,3 +53,11 @@ run "an_account_that_has_the_provider" {
     error_message = "An identity provider that is there is used."
   }
 }
+
+run "an_environment_whose_roles_would_be_githubs_is_refused" {
+  command = plan
+  variables {
+    environments = ["dev", "github"]
+  }
+  expect_failures = [var.environments]
+}

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from tests.support import terraform_rules as rules
-from tests.support.provider_calls import CALLS, Ask, asked
+from tests.support.permissions.policy import Request, applies
+from tests.support.provider_calls import CALLS, UNTAGGED, Ask, asked
 
 ROOT = Path(__file__).parents[2]
 PLANS = ROOT / "tests/data/terraform"
 ENVIRONMENTS = ("dev", "prod")
 OTHER = {"dev": "prod", "prod": "dev"}
+KEYS = "arn:aws:kms:us-east-1:123456789012:key"
 JOBS = ("image", "plan", "apply", "smoke")
 
 DATA = (
@@ -137,6 +139,13 @@ def test_every_kind_of_planned_resource_is_known(environment: str) -> None:
     assert {resource["type"] for resource in load(environment)["resources"]} <= set(CALLS)
 
 
+def test_what_gets_the_default_tags_is_asked_for_them() -> None:
+    """A service that makes something with tags asks for the right to tag it, too."""
+    assert {
+        kind for kind, calls in CALLS.items() if not re.search(r":\w*Tag(s|Resource|Role|Queue|\w+)", calls.make)
+    } == (UNTAGGED)
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize(("job", "make"), [("plan", False), ("apply", False), ("apply", True)])
 def test_a_role_can_read_and_make_what_is_planned(environment: str, job: str, make: bool) -> None:
@@ -181,8 +190,9 @@ def test_no_role_reaches_another_environment(environment: str, job: str) -> None
         for resource in other
         for make in (False, True)
         for ask in asked(resource, OTHER[environment], make)
-        # a key has no name: the tags that it is made with decide, which the statement demands
-        if ask.resource != "*" and not ask.resource.endswith(":key/0000") and allows(statements, ask)
+        # a key and a mapping have no name: the tags that they are made with decide, which the statement demands
+        if ask.resource != "*" and not ask.resource.endswith(":0000") and not ask.resource.endswith("/0000")
+        if allows(statements, ask)
     }
     assert reached == set()
     assert not allows(
@@ -191,6 +201,38 @@ def test_no_role_reaches_another_environment(environment: str, job: str) -> None
     for statement in statements:
         if any(str(resource).endswith(":key/*") for resource in rules.as_list(statement["Resource"])):
             assert statement["Condition"]["StringEquals"]["aws:ResourceTag/Environment"] == environment
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(("of_whom", "takes"), [("nobody", True), ("own", True), ("other", False)])
+@pytest.mark.parametrize(
+    ("action", "resource"), [("kms:TagResource", "key/0000"), ("lambda:TagResource", "event-source-mapping:0000")]
+)
+def test_an_apply_takes_nothing_of_another_environment_by_tagging_it(
+    environment: str, of_whom: str, takes: bool, action: str, resource: str
+) -> None:
+    """Rights on a key go by its tags: who could change those had the key, and with its policy all that it encrypts."""
+    owners = {"nobody": None, "own": environment, "other": OTHER[environment]}
+    context = {"aws:requesttag/project": ["stock-pipeline"], "aws:requesttag/environment": [environment]}
+    if owner := owners[of_whom]:
+        context |= {"aws:resourcetag/project": ["stock-pipeline"], "aws:resourcetag/environment": [owner]}
+    arn = f"arn:aws:{action.partition(':')[0]}:us-east-1:123456789012:{resource}"
+    request = Request(f"arn:aws:iam::123456789012:role/stock-pipeline-github-{environment}-apply", action, arn, context)
+    assert any(applies(statement, request) for statement in statements_of(environment, "apply")) is takes
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("job", ["plan", "apply"])
+@pytest.mark.parametrize("service", ["s3", "lambda", "scheduler"])
+def test_a_role_reads_settings_that_the_environments_key_encrypts(environment: str, job: str, service: str) -> None:
+    """Of packages, functions and schedules: each service asks the key with the rights of who asks it."""
+    context = {
+        "aws:resourcetag/project": ["stock-pipeline"],
+        "aws:resourcetag/environment": [environment],
+        "kms:viaservice": [f"{service}.us-east-1.amazonaws.com"],
+    }
+    request = Request("arn:aws:iam::123456789012:role/x", "kms:Decrypt", f"{KEYS}/0000", context)
+    assert any(applies(statement, request) for statement in statements_of(environment, job))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

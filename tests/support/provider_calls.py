@@ -40,7 +40,7 @@ CALLS: dict[str, Calls] = {
     "aws_budgets_budget": Calls(
         "arn:aws:budgets::{account}:budget/{name}",
         "budgets:ViewBudget budgets:ListTagsForResource",
-        "budgets:ModifyBudget",
+        "budgets:ModifyBudget budgets:TagResource",
     ),
     "aws_cloudwatch_dashboard": Calls(
         "arn:aws:cloudwatch::{account}:dashboard/{dashboard_name}", "cloudwatch:GetDashboard", "cloudwatch:PutDashboard"
@@ -63,7 +63,9 @@ CALLS: dict[str, Calls] = {
         "rds:DescribeDBSubnetGroups rds:ListTagsForResource",
         "rds:CreateDBSubnetGroup rds:AddTagsToResource",
     ),
-    "aws_default_security_group": Calls(ANY, "ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupIngress"),
+    "aws_default_security_group": Calls(
+        ANY, "ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupIngress ec2:CreateTags"
+    ),
     "aws_dynamodb_table": Calls(
         "arn:aws:dynamodb:{region}:{account}:table/{name}",
         "dynamodb:DescribeTable dynamodb:DescribeContinuousBackups dynamodb:DescribeTimeToLive "
@@ -89,11 +91,13 @@ CALLS: dict[str, Calls] = {
     "aws_ecs_task_definition": Calls(
         "arn:aws:ecs:{region}:{account}:task-definition/{family}:1",
         "ecs:DescribeTaskDefinition",
-        "ecs:RegisterTaskDefinition",
+        "ecs:RegisterTaskDefinition ecs:TagResource",
     ),
     "aws_eip": Calls(ANY, "ec2:DescribeAddresses", "ec2:AllocateAddress ec2:CreateTags"),
     "aws_glue_catalog_database": Calls(
-        "arn:aws:glue:{region}:{account}:database/{name}", "glue:GetDatabase glue:GetTags", "glue:CreateDatabase"
+        "arn:aws:glue:{region}:{account}:database/{name}",
+        "glue:GetDatabase glue:GetTags",
+        "glue:CreateDatabase glue:TagResource",
     ),
     "aws_glue_catalog_table": Calls(
         "arn:aws:glue:{region}:{account}:table/{database_name}/{name}",
@@ -103,12 +107,12 @@ CALLS: dict[str, Calls] = {
     "aws_glue_registry": Calls(
         "arn:aws:glue:{region}:{account}:registry/{registry_name}",
         "glue:GetRegistry glue:GetTags",
-        "glue:CreateRegistry",
+        "glue:CreateRegistry glue:TagResource",
     ),
     "aws_glue_schema": Calls(
         "arn:aws:glue:{region}:{account}:schema/{registry}/{schema_name}",
         "glue:GetSchema glue:GetSchemaVersion",
-        "glue:CreateSchema glue:RegisterSchemaVersion",
+        "glue:CreateSchema glue:RegisterSchemaVersion glue:TagResource",
     ),
     "aws_iam_role": Calls(
         ROLE, "iam:GetRole iam:ListRolePolicies iam:ListAttachedRolePolicies", "iam:CreateRole iam:TagRole iam:PassRole"
@@ -117,7 +121,7 @@ CALLS: dict[str, Calls] = {
         "arn:aws:iam::{account}:role/stock-pipeline-{environment}-x", "iam:GetRolePolicy", "iam:PutRolePolicy"
     ),
     "aws_internet_gateway": Calls(
-        ANY, "ec2:DescribeInternetGateways", "ec2:CreateInternetGateway ec2:AttachInternetGateway"
+        ANY, "ec2:DescribeInternetGateways", "ec2:CreateInternetGateway ec2:AttachInternetGateway ec2:CreateTags"
     ),
     "aws_kinesis_stream": Calls(
         "arn:aws:kinesis:{region}:{account}:stream/{name}",
@@ -129,9 +133,14 @@ CALLS: dict[str, Calls] = {
     "aws_kms_key": Calls(
         "arn:aws:kms:{region}:{account}:key/0000",
         "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
-        "kms:CreateKey kms:EnableKeyRotation kms:PutKeyPolicy",
+        "kms:CreateKey kms:EnableKeyRotation kms:PutKeyPolicy kms:TagResource",
     ),
-    "aws_lambda_event_source_mapping": Calls(ANY, "lambda:GetEventSourceMapping", "lambda:CreateEventSourceMapping"),
+    # with tags of its own, beside the function's: https://docs.aws.amazon.com/lambda/latest/dg/tags-esm.html
+    "aws_lambda_event_source_mapping": Calls(
+        "arn:aws:lambda:{region}:{account}:event-source-mapping:0000",
+        "lambda:GetEventSourceMapping lambda:ListTags",
+        "lambda:CreateEventSourceMapping lambda:TagResource",
+    ),
     "aws_lambda_function": Calls(
         "arn:aws:lambda:{region}:{account}:function:{function_name}",
         "lambda:GetFunction lambda:ListVersionsByFunction lambda:GetFunctionCodeSigningConfig lambda:ListTags",
@@ -144,7 +153,7 @@ CALLS: dict[str, Calls] = {
         "lambda:PutFunctionEventInvokeConfig",
     ),
     "aws_nat_gateway": Calls(ANY, "ec2:DescribeNatGateways", "ec2:CreateNatGateway ec2:CreateTags"),
-    "aws_route_table": Calls(ANY, "ec2:DescribeRouteTables", "ec2:CreateRouteTable ec2:CreateRoute"),
+    "aws_route_table": Calls(ANY, "ec2:DescribeRouteTables", "ec2:CreateRouteTable ec2:CreateRoute ec2:CreateTags"),
     "aws_route_table_association": Calls(ANY, "ec2:DescribeRouteTables", "ec2:AssociateRouteTable"),
     "aws_s3_bucket": Calls(
         BUCKET,
@@ -189,14 +198,17 @@ CALLS: dict[str, Calls] = {
         "secretsmanager:CreateSecret secretsmanager:TagResource",
     ),
     "aws_security_group": Calls(
-        ANY, "ec2:DescribeSecurityGroups", "ec2:CreateSecurityGroup ec2:AuthorizeSecurityGroupIngress"
+        ANY, "ec2:DescribeSecurityGroups", "ec2:CreateSecurityGroup ec2:AuthorizeSecurityGroupIngress ec2:CreateTags"
     ),
     "aws_service_discovery_private_dns_namespace": Calls(
         ANY,
         "servicediscovery:GetNamespace servicediscovery:ListTagsForResource",
-        "servicediscovery:CreatePrivateDnsNamespace servicediscovery:GetOperation route53:CreateHostedZone",
+        "servicediscovery:CreatePrivateDnsNamespace servicediscovery:GetOperation servicediscovery:TagResource "
+        "route53:CreateHostedZone",
     ),
-    "aws_service_discovery_service": Calls(ANY, "servicediscovery:GetService", "servicediscovery:CreateService"),
+    "aws_service_discovery_service": Calls(
+        ANY, "servicediscovery:GetService", "servicediscovery:CreateService servicediscovery:TagResource"
+    ),
     "aws_sns_topic": Calls(
         "arn:aws:sns:{region}:{account}:{name}",
         "sns:GetTopicAttributes sns:ListTagsForResource",
@@ -226,9 +238,36 @@ CALLS: dict[str, Calls] = {
     "aws_vpc": Calls(
         ANY, "ec2:DescribeVpcs ec2:DescribeVpcAttribute", "ec2:CreateVpc ec2:ModifyVpcAttribute ec2:CreateTags"
     ),
-    "aws_vpc_endpoint": Calls(ANY, "ec2:DescribeVpcEndpoints", "ec2:CreateVpcEndpoint ec2:ModifyVpcEndpoint"),
+    "aws_vpc_endpoint": Calls(
+        ANY, "ec2:DescribeVpcEndpoints", "ec2:CreateVpcEndpoint ec2:ModifyVpcEndpoint ec2:CreateTags"
+    ),
     "terraform_data": Calls(ANY, "", ""),  # lives in the state alone
 }
+
+UNTAGGED = frozenset(
+    {
+        "aws_cloudwatch_dashboard",
+        "aws_ecr_lifecycle_policy",
+        "aws_glue_catalog_table",
+        "aws_iam_role_policy",
+        "aws_kms_alias",
+        "aws_lambda_function_event_invoke_config",
+        "aws_route_table_association",
+        "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_notification",
+        "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_server_side_encryption_configuration",
+        "aws_s3_bucket_versioning",
+        "aws_scheduler_schedule",
+        "aws_sns_topic_policy",
+        "aws_sns_topic_subscription",
+        "aws_sqs_queue_policy",
+        "terraform_data",
+    }
+)
+"""Types without tags in the provider's schema. All others get its default tags, for which services ask a right."""
 
 
 def asked(resource: dict[str, Any], environment: str, make: bool) -> Iterator[Ask]:
