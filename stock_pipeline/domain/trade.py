@@ -36,7 +36,8 @@ LATEST_EVENT_TIME_NS = 4_102_444_800 * 10**9
 
 SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}")
 FEED = re.compile(r"[a-z][a-z0-9_]{0,15}")
-EVENT_ID = re.compile(r"[\x21-\x7e]{1,96}")
+LONGEST_EVENT_ID = 96
+EVENT_ID = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_EVENT_ID}}}")
 CODES = re.compile(r"[\x21-\x7e]{0,16}")
 """Exchange and condition codes: printable ASCII without blanks. Empty where the source gives none."""
 
@@ -187,6 +188,11 @@ def precedence(trade: Trade) -> tuple[Any, ...]:
 def is_effective(trade: Trade) -> bool:
     """Tell if the row is an execution that counts: neither cancelled nor a notice."""
     return trade.status in EFFECTIVE_STATUSES
+
+
+def correction_content(price: Decimal, volume: Shares, conditions: str) -> str:
+    """Return what tells a correction from its original, which may have the same number: 10.5x100:@F."""
+    return f"{price.normalize():f}x{shares_text(volume)}:{''.join(sorted(conditions))}"
 
 
 def provider_event_id(feed: str, symbol: str, session_date: date, exchange: str, trade_id: str | int) -> str:

@@ -1,10 +1,12 @@
 """Converted rows as trades: values read exactly and held to the contract's limits, each row by itself."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
 
-from stock_pipeline.domain.trade import EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS
+from stock_pipeline.domain.session import FIRST_CALENDAR_YEAR, NANOSECONDS
+from stock_pipeline.domain.trade import LATEST_EVENT_TIME_NS, LONGEST_EVENT_ID
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.condition_codes import WrongAlphabetError, letters_of
 from stock_pipeline.files.corrections import STATUS_OF_CORRECTION
@@ -12,7 +14,9 @@ from stock_pipeline.files.values import exact_decimal
 
 _SYMBOL = r"^[A-Za-z0-9][A-Za-z0-9.:/\-]{0,23}$"
 _CODE = r"^[\x21-\x7e]{0,16}$"
-_LONGEST_ID = 40
+_id_bytes = pl.sum_horizontal(pl.col("feed", "symbol", "exchange", "trade_id").str.len_bytes()) + len("20240103::::")
+"""Of an event id made of the source's; null where it gives none."""
+_EARLIEST_NS = int(datetime(FIRST_CALENDAR_YEAR, 1, 1, tzinfo=UTC).timestamp()) * NANOSECONDS
 
 
 class BadRow(NamedTuple):
@@ -57,7 +61,8 @@ def checked(rows: pl.DataFrame, converted: pl.DataFrame, alphabet: str, feed: st
 
 
 def _status() -> pl.Expr:
-    code = pl.col("correction").fill_null("").str.replace(r"^0+(\d)", "$1")
+    # 00, 0 and, through a table of floats, 0.0
+    code = pl.col("correction").fill_null("").str.replace(r"^0*(\d+)(?:\.0*)?$", "$1")
     return code.replace_strict(STATUS_OF_CORRECTION, default=None, return_dtype=pl.String)
 
 
@@ -85,8 +90,8 @@ def _reason(read: pl.DataFrame) -> pl.Expr:
         .then(pl.lit("symbol is not a ticker symbol"))
         .when(pl.col("event_time_ns").is_null())
         .then(pl.lit("the time can't be read"))
-        .when(pl.col("event_time_ns").is_between(EARLIEST_EVENT_TIME_NS, LATEST_EVENT_TIME_NS).not_())
-        .then(pl.lit("the time is not between 1970 and 2100"))
+        .when(pl.col("event_time_ns").is_between(_EARLIEST_NS, LATEST_EVENT_TIME_NS).not_())
+        .then(pl.lit(f"the time is not between {FIRST_CALENDAR_YEAR}, where the calendar begins, and 2100"))
         .when(pl.col("price").is_null())
         .then(pl.lit("price is no number of up to 6 decimal places"))
         .when((pl.col("price") <= 0) | (pl.col("price") >= 10**12))
@@ -99,7 +104,7 @@ def _reason(read: pl.DataFrame) -> pl.Expr:
         .then(pl.lit("a sale condition is unknown"))
         .when(pl.col("status").is_null())
         .then(pl.lit("the correction indicator is unknown"))
-        .when((pl.col("trade_id").str.len_bytes() > _LONGEST_ID) | (pl.col("trade_id").str.contains(r"\s")))
+        .when((_id_bytes > LONGEST_EVENT_ID) | (pl.col("trade_id").str.contains(r"\s")))
         .then(pl.lit("the id is too long or has blanks"))
         .when(_lacks_sequence(read))
         .then(pl.lit("the sequence number can't be read"))
@@ -114,6 +119,8 @@ def _lacks_sequence(read: pl.DataFrame) -> pl.Expr:
 
 
 def _bad_rows(rows: pl.DataFrame, bad: pl.DataFrame) -> list[BadRow]:
+    # a void trade of Alpaca's is two rows
+    rows, bad = (each.unique("line", keep="first", maintain_order=True) for each in (rows, bad))
     texts = rows.join(bad.select("line", "reason"), on="line", how="inner").drop("line", "reason")
     joined = texts.select(pl.concat_str(pl.all().fill_null(""), separator=","))
     return [

@@ -8,6 +8,11 @@ TAPE, MASSIVE, NONE = ALPHABETS = ("tape", "massive", "none")
 
 _POSITIONS = re.compile(r"[@A-Z1-9 ]{0,5}")
 _NUMBERS = re.compile(r"\d{2}|[,|;_]")
+_WORDS = frozenset([
+    "AUTO", "AVG", "BUY", "CASH", "CLOSE", "CROSS", "EXT", "FALSE", "FORMT", "ISO", "LATE", "LOT", "NAN", "NEXT",
+    "NONE", "NULL", "ODD", "OPEN", "POST", "PRE", "REG", "SELL", "SOLD", "SWEEP", "TRUE",
+])  # fmt: skip
+"""What vendors write in words and would pass for letters. The tape combines no such letters."""
 
 _SHARED = {
     0: "", 7: "C", 9: "X", 10: "4", 12: "T", 13: "U", 14: "F", 15: "M", 16: "Q", 20: "N", 21: "H", 22: "P",
@@ -39,6 +44,6 @@ def letters_of(codes: str, tape: str, exchange: str, alphabet: str) -> str | Non
         if not all(number.isdecimal() and int(number) in table for number in numbers):
             return None
         return "".join(table[int(number)] for number in numbers)
-    if _NUMBERS.search(codes) or (exchange.isdecimal() and any(code.isdecimal() for code in codes)):
+    if _NUMBERS.search(codes) or codes in _WORDS or (exchange.isdecimal() and any(code.isdecimal() for code in codes)):
         raise WrongAlphabetError(f"the condition {codes[:40]!r} is a number or a word, and no letters of the tape")
     return codes.replace(" ", "") if _POSITIONS.fullmatch(codes) else None

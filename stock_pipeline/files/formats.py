@@ -5,7 +5,16 @@ import polars as pl
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.condition_codes import MASSIVE, NONE, TAPE
 from stock_pipeline.files.file_format import Declared, FileFormat
-from stock_pipeline.files.values import clock_ns, day_of, instant_ns, local_ns, packed_clock_ns, text, whole_number
+from stock_pipeline.files.values import (
+    clock_ns,
+    day_of,
+    instant_ns,
+    instant_of_number,
+    local_ns,
+    packed_clock_ns,
+    text,
+    whole_number,
+)
 
 _NO_TEXT = pl.lit("")
 _NO_ID = pl.lit(None, pl.String)
@@ -56,7 +65,7 @@ def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     suffix = text("sym_suffix").fill_null("")
     return rows.select(
         symbol=pl.when(suffix == "").then(text("sym_root")).otherwise(text("sym_root") + "." + suffix),
-        event_time_ns=local_ns(day_of("date"), clock_ns(rows, "time_m")),
+        event_time_ns=local_ns(day_of(rows, "date"), clock_ns(rows, "time_m")),
         sequence=whole_number("tr_seqnum"),
         trade_id=whole_number("tr_seqnum").cast(pl.String),
         price=text("price"),
@@ -71,7 +80,7 @@ def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
 def _wrds_monthly(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     return rows.select(
         symbol=_symbol("symbol"),
-        event_time_ns=local_ns(day_of("date"), clock_ns(rows, "time")),
+        event_time_ns=local_ns(day_of(rows, "date"), clock_ns(rows, "time")),
         sequence=_NO_NUMBER,
         trade_id=_NO_ID,
         price=text("price"),
@@ -87,7 +96,7 @@ def _massive(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     facility = text("trf_id").fill_null("").replace("0", "")
     return rows.select(
         symbol=text("ticker"),
-        event_time_ns=whole_number("participant_timestamp"),
+        event_time_ns=instant_of_number("participant_timestamp"),
         sequence=whole_number("sequence_number"),
         # a corrected copy is a row of its own under the same id
         trade_id=facility + "-" + text("id") + "-" + text("sequence_number"),
@@ -105,7 +114,7 @@ def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     raw = price.str.contains(r"^\d+$")
     if declared.price_scale is None and rows.select(raw.any()).item():
         raise InputFileError("prices are Databento's raw integers: say so, with --scale 9")
-    event_time_ns = pl.coalesce(whole_number("ts_event"), instant_ns(rows, "ts_event"))
+    event_time_ns = pl.coalesce(instant_of_number("ts_event"), instant_ns(rows, "ts_event"))
     return rows.select(
         symbol=text("symbol"),
         event_time_ns=event_time_ns,
@@ -136,9 +145,11 @@ def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     if not declared.zone:
         raise InputFileError("say which zone the times are in: --zone America/New_York, or --zone UTC")
     if "date" in of:
-        event_time_ns = local_ns(day_of(of["date"]), clock_ns(rows, of["time"]), declared.zone)
+        event_time_ns = local_ns(day_of(rows, of["date"]), clock_ns(rows, of["time"]), declared.zone)
     else:
-        event_time_ns = pl.coalesce(instant_ns(rows, of["time"]), instant_ns(rows, of["time"], declared.zone))
+        event_time_ns = pl.coalesce(
+            instant_ns(rows, of["time"]), instant_ns(rows, of["time"], declared.zone), instant_of_number(of["time"])
+        )
     sequence = whole_number(of["sequence"]) if "sequence" in of else _NO_NUMBER
     return rows.select(
         symbol=_symbol(of["symbol"]) if "symbol" in of else pl.lit(declared.symbol),
@@ -158,7 +169,7 @@ def _columns(names: str) -> frozenset[str]:
     return frozenset(names.split(","))
 
 
-MAPPED = FileFormat("mapped", frozenset(), "file", TAPE, _mapped)
+MAPPED = FileFormat("mapped", frozenset(), "file", TAPE, _mapped, doubted_from=1)
 
 FORMATS = (
     FileFormat(
@@ -167,6 +178,7 @@ FORMATS = (
         "taq",
         TAPE,
         _session,
+        doubted_from=1_000,
     ),
     FileFormat(
         "nyse-taq",

@@ -12,7 +12,6 @@ from typing import IO, Any, NamedTuple
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.alpaca_pages import ALPACA, page_batches
@@ -20,18 +19,19 @@ from stock_pipeline.files.checks import BadRow, Batch, checked
 from stock_pipeline.files.containers import unpacked
 from stock_pipeline.files.file_format import Declared, FileFormat
 from stock_pipeline.files.formats import FORMATS, MAPPED
+from stock_pipeline.files.parquet_text import parquet_batches, parquet_schema
 from stock_pipeline.files.price_levels import PriceLevels
+from stock_pipeline.files.unit_and_alphabet import UnitAndAlphabet
 from stock_pipeline.files.values import scaled
 
 NAMES = tuple(form.name for form in (*FORMATS, ALPACA))
 BLOCK_BYTES = 16 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024
-_BATCH_ROWS = 131_072
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 class Verdict(NamedTuple):
-    """Which format a file has. container: csv, parquet, json or jsonl. columns: as the file writes them."""
+    """Which format a file has. container: csv, parquet or json. columns: as the file writes them."""
 
     form: FileFormat
     container: str
@@ -65,19 +65,23 @@ class TradeFile:
         Raises `InputFileError` if the file ends too early, or breaks a rule of its format as a whole. So nothing may be
         believed before the last batch.
         """
+        form = self.verdict.form
         levels = PriceLevels()
+        told = UnitAndAlphabet(self.declared, form.doubted_from or 0, self.verdict.container == "csv")
         with unpacked(self.path) as stream:
             bad_lines: list[BadRow] = []
             for rows in self._text_batches(stream, bad_lines):
-                column, value = self.verdict.form.only
+                column, value = form.only
                 if column:
                     rows = rows.filter(pl.col(column).str.strip_chars() == value)
                 try:
-                    converted = self.verdict.form.convert(rows, self.declared)
+                    converted = form.convert(rows, self.declared)
+                    if form.doubted_from:
+                        told.add(converted)
                     if self.declared.price_scale is not None:
                         price = scaled(converted["price"], self.declared.price_scale)
                         converted = converted.with_columns(price=price)
-                    batch = checked(rows, converted, self.declared.alphabet or self.verdict.form.alphabet, self.feed)
+                    batch = checked(rows, converted, self.declared.alphabet or form.alphabet, self.feed)
                 except InputFileError as error:
                     raise InputFileError(f"{self.path}: {error}") from None
                 if batch.trades is not None:
@@ -86,13 +90,14 @@ class TradeFile:
                 bad_lines.clear()
             if bad_lines:
                 yield Batch(None, bad_lines)
+        told.check(self.path)
         levels.check(self.path)
 
     def _text_batches(self, stream: IO[bytes], bad: list[BadRow]) -> Iterator[pl.DataFrame]:
         if self.verdict.container == "parquet":
-            yield from _parquet_batches(self.path)
-        elif self.verdict.container in ("json", "jsonl"):
-            yield from page_batches(stream, self.verdict.container == "jsonl")
+            yield from parquet_batches(self.path)
+        elif self.verdict.container == "json":
+            yield from page_batches(self.path, stream)
         else:
             yield from _csv_batches(stream, self.verdict, bad)
 
@@ -104,7 +109,7 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
     if not head.strip():
         raise InputFileError(f"{path} is empty")
     if head[:4] == b"PAR1":
-        schema = pq.read_schema(path)
+        schema = parquet_schema(path)
         columns = tuple(schema.names)
         form = _form_of(path, columns, name, declared)
         _check_price(path, schema, declared.columns.get("price", form.price).lower(), declared)
@@ -112,9 +117,7 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
     if head.lstrip()[:1] in (b"{", b"["):
         if name not in ("", ALPACA.name):
             raise InputFileError(f"{path} is JSON, which --format {name} is not")
-        first = head.split(b"\n")[0].strip()
-        one_a_line = first.endswith(b"}") and b"\n" in head.strip()
-        return Verdict(ALPACA, "jsonl" if one_a_line else "json")
+        return Verdict(ALPACA, "json")
     try:
         line = head.split(b"\n")[0].rstrip(b"\r").decode()
     except UnicodeDecodeError:
@@ -149,6 +152,8 @@ def _form_of(path: Path, columns: tuple[str, ...], name: str, declared: Declared
     if declared.columns:
         if len(columns) < 2:
             raise _UnknownColumnsError(f"{path} has one column")
+        if not declared.by_place:
+            _check_repeated(path, columns)
         return replace(MAPPED, has_names=not declared.by_place)
     found = {column.lower() for column in columns}
     forms = [form for form in FORMATS if form.needs and form.needs <= found and name in ("", form.name)]
@@ -160,10 +165,15 @@ def _form_of(path: Path, columns: tuple[str, ...], name: str, declared: Declared
     if len(forms) > 1:
         choices = " or ".join(f"--format {form.name}" for form in forms)
         raise InputFileError(f"{path} may be of {len(forms)} formats: type {choices}")
-    repeated = sorted({column for column in columns if [each.lower() for each in columns].count(column.lower()) > 1})
+    _check_repeated(path, columns)
+    return forms[0]
+
+
+def _check_repeated(path: Path, columns: tuple[str, ...]) -> None:
+    lower = [each.lower() for each in columns]
+    repeated = sorted({column for column in columns if lower.count(column.lower()) > 1})
     if repeated:
         raise InputFileError(f"{path} has more than one column {', '.join(repeated)}: keep one of them")
-    return forms[0]
 
 
 def _day_in_name(name: str) -> date | None:
@@ -206,14 +216,3 @@ def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[p
         if form.trailer:
             rows = rows.filter(pl.col(first) != form.trailer)
         yield rows
-
-
-def _parquet_batches(path: Path) -> Iterator[pl.DataFrame]:
-    line = 1
-    for piece in pq.ParquetFile(path).iter_batches(_BATCH_ROWS):
-        # Arrow writes a float by its shortest text: a float32 157.04 is 157.04
-        texts = [column.cast(pa.string()) for column in piece.columns]
-        names = [name.lower() for name in piece.schema.names]
-        rows = pl.DataFrame(pa.table(texts, names=names)).with_row_index("line", line)
-        line += rows.height
-        yield rows.with_columns(pl.col("line").cast(pl.Int64))

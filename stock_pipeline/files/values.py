@@ -6,6 +6,9 @@ from fractions import Fraction
 
 import polars as pl
 
+from stock_pipeline.domain.trade import LATEST_EVENT_TIME_NS
+from stock_pipeline.errors import InputFileError
+
 NEW_YORK = "America/New_York"
 _PLAIN = r"^\d{1,12}(\.\d{0,6}0*)?$"
 _NUMBER = re.compile(r"\d{1,12}(\.\d{0,40})?([eE][+-]?\d{1,2})?")
@@ -22,13 +25,35 @@ def whole_number(name: str) -> pl.Expr:
     return text(name).str.extract(r"^(\d{1,19})(?:\.0*)?$", 1).cast(pl.Int64, strict=False)
 
 
-def day_of(name: str) -> pl.Expr:
-    """Read a date written 20180102, 2018-01-02 or 01/02/2018."""
+def instant_of_number(name: str) -> pl.Expr:
+    """Read a time since 1970 in seconds, milliseconds, microseconds or nanoseconds; null for any other number.
+
+    The unit follows from the size: between 1973 and 2100 no two units share a number. Seconds may have nine places.
+    """
     value = text(name)
+    whole = whole_number(name)
+    seconds = value.str.extract_groups(r"^(\d{9,10})\.(\d{1,9})$")
+    fraction = seconds.struct[1].str.pad_end(9, "0").cast(pl.Int64)
+    of_unit = [
+        pl.when(whole.is_between(10**17 // unit, LATEST_EVENT_TIME_NS // unit)).then(whole * unit)
+        for unit in (1, 1_000, 1_000_000, 1_000_000_000)
+    ]
+    return pl.coalesce(*of_unit, seconds.struct[0].cast(pl.Int64) * 1_000_000_000 + fraction)
+
+
+def day_of(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Read a date written 20180102, 2018-01-02, 02JAN2018 or, month first, 01/02/2018.
+
+    Raises `InputFileError` if a date can only be meant day first, because then the others are too.
+    """
+    value = text(name)
+    if rows.select(value.str.contains(r"^(1[3-9]|2\d|3[01])/\d{1,2}/\d{4}$").any()).item():
+        raise InputFileError(f"dates in {name} have the day first: write them as 2018-01-31, or with the month first")
     return pl.coalesce(
-        value.str.to_date("%Y%m%d", strict=False),
+        pl.when(value.str.len_bytes() == len("20180102")).then(value).str.to_date("%Y%m%d", strict=False),
         value.str.to_date("%Y-%m-%d", strict=False),
         value.str.to_date("%m/%d/%Y", strict=False),
+        value.str.to_titlecase().str.to_date("%d%b%Y", strict=False),
     )
 
 
@@ -38,13 +63,20 @@ def clock_ns(rows: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def packed_clock_ns(rows: pl.DataFrame, name: str) -> pl.Expr:
-    """Read HHMMSSnnnnnnnnn, whose leading zeros may be lost, as nanoseconds after midnight."""
+    """Read HHMMSS and milliseconds, microseconds or nanoseconds, packed, as nanoseconds after midnight.
+
+    NYSE's files have nanoseconds since October 2016, and fewer places before. A leading zero may be lost. Any other
+    length is null, because what it means can't be told.
+    """
     value = text(name)
-    is_plain = value.str.len_bytes().is_between(7, 15) & value.str.starts_with("+").not_()
-    numbers = rows.select(number=pl.when(is_plain).then(value).cast(pl.Int64, strict=False))
+    length = value.str.len_bytes()
+    digits = pl.when(value.str.contains(r"^\d+$") & length.is_in([8, 9, 11, 12, 14, 15])).then(value)
+    # 8 and 9 digits make 9, 11 and 12 make 12
+    whole = digits.str.zfill((length + 2) // 3 * 3).str.pad_end(15, "0")
+    numbers = rows.select(number=whole.cast(pl.Int64))
     number = pl.col("number")
     parts = (number // 10**13, number // 10**11 % 100, number // 10**9 % 100, number % 10**9)
-    return pl.lit(numbers.select(pl.when(number >= 0).then(_of_day(*parts))).to_series())
+    return pl.lit(numbers.select(_of_day(*parts)).to_series())
 
 
 def local_ns(day: pl.Expr, after_midnight_ns: pl.Expr, zone: str = NEW_YORK) -> pl.Expr:
@@ -63,7 +95,9 @@ def instant_ns(rows: pl.DataFrame, name: str, zone: str = "") -> pl.Expr:
         return local_ns(pl.lit(day), pl.lit(clocks), zone)
     numbers = pl.DataFrame({"day": day, "clock": clocks, "sign": at["6"], "hours": at["7"], "minutes": at["8"]})
     minutes = pl.col("hours").cast(pl.Int64) * 60 + pl.col("minutes").cast(pl.Int64)
-    signed = pl.when(pl.col("sign") == "-").then(-minutes).otherwise(minutes).fill_null(0)
+    real = (pl.col("hours").cast(pl.Int64) <= 14) & (pl.col("minutes").cast(pl.Int64) < 60)
+    signed = pl.when(pl.col("sign") == "-").then(-minutes).otherwise(minutes)
+    signed = pl.when(pl.col("sign").is_null()).then(0).when(real).then(signed)
     utc = _in_range(pl.col("day")).cast(pl.Datetime("ns")).dt.epoch("ns") + pl.col("clock")
     return pl.lit(numbers.select(utc - signed * 60_000_000_000).to_series())
 

@@ -1,10 +1,17 @@
-"""Trades as vendors write them into files: a writer for each format."""
+"""Trades as vendors write them into files: a writer for each format, and what is read back."""
 
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from stock_pipeline.files.checks import BadRow
+from stock_pipeline.files.file_format import Declared
+from stock_pipeline.files.reading import TradeFile
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -19,6 +26,17 @@ class Print(NamedTuple):
     exchange: str
     conditions: str
     sequence: int
+
+
+def read_file(
+    path: Path, name: str = "", feed: str = "", declared: Declared | None = None
+) -> tuple[pl.DataFrame, list[BadRow]]:
+    """All trades of a file, and the rows that are none."""
+    trades, bad = [], []
+    for batch in TradeFile.open(path, name, feed, declared).batches():
+        trades += [] if batch.trades is None else [batch.trades]
+        bad += batch.bad
+    return pl.concat(trades) if trades else pl.DataFrame(), bad
 
 
 def local(time_ns: int) -> tuple[str, str]:

@@ -18,9 +18,9 @@ from stock_pipeline.domain.trade import (
     MAX_INT64,
     Trade,
     check_trade,
+    correction_content,
     exact_shares,
     provider_event_id,
-    shares_text,
 )
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.providers.payload import read_piece
@@ -95,7 +95,7 @@ def rows_of(trade: Trade, update: Update) -> list[Trade]:
     """
     if update is AS_REPORTED:
         return [trade]
-    content = f"{trade.price.normalize():f}x{shares_text(trade.volume or 0)}:{''.join(sorted(trade.conditions))}"
+    content = correction_content(trade.price, trade.volume or 0, trade.conditions)
     correction = replace(
         trade,
         event_id=f"{trade.event_id}:{content}",

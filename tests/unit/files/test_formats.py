@@ -1,8 +1,11 @@
 """Each format: written and read back, it has what it can hold."""
 
 import gzip
+import json
+import re
 import tempfile
 import zipfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,27 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.files.checks import BadRow
 from stock_pipeline.files.file_format import Declared
 from stock_pipeline.files.reading import TradeFile
 from stock_pipeline.files.values import decimal_text
-from tests.support.trade_files import WRITERS, Print, nyse_taq, session_csv
+from stock_pipeline.providers.alpaca.trade import read_rows
+from stock_pipeline.providers.files.recorded_rows import recorded_rows
+from tests.support.trade_files import WRITERS, Print, alpaca, nyse_taq, read_file, session_csv
 
-DATA = Path(__file__).parents[2] / "data" / "bugs"
 OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
 PRINTS = [
     Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 1),
     Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 2),
     Print("BRK.B", OPEN_NS + 5_000_000_000, "7", 3, "D", "FI", 3),
 ]
-
-
-def read(path: Path, **options: object) -> tuple[pl.DataFrame, list[BadRow]]:
-    trades, bad = [], []
-    for batch in TradeFile.open(path, **options).batches():  # type: ignore[arg-type]
-        trades += [] if batch.trades is None else [batch.trades]
-        bad += batch.bad
-    return pl.concat(trades) if trades else pl.DataFrame(), bad
 
 
 def price_text(units: int) -> str:
@@ -67,7 +62,7 @@ def test_rows_read_back_are_what_the_format_can_hold(name: str, written: list[Pr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trades_20240103"
         path.write_text(WRITERS[name](written))
-        rows, bad = read(path, feed="sip")
+        rows, bad = read_file(path, feed="sip")
     if name == "alpaca":
         written = sorted(written, key=lambda each: [p.symbol for p in written].index(each.symbol))
     assert bad == []
@@ -80,6 +75,29 @@ def test_rows_read_back_are_what_the_format_can_hold(name: str, written: list[Pr
     assert rows["status"].unique().to_list() == ["good"]
     if name != "wrds-monthly":
         assert rows["sequence"].to_list() == [p.sequence for p in written]
+
+
+updates = st.sampled_from([None, None, "corrected", "incorrect", "canceled"])
+
+
+@given(written=prints, marks=st.lists(updates, min_size=20, max_size=20))
+@settings(max_examples=50, deadline=None)
+def test_a_page_in_a_file_has_the_rows_that_the_api_gives(written: list[Print], marks: list[str | None]) -> None:
+    trades = json.loads(alpaca(written), parse_float=str)["trades"]
+    expected = []
+    for symbol, rows in trades.items():
+        for row, mark in zip(rows, marks, strict=False):
+            row |= {"u": mark} if mark else {}
+            piece = re.sub(r'"p": "([0-9.]+)"', r'"p": \1', json.dumps(row)).encode()
+            expected += read_rows(piece, symbol, "sip", 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.json"
+        path.write_text(re.sub(r'"p": "([0-9.]+)"', r'"p": \1', json.dumps({"trades": trades})))
+        found = recorded_rows(path, "sip")
+    # the kind of a void trade's end is not told from a file: both count in nothing
+    read = {replace(row, version=0) for row in found.page(0, len(found), 0).trades}
+    assert found.bad == []
+    assert read == {replace(row, version=0) for row in expected}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -101,14 +119,14 @@ def test_packed_files_are_told_by_their_bytes(tmp_path: Path) -> None:
     (tmp_path / "d").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
     (tmp_path / "e").write_bytes(text.replace(b",", b";"))
     for name in "abcde":
-        assert read(tmp_path / name)[0].height == 3
+        assert read_file(tmp_path / name)[0].height == 3
 
 
 def test_a_file_cut_off_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(session_csv(PRINTS * 2_000).encode())
     (tmp_path / "a.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputFileError, match="can't be read to its end"):
-        read(tmp_path / "a.gz")
+        read_file(tmp_path / "a.gz")
 
 
 def test_a_zip_of_two_files_is_refused_with_their_names(tmp_path: Path) -> None:
@@ -116,18 +134,18 @@ def test_a_zip_of_two_files_is_refused_with_their_names(tmp_path: Path) -> None:
         archive.writestr("x.txt", "1")
         archive.writestr("y.txt", "1")
     with pytest.raises(InputFileError, match=r"2 files in it \(x.txt, y.txt\)"):
-        read(tmp_path / "b.zip")
+        read_file(tmp_path / "b.zip")
 
 
 def test_empty_and_unknown_files_are_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     (tmp_path / "odd").write_text("a,b,c\n1,2,3\n")
     with pytest.raises(InputFileError, match="is empty"):
-        read(tmp_path / "empty")
+        read_file(tmp_path / "empty")
     with pytest.raises(InputFileError, match="--map price=LAST"):
-        read(tmp_path / "odd")
+        read_file(tmp_path / "odd")
     (tmp_path / "header").write_text(session_csv([]))
-    assert read(tmp_path / "header")[1] == []
+    assert read_file(tmp_path / "header")[1] == []
 
 
 def test_odd_rows_are_set_aside_and_the_rest_goes_in(tmp_path: Path) -> None:
@@ -139,7 +157,7 @@ def test_odd_rows_are_set_aside_and_the_rest_goes_in(tmp_path: Path) -> None:
     odd += [good.format("-1", "1"), good.format("NaN", "1"), good.format("1", "-3"), good.format("1", "3,700")]
     odd += [good.format("0.0000001", "1"), good.format("1", "1").replace("T15:00:00Z", "T15:00:00")]
     path.write_text(text + "\n".join(odd) + "\n")
-    rows, bad = read(path)
+    rows, bad = read_file(path)
     assert rows.height == 3
     assert len(bad) == len(odd)
     assert {row.reason for row in bad} >= {"it has 3 fields, the header 8", "the time can't be read"}
@@ -166,11 +184,11 @@ def test_columns_are_mapped_by_name_and_times_need_a_zone(tmp_path: Path) -> Non
     path = tmp_path / "a.txt"
     path.write_text("Day;Clock;Ticker;Last;Qty\n07/03/1998;09:30:01;IBM;12 3/8;200\n")
     columns = {"date": "Day", "time": "Clock", "symbol": "Ticker", "price": "Last", "size": "Qty"}
-    rows, bad = read(path, declared=Declared(columns=columns, zone="America/New_York"))
+    rows, bad = read_file(path, declared=Declared(columns=columns, zone="America/New_York"))
     assert bad == []
     assert rows.select("event_time_ns", "price").row(0) == (899_472_601_000_000_000, Decimal("12.375"))
     with pytest.raises(InputFileError, match="--zone America/New_York"):
-        read(path, declared=Declared(columns=columns))
+        read_file(path, declared=Declared(columns=columns))
 
 
 def test_columns_without_names_are_mapped_by_their_place(tmp_path: Path) -> None:
@@ -178,7 +196,7 @@ def test_columns_without_names_are_mapped_by_their_place(tmp_path: Path) -> None
     path.write_text("07/06/1998,09:30:01,12.5,12.25,12.75,200\n07/06/1998,09:30:02,12.75,12.5,13,x\n")
     columns = {"date": "1", "time": "2", "price": "3", "size": "6"}
     declared = Declared(columns=columns, zone="America/New_York", symbol="IBM")
-    rows, bad = read(path, declared=declared)
+    rows, bad = read_file(path, declared=declared)
     assert rows.select("symbol", "event_time_ns", "price", "volume").row(0) == (
         "IBM",
         899_731_801_000_000_000,
@@ -187,9 +205,9 @@ def test_columns_without_names_are_mapped_by_their_place(tmp_path: Path) -> None
     )
     assert [(row.line, row.reason.split()[0]) for row in bad] == [(2, "size")]
     with pytest.raises(InputFileError, match="--symbol"):
-        read(path, declared=Declared(columns=columns, zone="America/New_York"))
+        read_file(path, declared=Declared(columns=columns, zone="America/New_York"))
     with pytest.raises(InputFileError, match="--map names 9"):
-        read(path, declared=Declared(columns=columns | {"exchange": "9"}, zone="America/New_York", symbol="IBM"))
+        read_file(path, declared=Declared(columns=columns | {"exchange": "9"}, zone="America/New_York", symbol="IBM"))
 
 
 def test_rows_that_are_no_trades_are_passed_over(tmp_path: Path) -> None:
@@ -198,7 +216,7 @@ def test_rows_that_are_no_trades_are_passed_over(tmp_path: Path) -> None:
     quote = lines[1].replace(",T,", ",A,")
     assert quote != lines[1]
     path.write_text("\n".join([lines[0], quote, *lines[1:], quote]) + "\n")
-    rows, bad = read(path)
+    rows, bad = read_file(path)
     assert bad == []
     assert rows["price"].to_list() == [Decimal(each.price) for each in PRINTS]
     assert rows["event_time_ns"].to_list() == [each.time_ns for each in PRINTS]
@@ -208,22 +226,7 @@ def test_taq_without_a_date_asks_for_it(tmp_path: Path) -> None:
     path = tmp_path / "trades.txt"
     path.write_text(nyse_taq(PRINTS))
     with pytest.raises(InputFileError, match="--date 2018-01-02"):
-        read(path)
-
-
-def test_files_once_read_wrongly_are_right_or_refused() -> None:
-    for name in ("condition_words.csv", "numeric_conditions.csv"):
-        with pytest.raises(InputFileError, match="is a number or a word"):
-            read(DATA / name)
-    for name in ("prices_eight_decimals.csv", "prices_eight_decimals.parquet"):
-        assert len(read(DATA / name)[1]) == 3
-    prices = {str(price) for price in read(DATA / "prices_float32.parquet")[0]["price"]}
-    assert prices == {"157.040000", "158.300000", "159.390000", "156.030000"}
-    for name in ("fractional_sizes.csv", "alpaca_page_fractional.json"):
-        rows, bad = read(DATA / name, feed="sip")
-        assert bad == []
-        assert Decimal("0.25") in rows["volume"].to_list()
-    assert read(DATA / "fractional_sizes.csv")[0]["volume"].sum() == Decimal("204.25")
+        read_file(path)
 
 
 def integers(folder: Path, prices: list[int]) -> Path:
@@ -250,8 +253,8 @@ def integers(folder: Path, prices: list[int]) -> Path:
 def test_integer_prices_need_their_scale(tmp_path: Path, scale: int, price: str | None) -> None:
     path = integers(tmp_path, [1234500])
     with pytest.raises(InputFileError, match="--scale"):
-        read(path)
-    rows, bad = read(path, declared=Declared(price_scale=scale))
+        read_file(path)
+    rows, bad = read_file(path, declared=Declared(price_scale=scale))
     if price is None:  # a seventh place
         assert [each.reason for each in bad] == ["price is no number of up to 6 decimal places"]
     else:
@@ -265,4 +268,4 @@ def test_prices_in_two_units_are_refused_at_the_end(tmp_path: Path, where: int) 
     path = tmp_path / "trades.csv"
     path.write_text(session_csv(rows))
     with pytest.raises(InputFileError, match="prices of ABCD jump by 10,000"):
-        read(path)
+        read_file(path)
