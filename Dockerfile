@@ -17,9 +17,10 @@ RUN PYTHONPATH=/build /opt/venv/bin/stock-pipeline dbt-parse --target athena
 
 FROM python:3.13-slim-bookworm
 RUN useradd --uid 10001 --create-home dagster && install --directory --owner=10001 --group=10001 /scratch
-# what RDS's certificates are checked against:
+# what RDS's certificates are checked against, in GovCloud by another one:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
 ADD --chmod=444 https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem /opt/dagster/rds-ca.pem
+ADD --chmod=444 https://truststore.pki.us-gov-west-1.rds.amazonaws.com/global/global-bundle.pem /opt/dagster/rds-ca-us-gov.pem
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/stock_pipeline \
     PYTHONUNBUFFERED=1 \

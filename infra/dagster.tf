@@ -23,6 +23,8 @@ module "dagster" {
   multi_az                = var.multi_az
   backup_days             = var.backup_days
   sizes                   = var.dagster_sizes
+  cidr_block              = var.dagster_network.cidr_block
+  zones                   = var.dagster_network.zones
   table_arn               = local.arn.table
   permissions_boundary    = local.arn.boundary
   kms_key_arn             = local.kms_key_arn

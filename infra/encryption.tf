@@ -25,7 +25,7 @@ resource "aws_kms_key" "data" {
       {
         Sid       = "AllowAlarmsAndBudget"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+        Principal = { Service = concat(["cloudwatch.amazonaws.com"], local.has_budgets ? ["budgets.amazonaws.com"] : []) }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }

@@ -148,7 +148,7 @@ module "observability" {
     services = ["code", "webserver", "daemon"]
     database = "${local.name}-dagster"
   } : null
-  monthly_budget_usd = var.monthly_budget_usd
+  monthly_budget_usd = local.has_budgets ? var.monthly_budget_usd : null
   alert_email        = var.alert_email
   kms_key_arn        = local.kms_key_arn
 

@@ -8,7 +8,10 @@ locals {
   name       = "${var.project_name}-${var.environment}"
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  dns_suffix = local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
+  # GovCloud has no Budgets: what an account there costs is told in the standard account that pays for it.
+  # https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/usage-and-payment.html
+  has_budgets = local.partition != "aws-us-gov"
+  dns_suffix  = local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
 
   function_names = { for key in ["producer", "processor", "redrive"] : key => "${local.name}-${key}" }
   queue_name     = "${local.name}-dead-letter"

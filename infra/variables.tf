@@ -473,7 +473,7 @@ variable "dagster_image_digest" {
 }
 
 variable "dagster_sizes" {
-  description = "CPU units (1024 is a processor), memory and disk of Dagster's runs and of the websocket producer, and the database's class. Compaction needs three times a session's size on the disk."
+  description = "CPU units (1024 is a processor), memory and disk of Dagster's runs and of the websocket producer, and the database's class and the storage up to which it grows by itself. Compaction needs three times a session's size on the disk."
   type = object({
     run_cpu           = optional(number, 2048)
     run_memory_mb     = optional(number, 8192)
@@ -481,6 +481,7 @@ variable "dagster_sizes" {
     stream_cpu        = optional(number, 256)
     stream_memory_mb  = optional(number, 512)
     database_instance = optional(string, "db.t4g.micro")
+    database_most_gb  = optional(number, 100)
   })
   default  = {}
   nullable = false
@@ -491,6 +492,32 @@ variable "dagster_sizes" {
   validation {
     condition     = 1000 * var.dagster_sizes.run_disk_gb >= 3 * var.athena_compaction_megabytes
     error_message = "dagster_sizes takes a run_disk_gb of three times athena_compaction_megabytes: a smaller session is compacted on that disk."
+  }
+  validation {
+    # a quarter more than it begins with, or RDS tells of a limit that is near
+    condition     = var.dagster_sizes.database_most_gb >= 26
+    error_message = "dagster_sizes takes a database_most_gb of at least 26: the database begins with 20."
+  }
+}
+
+variable "dagster_network" {
+  description = "Addresses of Dagster's network, and the letters of its two zones, of those that the account has in the region. Neither can change while tasks run there."
+  type = object({
+    cidr_block = optional(string, "10.20.0.0/22")
+    zones      = optional(list(string), ["a", "b"])
+  })
+  default  = {}
+  nullable = false
+  validation {
+    # AWS's smallest subnet has 16 addresses
+    condition     = try(tonumber(split("/", cidrsubnet(var.dagster_network.cidr_block, 2, 3))[1]) <= 28, false)
+    error_message = "dagster_network takes a cidr_block that can be cut into four of 16 addresses or more, such as 10.20.0.0/22."
+  }
+  validation {
+    condition = length(distinct(var.dagster_network.zones)) == 2 && length(var.dagster_network.zones) == 2 && alltrue([
+      for zone in var.dagster_network.zones : can(regex("^[a-z]$", zone))
+    ])
+    error_message = "dagster_network takes two zones by their letters, such as [\"a\", \"c\"]."
   }
 }
 

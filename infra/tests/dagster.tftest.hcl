@@ -40,6 +40,10 @@ run "services" {
     condition     = module.dagster[0].database.deletion_protection == (var.environment == "prod")
     error_message = "prod's database refuses to be deleted."
   }
+  assert {
+    condition     = module.dagster[0].database.max_allocated_storage == 100
+    error_message = "The database grows by itself, up to dagster_sizes."
+  }
 }
 
 run "tasks" {
@@ -75,6 +79,34 @@ run "tasks" {
     condition     = module.dagster[0].database.multi_az == (var.environment == "prod") && module.dagster[0].gateways == (var.environment == "prod" ? 2 : 1)
     error_message = "prod's database and its way out stand in two zones."
   }
+}
+
+run "a_network_that_fits_the_account" {
+  command = plan
+  variables {
+    dagster_network = { cidr_block = "10.99.0.0/22", zones = ["a", "c"] }
+  }
+
+  assert {
+    condition     = sort(module.dagster[0].zones) == tolist(["us-east-1a", "us-east-1c"])
+    error_message = "An account has its own zones: some lack a or b."
+  }
+}
+
+run "a_network_that_can_not_be_cut_is_refused" {
+  command = plan
+  variables {
+    dagster_network = { cidr_block = "10.99.0.0/27" }
+  }
+  expect_failures = [var.dagster_network]
+}
+
+run "one_zone_twice_is_refused" {
+  command = plan
+  variables {
+    dagster_network = { zones = ["a", "a"] }
+  }
+  expect_failures = [var.dagster_network]
 }
 
 run "a_run_without_disk_for_its_sessions_is_refused" {

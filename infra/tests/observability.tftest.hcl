@@ -98,6 +98,10 @@ run "topic" {
     error_message = "Alarms and the budget may publish."
   }
   assert {
+    condition     = module.observability.budgets == 1
+    error_message = "A month's cost is told."
+  }
+  assert {
     condition = alltrue(flatten([
       for widget in jsondecode(module.observability.dashboard.dashboard_body).widgets : [
         for metric in widget.properties.metrics : contains([1, 4, 5, 6, 7, 8, 9], try(length(metric), 0))

@@ -153,6 +153,19 @@ def test_the_image_runs_as_nobody_special_and_ships_its_manifest() -> None:
     assert not re.search(r"(?i)^(ENV|ARG) .*(SECRET|PASSWORD|TOKEN)", DOCKERFILE, re.MULTILINE)
 
 
+def test_the_image_brings_the_authority_of_each_partitions_databases() -> None:
+    """GovCloud's certificates are not in the bundle of the commercial regions."""
+    added = dict(
+        re.findall(r"^ADD --chmod=444 https://(\S+)/global/global-bundle.pem (\S+)$", DOCKERFILE, re.MULTILINE)
+    )
+    assert added == {
+        "truststore.pki.rds.amazonaws.com": "/opt/dagster/rds-ca.pem",
+        "truststore.pki.us-gov-west-1.rds.amazonaws.com": "/opt/dagster/rds-ca-us-gov.pem",
+    }
+    module = (ROOT / "infra/modules/dagster/main.tf").read_text()
+    assert all(f'"{path}"' in module for path in added.values())
+
+
 def test_the_image_has_the_versions_that_are_tested() -> None:
     lock = pins((ROOT / "requirements.lock").read_text())
     image = pins((ROOT / "infra/dagster/requirements.txt").read_text())

@@ -13,6 +13,9 @@ INDEX = ROOT / "docs" / "README.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")), *DOCS]
 
+CODE = ("infra", "bootstrap", "stock_pipeline", "lambdas", "dbt_project", ".github", "tests/contract")
+SOURCES = (".py", ".tf", ".tfvars", ".sql", ".yml", ".yaml", ".json", ".csv")
+
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to a page's headings."""
@@ -45,6 +48,17 @@ def test_the_readme_is_two_screens_and_begins_with_what_works_installed() -> Non
     assert text.count("\n") <= 115
     _drawing, first, *_ = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert first == "uvx --from '.[local]' stock-pipeline demo\n"
+
+
+@pytest.mark.parametrize("name", ["deploy", "operate", "restore", "runbook", "slo", "upgrade"])
+def test_what_an_operator_is_told_to_change_exists(name: str) -> None:
+    """Variables, tables, checks: a name with an underscore is one of the code's, or of a file."""
+    files = [file for folder in CODE for file in (ROOT / folder).rglob("*") if file.suffix in SOURCES]
+    known = {word for file in files for word in (file.stem, *re.findall(r"\w+", file.read_text()))}
+    text = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{name}.md").read_text(), flags=re.DOTALL)
+    named = {word for code in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", code)}
+    # this test names none
+    assert named - known == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -22,7 +22,7 @@ resource "aws_db_instance" "this" {
   engine_version              = "16"
   instance_class              = var.sizes.database_instance
   allocated_storage           = 20
-  max_allocated_storage       = 100
+  max_allocated_storage       = var.sizes.database_most_gb
   storage_type                = "gp3"
   storage_encrypted           = true
   kms_key_id                  = var.kms_key_arn

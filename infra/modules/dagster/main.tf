@@ -150,7 +150,7 @@ locals {
     DAGSTER_POSTGRES_HOST       = aws_db_instance.this.address
     DAGSTER_POSTGRES_DB         = aws_db_instance.this.db_name
     DAGSTER_POSTGRES_USER       = aws_db_instance.this.username
-    DAGSTER_POSTGRES_CA         = "/opt/dagster/rds-ca.pem"
+    DAGSTER_POSTGRES_CA         = var.partition == "aws-us-gov" ? "/opt/dagster/rds-ca-us-gov.pem" : "/opt/dagster/rds-ca.pem"
     DAGSTER_RUN_TASK_DEFINITION = "${var.name}-run"
     # dbt's compiled models and logs
     DBT_TARGET_PATH = "/scratch/dbt"

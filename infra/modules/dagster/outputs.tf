@@ -33,6 +33,16 @@ output "policies" {
   value       = { for role, policy in aws_iam_role_policy.task : role => jsondecode(policy.policy) }
 }
 
+output "endpoint_policies" {
+  description = "What can be reached without the gateway, by service."
+  value       = { for service, endpoint in aws_vpc_endpoint.direct : service => jsondecode(endpoint.policy) }
+}
+
+output "zones" {
+  description = "The zones of the private subnets."
+  value       = [for subnet in aws_subnet.private : subnet.availability_zone]
+}
+
 output "gateways" {
   description = "How many ways out there are."
   value       = length(local.gateway_zones)

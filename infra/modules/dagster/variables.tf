@@ -65,7 +65,7 @@ variable "stream_producer_command" {
 }
 
 variable "sizes" {
-  description = "CPU units, memory and disk of runs and of the websocket producer, and the database's class."
+  description = "CPU units, memory and disk of runs and of the websocket producer, and the database's class and most storage."
   type = object({
     run_cpu           = number
     run_memory_mb     = number
@@ -73,17 +73,13 @@ variable "sizes" {
     stream_cpu        = number
     stream_memory_mb  = number
     database_instance = string
+    database_most_gb  = number
   })
 }
 
 variable "cidr_block" {
-  description = "Addresses of the network."
+  description = "Addresses of the network: a block that can be cut into four."
   type        = string
-  default     = "10.20.0.0/22"
-  validation {
-    condition     = can(cidrsubnet(var.cidr_block, 2, 2))
-    error_message = "cidr_block takes a block that can be cut into four."
-  }
 }
 
 variable "log_retention_days" {
@@ -105,11 +101,6 @@ variable "kms_key_arn" {
 variable "zones" {
   description = "Letters of the two availability zones, of those that the account has in the region."
   type        = list(string)
-  default     = ["a", "b"]
-  validation {
-    condition     = length(distinct(var.zones)) == 2 && length(var.zones) == 2 && alltrue([for zone in var.zones : can(regex("^[a-z]$", zone))])
-    error_message = "zones takes two letters."
-  }
 }
 
 variable "permissions_boundary" {

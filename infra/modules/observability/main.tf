@@ -12,7 +12,7 @@ resource "aws_sns_topic_policy" "this" {
     Statement = [{
       Sid       = "AllowAlarmsAndBudget"
       Effect    = "Allow"
-      Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+      Principal = { Service = concat(["cloudwatch.amazonaws.com"], var.monthly_budget_usd == null ? [] : ["budgets.amazonaws.com"]) }
       Action    = "sns:Publish"
       Resource  = var.topic_arn
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
@@ -28,6 +28,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 resource "aws_budgets_budget" "monthly" {
+  count        = var.monthly_budget_usd == null ? 0 : 1
   name         = var.name
   budget_type  = "COST"
   limit_amount = tostring(var.monthly_budget_usd)

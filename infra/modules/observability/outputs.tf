@@ -8,6 +8,11 @@ output "topic_policy" {
   value       = jsondecode(aws_sns_topic_policy.this.policy)
 }
 
+output "budgets" {
+  description = "How many budgets there are."
+  value       = length(aws_budgets_budget.monthly)
+}
+
 output "alarms" {
   description = "Every alarm with its settings, by name."
   value       = aws_cloudwatch_metric_alarm.this

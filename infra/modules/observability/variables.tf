@@ -83,7 +83,7 @@ variable "environment" {
 }
 
 variable "monthly_budget_usd" {
-  description = "What a month may cost; at 80 % forecast and 100 % actual somebody is told."
+  description = "What a month may cost; at 80 % forecast and 100 % actual somebody is told. null makes no budget."
   type        = number
 }
 
