@@ -197,6 +197,7 @@ def _serve(told: Connection, listener: socket.socket, session: GeneratedSession,
 
     from stock_pipeline.serving.app import application
     from stock_pipeline.serving.history import History
+    from stock_pipeline.serving.price_alerts import PriceAlerts
     from stock_pipeline.serving.server import Server
     from stock_pipeline.serving.service import Service
 
@@ -205,7 +206,13 @@ def _serve(told: Connection, listener: socket.socket, session: GeneratedSession,
     zone.shown = sys.maxsize
     follower = _follower(session, zone)
     service = Service(
-        follower, nothing, nothing, History(lambda _sql: (), time.monotonic, 60), nothing, lambda: datetime.now(UTC)
+        follower,
+        nothing,
+        nothing,
+        History(lambda _sql: (), time.monotonic, 60),
+        nothing,
+        lambda: datetime.now(UTC),
+        PriceAlerts((), nothing, None, print, lambda: datetime.now(UTC)),
     )
     found = follower.look()
     service.board.update(follower.session, found.changed)

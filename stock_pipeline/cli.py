@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stock_pipeline.commands import (
+    alerts,
     catalog,
     compact,
     cost,
@@ -38,6 +39,7 @@ COMMANDS = (
     up,
     status,
     serve,
+    alerts,
     show_record,
     load,
     stream,

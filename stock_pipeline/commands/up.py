@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from stock_pipeline.commands.alert_rules import USUAL_FILE, add_rules, rules_of
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.commands.market_feeds import KEY, SECRET, Feed, market_feed
 from stock_pipeline.commands.parsers import Commands, add_command, whole
@@ -44,6 +45,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--trades-per-second", type=whole(1), default=20, metavar="N", help="simulated trades (default: 20)"
     )
+    add_rules(parser, usual=f"{USUAL_FILE}, if this folder has it")
     parser.set_defaults(run=run)
 
 
@@ -63,6 +65,9 @@ def _run_until_interrupted(options: argparse.Namespace) -> StockPipelineError:
     from stock_pipeline.local.only_one import only_one
     from stock_pipeline.local.stack import loopback_environment
 
+    if options.alerts is None and USUAL_FILE.is_file():
+        options.alerts = USUAL_FILE
+    rules_of(options.alerts)
     # a background job of a shell ignores Ctrl-C, and SIGTERM must end it in the same order
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -100,9 +105,12 @@ def _run_all(options: argparse.Namespace, held: "Held") -> StockPipelineError:
                 {**stack.environ, "DAGSTER_URL": f"http://{LOOPBACK}:{ui}"},
                 free_port(options.page_port),
                 log.with_name("page.log"),
+                options.alerts,
             ) as page,
         ):
             print(f"Prices         {page}")
+            if options.alerts:
+                print(f"Price alerts   by {options.alerts}, on the page and in {log.with_name('page.log')}")
             print(f"AWS services   {stack.endpoint}")
             print(f"Trades         {feed.source}", flush=True)
             print("Dagster        starting (half a minute)", flush=True)

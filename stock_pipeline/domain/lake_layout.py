@@ -27,6 +27,9 @@ VENDOR_BARS_PREFIX = "reference/vendor_bars/"
 HISTORY_PREFIX = "reference/history/"
 """Of how far a session's history has been read; beside what its vendor says of it."""
 
+ALERTS_PREFIX = "alerts/"
+"""Of the price alerts that were told, an object for each session."""
+
 IMPORT, HISTORY = BESIDE_THE_STREAM = ("import", "history")
 """In place of the shard in keys of raw files that no record of the stream is in."""
 
@@ -158,6 +161,11 @@ def vendor_bars_key(session_date: date, feed: str) -> str:
 def history_key(session_date: date, feed: str) -> str:
     """Return the key of how far the session's history has been read."""
     return f"{HISTORY_PREFIX}{feed}/{session_date.isoformat()}.json"
+
+
+def alerts_key(session_date: date) -> str:
+    """Return the key of the price alerts that were told in the session."""
+    return f"{ALERTS_PREFIX}{session_date.isoformat()}.json"
 
 
 def ledger_key(message_id: str) -> str:

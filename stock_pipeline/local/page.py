@@ -14,9 +14,13 @@ SERVING = "serving on "
 
 
 @contextmanager
-def live_page(environ: Mapping[str, str], port: int, log: Path) -> Iterator[str]:
-    """Run `stock-pipeline serve`, and yield its address once it serves. Its output goes to `log`."""
+def live_page(environ: Mapping[str, str], port: int, log: Path, alerts: Path | None = None) -> Iterator[str]:
+    """Run `stock-pipeline serve`, and yield its address once it serves. Its output goes to `log`.
+
+    alerts: a file of rules to watch.
+    """
     command = [str(Path(sys.executable).with_name("stock-pipeline")), "serve", "--port", str(port)]
+    command += [] if alerts is None else ["--alerts", os.fspath(alerts)]
     log.parent.mkdir(parents=True, exist_ok=True)
     with process_group(command, {**environ, "PYTHONUNBUFFERED": "1"}, Path.cwd()) as process:
         assert process.stdout is not None

@@ -43,6 +43,7 @@ from stock_pipeline.serving.shapes import (
     TradeRow,
     Trades,
 )
+from stock_pipeline.serving.shown_alerts import shown_alerts
 from stock_pipeline.serving.units import price_of, shares_of_units, vwap_of_units
 
 PREFIX = "/api/v1"
@@ -62,6 +63,7 @@ def routes(service: Service, events: Events) -> list[Route]:
         "/bars/{symbol}": api.bars,
         "/trades/{symbol}": api.trades,
         "/actions/{symbol}": api.actions,
+        "/alerts": api.alerts,
         "/pipeline": api.pipeline,
         "/sparklines": api.sparklines,
         "/sessions": api.sessions,
@@ -150,6 +152,10 @@ class _Api:
         symbol = symbol_of(request.path_params["symbol"])
         actions = await run_in_threadpool(self._service.facts.actions.get)
         return Body(encode(Actions(symbol, actions.get(symbol, [])))).answer(request)
+
+    async def alerts(self, request: Request) -> Response:
+        check_names(request, ())
+        return Body(encode(shown_alerts(self._service.alerts, self._service.board.quotes))).answer(request)
 
     async def pipeline(self, request: Request) -> Response:
         check_names(request, ())

@@ -55,6 +55,12 @@ class Board:
             self._bodies = {}
         return changed
 
+    def next_number(self) -> int:
+        """Return the number of an event that changes no quote."""
+        self.number += 1
+        self._bodies = {}
+        return self.number
+
     def body(self, symbols: tuple[str, ...] = ()) -> Body:
         """Return the answer for some symbols, or for all."""
         bodies = self._bodies

@@ -16,11 +16,15 @@ RETRY_MILLISECONDS = 2_000
 
 
 class Frame(NamedTuple):
-    """A change. quotes: JSON by symbol and feed. everything: all figures are new, so clients ask for the board."""
+    """A change. quotes: JSON by symbol and feed. everything: all figures are new, so clients ask for the board.
+
+    alerts: price alerts that were told, as JSON with what they are of.
+    """
 
     number: int
     quotes: Mapping[SymbolKey, bytes]
     everything: bool = False
+    alerts: tuple[tuple[SymbolKey, bytes], ...] = ()
 
 
 class Events:
@@ -79,7 +83,13 @@ class Events:
             for key, quote in frame.quotes.items()
             if not symbols or key.symbol in symbols
         }
-        return [_event(self.number, "quotes", b'{"quotes":[' + b",".join(quotes.values()) + b"]}")] if quotes else []
+        alerts = [row for frame in missed for key, row in frame.alerts if not symbols or key.symbol in symbols]
+        found = {"quotes": list(quotes.values()), "alerts": alerts}
+        return [
+            _event(self.number, name, b'{"%s":[%s]}' % (name.encode(), b",".join(rows)))
+            for name, rows in found.items()
+            if rows
+        ]
 
 
 def _event(number: int, name: str, data: bytes) -> bytes:

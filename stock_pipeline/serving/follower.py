@@ -62,12 +62,16 @@ class Followed(NamedTuple):
 
 
 class Follower:
-    """partition: opens a session's place in the lake. now: the clock, UTC."""
+    """partition: opens a session's place in the lake. now: the clock, UTC. only: this session instead of the newest."""
 
     def __init__(
-        self, lake: RawZone, partition: Callable[[date], SessionPartition], now: Callable[[], datetime]
+        self,
+        lake: RawZone,
+        partition: Callable[[date], SessionPartition],
+        now: Callable[[], datetime],
+        only: date | None = None,
     ) -> None:
-        self._lake, self._partition, self._now = lake, partition, now
+        self._lake, self._partition, self._now, self._only = lake, partition, now, only
         self._folder: Path | None = None
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="raw-files")
         self._forget()
@@ -101,7 +105,7 @@ class Follower:
 
     def _look(self) -> Followed:
         is_due = self._listed_at is None or self._now() - self._listed_at >= self._listing_after()
-        newest = self._newest_session() if is_due else None
+        newest = (self._only or self._newest_session()) if is_due else None
         is_new = newest is not None and (self.session is None or newest != self.session.session_date)
         changed: set[SymbolKey] = set()
         if is_new and newest is not None:

@@ -19,8 +19,9 @@ import polars as pl
 
 from stock_pipeline.domain.bar import MINUTE_NS
 from stock_pipeline.domain.feed_session import SESSION_PARTS
+from stock_pipeline.domain.price_alert import Minute
 from stock_pipeline.domain.symbol_state import SymbolKey
-from stock_pipeline.serving.bar_slots import EMPTY, BarSlots
+from stock_pipeline.serving.bar_slots import EMPTY, SHARE_PARTS, BarSlots
 from stock_pipeline.serving.id_table import NEW, OTHER, IdTable
 from stock_pipeline.serving.live_bar import KeptRow, LiveBar, bar_of
 from stock_pipeline.serving.partial_bars import partial_bars
@@ -105,6 +106,34 @@ class LiveSession:
             if bar is not None:
                 bars.append(bar)
         return bars
+
+    def minutes(self, key: SymbolKey) -> list[Minute]:
+        """Return what alerts see of `minute_bars`, for a twentieth of its time."""
+        series = self.series.get(key)
+        if series is None:
+            return []
+        # a kept row changes what was added up, and whole bars know how
+        kept = {row.minute for row in self._kept.get(series, {}).values()}
+        found = [
+            Minute(bar.start_ns, bar.part, bar.high, bar.low, bar.close, bar.volume)
+            for bar in (self.minute_bars(key) if kept else ())
+            if (bar.start_ns - self._of_day.start_ns) // MINUTE_NS in kept
+        ]
+        minutes = np.flatnonzero(self._slots[series] >= 0)
+        slots = self._slots[series, minutes].astype(np.int64)
+        minutes, slots = (each[self._minutes["rows"][slots] > 0] for each in (minutes, slots))
+        parts = self._of_day.parts(key.feed)[minutes]
+        names = ("high", "low", "last_ns", "last_price", "alone_ns", "alone_price", "shares", "share_parts")
+        columns = (self._minutes[name][slots].tolist() for name in names)
+        for minute, part, high, low, last_ns, last, alone_ns, alone, shares, share_parts in zip(
+            minutes.tolist(), parts.tolist(), *columns, strict=True
+        ):
+            if minute not in kept:
+                close = last if last_ns != EMPTY["last_ns"] else alone if alone_ns != EMPTY["alone_ns"] else None
+                start_ns, volume = self._of_day.start_ns + minute * MINUTE_NS, shares * SHARE_PARTS + share_parts
+                highest, lowest = (high, low) if high >= 0 else (None, None)
+                found.append(Minute(start_ns, SESSION_PARTS[part], highest, lowest, close, volume))
+        return sorted(found, key=lambda each: (each.start_ns, SESSION_PARTS.index(each.part)))
 
     def day_bar(self, key: SymbolKey) -> LiveBar | None:
         """Return the day's bar; None if nothing counts."""

@@ -14,6 +14,7 @@ _ANSWERS = (
     shapes.Bars,
     shapes.Trades,
     shapes.Actions,
+    shapes.PriceAlerts,
     shapes.Pipeline,
     shapes.Sparklines,
     shapes.Sessions,
@@ -77,6 +78,9 @@ def openapi_document() -> dict[str, Any]:
             "/api/v1/actions/{symbol}": {
                 "get": _get("actions", "Corporate actions of a symbol.", "Actions", [symbol], cached=True)
             },
+            "/api/v1/alerts": {
+                "get": _get("alerts", "Price alerts of the session, and their rules.", "PriceAlerts", [], cached=True)
+            },
             "/api/v1/pipeline": {"get": _get("pipeline", "How the pipeline is doing.", "Pipeline", [], cached=True)},
             "/api/v1/sparklines": {
                 "get": _get(
@@ -94,7 +98,8 @@ def openapi_document() -> dict[str, Any]:
             "/api/v1/stream": {
                 "get": {
                     "operationId": "stream",
-                    "summary": "Server-sent events: `quotes` (as in Latest), and `reset` (ask for Latest again).",
+                    "summary": "Server-sent events: `quotes` (as in Latest), `alerts` (new ones, as in PriceAlerts), "
+                    "and `reset` (ask for Latest and PriceAlerts again).",
                     "parameters": [symbols],
                     "responses": {
                         "200": {

@@ -15,14 +15,16 @@ from stock_pipeline.aws.state_table import StateTable
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import StockPipelineError
-from stock_pipeline.serving.board import Board
+from stock_pipeline.serving.board import Board, encode
 from stock_pipeline.serving.bodies import Body
 from stock_pipeline.serving.events import Frame
 from stock_pipeline.serving.facts import Facts
 from stock_pipeline.serving.follower import LAKE_ERRORS, Follower
 from stock_pipeline.serving.history import History
 from stock_pipeline.serving.live_bar import LiveBar
+from stock_pipeline.serving.price_alerts import PriceAlerts
 from stock_pipeline.serving.shapes import Health
+from stock_pipeline.serving.shown_alerts import shown_alert
 
 LOOK_SECONDS = 0.5
 STATE_SECONDS = 5.0
@@ -41,6 +43,7 @@ class Service:
     history: History
     facts: Facts
     now: Callable[[], datetime]
+    alerts: PriceAlerts
     publish: Callable[[Frame], None] = lambda _frame: None
     board: Board = field(default_factory=Board)
     live_bodies: dict[Any, Body] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Service:
     failure: str | None = None
     looked_at: datetime | None = None
     _changed: set[SymbolKey] = field(default_factory=set)
+    _unjudged: set[SymbolKey] = field(default_factory=set)
     _is_new: bool = False
     """What looks found that is not shown yet: the table or the models may fail after a look."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -79,9 +83,21 @@ class Service:
             self._changed |= self._new_states(seconds)
             self._changed |= self._new_closes(seconds)
             quotes = self.board.update(self.follower.session, self._changed)
-            is_new, self._changed, self._is_new = self._is_new, set(), False
+            changed, is_new, self._changed, self._is_new = self._changed, self._is_new, set(), False
         if quotes or is_new:
             self.publish(Frame(self.board.number, quotes, everything=is_new))
+        # only this thread changes bars, so others may read them meanwhile
+        self._unjudged |= changed
+        self._tell(seconds)
+
+    def _tell(self, seconds: float) -> None:
+        """Look for price alerts, whose lake and topic may be away while prices go on."""
+        board, judged = self.board, frozenset(self._unjudged)
+        told = self.alerts.look(self.follower.session, judged, board.quotes, board.previous_closes, seconds)
+        self._unjudged -= judged
+        if told:
+            rows = [(alert.series.key, encode(shown_alert(alert, stands=True))) for alert in told]
+            self.publish(Frame(board.next_number(), {}, alerts=tuple(rows)))
 
     def _new_states(self, seconds: float) -> set[SymbolKey]:
         if seconds - self._state_at < STATE_SECONDS:

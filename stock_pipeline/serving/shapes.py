@@ -149,6 +149,41 @@ class Actions(msgspec.Struct, frozen=True, rename="camel"):
     actions: list[Action]
 
 
+class AlertRule(msgspec.Struct, frozen=True, rename="camel"):
+    """A price alert rule in words. state: watching, waiting, or over; why: if it is not watching all of its symbols."""
+
+    name: str
+    symbols: list[str]
+    feed: str | None
+    says: str
+    state: str
+    why: str
+
+
+class PriceAlert(msgspec.Struct, frozen=True, rename="camel"):
+    """A crossing that was told. event_time: its minute. what: in words, without the symbol.
+
+    stands: whether the bars say so still; a correction may have taken it away.
+    """
+
+    rule: str
+    says: str
+    symbol: str
+    feed: str
+    event_time: str
+    what: str
+    found_at: datetime
+    stands: bool
+
+
+class PriceAlerts(msgspec.Struct, frozen=True, rename="camel"):
+    """Price alerts of the running session, newest first."""
+
+    session_date: date | None
+    rules: list[AlertRule]
+    alerts: list[PriceAlert]
+
+
 class Finding(msgspec.Struct, frozen=True, rename="camel"):
     fresh: bool
     why: str

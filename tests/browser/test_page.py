@@ -15,6 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from stock_pipeline.domain.price_alert import UNIT, Level, Rule
 from stock_pipeline.serving.app import chart_path
 from stock_pipeline.serving.shapes import (
     Action,
@@ -195,6 +196,50 @@ def test_sorting_and_filter_by_keyboard(full_market: ShownMarket, open_page: Ope
         expect(page.locator("h1")).to_contain_text("TSLA")
         page.go_back()
         expect(page.locator("h1")).to_have_text("Market")
+
+
+def level(symbol: str, price: int) -> Rule:
+    return Rule(f"{symbol.lower()}-high", (symbol,), Level(price * UNIT, (price - 1) * UNIT, above=True))
+
+
+@pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (360, "dark")])
+def test_alerts_arrive_are_marked_and_are_taken_back(
+    market: ShownMarket, open_page: Open, width: int, colours: str
+) -> None:
+    market.service.alerts = market.alerts(level("ABC", 20), level("TYPO", 9))
+    market.trade(some_trade(0), some_trade(0, "XYZ"))
+    with market.served() as address:
+        page = open_page(address, width, 740, colours)
+        panel = page.locator(".alerts")
+        expect(panel.locator("summary")).to_have_text("Alerts 0 none in this session yet 1 rule to look at")
+        crossing = some_trade(9, price=Decimal("20.50"))
+        market.trade(crossing)
+        expect(panel.locator(".newest")).to_have_text("ABC 20.50, at or above 20.00 · 12:00 ET")
+        expect(row(page, "ABC").locator(".mark")).to_be_visible()
+        expect(row(page, "XYZ").locator(".mark")).to_be_hidden()
+        panel.locator("summary").press("Enter")
+        expect(panel.get_by_text("nothing is known of TYPO")).to_be_visible()
+        assert_accessible(page)
+        panel.get_by_role("link", name="ABC").press("Enter")
+        expect(page.get_by_role("region", name="Alerts", exact=True).get_by_role("listitem")).to_contain_text("20.50")
+        assert_accessible(page)
+        market.trade(replace(crossing, status="cancelled", version=1))
+        market.trade(some_trade(10, price=Decimal("21")))
+        told = page.get_by_role("region", name="Alerts", exact=True).get_by_role("listitem")
+        # the cancelled one was of the same minute, which crosses again
+        expect(told).to_have_count(1)
+        market.trade(some_trade(10, price=Decimal("21"), status="cancelled", version=1))
+        market.trade(some_trade(99, event_time_ns=OPEN_NS + 200 * MINUTE_NS, price=Decimal("25")))
+        expect(told).to_have_count(2)
+        expect(told.last).to_contain_text("taken back by a correction")
+
+
+def test_without_rules_nothing_is_said_of_alerts(market: ShownMarket, open_page: Open) -> None:
+    market.trade(some_trade(0))
+    with market.served() as address:
+        page = open_page(address)
+        expect(cell(page, "ABC", "price")).to_have_text("10.50")
+        expect(page.locator(".alerts")).to_be_hidden()
 
 
 def test_daily_bars_have_splits_and_dividends_in_words(full_market: ShownMarket, open_page: Open) -> None:

@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from stock_pipeline.aws.shown_state import ShownState
+from stock_pipeline.domain.price_alert import Rule
 from stock_pipeline.domain.symbol_state import SymbolKey, SymbolState
 from stock_pipeline.domain.trade import Trade
 from stock_pipeline.serving.facts import Facts, Kept
 from stock_pipeline.serving.follower import Follower
 from stock_pipeline.serving.history import History
+from stock_pipeline.serving.price_alerts import PriceAlerts
 from stock_pipeline.serving.service import CLOSES_SECONDS, Service
 from stock_pipeline.serving.shapes import Action, DeadLetters, Finding, Pipeline
 from tests.support.lake import Lake
@@ -22,6 +24,8 @@ class Market:
     def __init__(self) -> None:
         self.lake = Lake()
         self.seconds = 0.0
+        self.messages: list[tuple[str, str]] = []
+        self.log: list[str] = []
         self.windows: dict[SymbolKey, list[Trade]] = {}
         self.states: dict[SymbolKey, ShownState] = {}
         self.past: dict[str, Sequence[Sequence[Any]]] = {}
@@ -37,10 +41,17 @@ class Market:
             history=History(self._ask, lambda: self.seconds, seconds=30.0),
             facts=Facts(Kept(lambda: self.pipeline, 0, lambda: 0), Kept(lambda: self.actions, 0, lambda: 0)),
             now=lambda: self.lake.now,
+            alerts=self.alerts(),
         )
 
     def follower(self) -> Follower:
         return Follower(self.lake.store, self.lake.compactor.partition, lambda: self.lake.now)
+
+    def alerts(self, *rules: Rule) -> PriceAlerts:
+        return PriceAlerts(rules, self.lake.store, self._send, self.log.append, lambda: self.lake.now)
+
+    def _send(self, subject: str, message: str) -> None:
+        self.messages.append((subject, message))
 
     def step(self) -> None:
         self.seconds += CLOSES_SECONDS

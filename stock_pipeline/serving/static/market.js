@@ -1,5 +1,6 @@
 // The market: a row for each symbol and feed. Only the rows in sight exist, so thousands cost no more than a screen.
 
+import { AlertsPanel } from "/static/alerts.js";
 import { getIfThere } from "/static/api.js";
 import { atMostEvery, h, setText, sparkline } from "/static/dom.js";
 import * as format from "/static/format.js";
@@ -53,8 +54,10 @@ export class MarketView {
       this.body);
     this.board = h("div", { class: "board card", tabindex: "0", role: "region", "aria-label": "Market, scrolls" }, this.grid);
     this.empty = h("div", { class: "empty", hidden: true });
+    this.alerts = new AlertsPanel();
+    this.alerts.show(store.alerts);
     this.element = h("section", { class: "market" },
-      h("div", { class: "bar" }, h("h1", {}, "Market"), this.about, this.search), this.board, this.empty);
+      h("div", { class: "bar" }, h("h1", {}, "Market"), this.about, this.search), this.alerts.element, this.board, this.empty);
 
     this.sortSoon = atMostEvery(SORT_MILLISECONDS, () => this.#sortNow(false));
     this.sparkSoon = atMostEvery(250, () => this.#loadSparks());
@@ -62,6 +65,7 @@ export class MarketView {
     store.addEventListener("board", () => this.#sortNow(false), { signal });
     store.addEventListener("quotes", (event) => this.#changed(event.detail), { signal });
     store.addEventListener("state", () => this.#tell(), { signal });
+    store.addEventListener("alerts", () => this.#showAlerts(), { signal });
     this.board.addEventListener("scroll", () => this.#draw(), { signal, passive: true });
     this.board.addEventListener("keydown", (event) => this.#key(event), { signal });
     this.clock = setInterval(() => this.#draw(), 1000);
@@ -140,6 +144,19 @@ export class MarketView {
     }
   }
 
+  #showAlerts() {
+    this.alerts.show(this.store.alerts);
+    for (const row of this.#rows.values()) this.#mark(row);
+  }
+
+  /** Mark a row whose symbol was alerted in this session; all its alerts are said to who points at it or hears it. */
+  #mark(row) {
+    const alerts = this.store.alertsOf(this.store.quotes.get(row.key)).filter(({ stands }) => stands);
+    row.mark.hidden = alerts.length === 0;
+    row.mark.title = alerts.map(({ rule, what }) => `${rule}: ${what}`).join("\n");
+    setText(row.marked, alerts.length ? format.counted(alerts.length, "alert") : "");
+  }
+
   #changed({ changed, isNew }) {
     for (const quote of changed) {
       const row = this.#rows.get(keyOf(quote));
@@ -177,6 +194,7 @@ export class MarketView {
         if (!row.element.isConnected) this.body.append(row.element);
       }
       this.#fill(row, this.store.quotes.get(key), false);
+      this.#mark(row);
       this.#drawSpark(row);
       if (row.place !== place) {
         row.place = place;
@@ -196,11 +214,13 @@ export class MarketView {
   #newRow() {
     const link = h("a", { href: "#/" });
     const badge = h("span", { class: "badge" });
+    const marked = h("span", { class: "unseen" });
+    const mark = h("span", { class: "mark", hidden: true }, marked);
     const spark = h("div", { class: "cell spark", role: "cell" });
     const cells = new Map(NUMBERS.map((column) => [column, h("div", { class: `cell ${column.name} ${column.from ?? ""}`, role: "cell" })]));
     const element = h("div", { class: "row", role: "row" },
-      h("div", { class: "cell symbol", role: "cell" }, link, badge), spark, [...cells.values()]);
-    return { element, link, badge, spark, cells, price: null, key: null, place: null };
+      h("div", { class: "cell symbol", role: "cell" }, link, badge, mark), spark, [...cells.values()]);
+    return { element, link, badge, mark, marked, spark, cells, price: null, key: null, place: null };
   }
 
   #fill(row, quote, isNews) {

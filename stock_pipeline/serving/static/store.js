@@ -1,6 +1,6 @@
 // The market as this page knows it: the board once, then each change as the stream brings it. One stream for all views.
 
-import { get, streamAddress } from "/static/api.js";
+import { get, getIfThere, streamAddress } from "/static/api.js";
 
 const RETRY_MILLISECONDS = 2000;
 const HEALTH_MILLISECONDS = 10_000;
@@ -15,6 +15,7 @@ export class Store extends EventTarget {
   loaded = false;
   lastHeard = null;
   health = null;
+  alerts = null;
   updates = 0;
   #source = null;
   #waiting = null;
@@ -35,6 +36,7 @@ export class Store extends EventTarget {
     source.addEventListener("open", () => this.#load());
     source.addEventListener("reset", () => this.#load());
     source.addEventListener("quotes", (event) => this.#arrived(event));
+    source.addEventListener("alerts", () => this.#loadAlerts());
     source.addEventListener("error", () => {
       this.#lost();
       // a browser gives up for good at an answer such as 502 from between
@@ -60,12 +62,23 @@ export class Store extends EventTarget {
       this.#waiting = null;
       this.#heard("live");
       this.dispatchEvent(new CustomEvent("board"));
+      this.#loadAlerts();
       for (const event of waiting) if (Number(event.lastEventId) > board.event) this.#arrived(event);
     } catch {
       this.#waiting = null;
       this.#lost();
       this.#again(RETRY_MILLISECONDS);
     }
+  }
+
+  async #loadAlerts() {
+    this.alerts = (await getIfThere("/alerts").catch(() => null)) ?? this.alerts;
+    this.dispatchEvent(new CustomEvent("alerts"));
+  }
+
+  /** Alerts of a symbol, in its feed. */
+  alertsOf({ symbol, feed }) {
+    return (this.alerts?.alerts ?? []).filter((alert) => alert.symbol === symbol && (!feed || alert.feed === feed));
   }
 
   #arrived(event) {
@@ -93,6 +106,8 @@ export class Store extends EventTarget {
       if (this.state === "lost" && this.#source?.readyState === EventSource.OPEN) this.#load();
       else if (this.state === "lost" && this.#source?.readyState === EventSource.CLOSED) this.#again(0);
       this.dispatchEvent(new CustomEvent("health"));
+      // a correction takes one back without an event
+      if (this.state === "live" && this.alerts?.rules.length) this.#loadAlerts();
     } catch {
       this.#lost();
     }

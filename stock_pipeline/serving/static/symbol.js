@@ -1,5 +1,6 @@
 // One symbol in one feed: its chart, its day, and its newest trades.
 
+import { alertLines } from "/static/alerts.js";
 import { ApiError, get, getIfThere } from "/static/api.js";
 import { actionText, merged } from "/static/bars.js";
 import { AVERAGES, Chart, library } from "/static/chart.js";
@@ -50,11 +51,13 @@ export class SymbolView {
       h("button", { type: "button", title: range.title, "aria-label": range.title, "aria-pressed": String(range === this.#range), onclick: () => this.#show(range) }, range.name)));
     this.note = h("p", { class: "small", role: "status" });
     this.table = h("details", { ontoggle: () => this.#fillTable() }, h("summary", {}, "These bars as a table"));
+    this.alerts = h("section", { class: "panel card", "aria-label": "Alerts", hidden: true });
     this.trades = h("tbody");
     this.tradesNote = h("p", { class: "small" });
     this.element = h("section", { class: "page" },
       h("div", { class: "quote" }, h("h1", {}, symbol, this.head.badge), this.head.price, this.head.change, this.head.when),
       h("dl", { class: "figures card" }, [...this.figures].map(([shown, { title }]) => h("div", {}, h("dt", {}, title), shown))),
+      this.alerts,
       h("div", { class: "two" },
         h("section", { class: "panel card", "aria-label": "Chart" },
           h("div", { class: "tools" }, this.ranges,
@@ -69,11 +72,13 @@ export class SymbolView {
     store.addEventListener("quotes", ({ detail }) => {
       if (detail.changed.some((quote) => this.#isMine(quote))) this.#refreshAll();
     }, { signal });
+    store.addEventListener("alerts", () => this.#showAlerts(), { signal });
     this.clock = setInterval(() => this.#showQuote(), 1000);
   }
 
   shown() {
     this.#showQuote();
+    this.#showAlerts();
     this.#show(this.#range);
     this.#loadTrades();
   }
@@ -91,6 +96,13 @@ export class SymbolView {
   get #quote() {
     if (this.feed) return this.store.quotes.get(keyOf(this));
     return [...this.store.quotes.values()].find(this.#isMine);
+  }
+
+  #showAlerts() {
+    const alerts = this.store.alertsOf(this);
+    this.alerts.hidden = alerts.length === 0;
+    this.alerts.replaceChildren(h("h2", {}, "Alerts"),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Alerts, scrolls" }, alertLines(alerts, false)));
   }
 
   #refreshAll() {

@@ -5,7 +5,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from starlette.testclient import TestClient
 
+from stock_pipeline.domain.price_alert import UNIT, Level, Rule
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.app import CHART, STATIC, application
@@ -141,6 +142,70 @@ def test_actions_are_those_of_the_symbol(market: Market, client: TestClient) -> 
     (action,) = get(client, "/actions/ABC")["actions"]
     assert (action["kind"], action["exDate"], action["sharesAfter"]) == ("split", "2018-01-02", "4")
     assert get(client, "/actions/XYZ")["actions"] == []
+
+
+def rule(symbol: str, **bounds: date) -> Rule:
+    return Rule(f"high-{symbol.lower()}", (symbol,), Level(12 * UNIT, 11 * UNIT, above=True), **bounds)  # type: ignore[arg-type]
+
+
+def test_alerts_say_what_was_told_and_what_each_rule_does(market: Market, client: TestClient) -> None:
+    later = rule("ABC", first=SESSION + timedelta(days=1))
+    over = rule("ABC", last=SESSION - timedelta(days=1))
+    rules = (rule("ABC"), rule("TYPO"), replace(later, name="later"), replace(over, name="over"))
+    market.service.alerts = market.alerts(*rules)
+    assert {each["state"] for each in get(client, "/alerts")["rules"]} == {"waiting"}
+    market.lake.add([trade(0, price=Decimal(12)), trade(600, price=Decimal(10))], 0)
+    market.step()
+    tag = client.get("/api/v1/alerts").headers["ETag"]
+    assert client.get("/api/v1/alerts", headers={"If-None-Match": tag}).status_code == 304
+    answer = get(client, "/alerts")
+    assert answer["sessionDate"] == "2018-01-02"
+    assert [(each["name"], each["state"], each["why"]) for each in answer["rules"]] == [
+        ("high-abc", "watching", ""),
+        ("high-typo", "waiting", "nothing is known of TYPO: is it spelt so, and is it followed?"),
+        ("later", "waiting", "begins on 2018-01-03"),
+        ("over", "over", "ended on 2018-01-01"),
+    ]
+    (alert,) = answer["alerts"]
+    assert alert.pop("foundAt")
+    assert alert == {
+        "rule": "high-abc",
+        "says": "above 12.00, again after 11.00",
+        "symbol": "ABC",
+        "feed": "sim",
+        "eventTime": "2018-01-02T17:00:00.000000000Z",
+        "what": "12.00, at or above 12.00",
+        "stands": True,
+    }
+    market.lake.add([trade(0, version=1, status="cancelled")], 1)
+    market.step()
+    assert [each["stands"] for each in get(client, "/alerts")["alerts"]] == [False]
+
+
+def test_a_told_alert_is_an_event_of_its_own(market: Market) -> None:
+    frames: list[Frame] = []
+    market.service.publish = frames.append
+    market.service.alerts = market.alerts(rule("ABC"))
+    market.lake.add([trade(0, price=Decimal(12))], 0)
+    market.step()
+    assert [(frame.number, len(frame.quotes), len(frame.alerts)) for frame in frames] == [(1, 1, 0), (2, 0, 1)]
+    assert market.service.board.number == json.loads(market.service.board.body().content)["event"] == 2
+
+
+async def test_a_stream_of_some_symbols_has_their_alerts_only() -> None:
+    events = Events()
+    streams = [events.stream(None, frozenset(symbols)) for symbols in (("ABC",), ("XYZ",), ())]
+    for stream in streams:
+        await anext(stream)
+    events.publish(Frame(1, {}, alerts=((KEY, b'{"rule":"a"}'),)))
+    events.publish(Frame(2, {SymbolKey("XYZ", "sim"): b"{}"}))
+    first, second, third = [await anext(stream) for stream in streams]
+    expected = b'id: 2\nevent: alerts\ndata: {"alerts":[{"rule":"a"}]}\n\n'
+    assert (first, third.partition(b"\n")[2]) == (expected, b'event: quotes\ndata: {"quotes":[{}]}\n\n')
+    assert b"quotes" in second
+    assert await anext(streams[2]) == expected
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
 
 
 def test_the_pipeline_says_what_waits(client: TestClient) -> None:

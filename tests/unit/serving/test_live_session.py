@@ -16,6 +16,7 @@ from stock_pipeline.domain.bar import Bar, daily_bar, minute_bars
 from stock_pipeline.domain.conditions import is_last_eligible
 from stock_pipeline.domain.feed_session import feed_session_date, feed_session_hours
 from stock_pipeline.domain.moving_average import paid_trades
+from stock_pipeline.domain.price_alert import Minute
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade, order_key
 from stock_pipeline.serving.live_bar import LiveBar
@@ -114,6 +115,9 @@ def check_bars(session: LiveSession, rows: list[Trade]) -> None:
         hours = feed_session_hours(session.session_date, key.feed)
         minutes = {(bar.start_ns, bar.part): shown(bar) for bar in session.minute_bars(key)}
         assert minutes == {place: expected(bar) for place, bar in minute_bars(own, hours).items()}
+        assert session.minutes(key) == [
+            Minute(bar.start_ns, bar.part, bar.high, bar.low, bar.close, bar.volume) for bar in session.minute_bars(key)
+        ]
         day, live_day = daily_bar(own, hours), session.day_bar(key)
         assert (live_day and shown(live_day)) == (day and expected(day))
         paid = sorted(paid_trades(own), key=order_key)

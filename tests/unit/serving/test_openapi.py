@@ -7,6 +7,7 @@ import schemathesis
 from hypothesis import given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from stock_pipeline.domain.price_alert import UNIT, Level, Rule
 from stock_pipeline.serving.app import application
 from stock_pipeline.serving.events import Events
 from stock_pipeline.serving.openapi import openapi_document
@@ -20,6 +21,10 @@ PATHS = [path for path in openapi_document()["paths"] if not path.endswith("/str
 @pytest.fixture(scope="module")
 def market() -> Iterator[Market]:
     market = Market()
+    market.service.alerts = market.alerts(
+        Rule("high", ("S0",), Level(12 * UNIT, 11 * UNIT, above=True)),
+        Rule("low", ("ZZZ",), Level(12 * UNIT, 13 * UNIT, above=False), feed="sim"),
+    )
     market.lake.add([trade(number, symbol=f"S{number % 3}") for number in range(9)], 0)
     market.step()
     yield market
