@@ -181,7 +181,7 @@ module-readmes: $(STAMP) ## Write the tables in the Terraform modules' READMEs
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-header --no-annotate \
-	    --extra local --extra serve --extra stream --extra deploy --group bench --group dev pyproject.toml -o requirements.lock
+	    --extra local --extra serve --extra stream --extra files --extra deploy --group bench --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	    --no-header --no-annotate --constraint requirements.lock \
 	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt

@@ -7,6 +7,7 @@ MODULES = {
     "serve": ("httptools", "starlette", "uvicorn"),
     "local": ("dagster_webserver", "duckdb", "duckdb_extension_httpfs", "duckdb_extensions", "moto", "rich"),
     "stream": ("websockets",),
+    "files": ("databento_dbn",),
     "deploy": ("dagster_postgres",),
 }
 """The modules that each extra of pyproject.toml brings."""

@@ -17,6 +17,7 @@ from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.alpaca_pages import ALPACA, page_batches
 from stock_pipeline.files.checks import BadRow, Batch, checked
 from stock_pipeline.files.containers import unpacked
+from stock_pipeline.files.dbn import MAGIC, dbn_text
 from stock_pipeline.files.file_format import Declared, FileFormat
 from stock_pipeline.files.formats import FORMATS, MAPPED
 from stock_pipeline.files.parquet_text import parquet_batches, parquet_schema
@@ -31,7 +32,7 @@ _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]
 
 
 class Verdict(NamedTuple):
-    """Which format a file has. container: csv, parquet or json. columns: as the file writes them."""
+    """Which format a file has. container: csv, parquet, json or dbn. columns: as the file writes them."""
 
     form: FileFormat
     container: str
@@ -98,6 +99,8 @@ class TradeFile:
             yield from parquet_batches(self.path)
         elif self.verdict.container == "json":
             yield from page_batches(self.path, stream)
+        elif self.verdict.container == "dbn":
+            yield from _csv_batches(dbn_text(stream), self.verdict, bad)
         else:
             yield from _csv_batches(stream, self.verdict, bad)
 
@@ -118,6 +121,10 @@ def detect(path: Path, name: str, declared: Declared) -> Verdict:
         if name not in ("", ALPACA.name):
             raise InputFileError(f"{path} is JSON, which --format {name} is not")
         return Verdict(ALPACA, "json")
+    if head.startswith(MAGIC):
+        with unpacked(path) as stream:
+            columns = tuple(dbn_text(stream).readline().decode().strip().split(","))
+        return Verdict(_form_of(path, columns, name, declared), "dbn", columns)
     try:
         line = head.split(b"\n")[0].rstrip(b"\r").decode()
     except UnicodeDecodeError:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -121,6 +123,46 @@ def databento(prints: Sequence[Print]) -> str:
         "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,depth,price,size,flags,ts_in_delta,sequence,symbol",
         rows,
     )
+
+
+def dbn(prints: Sequence[Print], folder: Path) -> Path:
+    """Write Databento's binary file, each symbol an instrument by its number."""
+    from databento_dbn import Action, Metadata, Schema, Side, SType, TradeMsg
+
+    names = sorted({p.symbol for p in prints})
+    days = SimpleNamespace(start_date=date(2024, 1, 1), end_date=date(2024, 2, 1))
+    head = Metadata(
+        dataset="XNAS.ITCH",
+        start=min(p.time_ns for p in prints),
+        stype_in=SType.from_str("raw_symbol"),
+        stype_out=SType.from_str("instrument_id"),
+        schema=Schema.from_str("trades"),
+        symbols=names,
+        mappings=[
+            SimpleNamespace(
+                raw_symbol=name, native_symbol=name, intervals=[SimpleNamespace(**vars(days), symbol=str(number))]
+            )
+            for number, name in enumerate(names, 1)
+        ],
+    )
+    records = [
+        TradeMsg(
+            publisher_id=2,
+            instrument_id=1 + names.index(p.symbol),
+            ts_event=p.time_ns,
+            price=int(Decimal(p.price) * 10**9),
+            size=p.size,
+            action=Action.from_str("T"),
+            side=Side.from_str("B"),
+            depth=0,
+            ts_recv=p.time_ns,
+            sequence=p.sequence,
+        )
+        for p in prints
+    ]
+    path = folder / "trades.dbn"
+    path.write_bytes(bytes(head) + b"".join(map(bytes, records)))
+    return path
 
 
 def alpaca(prints: Sequence[Print]) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from stock_pipeline.files.reading import TradeFile
 from stock_pipeline.files.values import decimal_text
 from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.files.recorded_rows import recorded_rows
-from tests.support.trade_files import WRITERS, Print, alpaca, nyse_taq, read_file, session_csv
+from tests.support.trade_files import WRITERS, Print, alpaca, dbn, nyse_taq, read_file, session_csv
 
 OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
 PRINTS = [
@@ -77,6 +78,28 @@ def test_rows_read_back_are_what_the_format_can_hold(name: str, written: list[Pr
         assert rows["sequence"].to_list() == [p.sequence for p in written]
 
 
+@given(written=prints, packed=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_a_binary_file_of_databentos_has_the_rows_of_its_text(written: list[Print], packed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, text = dbn(written, Path(folder)), Path(folder) / "trades.csv"
+        text.write_text(WRITERS["databento"](written))
+        if packed:
+            path.write_bytes(pa.compress(path.read_bytes(), codec="zstd", asbytes=True))
+        assert TradeFile.open(path).verdict.form.name == "databento"
+        (rows, bad), (expected, _) = read_file(path), read_file(text)
+    assert bad == []
+    assert rows.equals(expected)
+
+
+@pytest.mark.parametrize("end", [3, 8, 60, -10])
+def test_a_binary_file_that_is_cut_off_is_refused(end: int, tmp_path: Path) -> None:
+    path = dbn(PRINTS, tmp_path)
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(InputFileError):
+        read_file(path)
+
+
 updates = st.sampled_from([None, None, "corrected", "incorrect", "canceled"])
 
 
@@ -112,8 +135,6 @@ def test_packed_files_are_told_by_their_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(gzip.compress(text))
     with zipfile.ZipFile(tmp_path / "b", "w") as archive:
         archive.writestr("x.txt", text)
-    import pyarrow as pa
-
     with pa.CompressedOutputStream(str(tmp_path / "c"), "zstd") as stream:
         stream.write(text)
     (tmp_path / "d").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
