@@ -6,11 +6,7 @@ from typing import Any
 RUNBOOK = "docs/runbook.md"
 
 _SECTIONS = {
-    "not_null": "not_null_",
-    "unique": "unique_",
     "unique_combination": "unique_",
-    "accepted_values": "accepted_values_-accepted_range_",
-    "accepted_range": "accepted_values_-accepted_range_",
     "relationships": "relationships_",
     "rows_hold": "_rows_hold",
 }
@@ -33,26 +29,13 @@ def description_of(test: Mapping[str, Any], runbook_url: str | None) -> str:
 def _sentence(test: Mapping[str, Any]) -> str:
     found = test.get("test_metadata") or {}
     given = found.get("kwargs") or {}
-    column = given.get("column_name")
     match found.get("name"):
-        case "not_null":
-            return f"Every row has a {column}."
-        case "unique":
-            return f"Each {column} is there once."
         case "unique_combination":
-            return f"Each combination of {', '.join(given['columns'])} is there once."
-        case "accepted_values":
-            return f"{column} is one of {', '.join(repr(str(value)) for value in given['values'])}."
-        case "accepted_range":
-            bounds = [f"{word} {given[name]}" for name, word in _BOUNDS.items() if given.get(name) is not None]
-            return f"{column} is {' and '.join(bounds)}."
+            columns = given["columns"]
+            return f"Each {'combination of ' if columns[1:] else ''}{', '.join(columns)} is there once."
         case "relationships":
-            return (
-                f"Each {column} is a {given['field']} of {str(given['to']).removeprefix('ref(').strip(')' + chr(39))}."
-            )
+            other = str(given["to"]).removeprefix("ref(").strip(")'")
+            return f"Each {given['column_name']} is a {given['field']} of {other}."
         case "rows_hold":
             return f"Every row holds: {'; '.join(given['rules'])}."
     return f"{str(test['name']).replace('_', ' ').capitalize()}."
-
-
-_BOUNDS = {"min_value": "at least", "max_value": "at most"}

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import jinja2
 import pytest
 import yaml
@@ -320,3 +321,26 @@ def test_the_profile_takes_the_settings_defaults() -> None:
     }
     for variable, default in used:
         assert default == defaults[variable], variable
+
+
+def test_the_rules_of_a_models_rows_are_one_query_which_tells_the_broken_one(lake: BuiltLake) -> None:
+    target = lake.duckdb_path.parent / "target"
+    tests = [
+        node for node in json.loads((target / "manifest.json").read_text())["nodes"].values() if "test_metadata" in node
+    ]
+    kinds = {node["test_metadata"]["name"] for node in tests}
+    assert kinds == {"unique_combination", "rows_hold", "relationships"}
+    ruled = [node["attached_node"] for node in tests if node["test_metadata"]["name"] == "rows_hold"]
+    assert len(ruled) == len(set(ruled)) > 15
+    (compiled,) = (target / "compiled").rglob("top_volume_rows_hold*.sql")
+    with duckdb.connect(str(lake.duckdb_path)) as connection:
+        connection.begin()
+        connection.execute("update top_volume set place = 0 where place = 1 and period = 'day'")
+        connection.execute("update top_volume set period = 'it''s a week', place = 0 where period = 'month'")
+        asked = f"select broken_rule, count(*) from ({compiled.read_text()}) group by all order by all"
+        found = connection.execute(asked).fetchall()
+        connection.rollback()
+    assert [rule for rule, _ in found] == [
+        "period is not null and period in ('day', 'month', 'year')",
+        "place is not null and place >= 1",
+    ]
