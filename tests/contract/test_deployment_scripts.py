@@ -228,6 +228,18 @@ def test_no_job_with_a_token_installs_or_builds_anything() -> None:
             assert not any("setup-python" in step.get("uses", "") for step in job["steps"]), (path, name)
 
 
+def test_a_repository_without_an_account_deploys_and_watches_nothing() -> None:
+    """A fork has no roles, and who deploys dev alone has no environments of prod: each run would be red."""
+    jobs = WORKFLOW["jobs"]
+    first, *later = jobs
+    assert jobs[first]["if"] == "contains(fromJSON(vars.ENVIRONMENTS || '[]'), inputs.environment || 'dev')"
+    # a job whose need was passed over is passed over
+    assert all("needs" in jobs[name] and "if" not in jobs[name] for name in later)
+    drift = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["jobs"]["drift"]
+    assert drift["if"] == "vars.ENVIRONMENTS"
+    assert drift["strategy"]["matrix"]["environment"] == "${{ fromJSON(vars.ENVIRONMENTS) }}"
+
+
 @pytest.mark.parametrize("target", ["plan", "apply", "deploy", "drift", "destroy"])
 def test_a_target_without_environment_or_bucket_does_nothing(deployment: Deployment, target: str) -> None:
     for variables in ({"ENV": "test", "STATE_BUCKET": "states"}, {"ENV": "dev", "STATE_BUCKET": ""}):
