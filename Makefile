@@ -35,16 +35,16 @@ load: $(STAMP) ## Push two million simulated trades through while everything tha
 	    $(if $(NO_FAULTS),--no-faults) $(if $(JSON),--json "$(JSON)")
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 gameday: $(STAMP) ## Break each part on this machine and see which alarm tells; writes docs/alarms.md (minutes)
 	@$(BIN)/python -W ignore -m tests.gameday
 
 test-unit: $(STAMP) ## Run the unit tests alone, after every few lines: about a minute
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
+	@$(BIN)/python -m pytest -n 2 tests/unit
 
 test-long: $(STAMP) ## Run the property tests with 20,000 new examples each: hours, for the night
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit tests/integration/test_streaming_state_machine.py
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 tests/unit tests/integration/test_streaming_state_machine.py
 
 check: lint types imports dbt-parse definitions test ## Everything CI checks, in its order
 
@@ -116,7 +116,7 @@ terraform: $(STAMP) ## Check the Terraform of dev and prod (TERRAFORM=path, if n
 	@$(TERRAFORM) -chdir=bootstrap test
 
 aws-calls: $(STAMP) ## Run the tests and write which calls of AWS they made, for the check of permissions
-	@ADD_AWS_CALLS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@ADD_AWS_CALLS=1 $(BIN)/python -m pytest -n 2
 
 plans: $(STAMP) ## Write what Terraform plans where the tests read it, tests/data/terraform (CHECK=1: compare)
 	@$(TERRAFORM) -chdir=infra init -backend=false -input=false >/dev/null

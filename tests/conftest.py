@@ -5,12 +5,16 @@ import inspect
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from stock_pipeline.local.stack import LocalStack, aws_services, local_stack
+from stock_pipeline.aws import dead_letter_receipt
+from stock_pipeline.local.stack import LocalStack, aws_services, stack_at
 from tests.support.permissions.recording import CallsAreListed
 
 settings.register_profile(
@@ -35,10 +39,23 @@ def aws_endpoint() -> Iterator[str]:
         yield endpoint
 
 
+@pytest.fixture(scope="session")
+def stack_endpoint() -> Iterator[str]:
+    """The address of the moto server that every `stack` of a worker begins on: a second and a half of a start each."""
+    with aws_services() as endpoint:
+        yield endpoint
+
+
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+def stack(stack_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
     """A local stack of its own, with the default names; its settings are in the environment."""
-    with local_stack({"PATH": os.environ["PATH"], "DUCKDB_PATH": f"{tmp_path}/stock_market.duckdb"}) as running:
+    with closing(HTTPConnection(stack_endpoint.removeprefix("http://"))) as connection:
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == HTTPStatus.OK
+    # moto has one server, which knows at once that a queue is empty
+    monkeypatch.setattr(dead_letter_receipt, "WAIT_SECONDS", 0)
+    own = {"PATH": os.environ["PATH"], "DUCKDB_PATH": f"{tmp_path}/stock_market.duckdb"}
+    with stack_at(stack_endpoint, own) as running:
         for name, value in running.environ.items():
             monkeypatch.setenv(name, value)
         yield running

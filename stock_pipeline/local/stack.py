@@ -62,26 +62,32 @@ def loopback_environment(environ: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def local_stack(environ: Mapping[str, str]) -> Iterator[LocalStack]:
     """Start the services, create the resources that `environ` names, and stop everything at the end."""
-    with aws_services() as endpoint:
-        local = {
-            # every setting by name, as Terraform sets them for the functions
-            **{setting.variable: setting.default for setting in SETTINGS if setting.default is not None},
-            # sessions of any year are replayed here
-            "STATE_TTL_DAYS": "36500",
-            **loopback_environment(environ),
-            **_CREDENTIALS,
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "DBT_TARGET": "local",
-            # of an installed package dbt may not write beside the models
-            **({"DBT_TARGET_PATH": os.fspath(dbt_output())} if IS_INSTALLED else {}),
-        }
-        settings = Settings.from_env(local)
-        local["AWS_REGION"] = local["AWS_DEFAULT_REGION"] = settings.aws_region
-        clients = Clients(settings.aws_region, endpoint=endpoint, credentials=("local", "local"))
-        with closing(clients):
-            local["DEAD_LETTER_QUEUE_URL"] = create_resources(clients, settings)
-            yield LocalStack(endpoint, local, Settings.from_env(local), clients)
+    with aws_services() as endpoint, stack_at(endpoint, environ) as stack:
+        yield stack
+
+
+@contextmanager
+def stack_at(endpoint: str, environ: Mapping[str, str]) -> Iterator[LocalStack]:
+    """Create the resources that `environ` names on services that run and have nothing."""
+    local = {
+        # every setting by name, as Terraform sets them for the functions
+        **{setting.variable: setting.default for setting in SETTINGS if setting.default is not None},
+        # sessions of any year are replayed here
+        "STATE_TTL_DAYS": "36500",
+        **loopback_environment(environ),
+        **_CREDENTIALS,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DBT_TARGET": "local",
+        # of an installed package dbt may not write beside the models
+        **({"DBT_TARGET_PATH": os.fspath(dbt_output())} if IS_INSTALLED else {}),
+    }
+    settings = Settings.from_env(local)
+    local["AWS_REGION"] = local["AWS_DEFAULT_REGION"] = settings.aws_region
+    clients = Clients(settings.aws_region, endpoint=endpoint, credentials=("local", "local"))
+    with closing(clients):
+        local["DEAD_LETTER_QUEUE_URL"] = create_resources(clients, settings)
+        yield LocalStack(endpoint, local, Settings.from_env(local), clients)
 
 
 @contextmanager
