@@ -111,9 +111,7 @@ class Move:
 
     def __str__(self) -> str:
         verb = "moves" if self.rises and self.falls else "rises" if self.rises else "falls"
-        return (
-            f"{verb} {units_text(self.percent)} % in {self.minutes} minutes, again after {units_text(self.armed_at)} %"
-        )
+        return f"{verb} {units_text(self.percent)} % in {minutes_text(self.minutes)}, again after {units_text(self.armed_at)} %"
 
     def crossings(self, seen: Seen) -> list[Crossing]:
         earlier = _closes_before(seen.minutes, self.minutes * MINUTE_NS)
@@ -125,8 +123,8 @@ class Move:
             for price, sign, verb in ((minute.high, 1, "rose"), (minute.low, -1, "fell")):
                 moved = sign * (price - close) * _WHOLE
                 if (self.rises if sign > 0 else self.falls) and moved >= self.percent * close:
-                    share = tenths_text(moved // close)
-                    return f"{price_text(price)}, {verb} {share} % in {self.minutes} minutes"
+                    share = cut_text(moved // close, places=2)
+                    return f"{price_text(price)}, {verb} {share} % in {minutes_text(self.minutes)}"
             return None
 
         def calms(minute: Minute) -> bool:
@@ -150,7 +148,7 @@ class Volume:
 
     def __str__(self) -> str:
         return (
-            f"volume {units_text(self.times)} times the mean of {self.minutes} minutes, "
+            f"volume {units_text(self.times)} times the mean of {minutes_text(self.minutes)}, "
             f"again after {units_text(self.armed_at)} times"
         )
 
@@ -163,7 +161,9 @@ class Volume:
             if not before or pace < self.times * before:
                 return None
             shares = exact_shares(Decimal(minute.volume).scaleb(-PRICE_SCALE))
-            return f"{shares:,} shares in a minute, {tenths_text(pace // before)} times the mean of {self.minutes}"
+            return (
+                f"{shares:,} shares in a minute, {cut_text(pace // before, places=1)} times the mean of {self.minutes}"
+            )
 
         def calms(minute: Minute) -> bool:
             return minute.volume * self.minutes * UNIT <= self.armed_at * sums.get(minute.start_ns, 0)
@@ -178,11 +178,11 @@ class Silence:
     minutes: int
 
     def __str__(self) -> str:
-        return f"no trade for {self.minutes} minutes"
+        return f"no trade for {minutes_text(self.minutes)}"
 
     def crossings(self, seen: Seen) -> list[Crossing]:
         long, hours = self.minutes * MINUTE_NS, seen.hours
-        what = f"no trade for {self.minutes} minutes"
+        what = f"no trade for {minutes_text(self.minutes)}"
         found, quiet_ns = [], hours.open_ns
         for minute in seen.minutes:
             if not hours.open_ns <= minute.start_ns < hours.close_ns:
@@ -239,10 +239,14 @@ def units_text(units: int) -> str:
     return shares_text(Decimal(units).scaleb(-PRICE_SCALE))
 
 
-def tenths_text(units: int) -> str:
-    """Return a share or multiple cut to one decimal place, which is never more than it was."""
-    tenths = units * 10 // UNIT
-    return f"{tenths // 10}.{tenths % 10}"
+def cut_text(units: int, places: int) -> str:
+    """Return a number without its further decimal places, so never more than it was."""
+    whole, parts = divmod(units, UNIT)
+    return f"{whole}.{f'{parts:06}'[:places]}"
+
+
+def minutes_text(count: int) -> str:
+    return "1 minute" if count == 1 else f"{count} minutes"
 
 
 def _stretches(

@@ -86,7 +86,7 @@ def test_a_move_is_against_the_newest_close_that_is_old_enough() -> None:
     bars = [minute(0, 100), minute(4, 101), minute(5, 104.9), minute(9, 106.05), minute(10, 110)]
     rises = Move(5 * UNIT, 2 * UNIT, 5, rises=True, falls=False)
     assert at(found(rises, *bars)) == [9], "against 101 of minute 4"
-    assert found(rises, *bars)[0].what == "106.05, rose 5.0 % in 5 minutes"
+    assert found(rises, *bars)[0].what == "106.05, rose 5.00 % in 5 minutes"
     falls = Move(5 * UNIT, 2 * UNIT, 5, rises=False, falls=True)
     assert found(falls, *bars) == []
     assert at(found(falls, minute(0, 100), minute(7, 95))) == [7]
