@@ -23,6 +23,7 @@ from stock_pipeline.serving.shapes import (
 
 if TYPE_CHECKING:
     from stock_pipeline.domain.corporate_action import CorporateAction
+    from stock_pipeline.settings import Settings
     from stock_pipeline.wiring import Wiring
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ HOUR = {
     "state_conflicts": ("StateConflicts", "Sum"),
 }
 """Fields of `Processor`: a metric of the processor, and its statistic."""
+
+RUNBOOK = "docs/runbook.md"
+_STOPPED = ("code-stopped", "webserver-stopped", "daemon-stopped")
+_SECTIONS = dict.fromkeys(_STOPPED, "-".join(_STOPPED))
+"""Alarms that share a section of the runbook."""
 
 LINES_SHOWN = 20
 PAYLOAD_SHOWN = 2_000
@@ -68,10 +74,16 @@ def pipeline_of(wiring: "Wiring") -> Pipeline:
         stale=status.stale,
         shards=_if_told(wiring.stream.open_shards),
         processor=Processor(**{name: int(value) for name, value in hour.items()}) if hour else None,
-        alarms=None if alarms is None else [Alarm(*each) for each in alarms],
+        alarms=None if alarms is None else [Alarm(*each, runbook_section(each.name, settings)) for each in alarms],
         runs=_runs(dagster) if dagster else None,
         dagster=dagster,
     )
+
+
+def runbook_section(alarm: str, settings: "Settings") -> str:
+    """Return where the runbook tells of an alarm, which Terraform names after project and environment."""
+    name = alarm.removeprefix(f"{settings.project_name}-{settings.environment}-")
+    return f"{settings.runbook_url or RUNBOOK}#{_SECTIONS.get(name, name)}"
 
 
 def _if_told(ask: Callable[[], T]) -> T | None:

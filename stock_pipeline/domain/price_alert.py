@@ -111,7 +111,8 @@ class Move:
 
     def __str__(self) -> str:
         verb = "moves" if self.rises and self.falls else "rises" if self.rises else "falls"
-        return f"{verb} {units_text(self.percent)} % in {minutes_text(self.minutes)}, again after {units_text(self.armed_at)} %"
+        percent, armed_at = units_text(self.percent), units_text(self.armed_at)
+        return f"{verb} {percent} % in {minutes_text(self.minutes)}, again after {armed_at} %"
 
     def crossings(self, seen: Seen) -> list[Crossing]:
         earlier = _closes_before(seen.minutes, self.minutes * MINUTE_NS)

@@ -237,11 +237,12 @@ class Processor(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Alarm(msgspec.Struct, frozen=True, rename="camel"):
-    """state: OK, ALARM or INSUFFICIENT_DATA."""
+    """state: OK, ALARM or INSUFFICIENT_DATA. runbook: what to do about it, an address or a file with its section."""
 
     name: str
     state: str
     reason: str
+    runbook: str
 
 
 class Pipeline(msgspec.Struct, frozen=True, rename="camel"):

@@ -126,8 +126,8 @@ def full_market() -> ShownMarket:
         4,
         Processor(3600, 0, 1_200_000, 32_000, 7),
         [
-            Alarm("stock-pipeline-dev-lag", "ALARM", "over 60 seconds"),
-            Alarm("stock-pipeline-dev-dead", "OK", ""),
+            Alarm("stock-pipeline-dev-lag", "ALARM", "over 60 seconds", "docs/runbook.md#lag"),
+            Alarm("stock-pipeline-dev-dead", "OK", "", "https://example.com/runbook.md#dead"),
         ],
         runs,
         "http://127.0.0.1:3000",
@@ -151,6 +151,9 @@ def test_everybody_can_use_every_view(
         page.locator("summary").first.click()
         expect(page.get_by_text('"volume": 100')).to_be_visible()
         expect(page.get_by_role("link", name="redrive_job")).to_have_attribute("href", "http://127.0.0.1:3000/runs/2")
+        alarm = page.get_by_role("link", name="stock-pipeline-dev-dead: ok")
+        expect(alarm).to_have_attribute("href", "https://example.com/runbook.md#dead")
+        expect(page.get_by_text("What to do: docs/runbook.md#lag")).to_be_visible()
         assert_accessible(page)
 
 
@@ -232,6 +235,29 @@ def test_alerts_arrive_are_marked_and_are_taken_back(
         market.trade(some_trade(99, event_time_ns=OPEN_NS + 200 * MINUTE_NS, price=Decimal("25")))
         expect(told).to_have_count(2)
         expect(told.last).to_contain_text("taken back by a correction")
+
+
+def test_a_symbol_of_which_nothing_is_known_is_said_so_until_it_trades(
+    market: ShownMarket, open_page: Open, expected_errors: list[str]
+) -> None:
+    # without a feed there is nothing to ask for
+    expected_errors += ["404"]
+    market.trade(some_trade(0))
+    market.yesterday({"OLD": Decimal(10)})
+    with market.served() as address:
+        for name in ("APPL", f"APPL/{FEED}"):
+            page = open_page(f"{address}/#/symbol/{name}")
+            unknown = page.get_by_role("heading", name="Nothing is known of APPL")
+            expect(unknown).to_be_visible()
+            expect(page.locator(".figures")).to_be_hidden()
+            assert_accessible(page)
+        market.trade(some_trade(1, "APPL"))
+        expect(unknown).to_be_hidden()
+        expect(page.locator(".chart")).to_have_attribute("data-bars", "1")
+        page = open_page(f"{address}/#/symbol/OLD/{FEED}")
+        page.get_by_role("button", name="One year, by days").click()
+        expect(page.locator(".chart")).to_have_attribute("data-bars", re.compile("2[56][0-9]"))
+        expect(page.get_by_text("Nothing is known")).to_be_hidden()
 
 
 def test_without_rules_nothing_is_said_of_alerts(market: ShownMarket, open_page: Open) -> None:

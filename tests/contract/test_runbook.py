@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from stock_pipeline.commands.page_facts import runbook_section
 from stock_pipeline.definitions import build_definitions
 from stock_pipeline.settings import Settings
 from tests.support.alarms import planned_alarms
@@ -23,6 +24,18 @@ def test_every_alarm_has_its_section_and_every_section_its_alarm() -> None:
     alarms = {name for environment in ("dev", "prod") for name in planned_alarms(environment)}
     assert alarms
     assert sections("Alarms") == alarms
+
+
+def test_the_page_leads_from_every_alarm_to_its_section() -> None:
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for environment in ("dev", "prod"):
+        settings = Settings.from_env({"ENVIRONMENT": environment, "RUNBOOK_URL": "https://example.com/runbook.md"})
+        for name in planned_alarms(environment):
+            address, _, anchor = runbook_section(f"stock-pipeline-{environment}-{name}", settings).partition("#")
+            assert address == settings.runbook_url
+            assert anchor in anchors
+    assert runbook_section("stock-pipeline-dev-freshness", Settings.from_env({})) == "docs/runbook.md#freshness"
 
 
 def test_every_check_has_its_section() -> None:

@@ -104,9 +104,13 @@ function table(titles, rows) {
 const ALARMS = { OK: ["good", "ok"], ALARM: ["bad", "rings"], INSUFFICIENT_DATA: ["", "no data"] };
 
 function alarms(list) {
-  return panel("Alarms", h("ul", { class: "alarms" }, list.map(({ name, state, reason }) => {
+  return panel("Alarms", h("ul", { class: "alarms" }, list.map(({ name, state, reason, runbook }) => {
     const [kind, word] = ALARMS[state] ?? ["", state];
-    return h("li", {}, h("span", { class: `badge ${kind}` }, `${name}: ${word}`), state === "ALARM" && h("p", { class: "small" }, reason));
+    const badge = h("span", { class: `badge ${kind}` }, `${name}: ${word}`);
+    // the runbook has an address where RUNBOOK_URL says so; else it is a file of the project
+    const isAddress = /^https?:/.test(runbook);
+    return h("li", {}, isAddress ? h("a", { href: runbook, rel: "noopener", title: `What to do about ${name}` }, badge) : badge,
+      state === "ALARM" && h("p", { class: "small" }, reason, !isAddress && [" What to do: ", h("code", {}, runbook)]));
   })));
 }
 

@@ -54,8 +54,9 @@ export class SymbolView {
     this.alerts = h("section", { class: "panel card", "aria-label": "Alerts", hidden: true });
     this.trades = h("tbody");
     this.tradesNote = h("p", { class: "small" });
-    this.element = h("section", { class: "page" },
-      h("div", { class: "quote" }, h("h1", {}, symbol, this.head.badge), this.head.price, this.head.change, this.head.when),
+    this.unknown = h("div", { class: "empty", hidden: true }, h("img", { src: "/static/icon.svg", alt: "" }), h("h2", {}, `Nothing is known of ${symbol}`),
+      h("p", {}, "It has no trade in the running session, and no bars of earlier days. Is it spelt so? ", h("a", { href: "#/" }, "The market"), " lists every symbol that is followed. If it trades later, it appears here by itself."));
+    this.known = h("div", { class: "known" },
       h("dl", { class: "figures card" }, [...this.figures].map(([shown, { title }]) => h("div", {}, h("dt", {}, title), shown))),
       this.alerts,
       h("div", { class: "two" },
@@ -66,11 +67,18 @@ export class SymbolView {
         h("section", { class: "panel card", "aria-label": "Newest trades" }, h("h2", {}, "Newest trades"),
           h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Newest trades, scrolls" },
             h("table", {}, h("thead", {}, h("tr", {}, ["Time", "Price", "Shares", "Conditions"].map((title, place) => h("th", { scope: "col", class: place === 1 || place === 2 ? "number" : null }, title)))), this.trades)), this.tradesNote)));
+    this.element = h("section", { class: "page" },
+      h("div", { class: "quote" }, h("h1", {}, symbol, this.head.badge), this.head.price, this.head.change, this.head.when), this.unknown, this.known);
 
     this.refreshSoon = atMostEvery(REFRESH_MILLISECONDS, () => this.#refresh());
-    store.addEventListener("board", () => this.#refreshAll(), { signal });
+    store.addEventListener("board", () => {
+      this.#refreshAll();
+      this.#judge();
+    }, { signal });
     store.addEventListener("quotes", ({ detail }) => {
-      if (detail.changed.some((quote) => this.#isMine(quote))) this.#refreshAll();
+      if (!detail.changed.some((quote) => this.#isMine(quote))) return;
+      this.#refreshAll();
+      this.#judge();
     }, { signal });
     store.addEventListener("alerts", () => this.#showAlerts(), { signal });
     this.clock = setInterval(() => this.#showQuote(), 1000);
@@ -81,6 +89,7 @@ export class SymbolView {
     this.#showAlerts();
     this.#show(this.#range);
     this.#loadTrades();
+    this.#judge();
   }
 
   close() {
@@ -103,6 +112,20 @@ export class SymbolView {
     this.alerts.hidden = alerts.length === 0;
     this.alerts.replaceChildren(h("h2", {}, "Alerts"),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Alerts, scrolls" }, alertLines(alerts, false)));
+  }
+
+  /** Say so of a symbol of which nothing is known, whose panels would only be empty. */
+  async #judge() {
+    if (!this.store.loaded || this.isClosed) return;
+    let isKnown = Boolean(this.#quote);
+    if (!isKnown && this.feed) {
+      const end = this.store.sessionDate;
+      const earlier = await getIfThere(`/bars/${encodeURIComponent(this.symbol)}`, { size: "1d", feed: this.feed, limit: 1, end, start: end && daysBefore(end, RANGES.at(-1).days) }).catch(() => null);
+      // what can't be asked may be there
+      isKnown = earlier === null || earlier.bars.length > 0 || Boolean(this.#quote);
+    }
+    this.unknown.hidden = isKnown;
+    this.known.hidden = !isKnown;
   }
 
   #refreshAll() {
