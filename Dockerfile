@@ -8,6 +8,11 @@ RUN uv pip install --python /opt/venv/bin/python --compile-bytecode --require-ha
 COPY pyproject.toml README.md LICENSE ./
 COPY stock_pipeline stock_pipeline
 COPY dbt_project dbt_project
+# The page's chart alone: the package that brings it would bring pandas, too.
+COPY infra/dagster/chart.txt ./
+RUN uv pip install --target /chart --no-deps --require-hashes -r chart.txt \
+    && install -D --mode=444 /chart/lwcharts/vendor/lightweight-charts.standalone.production.js \
+        stock_pipeline/serving/vendor/lightweight-charts.standalone.production.js
 # The command, without installing the project: dbt's models lie beside it.
 RUN printf '#!/opt/venv/bin/python\nfrom stock_pipeline.cli import main\nraise SystemExit(main())\n' \
     > /opt/venv/bin/stock-pipeline && chmod 755 /opt/venv/bin/stock-pipeline

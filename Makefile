@@ -185,6 +185,8 @@ lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	    --no-header --no-annotate --constraint requirements.lock \
 	    --extra deploy --extra stream pyproject.toml -o infra/dagster/requirements.txt
+	@grep -o '^lwcharts==[^ ]*' requirements.lock | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 \
+	    --generate-hashes --no-header --no-annotate --no-deps - -o infra/dagster/chart.txt
 	@for file in lambdas/requirements-*.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate \
 	    --constraint requirements.lock $$file -o $${file%.in}.txt || exit 1; done

@@ -10,7 +10,7 @@ locals {
   in_region = { for environment, set in local.settings : environment => {
     for service in [
       "athena", "cloudwatch", "dynamodb", "ecr", "ecs", "glue", "kinesis", "kms", "lambda", "logs", "rds", "rds-db", "scheduler",
-      "secretsmanager", "servicediscovery", "sns", "sqs", "ec2", "events",
+      "secretsmanager", "servicediscovery", "sns", "sqs", "ec2", "events", "elasticloadbalancing",
     ] : service => "arn:${local.partition}:${service}:${set.aws_region}:${local.account_id}"
   } }
 

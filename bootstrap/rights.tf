@@ -122,6 +122,17 @@ locals {
         read  = ["ecs:DescribeClusters", "ecs:DescribeServices", "ecs:ListTagsForResource"]
         write = ["ecs:CreateCluster", "ecs:UpdateCluster*", "ecs:PutClusterCapacityProviders", "ecs:CreateService", "ecs:UpdateService", "ecs:DeleteService", "ecs:RegisterTaskDefinition", "ecs:*agResource"]
       }
+      # of the live page, where one is served
+      Balancer = {
+        on = [for what in ["loadbalancer/app", "targetgroup", "listener/app"] :
+          "${local.in_region[environment].elasticloadbalancing}:${what}/${local.names[environment]}-page/*"
+        ]
+        read = ["elasticloadbalancing:DescribeTags"]
+        write = [
+          "elasticloadbalancing:Create*", "elasticloadbalancing:Modify*", "elasticloadbalancing:Set*", "elasticloadbalancing:Delete*",
+          "elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags",
+        ]
+      }
       Database = {
         on    = [for what in ["db:${arn.dagster}", "subgrp:${arn.dagster}", "og:*", "pg:*"] : "${local.in_region[environment].rds}:${what}"]
         read  = ["rds:DescribeDBInstances", "rds:DescribeDBSubnetGroups", "rds:ListTagsForResource"]
@@ -135,7 +146,7 @@ locals {
     read = [
       "ec2:Describe*", "ecs:DescribeTaskDefinition", "kms:ListAliases", "lambda:GetEventSourceMapping", "lambda:ListTags", "logs:DescribeLogGroups",
       "route53:GetHostedZone", "servicediscovery:Get*", "servicediscovery:ListTagsForResource", "sns:GetSubscriptionAttributes",
-      "rds:DescribeDBInstances", "ecr:GetAuthorizationToken", "cloudwatch:DescribeAlarms",
+      "rds:DescribeDBInstances", "ecr:GetAuthorizationToken", "cloudwatch:DescribeAlarms", "elasticloadbalancing:Describe*",
     ]
     write = [
       "servicediscovery:Create*", "servicediscovery:Update*", "servicediscovery:Delete*", "servicediscovery:*agResource", "route53:CreateHostedZone",
@@ -250,7 +261,7 @@ locals {
             Effect    = "Allow"
             Action    = ["iam:CreateServiceLinkedRole"]
             Resource  = "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/*"
-            Condition = { StringEquals = { "iam:AWSServiceName" = ["ecs.amazonaws.com", "rds.amazonaws.com"] } }
+            Condition = { StringEquals = { "iam:AWSServiceName" = ["ecs.amazonaws.com", "rds.amazonaws.com", "elasticloadbalancing.amazonaws.com"] } }
           },
           {
             Sid       = "MapTheStream"

@@ -17,6 +17,9 @@ module "dagster" {
   control_statements      = local.statements.control
   work_statements         = local.statements.work
   produce_statements      = local.statements.produce
+  page_statements         = local.statements.page
+  page                    = var.page
+  page_client_secret      = var.page_client_secret
   stream_producer_command = var.stream_producer_command
   log_retention_days      = var.log_retention_days
   protected               = var.protected

@@ -29,8 +29,14 @@ locals {
       "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
     ], local.redriving)
 
+    # the live page's server
+    page = [
+      "use_key", "list_and_locate_bucket", "read_prices", "read_what_is_published", "keep_answers", "read_catalog", "ask", "read_states",
+      "watch_the_queue", "watch_the_stream", "read_metrics_and_alarms",
+    ]
+
     # people and services of yours that only read: the output `readers_policy`
-    readers = ["use_key", "list_and_locate_bucket", "read_prices", "keep_answers", "read_catalog", "query", "read_latest"]
+    readers = ["use_key", "list_and_locate_bucket", "read_prices", "keep_answers", "read_catalog", "list_databases", "query", "read_latest"]
   }
 
   # As a policy takes them: a Sid from the grant's name, and Allow unless it says otherwise.
@@ -158,6 +164,10 @@ locals {
         "${local.arn.glue}:table/${var.database_name}/${table}"
       ]
     }
+    ask = {
+      Action   = ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"]
+      Resource = [local.arn.workgroup]
+    }
     query = {
       Action = [
         "athena:StartQueryExecution", "athena:StopQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults",
@@ -175,14 +185,23 @@ locals {
       Resource = [local.objects["athena-results"]]
     }
     read_catalog = {
-      Action = ["glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
+      Action = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
       Resource = [for part in ["catalog", "database/${var.database_name}", "table/${var.database_name}/*"] :
         "${local.arn.glue}:${part}"
       ]
     }
+    list_databases = {
+      Action   = ["glue:GetDatabases"]
+      Resource = [for part in ["catalog", "database/${var.database_name}"] : "${local.arn.glue}:${part}"]
+    }
+    read_states                     = { Action = ["dynamodb:Scan", "dynamodb:BatchGetItem"], Resource = [local.arn.table] }
     read_latest                     = { Action = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [local.arn.table] }
     compare_with_the_realtime_table = { Action = ["dynamodb:BatchGetItem", "dynamodb:Scan"], Resource = [local.arn.table] }
-    watch_the_queue                 = { Action = ["sqs:GetQueueAttributes"], Resource = [local.arn.queue] }
+    read_what_is_published          = { Action = ["s3:GetObject"], Resource = [for zone in ["checkpoints", "quarantine"] : local.objects[zone]] }
+    watch_the_stream                = { Action = ["kinesis:DescribeStreamSummary"], Resource = [local.arn.stream] }
+    # CloudWatch has no resources that a policy could name.
+    read_metrics_and_alarms = { Action = ["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"], Resource = "*" }
+    watch_the_queue         = { Action = ["sqs:GetQueueAttributes"], Resource = [local.arn.queue] }
     # The UI shows what runs printed.
     write_logs_of_runs = {
       Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]

@@ -38,6 +38,11 @@ output "dagster" {
   }])
 }
 
+output "page" {
+  description = "Where the live page's load balancer is, for a DNS name of yours; nothing where there is none."
+  value       = one([for dagster in module.dagster : dagster.page])
+}
+
 output "readers_policy" {
   description = "IAM policy of who only reads: Athena, the lake's prices, the realtime table. Attach it to a role of yours."
   value       = jsonencode({ Version = "2012-10-17", Statement = local.statements.readers })

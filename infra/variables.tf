@@ -473,13 +473,15 @@ variable "dagster_image_digest" {
 }
 
 variable "dagster_sizes" {
-  description = "CPU units (1024 is a processor), memory and disk of Dagster's runs and of the websocket producer, and the database's class and the storage up to which it grows by itself. Compaction needs three times a session's size on the disk."
+  description = "CPU units (1024 is a processor), memory and disk of Dagster's runs, of the websocket producer and of the page, and the database's class and the storage up to which it grows by itself. Compaction needs three times a session's size on the disk."
   type = object({
     run_cpu           = optional(number, 2048)
     run_memory_mb     = optional(number, 8192)
     run_disk_gb       = optional(number, 21)
     stream_cpu        = optional(number, 256)
     stream_memory_mb  = optional(number, 512)
+    page_cpu          = optional(number, 512)
+    page_memory_mb    = optional(number, 2048)
     database_instance = optional(string, "db.t4g.micro")
     database_most_gb  = optional(number, 100)
   })
@@ -519,6 +521,45 @@ variable "dagster_network" {
     ])
     error_message = "dagster_network takes two zones by their letters, such as [\"a\", \"c\"]."
   }
+}
+
+variable "page" {
+  description = "The live page (docs/page.md) in Dagster's image, behind an internal load balancer: its certificate in ACM, the networks that may reach it, and your identity provider's OpenID Connect endpoints. null serves none."
+  type = object({
+    certificate_arn = string
+    networks        = list(string)
+    identity = object({
+      issuer                 = string
+      authorization_endpoint = string
+      token_endpoint         = string
+      user_info_endpoint     = string
+      client_id              = string
+    })
+  })
+  default = null
+  validation {
+    condition     = var.page == null ? true : var.dagster_enabled
+    error_message = "page needs dagster_enabled: its server is a task of that cluster."
+  }
+  validation {
+    condition     = var.page == null ? true : length(var.page.networks) > 0 && alltrue([for network in var.page.networks : can(cidrhost(network, 0)) && network != "0.0.0.0/0"])
+    error_message = "page.networks takes the address blocks that may reach it, such as [\"10.0.0.0/8\"], and not everybody's."
+  }
+  validation {
+    condition     = var.page == null ? true : alltrue([for name, value in var.page.identity : startswith(value, "https://") if name != "client_id"])
+    error_message = "page.identity takes addresses that begin with https://."
+  }
+  validation {
+    condition     = var.page == null || var.page_client_secret != null
+    error_message = "page needs page_client_secret: put it into the environment as TF_VAR_page_client_secret."
+  }
+}
+
+variable "page_client_secret" {
+  description = "Secret of the page's client at your identity provider. It stands in the state, which is encrypted, because the load balancer takes it in no other way."
+  type        = string
+  default     = null
+  sensitive   = true
 }
 
 variable "stream_producer_command" {

@@ -170,6 +170,64 @@ run "raw_trades_are_safe" {
   }
 }
 
+run "a_page_behind_a_balancer_that_asks_who_comes" {
+  command = plan
+  variables {
+    page = {
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+      networks        = ["10.0.0.0/8"]
+      identity = {
+        issuer                 = "https://id.example.com"
+        authorization_endpoint = "https://id.example.com/authorize"
+        token_endpoint         = "https://id.example.com/token"
+        user_info_endpoint     = "https://id.example.com/userinfo"
+        client_id              = "prices"
+      }
+    }
+    page_client_secret = "not a secret"
+  }
+
+  assert {
+    condition     = module.dagster[0].page.internal == true && module.dagster[0].page.networks == ["10.0.0.0/8"]
+    error_message = "The page's balancer is internal, and takes the named networks only."
+  }
+  assert {
+    condition     = module.dagster[0].page.actions == ["authenticate-oidc", "forward"]
+    error_message = "Who comes is asked before anything is shown."
+  }
+  assert {
+    condition     = module.dagster[0].services["page"].load_balancer != null && module.dagster[0].services["page"].network_configuration[0].assign_public_ip == false
+    error_message = "The page's task stands behind it, and cannot be reached from outside."
+  }
+  assert {
+    condition = flatten([
+      for statement in module.dagster[0].policies["page"].Statement : [
+        for action in statement.Action : action if !can(regex(":(Get|List|BatchGet|Scan|Describe|Decrypt|GenerateDataKey|StartQuery)", action))
+      ] if !strcontains(jsonencode(statement.Resource), "athena-results")
+    ]) == []
+    error_message = "The page reads, and writes nothing but answers of Athena."
+  }
+}
+
+run "a_page_for_everybody_is_refused" {
+  command = plan
+  variables {
+    page = {
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+      networks        = ["0.0.0.0/0"]
+      identity = {
+        issuer                 = "https://id.example.com"
+        authorization_endpoint = "https://id.example.com/authorize"
+        token_endpoint         = "https://id.example.com/token"
+        user_info_endpoint     = "https://id.example.com/userinfo"
+        client_id              = "prices"
+      }
+    }
+    page_client_secret = "not a secret"
+  }
+  expect_failures = [var.page]
+}
+
 run "without_dagster" {
   command = plan
   variables {

@@ -46,10 +46,6 @@ NEVER_CALLED_IN_A_TEST = {
     "stop_query_execution": "on Ctrl-C; dbt's adapter needs the same right",
     "abort_multipart_upload": "of an upload that fails; each upload in parts is taken to need it",
     "create_secret": "on a local stack only",
-    **dict.fromkeys(
-        ("describe_alarms", "get_metric_data", "describe_stream_summary"),
-        "by the page, with the rights of whoever serves it; tests of the adapters make them",
-    ),
 }
 """Client methods of the package that no test calls in a role of the pipeline, with the reason."""
 
@@ -168,7 +164,7 @@ def operations() -> dict[str, str]:
     session = botocore.session.get_session()
     return {
         operation: service
-        for service in ("s3", "glue", "sqs", "sns", "kinesis", "dynamodb", "athena", "secretsmanager")
+        for service in ("s3", "glue", "sqs", "sns", "kinesis", "dynamodb", "athena", "secretsmanager", "cloudwatch")
         for operation in session.get_service_model(service).operation_names
     }
 

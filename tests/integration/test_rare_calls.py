@@ -10,11 +10,14 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 
+from stock_pipeline.commands.serve import service_of
 from stock_pipeline.domain.capture import Capture, UnreadablePayload
 from stock_pipeline.domain.rejection import Reason
+from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.redrive.wiring import wired_redrive
@@ -120,3 +123,15 @@ def test_what_redrive_reads_again_and_hands_back(stack: LocalStack, wiring: Wiri
     FailedZone(wiring.objects, wiring.dead_letters).keep([PackedRecord("bucket-0001", b"{}", 1)], "throttled")
     report = wired_redrive(wiring, "run").run(10, time.time_ns() + 60 * 10**9)
     assert report.counts == {"left": 2, "published": 1, "parked": 1}  # the rejected line came back to the queue
+
+
+def test_what_the_page_reads_in_an_account(stack: LocalStack, wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ENDPOINT_URL", stack.endpoint), ("ACCESS_KEY_ID", "local"), ("SECRET_ACCESS_KEY", "local")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    topic = stack.clients.sns.create_topic(Name="alerts")["TopicArn"]
+    service = service_of(Wiring(replace(wiring.settings, alert_topic_arn=topic), stack.clients))
+    answers(stack, (("symbol", "feed", "close"), ("varchar", "varchar", "decimal"), ("ABC", "sim", "10.5")))
+    key = SymbolKey("ABC", "sim")
+    assert service.newest_trades(key) == ()
+    assert service.history.previous_closes(DAY) == {key: Decimal("10.5")}
+    assert service.facts.pipeline.get().alarms == []

@@ -24,6 +24,8 @@ WITHOUT_ARNS = frozenset(
         "ssmmessages:CreateDataChannel",
         "ssmmessages:OpenControlChannel",
         "ssmmessages:OpenDataChannel",
+        "cloudwatch:GetMetricData",
+        "cloudwatch:DescribeAlarms",
     }
 )
 """Actions of services that know no ARN for them."""

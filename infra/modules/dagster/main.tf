@@ -142,6 +142,15 @@ locals {
         healthy = null
       }
     },
+    var.page == null ? {} : {
+      page = {
+        command = ["stock-pipeline", "serve", "--host", "0.0.0.0", "--port", tostring(local.page_port)]
+        role    = "page"
+        cpu     = var.sizes.page_cpu
+        memory  = var.sizes.page_memory_mb
+        healthy = ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:${local.page_port}/', timeout=10)"]
+      }
+    },
   )
   services = [for key in keys(local.tasks) : key if key != "run"]
 
@@ -260,8 +269,17 @@ resource "aws_ecs_service" "this" {
 
   network_configuration {
     subnets          = [for subnet in aws_subnet.private : subnet.id]
-    security_groups  = [aws_security_group.tasks.id]
+    security_groups  = concat([aws_security_group.tasks.id], each.key == "page" ? [aws_security_group.page["page"].id] : [])
     assign_public_ip = false
+  }
+
+  dynamic "load_balancer" {
+    for_each = each.key == "page" ? [aws_lb_target_group.page["page"].arn] : []
+    content {
+      target_group_arn = load_balancer.value
+      container_name   = "page"
+      container_port   = local.page_port
+    }
   }
 
   dynamic "service_registries" {
@@ -271,5 +289,5 @@ resource "aws_ecs_service" "this" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task]
+  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_lb_listener.page]
 }

@@ -43,6 +43,18 @@ output "zones" {
   value       = [for subnet in aws_subnet.private : subnet.availability_zone]
 }
 
+output "page" {
+  description = "The page's load balancer and its listener; nothing where there is none."
+  value = one([for key, balancer in aws_lb.page : {
+    address  = balancer.dns_name
+    zone_id  = balancer.zone_id
+    vpc_id   = aws_vpc.this.id
+    internal = balancer.internal
+    actions  = [for action in aws_lb_listener.page[key].default_action : action.type]
+    networks = flatten([for rule in aws_security_group.page_balancer[key].ingress : rule.cidr_blocks])
+  }])
+}
+
 output "gateways" {
   description = "How many ways out there are."
   value       = length(local.gateway_zones)

@@ -1,5 +1,5 @@
 # Who may do what. `execution` starts containers; `control` (webserver, daemon) starts runs. `work` (code location, runs)
-# does the work on the lake; `produce` is the long-lived producer.
+# does the work on the lake; `produce` is the long-lived producer; `page` only reads.
 locals {
   assume = jsonencode({
     Version = "2012-10-17"
@@ -13,7 +13,7 @@ locals {
 
   logs      = "arn:${var.partition}:logs:${var.aws_region}:${var.account_id}:log-group"
   ecs       = "arn:${var.partition}:ecs:${var.aws_region}:${var.account_id}"
-  role_arns = { for role in ["execution", "control", "work", "produce"] : role => "arn:${var.partition}:iam::${var.account_id}:role/${var.name}-${role}" }
+  role_arns = { for role in ["execution", "control", "work", "produce", "page"] : role => "arn:${var.partition}:iam::${var.account_id}:role/${var.name}-${role}" }
   cluster_condition = {
     ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" }
   }
@@ -85,6 +85,7 @@ locals {
     ])
     work    = concat(local.log_in, var.work_statements)
     produce = var.produce_statements
+    page    = var.page_statements
   }
 
   # By the user's name: the database's own id is not known before it is there.

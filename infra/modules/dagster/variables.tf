@@ -58,6 +58,34 @@ variable "produce_statements" {
   type        = any
 }
 
+variable "page_statements" {
+  description = "What the page's server may do, as statements of a policy."
+  type        = any
+}
+
+variable "page" {
+  description = "The page's certificate, who reaches it, and who says who they are; null serves none."
+  type = object({
+    certificate_arn = string
+    networks        = list(string)
+    identity = object({
+      issuer                 = string
+      authorization_endpoint = string
+      token_endpoint         = string
+      user_info_endpoint     = string
+      client_id              = string
+    })
+  })
+  default = null
+}
+
+variable "page_client_secret" {
+  description = "Secret of the page's client at the identity provider."
+  type        = string
+  default     = null
+  sensitive   = true
+}
+
 variable "stream_producer_command" {
   description = "Command of the long-lived websocket producer; null runs none."
   type        = list(string)
@@ -65,13 +93,15 @@ variable "stream_producer_command" {
 }
 
 variable "sizes" {
-  description = "CPU units, memory and disk of runs and of the websocket producer, and the database's class and most storage."
+  description = "CPU units, memory and disk of runs, of the websocket producer and of the page, and the database's class and most storage."
   type = object({
     run_cpu           = number
     run_memory_mb     = number
     run_disk_gb       = number
     stream_cpu        = number
     stream_memory_mb  = number
+    page_cpu          = number
+    page_memory_mb    = number
     database_instance = string
     database_most_gb  = number
   })

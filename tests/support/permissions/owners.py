@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 Roles = tuple[str, ...]
 
 PRODUCER, PROCESSOR, REDRIVE = "producer", "processor", "redrive"
-WORK, CONTROL, PRODUCE = "dagster-work", "dagster-control", "dagster-produce"
+WORK, CONTROL, PRODUCE, PAGE = "dagster-work", "dagster-control", "dagster-produce", "dagster-page"
 EXECUTION, SCHEDULER = "dagster-execution", "scheduler"
 PERSON = "person"
 """Whoever types a command, with rights of their own."""
@@ -31,6 +31,9 @@ ENTRYPOINTS: dict[str, Roles] = {
     "lambdas.redrive": (REDRIVE,),
     "stock_pipeline.orchestration": (WORK,),
     "stock_pipeline.definitions": (WORK,),
+    # the service `page` runs it
+    "stock_pipeline.commands.serve": (PAGE,),
+    "stock_pipeline.commands.page_facts": (PAGE,),
     # the service `stream-producer` runs it
     "stock_pipeline.commands.stream": (PRODUCE,),
     "stock_pipeline.commands": (PERSON,),
@@ -61,8 +64,7 @@ PACKAGES: dict[str, Roles] = {
     "stock_pipeline.streaming.poll_loop": (PRODUCER,),
     "stock_pipeline.streaming.stream_sink": (PRODUCE,),
     "stock_pipeline.streaming.smoke": (PERSON,),
-    # whoever serves the page, with a reader's rights
-    "stock_pipeline.serving": (PERSON,),
+    "stock_pipeline.serving": (PAGE,),
     "stock_pipeline.local": (LAPTOP,),
     "stock_pipeline.commands": NOBODY,
     # parts that are handed a client; whoever made it is further out, or a test
