@@ -23,10 +23,10 @@ def add_to(commands: Commands) -> None:
         commands,
         "import",
         summary="write trades of vendors' files into the lake, sorted, without the stream",
-        description="Reads files of NYSE TAQ, WRDS, Massive, Databento, Alpaca, or any CSV whose columns are named "
-        "with --map, plain or as .gz, .zst or .zip, and writes their trades as raw files. Unreadable rows are set "
-        "aside in a file. Killed and run again, it writes what is missing and nothing twice. Which format keeps what: "
-        "docs/files.md.",
+        description="Reads files of NYSE TAQ, WRDS, Massive, Databento, Alpaca, algoseek, or any CSV whose columns are "
+        "named with --map, plain or as .gz, .zst or .zip, and writes their trades as raw files. Unreadable rows are "
+        "set aside in a file. Killed and run again, it writes what is missing and nothing twice. Which format keeps "
+        "what: docs/files.md.",
         example="stock-pipeline import EQY_US_ALL_TRADE_20180102.gz --dry-run",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files to import")
@@ -38,8 +38,8 @@ def add_to(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="OURS=THEIRS",
-        help="which column is what: time, date, symbol, price, size, exchange, conditions, sequence; by place in a "
-        "file without a line of names, as in price=3",
+        help="which column is what: time, date, symbol, price, size, exchange, conditions, correction (TAQ's "
+        "indicator), sequence, id, tape; by place in a file without a line of names, as in price=3",
     )
     parser.add_argument("--symbol", default="", metavar="NAME", help="symbol of files whose rows have none, with --map")
     parser.add_argument(
@@ -106,6 +106,7 @@ def _import(file: "TradeFile", lake: "Lake", rejected: RejectedRows, now_ns: int
     import tempfile
     from datetime import UTC, datetime
 
+    from stock_pipeline.domain.feed_session import is_feed_session
     from stock_pipeline.lake.raw_import import RawImport
     from stock_pipeline.streaming.raw_files import parquet_bytes
 
@@ -131,6 +132,11 @@ def _import(file: "TradeFile", lake: "Lake", rejected: RejectedRows, now_ns: int
                 f"  session {session_date}: {what} {done.files} files, {done.rows:,} rows of {done.symbols:,} symbols, "
                 f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC, {done.repeats:,} repeats"
             )
+            if not is_feed_session(session_date, file.feed):
+                print(
+                    f"    feed {file.feed} has no session on that day, so its bars have no prices: is --zone right? A "
+                    "market that never closes is --feed crypto_NAME"
+                )
         if bad:
             print(f"  {bad:,} rows can't be read: {rejected.path} has their file, line, reason and text")
         return set(target.sessions)

@@ -3,8 +3,8 @@
 import re
 from functools import lru_cache
 
-TAPE, MASSIVE, NONE = ALPHABETS = ("tape", "massive", "none")
-"""Letters of CTA and UTP; Massive's numbers; no codes, or codes that mean nothing here."""
+TAPE, MASSIVE, NONE, MASK = ALPHABETS = ("tape", "massive", "none", "algoseek")
+"""Letters of CTA and UTP; Massive's numbers; no codes, or codes that mean nothing here; algoseek's bits."""
 
 _POSITIONS = re.compile(r"[@A-Z1-9 ]{0,5}")
 _NUMBERS = re.compile(r"\d{2}|[,|;_]")
@@ -25,6 +25,16 @@ _UTP = _SHARED | {
 """Massive's conditions (massive.com, conditions by data type). 41, trade-through exempt, is no sale condition."""
 
 
+_BITS = (
+    "", "C", "N", "R", "Y", "F", "O", "6", "5", "4", "T", "L", "1", "U", "Z", "S",
+    "A", "", "V", "D", "W", "X", "H", "K", "M", "P", "Q", "", "E", "", None, "I",
+)  # fmt: skip
+"""By the bit's number. 0 regular, 17 bunched and 27 CAP election change nothing: `B` is bunched on tape C alone, and
+the mask names no tape. 29, trade-through exempt, is no sale condition; what 30 is nobody says.
+"""
+_MASK = re.compile(r"(0[xX])?[0-9A-Fa-f]{1,8}")
+
+
 class WrongAlphabetError(ValueError):
     """Codes that should be letters of the tape are numbers or words."""
 
@@ -38,6 +48,8 @@ def letters_of(codes: str, tape: str, exchange: str, alphabet: str) -> str | Non
     """
     if alphabet == NONE:
         return ""
+    if alphabet == MASK:
+        return _letters_of_mask(codes)
     if alphabet == MASSIVE:
         table = _UTP if tape == "C" else _CTA
         numbers = [part.strip() for part in codes.split(",") if part.strip()]
@@ -47,3 +59,11 @@ def letters_of(codes: str, tape: str, exchange: str, alphabet: str) -> str | Non
     if _NUMBERS.search(codes) or codes in _WORDS or (exchange.isdecimal() and any(code.isdecimal() for code in codes)):
         raise WrongAlphabetError(f"the condition {codes[:40]!r} is a number or a word, and no letters of the tape")
     return codes.replace(" ", "") if _POSITIONS.fullmatch(codes) else None
+
+
+def _letters_of_mask(codes: str) -> str | None:
+    if not _MASK.fullmatch(codes or "0"):
+        return None
+    mask = int(codes or "0", 16)
+    letters = [letter for bit, letter in enumerate(_BITS) if mask >> bit & 1]
+    return None if None in letters else "".join(filter(None, letters))

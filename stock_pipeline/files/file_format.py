@@ -75,8 +75,8 @@ class FileFormat:
     """First field of a last line that is no trade."""
     price: str = "price"
     """Column of the price, in lower case."""
-    only: tuple[str, str] = ("", "")
-    """Column and value of rows that are trades, where a file has others too."""
+    only: tuple[str, tuple[str, ...]] = ("", ())
+    """Column and values of rows that are trades, where a file has others too."""
     doubted_from: int | None = None
     """From how many rows on the unit of its prices and the alphabet of its codes are doubted; None for a vendor's own.
     A file in our own columns has dollars and letters, unless it is large and shows neither."""

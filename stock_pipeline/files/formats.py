@@ -3,7 +3,8 @@
 import polars as pl
 
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.files.condition_codes import MASSIVE, NONE, TAPE
+from stock_pipeline.files.algoseek import algoseek
+from stock_pipeline.files.condition_codes import MASK, MASSIVE, NONE, TAPE
 from stock_pipeline.files.file_format import Declared, FileFormat
 from stock_pipeline.files.values import (
     clock_ns,
@@ -16,6 +17,7 @@ from stock_pipeline.files.values import (
     whole_number,
 )
 
+_TAPES = {"1": "A", "2": "B", "3": "C"}
 _NO_TEXT = pl.lit("")
 _NO_ID = pl.lit(None, pl.String)
 _NO_NUMBER = pl.lit(None, pl.Int64)
@@ -104,7 +106,7 @@ def _massive(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
         volume=text("size"),
         exchange=text("exchange"),
         conditions=text("conditions"),
-        tape=text("tape").replace({"1": "A", "2": "B", "3": "C"}),
+        tape=text("tape").replace(_TAPES),
         correction=text("correction"),
     )
 
@@ -129,7 +131,7 @@ def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
     )
 
 
-MAPPABLE = ("time", "date", "symbol", "price", "size", "exchange", "conditions", "sequence")
+MAPPABLE = ("time", "date", "symbol", "price", "size", "exchange", "conditions", "correction", "sequence", "id", "tape")
 
 
 def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
@@ -155,13 +157,13 @@ def _mapped(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
         symbol=_symbol(of["symbol"]) if "symbol" in of else pl.lit(declared.symbol),
         event_time_ns=event_time_ns,
         sequence=sequence,
-        trade_id=sequence.cast(pl.String),
+        trade_id=text(of["id"]) if "id" in of else sequence.cast(pl.String),
         price=text(of["price"]),
         volume=text(of["size"]),
         exchange=text(of["exchange"]) if "exchange" in of else _NO_TEXT,
         conditions=pl.col(of["conditions"]) if "conditions" in of else _NO_TEXT,
-        tape=_NO_TEXT,
-        correction=_NO_TEXT,
+        tape=text(of["tape"]).replace(_TAPES) if "tape" in of else _NO_TEXT,
+        correction=text(of["correction"]) if "correction" in of else _NO_TEXT,
     )
 
 
@@ -212,7 +214,8 @@ FORMATS = (
         "databento",
         NONE,
         _databento,
-        only=("action", "T"),
+        only=("action", ("T",)),
     ),
+    algoseek(MASK),
     MAPPED,
 )

@@ -1,5 +1,6 @@
 """Rows of files as the lake has them: their session, their event id, their table."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -30,7 +31,7 @@ def identified(trades: pl.DataFrame, session_date: date) -> pl.DataFrame:
     An id that other executions of the session have too is no key, such as a sequence 0 in all rows. Those rows, and
     rows without an id, get one of their values and their place among equal rows, as `derived_event_id` has it.
     """
-    rows = trades.sort("symbol", "event_time_ns", maintain_order=True)
+    rows = _cancelled(trades).sort("symbol", "event_time_ns", maintain_order=True)
     given = pl.concat_str(
         "feed",
         "symbol",
@@ -63,6 +64,24 @@ def identified(trades: pl.DataFrame, session_date: date) -> pl.DataFrame:
         .drop("trade_id")
         .sort(LAKE_ORDER)
     )
+
+
+def _cancelled(trades: pl.DataFrame) -> pl.DataFrame:
+    """Mark the trades that other rows cancel by their values; those rows are notices then."""
+    is_cancel = pl.col("status") == "cancels"
+    if not trades.select(is_cancel.any()).item():
+        return trades
+    values = ["symbol", "exchange", "price", "volume"]
+    meant = trades.join(trades.filter(is_cancel).select(values).unique(), on=values, how="semi").sort("line")
+    standing: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    void = []
+    for *key, line, status in meant.select(*values, "line", "status").iter_rows():
+        if status != "cancels":
+            standing[tuple(key)].append(line)
+        elif standing[tuple(key)]:
+            void.append(standing[tuple(key)].pop())
+    status = pl.when(is_cancel).then(pl.lit("notice")).when(pl.col("line").is_in(void)).then(pl.lit("cancelled"))
+    return trades.with_columns(status=status.otherwise("status"))
 
 
 def lake_table(rows: pl.DataFrame, session_date: date, ingest_time_ns: int) -> pa.Table:

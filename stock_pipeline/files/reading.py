@@ -71,10 +71,10 @@ class TradeFile:
         told = UnitAndAlphabet(self.declared, form.doubted_from or 0, self.verdict.container == "csv")
         with unpacked(self.path) as stream:
             bad_lines: list[BadRow] = []
+            column, values = form.only
             for rows in self._text_batches(stream, bad_lines):
-                column, value = form.only
                 if column:
-                    rows = rows.filter(pl.col(column).str.strip_chars() == value)
+                    rows = rows.filter(pl.col(column).str.strip_chars().is_in(values))
                 try:
                     converted = form.convert(rows, self.declared)
                     if form.doubted_from:

@@ -101,6 +101,17 @@ def test_a_killed_import_run_again_writes_what_is_missing(
     assert sorted(trade.price for trade in trades) == [Decimal(each.price) for each in PRINTS]
 
 
+def test_a_day_on_which_the_exchange_is_closed_is_named(
+    stack: LocalStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "month.csv"
+    path.write_text(wrds_monthly([each._replace(time_ns=each.time_ns + 3 * DAY_NS) for each in PRINTS]))
+    assert main(["import", str(path), "--dry-run"]) == 0
+    assert "feed taq has no session on that day" in capsys.readouterr().out
+    assert main(["import", str(path), "--dry-run", "--feed", "crypto_kraken"]) == 0
+    assert "no session" not in capsys.readouterr().out
+
+
 def test_rows_that_cannot_be_read_lie_in_a_file_with_names(stack: LocalStack, tmp_path: Path) -> None:
     path, rejected = tmp_path / "IBM.txt", tmp_path / "rejected.csv"
     path.write_text("01/03/2024,09:30:01,160.5,200\n01/03/2024,09:30:02,160.5,many\n")

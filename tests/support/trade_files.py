@@ -125,6 +125,18 @@ def databento(prints: Sequence[Print]) -> str:
     )
 
 
+ALGOSEEK_BITS = {"": "00000001", "F": "00000020", "FI": "80000020", "T": "00000400"}
+
+
+def algoseek(prints: Sequence[Print], event: str = "TRADE") -> str:
+    rows = []
+    for p in prints:
+        day, time = local(p.time_ns)
+        bits = ALGOSEEK_BITS[p.conditions]
+        rows.append(f"{day.replace('-', '')},{time},{event},{p.symbol},{p.price},{p.size},{p.exchange},{bits}")
+    return _lines("Date,Timestamp,EventType,Ticker,Price,Quantity,Exchange,Conditions", rows)
+
+
 def dbn(prints: Sequence[Print], folder: Path) -> Path:
     """Write Databento's binary file, each symbol an instrument by its number."""
     from databento_dbn import Action, Metadata, Schema, Side, SType, TradeMsg
@@ -185,6 +197,7 @@ WRITERS: dict[str, Callable[[Sequence[Print]], str]] = {
     "massive": massive,
     "databento": databento,
     "alpaca": alpaca,
+    "algoseek": algoseek,
 }
 
 

@@ -21,7 +21,7 @@ from stock_pipeline.files.reading import TradeFile
 from stock_pipeline.files.values import decimal_text
 from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.files.recorded_rows import recorded_rows
-from tests.support.trade_files import WRITERS, Print, alpaca, dbn, nyse_taq, read_file, session_csv
+from tests.support.trade_files import WRITERS, Print, algoseek, alpaca, dbn, nyse_taq, read_file, session_csv
 
 OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
 PRINTS = [
@@ -74,8 +74,36 @@ def test_rows_read_back_are_what_the_format_can_hold(name: str, written: list[Pr
     assert rows["event_time_ns"].to_list() == [p.time_ns // unit * unit for p in written]
     assert rows["conditions"].to_list() == ["" if name == "databento" else p.conditions for p in written]
     assert rows["status"].unique().to_list() == ["good"]
-    if name != "wrds-monthly":
+    if name not in ("wrds-monthly", "algoseek"):
         assert rows["sequence"].to_list() == [p.sequence for p in written]
+
+
+def test_a_cancel_without_an_id_voids_the_last_equal_trade_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv"
+    same = [PRINTS[0]._replace(time_ns=OPEN_NS + n) for n in range(3)]
+    other = same[0]._replace(price="99.5", time_ns=OPEN_NS + 5)
+    cancels = algoseek([same[0]._replace(time_ns=OPEN_NS + 9), other._replace(size=7)], "TRADE CANCELLED")
+    path.write_text(algoseek([*same[:2], other]) + cancels.partition("\n")[2] + algoseek(same[2:]).partition("\n")[2])
+    rows = recorded_rows(path)
+    assert rows.bad == []
+    read = [(row.event_time_ns - OPEN_NS, row.status) for row in rows.page(0, len(rows), 0).trades]
+    assert read == [(0, "good"), (1, "cancelled"), (5, "good"), (9, "notice"), (5, "notice"), (2, "good")]
+    assert len({row.event_id for row in rows.page(0, len(rows), 0).trades}) == 6
+
+
+def test_quotes_are_passed_over_and_an_unknown_bit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv"
+    head, row = algoseek(PRINTS[:1]).splitlines()
+    rows = [
+        row,
+        row.replace("TRADE", "QUOTE BID"),
+        row.replace("TRADE", "TRADE NB"),
+        row.replace("00000020", "40000000"),
+    ]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    read, bad = read_file(path)
+    assert read.height == 2
+    assert [each.reason for each in bad] == ["a sale condition is unknown"]
 
 
 @given(written=prints, packed=st.booleans())
@@ -210,6 +238,22 @@ def test_columns_are_mapped_by_name_and_times_need_a_zone(tmp_path: Path) -> Non
     assert rows.select("event_time_ns", "price").row(0) == (899_472_601_000_000_000, Decimal("12.375"))
     with pytest.raises(InputFileError, match="--zone America/New_York"):
         read_file(path, declared=Declared(columns=columns))
+
+
+def test_corrections_ids_and_tapes_can_be_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    head = "at,sym,px,qty,cond,corr,ref,plan\n"
+    path.write_text(head + "1704292200,IBM,160.5,200,B,00,a7,3\n1704292200,IBM,160.5,200,B,08,a7,3\n")
+    columns = dict(
+        zip(
+            ("time", "symbol", "price", "size", "conditions", "correction", "id", "tape"),
+            head.strip().split(","),
+            strict=True,
+        )
+    )
+    rows, bad = read_file(path, declared=Declared(columns=columns, zone="UTC"))
+    assert bad == []
+    assert rows.select("trade_id", "tape", "status").rows() == [("a7", "C", "good"), ("a7", "C", "cancelled")]
 
 
 def test_columns_without_names_are_mapped_by_their_place(tmp_path: Path) -> None:
