@@ -47,6 +47,22 @@ LAYERS = (
 DROPPED_FOLDERS = frozenset({"__pycache__", "tests", "include", "bin", "sample"})
 DROPPED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"})
 
+PYARROW_MODULES = frozenset({"lib", "_acero", "_compute", "_fs", "_json", "_parquet"})
+PYARROW_LIBRARIES = frozenset(
+    {
+        "libarrow",
+        "libarrow_acero",
+        "libarrow_compute",
+        "libarrow_dataset",
+        "libarrow_python",
+        "libarrow_substrait",
+        "libparquet",
+    }
+)
+"""What the processor loads of pyarrow's compiled parts: modules, and the libraries that all of them are linked with. A
+table's own methods import `_acero`. Left out are Flight, the file systems of clouds, ORC, CSV, datasets and encryption:
+pyarrow imports those where they are there, or where they are asked for."""
+
 UNZIPPED_LIMIT = 262_144_000
 """Lambda's 250 MB for a function with its layers."""
 
@@ -133,8 +149,20 @@ def shipped_files(staging: Path) -> list[Path]:
         if path.is_file()
         and path.name not in DROPPED_FILES
         and not DROPPED_FOLDERS & set(path.relative_to(staging).parts[:-1])
+        and (path.parent != staging / "pyarrow" or is_used(path.name))
     )
     return sorted(files, key=Path.as_posix)
+
+
+def is_used(name: str) -> bool:
+    """Whether a file of pyarrow is no compiled part, or one that a function loads.
+
+    A wheel has a library under each of its names, and the loader takes the one with the major version.
+    """
+    stem, *rest = name.split(".")
+    if "so" not in rest:
+        return True
+    return stem in PYARROW_MODULES or (stem in PYARROW_LIBRARIES and len(rest) == 2)
 
 
 def pinned_versions(requirements: Path, target: Target) -> dict[str, str]:
