@@ -31,18 +31,27 @@ def outputs() -> dict[str, Any]:
 
 
 def dagster() -> dict[str, Any] | None:
-    """Return Dagster's repository, cluster and services, or None where it does not run."""
-    found: dict[str, Any] | None = outputs().get("dagster")
-    return found
+    """Return Dagster's repository, cluster and services with their region, or None where it does not run."""
+    found = outputs()
+    return {**found["dagster"], "region": found["settings"]["AWS_REGION"]} if "dagster" in found else None
 
 
-def ask_aws(*arguments: str) -> Any:
-    return json.loads(run("aws", *arguments, "--output", "json") or "null")
+def in_region(region: str | None) -> list[str]:
+    """Return the option that names the region that was deployed to: a person's own may be another."""
+    return ["--region", region] if region else []
 
 
-def image_digest(repository_url: str, tag: str) -> str | None:
+def aws(region: str | None, *arguments: str) -> str:
+    return run("aws", *arguments, *in_region(region))
+
+
+def ask_aws(region: str | None, *arguments: str) -> Any:
+    return json.loads(aws(region, *arguments, "--output", "json") or "null")
+
+
+def image_digest(deployed: dict[str, Any], tag: str) -> str | None:
     """Return the digest of the image with a tag, or None if there is no such image."""
-    name = repository_url.partition("/")[2]
+    name = deployed["repository_url"].partition("/")[2]
     done = subprocess.run(
         [
             "aws",
@@ -52,6 +61,8 @@ def image_digest(repository_url: str, tag: str) -> str | None:
             name,
             "--image-ids",
             f"imageTag={tag}",
+            "--region",
+            deployed["region"],
             "--output",
             "json",
         ],

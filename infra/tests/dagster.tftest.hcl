@@ -44,6 +44,10 @@ run "services" {
     condition     = module.dagster[0].database.max_allocated_storage == 100
     error_message = "The database grows by itself, up to dagster_sizes."
   }
+  assert {
+    condition     = module.dagster[0].database.apply_immediately == true
+    error_message = "What is applied is done, and not in next week's maintenance window."
+  }
 }
 
 run "tasks" {

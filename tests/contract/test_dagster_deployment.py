@@ -134,6 +134,20 @@ def test_a_database_that_takes_neither_login_is_an_error() -> None:
         LOGIN.allow_tokens(Door("another").connect, "token", "password")
 
 
+def test_a_restored_database_is_one_that_its_tasks_can_log_in_to() -> None:
+    """A restore takes over neither the login by token nor the managed password, whose secret the tasks read."""
+    module = (ROOT / "infra/modules/dagster/database.tf").read_text()
+    (restore,) = re.findall(
+        r"^aws rds restore-db-instance-to-point-in-time .*$", (ROOT / "docs/restore.md").read_text(), re.MULTILINE
+    )
+    for setting, flag in (
+        ("manage_master_user_password = true", "--manage-master-user-password"),
+        ("iam_database_authentication_enabled = true", "--enable-iam-database-authentication"),
+    ):
+        assert setting in module
+        assert flag in restore
+
+
 def test_every_address_comes_from_what_terraform_sets() -> None:
     text = (ROOT / "infra/dagster/dagster.yaml").read_text() + (ROOT / "infra/dagster/workspace.yaml").read_text()
     named = set(re.findall(r"\{env: (\w+)\}", text))

@@ -29,7 +29,7 @@ def test_a_deployment_without_dagster_pushes_nothing_and_succeeds(deployment: De
     assert (result.code, result.err) == (0, "")
     assert result.steps() == ["packages", "plan", "apply"]
     written = json.loads((deployment.root / ".stock-pipeline/deployed/dev.json").read_text())
-    assert written == {"ENVIRONMENT": "dev"}
+    assert written == {"ENVIRONMENT": "dev", "AWS_REGION": "us-east-1"}
 
 
 def test_a_first_deployment_with_dagster_starts_its_services(deployment: Deployment) -> None:
@@ -40,6 +40,28 @@ def test_a_first_deployment_with_dagster_starts_its_services(deployment: Deploym
     assert result.steps() == ["packages", "plan", "apply", "build", "push", *restarted]
     assert deployment.state["images"] == {commit: digest(commit)}
     assert all(service["running"] for service in deployment.state["services"].values())
+
+
+def test_every_question_goes_to_the_region_that_was_deployed_to(deployment: Deployment) -> None:
+    """Terraform takes it from the environment's variables, the command line from whatever the person set."""
+    first = deployment.make("deploy", "prod", CONFIRM="prod")
+    deployment.change(tasks=["arn:aws:ecs:us-east-1:123456789012:task/stock-pipeline-prod-dagster/0123abcd"])
+    opened = deployment.make("ui", "prod")
+    asked = [call for result in (first, opened) for call in result.calls if call.startswith("aws ")]
+    kinds = {tuple(call.split()[1:3]) for call in asked}
+    assert {("ecr", "get-login-password"), ("ecs", "update-service"), ("ssm", "start-session")} <= kinds
+    assert [call for call in asked if "--region us-east-1" not in call] == []
+
+
+def test_the_state_may_lie_in_another_region(deployment: Deployment) -> None:
+    workflows = [*sorted((ROOT / ".github/workflows").glob("*.yml"))]
+    jobs = [job for path in workflows for job in yaml.safe_load(path.read_text())["jobs"].values()]
+    steps = [step for job in jobs for step in job["steps"] if "STATE_BUCKET=" in step.get("run", "")]
+    assert len(steps) == 4
+    for step in steps:
+        assert step["env"]["STATE_REGION"] == "${{ vars.STATE_REGION || vars.AWS_REGION }}"
+    result = deployment.run("make", "backend", "ENV=dev", "STATE_BUCKET=states", STATE_REGION="eu-west-1")
+    assert any("-backend-config=region=eu-west-1" in call for call in result.calls)
 
 
 def test_a_later_deployment_pushes_the_image_before_it_plans(deployment: Deployment) -> None:

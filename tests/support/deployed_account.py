@@ -47,7 +47,7 @@ def terraform(words: list[str], state: dict[str, Any]) -> Answer:
 def applied(state: dict[str, Any]) -> dict[str, Any]:
     plan = state["plan"]
     environment = plan["environment"]
-    outputs: dict[str, Any] = {"settings": {"value": {"ENVIRONMENT": environment}}}
+    outputs: dict[str, Any] = {"settings": {"value": {"ENVIRONMENT": environment, "AWS_REGION": "us-east-1"}}}
     if environment != "prod":
         return {**state, "outputs": outputs}
     digest = plan.get("dagster_image_digest")

@@ -37,6 +37,8 @@ resource "aws_db_instance" "this" {
   multi_az                            = var.multi_az
   backup_retention_period             = var.backup_days
   deletion_protection                 = var.protected
+  # what waits for the week's maintenance window is planned again until then
+  apply_immediately                   = true
   skip_final_snapshot                 = !var.protected
   final_snapshot_identifier           = var.protected ? "${var.name}-final-${terraform_data.final_snapshot.id}" : null
   auto_minor_version_upgrade          = true
