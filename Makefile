@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test test-unit test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-session bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
+.PHONY: help demo up status gameday test-fast test test-all test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-session bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -34,19 +34,22 @@ load: $(STAMP) ## Push two million simulated trades through while everything tha
 	@$(BIN)/stock-pipeline load $(if $(TRADES),--trades $(TRADES)) $(if $(SYMBOLS),--symbols $(SYMBOLS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(NO_FAULTS),--no-faults) $(if $(JSON),--json "$(JSON)")
 
-test: $(STAMP) ## Run the tests
+test-fast: $(STAMP) ## Run unit and contract tests without the slow ones, after every few lines: about a minute
+	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/contract
+
+test: $(STAMP) ## Run the tests, without those of whole systems: eight minutes
+	@$(BIN)/python -m pytest -n 2 -m "not system"
+
+test-all: $(STAMP) ## Run all tests, as CI does: a quarter of an hour
 	@$(BIN)/python -m pytest -n 2
 
 gameday: $(STAMP) ## Break each part on this machine and see which alarm tells; writes docs/alarms.md (minutes)
 	@$(BIN)/python -W ignore -m tests.gameday
 
-test-unit: $(STAMP) ## Run the unit tests alone, after every few lines: about a minute
-	@$(BIN)/python -m pytest -n 2 tests/unit
-
 test-long: $(STAMP) ## Run the property tests with 20,000 new examples each: hours, for the night
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 tests/unit tests/integration/test_streaming_state_machine.py
 
-check: lint types imports dbt-parse definitions test ## Everything CI checks, in its order
+check: lint types imports dbt-parse definitions test-all ## Everything CI checks, in its order
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .

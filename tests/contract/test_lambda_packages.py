@@ -18,6 +18,9 @@ from stock_pipeline.streaming.trade_json import encode_trade
 from tests.support.scripts import load_script
 from tests.support.trades import trade
 
+# building the packages takes half a minute
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EVENT = ROOT / "tests" / "data" / "aws_events" / "kinesis_stream_event.json"
 

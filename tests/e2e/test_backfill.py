@@ -19,7 +19,7 @@ from stock_pipeline.local.stack import LocalStack, local_stack, loopback_environ
 from stock_pipeline.project_files import PROJECT
 from tests.support.raw_files import put_raw_file
 
-pytestmark = pytest.mark.xdist_group("dagster dev")
+pytestmark = [pytest.mark.xdist_group("dagster dev"), pytest.mark.system]
 
 SESSIONS = list(trading_days(date(2018, 1, 2), date(2018, 1, 16)))
 PATIENCE_SECONDS = 300

@@ -112,6 +112,7 @@ def execute_the_notebook(folder: Path) -> None:
     assert not any(cell.get("outputs") for cell in cells)
 
 
+@pytest.mark.system
 def test_a_session_of_ones_own_runs_without_simulated_symbols(installed: Installed, tmp_path: Path) -> None:
     """Two symbols, one with a cancelled trade, in a file of the documented schema, and without a checkout."""
     sample = pl.read_parquet(SAMPLE_TRADES)

@@ -13,7 +13,7 @@ from tests.support.processes import assert_ctrl_c_stops_everything
 
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
 
-pytestmark = pytest.mark.xdist_group("load")
+pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.system]
 
 
 def environment() -> dict[str, str]:

@@ -18,7 +18,7 @@ from tests.support.processes import read_until
 
 COMMAND = Path(sys.executable).with_name("stock-pipeline")
 
-pytestmark = pytest.mark.xdist_group("dagster dev")
+pytestmark = [pytest.mark.xdist_group("dagster dev"), pytest.mark.system]
 
 
 def environment() -> dict[str, str]:

@@ -38,7 +38,7 @@ AFTER_THE_SESSION = 1_515_000_000.0
 REPEATED = 0.05
 ORDERS = 5
 
-pytestmark = pytest.mark.xdist_group("orders")
+pytestmark = [pytest.mark.xdist_group("orders"), pytest.mark.system]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tests.support.alarms import planned_alarms
 
 pytestmark = [
     pytest.mark.xdist_group("gameday"),
+    pytest.mark.system,
     # a Lambda's process ends with its connections open; here the next scene drops them
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]

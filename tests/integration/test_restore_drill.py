@@ -5,7 +5,7 @@ import pytest
 from stock_pipeline.local.stack import LocalStack
 from tests.support.restore_drill import STEPS, Drilled, World, compare, drill
 
-pytestmark = pytest.mark.xdist_group("lake")
+pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.system]
 
 
 @pytest.fixture

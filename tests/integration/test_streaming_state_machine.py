@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -342,5 +343,5 @@ class Streaming(RuleBasedStateMachine):
         return [shard.shard_id for shard in sorted(opened, key=lambda shard: shard.first_hash_key)]
 
 
-TestStreaming: Any = Streaming.TestCase
+TestStreaming: Any = pytest.mark.system(Streaming.TestCase)
 TestStreaming.settings = settings(max_examples=max(EXAMPLES, settings().max_examples), stateful_step_count=STEPS)

@@ -32,6 +32,7 @@ from tests.support.trades import trade, trade_on
 files = st.lists(st.lists(trades(symbols=("ABC", "XYZ")), min_size=1, max_size=12), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(files, st.data())
 def test_published_rows_do_not_depend_on_the_raw_files(split: list[list[Trade]], data: st.DataObject) -> None:

@@ -227,6 +227,7 @@ def unpublished_lake() -> Lake:
     return lake
 
 
+@pytest.mark.slow
 def test_readers_of_both_tables_see_each_trade_once_from_the_first_raw_file_to_collection() -> None:
     """The two tables are seen at moments up to half an hour apart, around every side effect of days."""
     lake = unpublished_lake()
@@ -257,6 +258,7 @@ def test_readers_of_both_tables_see_each_trade_once_from_the_first_raw_file_to_c
     assert lake.read() == winning_trades(everything)
 
 
+@pytest.mark.slow
 def test_readers_of_both_tables_see_each_trade_once_wherever_the_process_dies() -> None:
     def publish_and_forget(lake: Lake, store: FakeObjectStore, catalog: FakeCatalog) -> None:
         lake.refresh(catalog)

@@ -72,6 +72,7 @@ def test_one_of_two_runs_publishes_a_partitions_first_version(schedule: list[int
     assert lake.catalog.locations[SESSION].endswith(f"v={published_version(lake)}/")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 50))
 def test_readers_of_both_tables_see_each_trade_once_while_runs_publish_and_ticks_register(

@@ -80,6 +80,7 @@ def expected(numbers: list[int]) -> list[object]:
 kinds = st.sampled_from([*ADMITTED, *REFUSED])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(kinds, min_size=1, max_size=8), st.sampled_from(["local", "athena"]))
 def test_a_file_is_judged_by_itself_whatever_lies_beside_it(some: list[str], engine: str) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -61,5 +62,5 @@ class TwoReleasesMachine(LakeMachine):
 
 NEWER_IDS = {trade(number).event_id for number in range(FIRST_OF_NEWER, FIRST_OF_NEWER + 13)}
 
-TestTwoReleases = TwoReleasesMachine.TestCase
+TestTwoReleases = pytest.mark.slow(TwoReleasesMachine.TestCase)
 TestTwoReleases.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

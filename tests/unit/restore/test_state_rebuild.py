@@ -34,6 +34,7 @@ def windows(states: Mapping[SymbolKey, SymbolState]) -> dict[SymbolKey, tuple[Tr
     return {key: state.window for key, state in states.items()}
 
 
+@pytest.mark.slow
 @given(
     st.booleans().flatmap(lambda consistent: st.tuples(st.just(consistent), rows_of_two_sessions(consistent))),
     st.integers(1, 20),

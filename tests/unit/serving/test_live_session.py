@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,6 +131,7 @@ def units(row: Trade) -> int:
     return int(row.price.scaleb(6))
 
 
+@pytest.mark.slow
 @given(batches(consistent=True), st.sampled_from((1, 3, 1000)))
 def test_live_bars_are_the_domains_after_every_batch(some: list[list[Trade]], remembered: int) -> None:
     session_date = session_of(some)
@@ -137,6 +139,7 @@ def test_live_bars_are_the_domains_after_every_batch(some: list[list[Trade]], re
         check_bars(session, list(chain(*some[:count])))
 
 
+@pytest.mark.slow
 @given(batches(consistent=False))
 def test_an_id_that_moves_to_another_minute_counts_once(some: list[list[Trade]]) -> None:
     check_bars(folded(some, session_of(some)), list(chain(*some)))

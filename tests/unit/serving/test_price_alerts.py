@@ -233,6 +233,7 @@ def stretches(desk: Desk) -> list[Crossing]:
 PRICES = st.lists(st.integers(10, 13), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @given(PRICES, st.data())
 def test_in_the_order_of_time_each_crossing_is_told_once_over_restarts_and_redeliveries(
     prices: list[int], data: st.DataObject
@@ -254,6 +255,7 @@ def test_in_the_order_of_time_each_crossing_is_told_once_over_restarts_and_redel
     desk.market.service.follower.close()
 
 
+@pytest.mark.slow
 @given(PRICES, st.data())
 def test_in_any_order_and_with_corrections_no_crossing_is_missed_or_told_twice(
     prices: list[int], data: st.DataObject

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ def answer_of(rows: Iterable[Trade], chance: random.Random) -> Answer:
     return {(row.sequence, row.price) for row in standing}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_paging_and_rhythm_of_polls_and_any_order_give_what_the_tape_says(data: st.DataObject) -> None:
