@@ -26,13 +26,13 @@ locals {
     work = concat([
       "use_key", "list_and_locate_bucket", "read_the_lake", "write_curated_trades_and_models", "expire_compacted_raw_trades",
       "read_key_of_the_price_api", "log_corporate_actions", "add_raw_trades_of_the_past", "move_unreadable_raw_trades", "never_rewrite_raw_trades", "never_delete_versions_of_raw_trades", "publish_partitions_and_models", "query", "compare_with_the_realtime_table", "watch_the_queue",
-      "write_logs_of_runs", "tell_of_failed_runs", "never_drop_what_terraform_made",
+      "write_logs_of_runs", "publish_to_the_topic", "never_drop_what_terraform_made",
     ], local.redriving)
 
     # the live page's server
     page = [
       "use_key", "list_and_locate_bucket", "read_prices", "read_what_is_published", "keep_answers", "read_catalog", "ask", "read_states",
-      "watch_the_queue", "watch_the_stream", "read_metrics_and_alarms",
+      "watch_the_queue", "watch_the_stream", "read_metrics_and_alarms", "keep_price_alerts", "publish_to_the_topic",
     ]
 
     # people and services of yours that only read: the output `readers_policy`
@@ -198,6 +198,7 @@ locals {
     read_latest                     = { Action = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [local.arn.table] }
     compare_with_the_realtime_table = { Action = ["dynamodb:BatchGetItem", "dynamodb:Scan"], Resource = [local.arn.table] }
     read_what_is_published          = { Action = ["s3:GetObject"], Resource = [for zone in ["checkpoints", "quarantine"] : local.objects[zone]] }
+    keep_price_alerts               = { Action = ["s3:GetObject", "s3:PutObject"], Resource = [local.objects.alerts] }
     watch_the_stream                = { Action = ["kinesis:DescribeStreamSummary"], Resource = [local.arn.stream] }
     # CloudWatch has no resources that a policy could name.
     read_metrics_and_alarms = { Action = ["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"], Resource = "*" }
@@ -207,7 +208,7 @@ locals {
       Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
       Resource = [local.objects["dagster-logs"]]
     }
-    read_logs_of_runs   = { Action = ["s3:GetObject"], Resource = [local.objects["dagster-logs"]] }
-    tell_of_failed_runs = { Action = ["sns:Publish"], Resource = [local.arn.topic] }
+    read_logs_of_runs    = { Action = ["s3:GetObject"], Resource = [local.objects["dagster-logs"]] }
+    publish_to_the_topic = { Action = ["sns:Publish"], Resource = [local.arn.topic] }
   }
 }

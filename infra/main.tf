@@ -145,7 +145,7 @@ module "observability" {
   # by name, so that the plan shows what is watched
   dagster = var.dagster_enabled ? {
     cluster  = "${local.name}-dagster"
-    services = ["code", "webserver", "daemon"]
+    services = concat(["code", "webserver", "daemon"], var.page == null ? [] : ["page"])
     database = "${local.name}-dagster"
   } : null
   monthly_budget_usd = local.has_budgets ? var.monthly_budget_usd : null

@@ -40,7 +40,7 @@ locals {
 
   # What lies under a prefix of the lake.
   objects = { for prefix in [
-    "athena-results", "aws/lambda", "checkpoints", "curated", "dagster-logs", "failed", "marts", "quarantine", "raw", "redrive",
+    "alerts", "athena-results", "aws/lambda", "checkpoints", "curated", "dagster-logs", "failed", "marts", "quarantine", "raw", "redrive",
     "reference",
   ] : prefix => "${local.arn.bucket}/${prefix}/*" }
 

@@ -524,10 +524,11 @@ variable "dagster_network" {
 }
 
 variable "page" {
-  description = "The live page (docs/page.md) in Dagster's image, behind an internal load balancer: its certificate in ACM, the networks that may reach it, and your identity provider's OpenID Connect endpoints. null serves none."
+  description = "The live page (docs/page.md) in Dagster's image, behind an internal load balancer: its certificate in ACM, the networks that may reach it, your identity provider's OpenID Connect endpoints, and rules of price alerts (docs/alerts.md) as text. null serves none."
   type = object({
     certificate_arn = string
     networks        = list(string)
+    alerts          = optional(string)
     identity = object({
       issuer                 = string
       authorization_endpoint = string

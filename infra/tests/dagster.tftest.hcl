@@ -207,9 +207,35 @@ run "a_page_behind_a_balancer_that_asks_who_comes" {
     condition = flatten([
       for statement in module.dagster[0].policies["page"].Statement : [
         for action in statement.Action : action if !can(regex(":(Get|List|BatchGet|Scan|Describe|Decrypt|GenerateDataKey|StartQuery)", action))
-      ] if !strcontains(jsonencode(statement.Resource), "athena-results")
+      ] if !strcontains(jsonencode(statement.Resource), "athena-results") && !strcontains(jsonencode(statement.Resource), "/alerts/") && statement.Action != ["sns:Publish"]
     ]) == []
-    error_message = "The page reads, and writes nothing but answers of Athena."
+    error_message = "The page reads; it writes answers of Athena and the price alerts that it told, and tells them."
+  }
+}
+
+run "a_page_with_price_alerts" {
+  command = plan
+  variables {
+    page = {
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+      networks        = ["10.0.0.0/8"]
+      alerts          = "[[alert]]\nname = \"apple-high\"\nsymbol = \"AAPL\"\nabove = 200\n"
+      identity = {
+        issuer                 = "https://id.example.com"
+        authorization_endpoint = "https://id.example.com/authorize"
+        token_endpoint         = "https://id.example.com/token"
+        user_info_endpoint     = "https://id.example.com/userinfo"
+        client_id              = "prices"
+      }
+    }
+    page_client_secret = "not a secret"
+  }
+
+  assert {
+    condition = anytrue([
+      for entry in module.dagster[0].containers["page"][0].environment : entry.name == "PRICE_ALERT_RULES" && strcontains(entry.value, "apple-high")
+    ]) && endswith(module.dagster[0].containers["page"][0].command[2], "--alerts /tmp/alerts.toml")
+    error_message = "The page's server watches the rules."
   }
 }
 

@@ -23,7 +23,8 @@ def sections(part: str) -> set[str]:
 def test_every_alarm_has_its_section_and_every_section_its_alarm() -> None:
     alarms = {name for environment in ("dev", "prod") for name in planned_alarms(environment)}
     assert alarms
-    assert sections("Alarms") == alarms
+    # neither environment serves the page before it has a certificate and an identity provider
+    assert sections("Alarms") == alarms | {"page-stopped"}
 
 
 def test_the_page_leads_from_every_alarm_to_its_section() -> None:

@@ -144,7 +144,7 @@ locals {
     },
     var.page == null ? {} : {
       page = {
-        command = ["stock-pipeline", "serve", "--host", "0.0.0.0", "--port", tostring(local.page_port)]
+        command = local.page_command
         role    = "page"
         cpu     = var.sizes.page_cpu
         memory  = var.sizes.page_memory_mb
@@ -212,7 +212,7 @@ locals {
         command          = task.command
         user             = "10001"
         essential        = true
-        environment      = [for name, value in local.environment : { name = name, value = value }]
+        environment      = [for name, value in merge(local.environment, key == "page" ? local.page_rules : {}) : { name = name, value = value }]
         linuxParameters  = { initProcessEnabled = true }
         mountPoints      = local.mount_points
         logConfiguration = local.log_configuration[key]

@@ -1,8 +1,11 @@
 # The live page, where it is wanted: a service behind an internal load balancer, which asks the organisation's identity
 # provider who comes. Nothing of it can be reached from outside; connect networks to the VPC, and name them.
 locals {
-  page_port = 8080
-  page      = var.page == null ? {} : { page = var.page }
+  page_port    = 8080
+  page_serve   = "stock-pipeline serve --host 0.0.0.0 --port ${local.page_port}"
+  page_rules   = try(var.page.alerts, null) == null ? {} : { PRICE_ALERT_RULES = var.page.alerts }
+  page_command = local.page_rules == {} ? split(" ", local.page_serve) : ["sh", "-c", "printf '%s' \"$PRICE_ALERT_RULES\" > /tmp/alerts.toml && exec ${local.page_serve} --alerts /tmp/alerts.toml"]
+  page         = var.page == null ? {} : { page = var.page }
   # names of load balancers and target groups have 32 characters at most
   page_name = "${trimsuffix(var.name, "-dagster")}-page"
 }

@@ -64,10 +64,11 @@ variable "page_statements" {
 }
 
 variable "page" {
-  description = "The page's certificate, who reaches it, and who says who they are; null serves none."
+  description = "The page's certificate, who reaches it, who says who they are, and rules of price alerts; null serves none."
   type = object({
     certificate_arn = string
     networks        = list(string)
+    alerts          = optional(string)
     identity = object({
       issuer                 = string
       authorization_endpoint = string
