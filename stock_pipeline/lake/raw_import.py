@@ -6,7 +6,7 @@ rows, without their ingest time: a run that was killed and is started again writ
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,8 @@ from stock_pipeline.files.lake_rows import by_session, identified, lake_table
 from stock_pipeline.lake.lake_access import Lake
 
 ROWS_A_FILE = 1_000_000
+SPILLED_ROWS = 2_000_000
+"""Dealt out to buckets at once: each part is read once, and a bucket gets few parts however long the file is."""
 
 
 class SessionReport(NamedTuple):
@@ -38,7 +40,7 @@ class SessionReport(NamedTuple):
 
 @dataclass
 class RawImport:
-    """`add` all rows of a file, then `write` each of `sessions`.
+    """`add` all rows of a file, then `write` each of `sessions`, once.
 
     folder: an empty one, for spilled rows.
     encode: a table of `trade_schema` as Parquet.
@@ -71,10 +73,10 @@ class RawImport:
         report = SessionReport(session_date, 0, 0, 0, 0, 0, 2**63 - 1, 0)
         if not dry_run:
             self.lake.put(reopened_key(session_date), b"")
-        for bucket in range(buckets):
-            rows = identified(self._bucket(session_date, bucket, buckets), session_date)
-            if not rows.height:
+        for bucket, parts in enumerate(self._bucketed(session_date, buckets)):
+            if not parts:
                 continue
+            rows = identified(pl.concat([pl.read_ipc(path) for path in parts]), session_date)
             written = False if dry_run else self._put(rows, session_date, bucket)
             times = rows.select(pl.col("event_time_ns").min().alias("first"), pl.col("event_time_ns").max()).row(0)
             report = SessionReport(
@@ -92,16 +94,21 @@ class RawImport:
             self.lake.put(reopened_key(session_date), b"")
         return report
 
-    def _bucket(self, session_date: date, bucket: int, buckets: int) -> pl.DataFrame:
-        """Read the rows of one bucket of symbols, in the file's order."""
+    def _bucketed(self, session_date: date, buckets: int) -> Iterator[list[Path]]:
+        """Yield the parts of each bucket of symbols, their rows in the file's order."""
         if buckets == 1:
-            return pl.concat([pl.read_ipc(path) for path in self._parts[session_date]])
-        pieces = []
-        for path in self._parts[session_date]:
-            rows = pl.read_ipc(path)
-            inside = [name for name in rows["symbol"].unique().to_list() if crc32(name.encode()) % buckets == bucket]
-            pieces.append(rows.filter(pl.col("symbol").is_in(inside)))
-        return pl.concat(pieces)
+            yield self._parts[session_date]
+            return
+        of_bucket: list[list[Path]] = [[] for _ in range(buckets)]
+        for number, rows in enumerate(_gathered(self._parts[session_date], SPILLED_ROWS)):
+            names = rows["symbol"].unique().to_list()
+            places = pl.DataFrame({"symbol": names, "bucket": [crc32(name.encode()) % buckets for name in names]})
+            placed = rows.join(places, on="symbol", maintain_order="left")
+            for (bucket,), inside in placed.group_by("bucket", maintain_order=True):
+                path = self.folder / f"{session_date}-bucket-{bucket}-{number}.arrow"
+                inside.drop("bucket").write_ipc(path)
+                of_bucket[int(str(bucket))].append(path)
+        yield from of_bucket
 
     def _put(self, rows: pl.DataFrame, session_date: date, bucket: int) -> bool:
         content = io.BytesIO()
@@ -109,3 +116,16 @@ class RawImport:
         name = hashlib.sha256(content.getbuffer()).hexdigest()[:16]
         key = raw_key(session_date, IMPORT, str(bucket), str(rows.height), name)
         return self.lake.put_if_absent(key, self.encode(lake_table(rows, session_date, self.ingest_time_ns)))
+
+
+def _gathered(parts: list[Path], rows: int) -> Iterator[pl.DataFrame]:
+    """Yield the parts' rows in their order, so many or a little more at a time; the parts are removed."""
+    held: list[pl.DataFrame] = []
+    for path in parts:
+        held.append(pl.read_ipc(path))
+        path.unlink()
+        if sum(frame.height for frame in held) >= rows:
+            yield pl.concat(held)
+            held.clear()
+    if held:
+        yield pl.concat(held)
