@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -21,7 +22,7 @@ from stock_pipeline.aws.catalog import GlueCatalog
 from stock_pipeline.aws.object_store import ObjectStore
 from stock_pipeline.domain.lake_layout import head_key, raw_key
 from stock_pipeline.domain.session import session_date_of
-from stock_pipeline.domain.trade import FIELDS, Trade
+from stock_pipeline.domain.trade import FIELDS, Trade, shares_of
 from stock_pipeline.errors import UnreadableInputError
 from stock_pipeline.lake.catalog_rebuild import CatalogRebuild
 from stock_pipeline.lake.compaction import Compactor
@@ -40,6 +41,14 @@ LISTS_BYTES = 10_000
 """At most read of the lists of raw files, which have a table of their own."""
 
 COMPARED = [name for name in FIELDS if name != "ingest_time_ns"]
+
+
+def as_compared(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a row's values with its volume in shares, of which the lake keeps whole and parts apart."""
+    *values, fraction = row
+    of = dict(zip(COMPARED, values, strict=True))
+    whole = of["volume"]
+    return tuple((of | {"volume": whole if whole is None else shares_of(whole, fraction)}).values())
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,9 @@ class Check:
 
     def compare(self, what: str) -> None:
         """Compare what Athena's readers see with the rule applied row by row."""
-        names = ", ".join(COMPARED)
+        names = ", ".join([*COMPARED, "volume_fraction"])
         sql = f"SELECT {names} FROM trades WHERE year = 2018 AND month = 1 AND day = 3"
-        found = sorted(self.athena.query(sql).rows, key=str)
+        found = sorted(map(as_compared, self.athena.query(sql).rows), key=str)
         wanted = sorted((tuple(getattr(one, name) for name in COMPARED) for one in winning_trades(self.rows)), key=str)
         if found != wanted:
             different = [pair for pair in zip(found, wanted, strict=False) if pair[0] != pair[1]][:3]

@@ -163,7 +163,7 @@ def one_session(engines: Engines, lake: BucketLake) -> None:
     """A late session, a session that changes, and one whose trades vanish: each alone."""
     late, changed = date(2018, 7, 3), SAMPLE_DATE
     shifted = [moved(one, SAMPLE_DATE, late) for one in sample_trades()[5_000:6_000]]
-    others = f"select * from daily_bars where session_date <> date '{late}' order by symbol, session_date"
+    others = f"select * from daily_bars where session_date <> date '{late}' order by symbol, feed, session_date"
     before = engines.athena.query(others).rows
     for what, day, trades, version in (
         ("late", late, shifted, "00000000000000ba"),
