@@ -28,6 +28,11 @@ def _symbol(name: str) -> pl.Expr:
     return text(name).str.replace_all(r"\s+", ".")
 
 
+def _code(name: str) -> pl.Expr:
+    """Take a number that went through a table of floats, 3.0, for the code that it was."""
+    return text(name).str.replace(r"^(\d+)\.0+$", "$1")
+
+
 def _session(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
     return rows.select(
         symbol=_symbol("symbol"),
@@ -64,7 +69,8 @@ def _nyse(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
 
 
 def _wrds(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
-    suffix = text("sym_suffix").fill_null("")
+    # what tables write for no value, once it has become text
+    suffix = text("sym_suffix").fill_null("").replace(["nan", "NaN", "None", "null", "<NA>"], "")
     return rows.select(
         symbol=pl.when(suffix == "").then(text("sym_root")).otherwise(text("sym_root") + "." + suffix),
         event_time_ns=local_ns(day_of(rows, "date"), clock_ns(rows, "time_m")),
@@ -95,18 +101,18 @@ def _wrds_monthly(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
 
 
 def _massive(rows: pl.DataFrame, _declared: Declared) -> pl.DataFrame:
-    facility = text("trf_id").fill_null("").replace("0", "")
+    facility = _code("trf_id").fill_null("").replace("0", "")
     return rows.select(
         symbol=text("ticker"),
         event_time_ns=instant_of_number("participant_timestamp"),
         sequence=whole_number("sequence_number"),
         # a corrected copy is a row of its own under the same id
-        trade_id=facility + "-" + text("id") + "-" + text("sequence_number"),
+        trade_id=facility + "-" + _code("id") + "-" + _code("sequence_number"),
         price=text("price"),
         volume=text("size"),
-        exchange=text("exchange"),
+        exchange=_code("exchange"),
         conditions=text("conditions"),
-        tape=text("tape").replace(_TAPES),
+        tape=_code("tape").replace(_TAPES),
         correction=text("correction"),
     )
 
@@ -124,7 +130,7 @@ def _databento(rows: pl.DataFrame, declared: Declared) -> pl.DataFrame:
         trade_id=_NO_ID,
         price=price,
         volume=text("size"),
-        exchange=text("publisher_id"),
+        exchange=_code("publisher_id"),
         conditions=_NO_TEXT,
         tape=_NO_TEXT,
         correction=_NO_TEXT,

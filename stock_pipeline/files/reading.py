@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from stock_pipeline.domain.trade import FEED
 from stock_pipeline.errors import InputFileError
 from stock_pipeline.files.alpaca_pages import ALPACA, page_batches
 from stock_pipeline.files.checks import BadRow, Batch, checked
@@ -56,6 +57,8 @@ class TradeFile:
         feed = feed or verdict.form.feed
         if not feed:
             raise InputFileError(f"{path}: its rows may be of several feeds: say which with --feed sip, or --feed iex")
+        if not FEED.fullmatch(feed):
+            raise InputFileError(f"--feed {feed} can't be used: it takes up to 16 of a-z, 0-9 and _, as in --feed sip")
         if declared.file_date is None:
             declared = replace(declared, file_date=_day_in_name(path.name))
         return cls(path, verdict, declared, feed)

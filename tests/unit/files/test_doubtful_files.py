@@ -163,6 +163,33 @@ def test_an_unknown_correction_code_is_refused(tmp_path: Path) -> None:
     assert [row.reason for row in bad] == ["the correction indicator is unknown"] * 2
 
 
+def test_codes_that_went_through_floats_are_the_codes(tmp_path: Path) -> None:
+    whole = read_file(written(tmp_path, massive(PRINTS)))[0]
+    text = massive(PRINTS).replace(",3,0,0\n", ",3.0,0.0,0.0\n").replace(",0,P,1,", ",0.0,P,1.0,")
+    assert text != massive(PRINTS)
+    assert read_file(written(tmp_path, text))[0].equals(whole)
+
+
+@pytest.mark.parametrize("nothing", ["nan", "None", "<NA>"])
+def test_a_suffix_that_a_table_made_of_nothing_is_none(nothing: str, tmp_path: Path) -> None:
+    text = wrds(PRINTS).replace("ABCD,,", f"ABCD,{nothing},")
+    assert nothing in text
+    assert read_file(written(tmp_path, text))[0]["symbol"].to_list() == ["ABCD", "ABCD"]
+
+
+@pytest.mark.parametrize("feed", ["SIP", "a b", "a:b", "x" * 17])
+def test_a_feed_that_the_contract_has_not_is_refused(feed: str, tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match=f"--feed {feed} can't be used"):
+        TradeFile.open(written(tmp_path, session("@,0")), feed=feed)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    declared = Declared(columns={"time": "1", "price": "2", "size": "3"}, zone="UTC", symbol="IBM")
+    path = written(tmp_path, b"\xef\xbb\xbf" + b"1704292200,10.5,1\r\n1704292200,10.5,2\r\n")
+    rows, bad = read_file(path, declared=declared)
+    assert (rows["volume"].to_list(), bad) == ([1, 2], [])
+
+
 @pytest.mark.parametrize("columns", ["time,symbol,price,price,size", "time,symbol,price,PRICE,size"])
 def test_a_name_of_two_columns_is_refused(columns: str, tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="more than one column"):
