@@ -7,13 +7,14 @@ encoded once for each change.
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 import msgspec
 
 from stock_pipeline.aws.shown_state import ShownState
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.serving.bodies import Body
-from stock_pipeline.serving.live_session import LiveSession
+from stock_pipeline.serving.live_session import LiveDay, LiveSession
 from stock_pipeline.serving.shapes import Quote
 from stock_pipeline.serving.units import price_of, shares_of_units, vwap_of_units
 
@@ -37,15 +38,19 @@ class Board:
     def update(self, session: LiveSession | None, keys: Iterable[SymbolKey]) -> dict[SymbolKey, bytes]:
         """Make the quotes of these symbols anew; return those that changed."""
         changed = {}
-        for key in keys:
-            quote = self._quote(session, key)
+        wanted = list(keys)
+        days = session.days(wanted) if session else {}
+        for key in wanted:
+            quote = self._quote(session, key, days.get(key))
             if quote is not None and (encoded := encode(quote)) != self.quotes.get(key):
                 changed[key] = encoded
         date_changed = session is not None and session.session_date != self.session_date
         if changed or date_changed:
             self.session_date = session.session_date if session else self.session_date
             # a new dict, because requests may be reading the old one
-            self.quotes = dict(sorted((self.quotes | changed).items()))
+            merged = self.quotes | changed
+            # a key that is there keeps its place
+            self.quotes = merged if len(merged) == len(self.quotes) else dict(sorted(merged.items()))
             if len(self.quotes) != sum(map(len, self._feeds.values())):
                 feeds: dict[str, list[str]] = {}
                 for key in self.quotes:
@@ -77,19 +82,18 @@ class Board:
     def feeds_of(self, symbol: str) -> list[str]:
         return self._feeds.get(symbol, [])
 
-    def _quote(self, session: LiveSession | None, key: SymbolKey) -> Quote | None:
+    def _quote(self, session: LiveSession | None, key: SymbolKey, live: LiveDay | None) -> Quote | None:
         state = self.states.get(key)
-        live = session.latest(key) if session else None
-        if live is not None and (state is None or live[0] >= state.event_time_ns):
-            event_time_ns, price = live[0], price_of(live[1])
+        if live is not None and (state is None or live.latest_ns >= state.event_time_ns):
+            event_time_ns, price = live.latest_ns, price_of(live.latest_price)
         elif state is not None:
             event_time_ns, price = state.event_time_ns, state.price
         else:
             return None
         assert price is not None
-        day = session.day_bar(key) if session else None
+        day = live.bar if live else None
         close = price_of(day.close) if day else None
-        eligible = price_of(session.last_eligible(key)) if session and live else state.last_eligible if state else None
+        eligible = price_of(live.eligible_price) if live else state.last_eligible if state else None
         previous = self.previous_closes.get(key)
         last = close or eligible or price
         return Quote(
@@ -116,7 +120,13 @@ class Board:
 def iso_ns(event_time_ns: int) -> str:
     """Return an instant as ISO 8601, UTC, with nine digits."""
     seconds, nanoseconds = divmod(event_time_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+    return f"{_second(seconds)}.{nanoseconds:09}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    # most quotes of a look are of a few seconds
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _percent(price: Decimal, previous: Decimal | None) -> Decimal | None:

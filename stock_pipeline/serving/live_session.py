@@ -37,7 +37,18 @@ class SessionFile(NamedTuple):
     last_minute: int
 
 
+class LiveDay(NamedTuple):
+    """A symbol's day: time (ns) and price (millionths) of its newest execution, the newest price that the tape takes
+    for its last one, and its bar."""
+
+    latest_ns: int
+    latest_price: int
+    eligible_price: int | None
+    bar: LiveBar | None
+
+
 _KEPT = KeptRow._fields
+_CODED = {"symbol": pl.String, "feed": pl.String, "series": pl.Int64}
 _INSTANT = ["series", "event_time_ns", "sequence"]
 
 Place = tuple[int, int]
@@ -56,6 +67,7 @@ class LiveSession:
         self.files: list[SessionFile] = []
         self.series: dict[SymbolKey, int] = {}
         self.rows_read_again = 0
+        self._codes_by_name = pl.DataFrame(schema=_CODED)
         self._of_day = SessionMinutes(session_date)
         self._read = read
         self._ids = IdTable(remembered)
@@ -140,29 +152,26 @@ class LiveSession:
         series = self.series.get(key)
         if series is None:
             return None
-        # of prints outside of the hours that make prices, only the shares count
-        kept = [
-            row if row.priced else row._replace(high_low=False, open_close=False)
-            for row in self._kept.get(series, {}).values()
-        ]
-        bar = bar_of(
-            self._days.rows(np.array([series]))[0], kept, self._closing_print(series), self._of_day.start_ns, ""
-        )
+        return self._day_bar(series, self._days.rows(np.array([series]))[0])
+
+    def days(self, keys: Iterable[SymbolKey]) -> dict[SymbolKey, LiveDay]:
+        """Return the figures of each symbol that has an execution. All at once costs a third."""
+        known = [(key, self.series[key]) for key in keys if key in self.series]
+        rows = self._days.rows(np.array([series for _, series in known], np.int64))
+        found = {}
+        for (key, series), sums in zip(known, rows, strict=True):
+            if sums["latest_ns"] >= 0:
+                eligible = sums["eligible_price"] if sums["eligible_ns"] >= 0 else None
+                found[key] = LiveDay(sums["latest_ns"], sums["latest_price"], eligible, self._day_bar(series, sums))
+        return found
+
+    def _day_bar(self, series: int, sums: dict[str, int]) -> LiveBar | None:
+        kept: list[KeptRow] = []
+        if own := self._kept.get(series):
+            # of prints outside of the hours that make prices, only the shares count
+            kept = [row if row.priced else row._replace(high_low=False, open_close=False) for row in own.values()]
+        bar = bar_of(sums, kept, self._closing_print(series) if kept else None, self._of_day.start_ns, "")
         return bar if bar is not None and bar.trade_count else None
-
-    def latest(self, key: SymbolKey) -> tuple[int, int] | None:
-        """Return time (ns) and price (millionths) of the newest execution."""
-        series = self.series.get(key)
-        if series is None or self._days["latest_ns"][series] < 0:
-            return None
-        return int(self._days["latest_ns"][series]), int(self._days["latest_price"][series])
-
-    def last_eligible(self, key: SymbolKey) -> int | None:
-        """Return the newest price (millionths) that the tape takes for its last one."""
-        series = self.series.get(key)
-        if series is None or self._days["eligible_ns"][series] < 0:
-            return None
-        return int(self._days["eligible_price"][series])
 
     def closes(self, key: SymbolKey, count: int) -> list[int]:
         """Return the last prices of the newest `count` minutes that have one, oldest first."""
@@ -175,17 +184,23 @@ class LiveSession:
         return [int(price) for price in self._minutes["last_price"][priced]]
 
     def _codes(self, rows: pl.DataFrame) -> pl.Series:
-        pairs = rows.select("symbol", "feed").unique()
-        for symbol, feed in pairs.iter_rows():
+        found = self._coded_by_name(rows)
+        if not found.null_count():
+            return found
+        for symbol, feed in rows.filter(found.is_null()).select("symbol", "feed").unique().iter_rows():
             self.series.setdefault(SymbolKey(symbol, feed), len(self.series))
+        self._codes_by_name = pl.DataFrame(
+            [(*key, code) for key, code in self.series.items()], schema=_CODED, orient="row"
+        )
         if len(self.series) > len(self._slots):
             wider = np.full((2 * len(self.series), self._of_day.count), -1, np.int32)
             wider[: len(self._slots)] = self._slots
             self._slots = wider
         self._days.grow(len(self.series))
-        codes = [self.series[SymbolKey(*pair)] for pair in pairs.iter_rows()]
-        coded = pairs.with_columns(series=pl.Series(codes, dtype=pl.Int64))
-        return rows.join(coded, on=["symbol", "feed"], how="left", maintain_order="left")["series"]
+        return self._coded_by_name(rows)
+
+    def _coded_by_name(self, rows: pl.DataFrame) -> pl.Series:
+        return rows.join(self._codes_by_name, on=["symbol", "feed"], how="left", maintain_order="left")["series"]
 
     def _news(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, set[Place]]:
         """Return rows that can be added, and the minutes to make anew."""

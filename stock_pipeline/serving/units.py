@@ -1,15 +1,17 @@
 """From units to decimals: what a live bar says in the lake's types."""
 
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Context, Decimal
 
-from stock_pipeline.domain.trade import PRICE_SCALE, PRICE_UNIT
+from stock_pipeline.domain.trade import PRICE_SCALE
 
 _EXACT = Context(prec=80)
+_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
 
 
 def price_of(units: int | None) -> Decimal | None:
     """Return a price from its millionths."""
-    return None if units is None else Decimal(units).scaleb(-PRICE_SCALE, _EXACT)
+    # half the time of a number scaled
+    return None if units is None else _EXACT.multiply(units, _UNIT)
 
 
 def shares_of_units(units: int) -> Decimal:
@@ -25,6 +27,4 @@ def vwap_of_units(turnover: int, shares: int) -> Decimal | None:
     """
     if shares == 0:
         return None
-    return _EXACT.divide(Decimal(turnover).scaleb(-PRICE_SCALE, _EXACT), Decimal(shares)).quantize(
-        PRICE_UNIT, ROUND_HALF_UP, _EXACT
-    )
+    return price_of((2 * turnover + shares) // (2 * shares))

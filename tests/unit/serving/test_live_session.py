@@ -123,8 +123,12 @@ def check_bars(session: LiveSession, rows: list[Trade]) -> None:
         assert (live_day and shown(live_day)) == (day and expected(day))
         paid = sorted(paid_trades(own), key=order_key)
         eligible = [row for row in paid if is_last_eligible(row.conditions, row.tape)]
-        assert session.latest(key) == ((paid[-1].event_time_ns, units(paid[-1])) if paid else None)
-        assert session.last_eligible(key) == (units(eligible[-1]) if eligible else None)
+        live = session.days([key]).get(key)
+        assert (live and (live.latest_ns, live.latest_price)) == (
+            (paid[-1].event_time_ns, units(paid[-1])) if paid else None
+        )
+        assert (live and live.eligible_price) == (units(eligible[-1]) if eligible else None)
+        assert (live and live.bar) == live_day
 
 
 def units(row: Trade) -> int:
