@@ -22,6 +22,7 @@ from stock_pipeline.serving.facts import Facts
 from stock_pipeline.serving.follower import LAKE_ERRORS, Follower
 from stock_pipeline.serving.history import History
 from stock_pipeline.serving.live_bar import LiveBar
+from stock_pipeline.serving.live_session import LiveSession
 from stock_pipeline.serving.price_alerts import PriceAlerts
 from stock_pipeline.serving.shapes import Health
 from stock_pipeline.serving.shown_alerts import shown_alert
@@ -35,7 +36,10 @@ PASSING = (*LAKE_ERRORS, StockPipelineError, ClientError, BotoCoreError)
 
 @dataclass
 class Service:
-    """publish: takes each change, on the service's thread. now: the clock, UTC."""
+    """publish: takes each change, on the service's thread. now: the clock, UTC.
+
+    Only that thread changes bars and board, so it reads them freely; others read bars under the lock.
+    """
 
     follower: Follower
     states: ShownStates
@@ -78,15 +82,18 @@ class Service:
             self._changed |= found.changed
             if found.changed or found.is_new:
                 self.live_bodies = {}
-            if found.is_new:
-                self._is_new, self._closes_at = True, float("-inf")
-            self._changed |= self._new_states(seconds)
-            self._changed |= self._new_closes(seconds)
-            quotes = self.board.update(self.follower.session, self._changed)
-            changed, is_new, self._changed, self._is_new = self._changed, self._is_new, set(), False
+        if found.is_new:
+            self._is_new, self._closes_at = True, float("-inf")
+        # the table and the models may take seconds to answer, in which bars are asked for
+        self._changed |= self._new_states(seconds)
+        self._changed |= self._new_closes(seconds)
+        quotes = self.board.update(self.follower.session, self._changed)
+        changed, is_new, self._changed, self._is_new = self._changed, self._is_new, set(), False
+        if is_new:
+            # made while the board had the session before
+            self.live_bodies = {}
         if quotes or is_new:
             self.publish(Frame(self.board.number, quotes, everything=is_new))
-        # only this thread changes bars, so others may read them meanwhile
         self._unjudged |= changed
         self._tell(seconds)
 
@@ -123,18 +130,23 @@ class Service:
 
     def live_bars(self, key: SymbolKey) -> list[LiveBar]:
         with self._lock:
-            session = self.follower.session
+            session = self._shown_session()
             return session.minute_bars(key) if session else []
 
     def live_day(self, key: SymbolKey) -> LiveBar | None:
         with self._lock:
-            session = self.follower.session
+            session = self._shown_session()
             return session.day_bar(key) if session else None
 
     def closes(self, keys: list[SymbolKey], count: int) -> dict[SymbolKey, list[int]]:
         with self._lock:
-            session = self.follower.session
+            session = self._shown_session()
             return {key: session.closes(key, count) if session else [] for key in keys}
+
+    def _shown_session(self) -> LiveSession | None:
+        """Return the session of the board: a newer one is shown once the board has it."""
+        session = self.follower.session
+        return session if session is not None and session.session_date == self.board.session_date else None
 
     def newest_trades(self, key: SymbolKey) -> tuple[Trade, ...]:
         """Return the realtime table's window, oldest first."""

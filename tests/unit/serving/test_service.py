@@ -1,12 +1,15 @@
 """What one look found is shown, even if something else fails at that moment."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
 
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.serving.events import Frame
 from tests.support.market import Market
-from tests.support.trades import trade
+from tests.support.trades import SESSION, trade
 
 KEY = SymbolKey("ABC", "sim")
 
@@ -28,3 +31,40 @@ def test_a_trade_is_shown_though_the_table_was_away_at_its_look(
     market.step()
     assert KEY in market.service.board.quotes
     assert [frame.everything for frame in frames] == [True]
+
+
+def test_bars_are_answered_while_the_models_and_the_table_take_their_time(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    answers: list[int] = []
+
+    def slow(*_arguments: object) -> list[object]:
+        # another thread's, as requests are: it would wait for ever if the step held the lock
+        with ThreadPoolExecutor(1) as pool:
+            answers.append(len(pool.submit(market.service.live_bars, KEY).result(timeout=30)))
+        return []
+
+    monkeypatch.setattr(market, "read", slow)
+    monkeypatch.setattr(market.service.history, "ask", slow)
+    market.step()
+    assert answers == [1, 1]
+
+
+def test_bars_of_a_new_session_are_shown_with_its_board(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    market.lake.pass_time(timedelta(days=1))
+    market.lake.other_session()
+    seen: list[object] = []
+
+    def asked(*_arguments: object) -> list[object]:
+        seen.append((market.service.board.session_date, market.service.live_bars(KEY)))
+        return []
+
+    monkeypatch.setattr(market, "read", asked)
+    market.step()
+    assert seen == [(SESSION, [])]
+    assert market.service.board.session_date == market.lake.other_date
+    assert market.service.live_bars(KEY)
