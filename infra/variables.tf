@@ -551,7 +551,7 @@ variable "page" {
     error_message = "page.identity takes addresses that begin with https://."
   }
   validation {
-    condition     = var.page == null || var.page_client_secret != null
+    condition     = var.page == null || try(length(var.page_client_secret) > 0, false)
     error_message = "page needs page_client_secret: put it into the environment as TF_VAR_page_client_secret."
   }
 }

@@ -196,6 +196,10 @@ run "a_page_behind_a_balancer_that_asks_who_comes" {
     error_message = "The page's balancer is internal, and takes the named networks only."
   }
   assert {
+    condition     = module.observability.alarms["page-stopped"].dimensions["ServiceName"] == "page"
+    error_message = "A page that stops is told of, as every service is."
+  }
+  assert {
     condition     = module.dagster[0].page.actions == ["authenticate-oidc", "forward"]
     error_message = "Who comes is asked before anything is shown."
   }

@@ -160,6 +160,18 @@ def test_a_role_can_read_and_make_what_is_planned(environment: str, job: str, ma
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(("job", "make"), [("plan", False), ("apply", True)])
+def test_a_role_can_read_and_make_the_page_that_no_environment_has_as_shipped(
+    environment: str, job: str, make: bool
+) -> None:
+    values = {"name": f"stock-pipeline-{environment}-page"}
+    planned = [{"type": kind, "values": values} for kind in ("aws_lb", "aws_lb_listener", "aws_lb_target_group")]
+    statements = statements_of(environment, job)
+    asks = {ask for resource in planned for ask in asked(resource, environment, make)}
+    assert {ask for ask in asks if not allows(statements, ask)} == set()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_plan_reads_no_data_and_changes_nothing(environment: str) -> None:
     statements = statements_of(environment, "plan")
     assert [ask for ask in of(environment, DATA) if allows(statements, ask)] == []

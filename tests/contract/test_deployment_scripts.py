@@ -53,6 +53,19 @@ def test_every_question_goes_to_the_region_that_was_deployed_to(deployment: Depl
     assert [call for call in asked if "--region us-east-1" not in call] == []
 
 
+def test_the_workflows_that_plan_know_the_secret_of_the_pages_client() -> None:
+    """A variable that only the environment may have: without it a plan with a page is refused."""
+    planning = [
+        step
+        for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
+        for job in yaml.safe_load(path.read_text())["jobs"].values()
+        for step in job["steps"]
+        if re.search(r"make (plan|drift)\b", step.get("run", ""))
+    ]
+    assert len(planning) == 2
+    assert {step["env"]["TF_VAR_page_client_secret"] for step in planning} == {"${{ secrets.PAGE_CLIENT_SECRET }}"}
+
+
 def test_the_state_may_lie_in_another_region(deployment: Deployment) -> None:
     workflows = [*sorted((ROOT / ".github/workflows").glob("*.yml"))]
     jobs = [job for path in workflows for job in yaml.safe_load(path.read_text())["jobs"].values()]

@@ -152,6 +152,28 @@ CALLS: dict[str, Calls] = {
         "lambda:GetFunctionEventInvokeConfig",
         "lambda:PutFunctionEventInvokeConfig",
     ),
+    # of the page, where one is served. What a listener is made of is asked for on its balancer.
+    "aws_lb": Calls(
+        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/app/{name}/0000",
+        "elasticloadbalancing:DescribeLoadBalancers elasticloadbalancing:DescribeLoadBalancerAttributes "
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:CreateLoadBalancer elasticloadbalancing:ModifyLoadBalancerAttributes "
+        "elasticloadbalancing:CreateListener elasticloadbalancing:AddTags",
+    ),
+    "aws_lb_listener": Calls(
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener/app/{name}/0000/0000",
+        "elasticloadbalancing:DescribeListeners elasticloadbalancing:DescribeListenerAttributes "
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:ModifyListener elasticloadbalancing:ModifyListenerAttributes "
+        "elasticloadbalancing:AddTags",
+    ),
+    "aws_lb_target_group": Calls(
+        "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/0000",
+        "elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetGroupAttributes "
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:CreateTargetGroup elasticloadbalancing:ModifyTargetGroupAttributes "
+        "elasticloadbalancing:AddTags",
+    ),
     "aws_nat_gateway": Calls(ANY, "ec2:DescribeNatGateways", "ec2:CreateNatGateway ec2:CreateTags"),
     "aws_route_table": Calls(ANY, "ec2:DescribeRouteTables", "ec2:CreateRouteTable ec2:CreateRoute ec2:CreateTags"),
     "aws_route_table_association": Calls(ANY, "ec2:DescribeRouteTables", "ec2:AssociateRouteTable"),

@@ -38,10 +38,10 @@ resource "aws_db_instance" "this" {
   backup_retention_period             = var.backup_days
   deletion_protection                 = var.protected
   # what waits for the week's maintenance window is planned again until then
-  apply_immediately                   = true
-  skip_final_snapshot                 = !var.protected
-  final_snapshot_identifier           = var.protected ? "${var.name}-final-${terraform_data.final_snapshot.id}" : null
-  auto_minor_version_upgrade          = true
-  copy_tags_to_snapshot               = true
-  enabled_cloudwatch_logs_exports     = keys(aws_cloudwatch_log_group.database)
+  apply_immediately               = true
+  skip_final_snapshot             = !var.protected
+  final_snapshot_identifier       = var.protected ? "${var.name}-final-${terraform_data.final_snapshot.id}" : null
+  auto_minor_version_upgrade      = true
+  copy_tags_to_snapshot           = true
+  enabled_cloudwatch_logs_exports = keys(aws_cloudwatch_log_group.database)
 }

@@ -12,7 +12,7 @@ locals {
   dagster_alarms = { for name, alarm in merge(
     {
       for service in try(var.dagster.services, []) : "${service}-stopped" => {
-        description = "For ten minutes Dagster's service `${service}` has had no running task."
+        description = "For ten minutes the service `${service}` of Dagster's cluster has had no running task."
         namespace   = "ECS/ContainerInsights"
         metric      = "RunningTaskCount"
         dimensions  = { ClusterName = try(var.dagster.cluster, ""), ServiceName = service }
