@@ -31,7 +31,7 @@ def at(year: int) -> Any:
 
 
 def test_trades_from_before_the_calendar_are_refused(write: Write) -> None:
-    with pytest.raises(InputFileError, match="has trades of 1992-06-01; the calendar begins in 1993"):
+    with pytest.raises(InputFileError, match="the time is not between 1993, where the calendar begins"):
         recorded_session(write(event_time=at(1992)))
 
 
