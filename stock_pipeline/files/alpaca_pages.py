@@ -21,6 +21,7 @@ from stock_pipeline.files.values import instant_ns, text, whole_number
 
 _CORRECTION = {None: "0", "corrected": "1", "incorrect": "8", "canceled": "8"}
 _CHUNK_BYTES = 1024 * 1024
+_BATCH_ROWS = 131_072
 _BETWEEN = "\x1f"
 _AS_REPORTED, _CORRECTED = None, "corrected"
 _FIELDS = ("t", "x", "p", "s", "c", "i", "z", "u")
@@ -82,7 +83,21 @@ ALPACA = FileFormat("alpaca", frozenset(), "", TAPE, _convert)
 
 
 def page_batches(path: Path, stream: IO[bytes]) -> Iterator[pl.DataFrame]:
-    """Yield each page's trades as text columns. A whole document is read into memory: pages are small."""
+    """Yield trades as text columns, those of several pages together, because each batch of columns has its price.
+
+    A whole document is read into memory: pages are small.
+    """
+    held: list[pl.DataFrame] = []
+    for frame in _pages(path, stream):
+        held.append(frame)
+        if sum(each.height for each in held) >= _BATCH_ROWS:
+            yield pl.concat(held)
+            held.clear()
+    if held:
+        yield pl.concat(held)
+
+
+def _pages(path: Path, stream: IO[bytes]) -> Iterator[pl.DataFrame]:
     number = 0
     for document in _documents(stream):
         page = _read(path, document)

@@ -252,9 +252,12 @@ def page(*trades: dict[str, Any]) -> str:
 
 def test_pages_longer_than_the_first_bytes_are_told_one_a_line(tmp_path: Path) -> None:
     pages = [page(*({"i": 1_000 * n + m} for m in range(1_000))) for n in range(3)]
+    voided = page({"i": 9_000}, {"i": 9_001, "u": "canceled"})
     text = "\n".join(pages).encode()
     for content in (text, pa.compress(text, codec="zstd", asbytes=True), gzip.compress(text)):
         assert read_file(written(tmp_path, content), feed="sip")[0].height == 3_000
+    rows = read_file(written(tmp_path, "\n".join([*pages, voided, pages[0]])), feed="sip")[0]
+    assert rows.filter(rows["status"] == "cancelled")["line"].to_list() == [3_002, 3_002]
     pretty = json.dumps(json.loads(pages[0]), indent=1)
     assert read_file(written(tmp_path, pretty), feed="sip")[0].height == 1_000
 
