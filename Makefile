@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status gameday test-fast test test-all test-long check lint types imports dbt-parse definitions lock format dist load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-session bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
+.PHONY: help demo up status gameday test-fast test test-all test-long check lint types imports dbt-parse definitions lock format dist site load lambdas terraform aws-calls plans providers deploy plan apply drift destroy image rollout ui smoke backend module-readmes bench-processor bench-compaction bench-rewriting bench-session bench-serve bench-import check-engines check-stream check-instance check-daemon restore-drill bench-queries clean
 
 help: ## Show this list
 	@echo "stock_pipeline: type one of"
@@ -201,6 +201,13 @@ lambdas: $(STAMP) ## Build the Lambda packages: one zip a function, for python3.
 dist: $(STAMP) ## Build the package: dist/*.whl, which works without a checkout
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 	@ls dist/*.whl
+
+site: $(STAMP) ## Build the docs as a site with the models' documentation: dist/site (MkDocs is fetched)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/uvx --quiet --from mkdocs==1.6.1 --with mkdocs-material==9.8.1 mkdocs build --quiet --strict
+	@$(BIN)/stock-pipeline dbt-parse --target local
+	@cd dbt_project && ../$(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --target local \
+	    --project-dir . --profiles-dir . --target-path target/local --log-path target/local
+	@mkdir -p dist/site/dbt && cp dbt_project/target/local/static_index.html dist/site/dbt/index.html
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) .stock-pipeline dbt_project/target dbt_project/logs dist .mypy_cache .ruff_cache .import_linter_cache

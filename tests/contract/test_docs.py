@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stock_pipeline.cli import parser
 
@@ -41,6 +42,12 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 def test_the_index_lists_every_page_once() -> None:
     linked = re.findall(r"^\| \[\w+\]\((\w+\.md)\)", INDEX.read_text(), re.MULTILINE)
     assert sorted(linked) == [page.name for page in DOCS if page != INDEX]
+
+
+def test_the_site_has_every_page() -> None:
+    index, *aims = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    pages = [index, *(page for aim in aims for pages in aim.values() for page in pages)]
+    assert sorted(pages) == [page.name for page in DOCS]
 
 
 def test_the_readme_is_two_screens_and_begins_with_what_works_installed() -> None:
