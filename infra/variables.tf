@@ -561,6 +561,10 @@ variable "page_client_secret" {
   type        = string
   default     = null
   sensitive   = true
+  validation {
+    condition     = var.page_client_secret == null ? true : length(var.page_client_secret) > 0
+    error_message = "page_client_secret takes the secret, or null."
+  }
 }
 
 variable "stream_producer_command" {
