@@ -328,6 +328,7 @@ def test_a_library_calls_what_is_written_of_it(library: Library) -> None:
         (["tests.x", "stock_pipeline.lake.compaction", "stock_pipeline.aws.object_store"], "dagster-work"),
         (["tests.x", "stock_pipeline.local.event_source.poller"], LAPTOP),
         (["stock_pipeline.orchestration.dbt_process", "stock_pipeline.local.duckdb.catalog"], LAPTOP),
+        (["stock_pipeline.commands.serve", "stock_pipeline.local.duckdb.query"], LAPTOP),
         (["tests.x", "stock_pipeline.new_package.module"], f"{UNKNOWN}:stock_pipeline.new_package.module"),
     ],
 )

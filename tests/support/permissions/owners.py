@@ -94,7 +94,7 @@ def roles_of(modules: Sequence[str]) -> Roles:
     modules: of the frames, outermost first. A package that no table names gives `unknown`, which no run lets pass.
     """
     for roles in _each(ENTRYPOINTS, modules):
-        if roles == (WORK,) and any(module.startswith(DUCKDB) for module in modules):
+        if roles in ((WORK,), (PAGE,)) and any(module.startswith(DUCKDB) for module in modules):
             return (LAPTOP,)
         if roles != (PERSON,):
             return roles
