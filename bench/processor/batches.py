@@ -46,7 +46,7 @@ class Batch:
         """The windows as the table has them."""
         kinds = Kinds()
         return {
-            key: StoredItem(key, "", packed(rows_of_trades(window, kinds), kinds), b"")
+            key: StoredItem(key, "held", packed(rows_of_trades(window, kinds), kinds), b"")
             for key, window in self.windows.items()
         }
 

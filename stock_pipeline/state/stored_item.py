@@ -94,6 +94,8 @@ class StoredItem(NamedTuple):
     def rows(self, kinds: Kinds) -> tuple[StateRows, StateRows]:
         """Return the rows of the window, and the older ones. Raises `DamagedItemError`."""
         try:
+            if not self.revision:
+                raise ValueError("it has no revision")
             return unpacked(self.window, kinds), unpacked(self.older, kinds) if self.older else NO_ROWS
         except ValueError as error:
             raise DamagedItemError(

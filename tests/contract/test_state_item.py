@@ -76,6 +76,15 @@ def test_an_item_that_cannot_be_read_is_named_with_the_command_that_mends_it(win
         table.read([state.key])
 
 
+def test_an_item_without_a_revision_is_damaged_and_no_conflict_for_ever() -> None:
+    client = FakeDynamoDbClient()
+    table = StateTable(client, "table", (5,), 7)  # type: ignore[arg-type]
+    state = SymbolState(SymbolKey("ABC", "sim"), ()).merged_with([trade(1)], (5,))
+    client.items["ABC", "sim"] = {name: value for name, value in table.item(state).items() if name != "revision"}
+    with pytest.raises(DamagedItemError, match="state rebuild --symbol ABC --replace"):
+        table.read([state.key])
+
+
 def test_an_item_shows_latest_trade_averages_and_expiry() -> None:
     windows = (2, 5)
     state = SymbolState(SymbolKey("ABC", "sim"), ()).merged_with([trade(n) for n in range(4)], windows)

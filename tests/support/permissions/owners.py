@@ -18,7 +18,7 @@ LAPTOP = "laptop"
 """The local stack, which plays AWS: in an account nobody makes its calls."""
 
 DUCKDB = "stock_pipeline.local.duckdb"
-"""What dbt reads the lake by in Dagster's own process, where no Athena is: on a laptop."""
+"""What dbt, in Dagster's own process, and the page read the lake by where no Athena is: on a laptop."""
 
 NOBODY: Roles = ()
 """A frame that says nothing; the frames further in may."""
