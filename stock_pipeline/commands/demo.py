@@ -128,6 +128,8 @@ def _own_command() -> str:
     import shutil
 
     called = Path(sys.argv[0])
+    if Path(sys.prefix).parent.name.startswith("archive-v"):
+        return "uvx --from '.[local]' stock-pipeline"  # uv's cache: gone from PATH with this process
     if shutil.which(called.name) == os.fspath(called.absolute()):
         return called.name
     here = Path.cwd()
