@@ -40,9 +40,9 @@ def print_next_steps(console: Console, command: str, kept: str, json_file: Path 
     _heading(console, f"Everything agrees. {kept} What to type next:")
     steps = ("latest", 'query "SELECT * FROM daily_bars ORDER BY symbol"', "up")
     for step in steps:
-        console.print(f"  {command} {step}", highlight=False, soft_wrap=True)
+        console.print(f"  {command} {step}", markup=False, highlight=False, soft_wrap=True)
     if json_file is not None:
-        console.print(f"  figures written to {json_file}", highlight=False)
+        console.print(f"  figures written to {json_file}", markup=False, highlight=False)
 
 
 def _print_accounting(console: Console, report: DemoReport) -> None:
@@ -111,7 +111,7 @@ def _print_bars(console: Console, report: DemoReport, published: PublishedBar | 
 
 def _print_answer(console: Console, answer: QueryAnswer) -> None:
     _heading(console, answer.query.title)
-    console.print(f"  {answer.query.sql}", style="dim", highlight=False, soft_wrap=True)
+    console.print(f"  {answer.query.sql}", style="dim", markup=False, highlight=False, soft_wrap=True)
     if answer.columns == ("event_time", "price") and len(answer.rows) > SHOWN_ROWS:
         _print_trend(console, answer.rows)
         return
