@@ -14,7 +14,8 @@ class TradesDigest:
     """The figures of some rows; `plus` adds those of other rows.
 
     volume, volume_fraction: sums of the two columns. `shares` is what they are together.
-    ids_hash, rows_hash: the wrapping sum of a 64-bit hash of each row's event id, and of its content.
+    ids_hash, rows_hash: the wrapping sum of a 64-bit hash of each row's event id, and of its content. Engines and
+        releases hash differently, so sums are compared within one compaction only.
     """
 
     rows: int = 0

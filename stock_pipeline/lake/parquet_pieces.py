@@ -24,16 +24,18 @@ BROKEN_FILE = (
 """What a broken file makes polars and Arrow raise."""
 
 
-def parquet_pieces(
-    path: Path, rows: int, columns: Sequence[str], dictionaries: Sequence[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Yield the file's rows in order, up to `rows` at a time.
-
-    dictionaries: columns to leave as codes with their values.
-    """
+def parquet_pieces(path: Path, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the file's rows in order, up to `rows` at a time, by Arrow."""
     # pre_buffer would keep the whole file in memory until the end
-    with pq.ParquetFile(path, read_dictionary=dictionaries, pre_buffer=False) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
+
+
+def file_slices(path: Path, rows: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the file's rows in order, up to `rows` at a time, by polars, which decodes twice as fast."""
+    file = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(columns)
+    for start in range(0, pq.read_metadata(path).num_rows, rows):
+        yield file.slice(start, rows).collect()
 
 
 def trade_pieces(path: Path, rows: int) -> Iterator[pa.Table]:

@@ -1,89 +1,131 @@
-"""Proves that a written version has exactly the trades of its inputs.
+"""Proves that a written version has exactly the winning rows of its inputs: nothing appears, and nothing is lost.
 
-Expected: hashes of the inputs as they were read, and the domain's rule where rows of one event id differ; sorting has
-no part in it. Found: the written file alone. Equal content hashes prove every column of every row.
+Each row that came in was written or dropped, by the sums of their hashes. Each dropped row was beaten by another of its
+event id, by the domain's rule. And each event id that came in was written once. What came in is hashed as it was read,
+and what was written is read from the stored file alone; sorting has no part in either.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
-from stock_pipeline.domain.trade import LAKE_ORDER, Trade, precedence
+from stock_pipeline.domain.trade import ABSENT_VOLUME, LAKE_ORDER, NULLABLE_COLUMN, PRECEDENCE
 from stock_pipeline.domain.trades_digest import TradesDigest
 from stock_pipeline.errors import ProofError
 from stock_pipeline.lake.hash_spill import HashSpill
-from stock_pipeline.lake.parquet_pieces import named, parquet_pieces
-from stock_pipeline.lake.row_hash import CODED, HASHED_COLUMNS, Hashes, column_array, hash_strings, hash_table
-from stock_pipeline.trade_table import table_of_trades
+from stock_pipeline.lake.parquet_pieces import file_slices, named
+from stock_pipeline.lake.row_hash import Hashes, hash_ids, hash_rows
+from stock_pipeline.trade_table import trade_schema
 
 _BATCH_ROWS = 262_144
 
-_CODES = tuple(name for name in CODED if name != "symbol")
-"""Hashed by their few values. Symbols are compared, too, and stay strings."""
+_MASK = 2**64 - 1
+
+_BEATS = "_of_the_winning_row"
 
 
-class ExpectedRows:
-    """Hashes of all input rows, repeats included, on disk."""
+class IdHashes(NamedTuple):
+    """Number of distinct hashes of event ids, their sum, and those that occur more than once, sorted."""
+
+    distinct: int
+    total: int
+    repeated: Hashes
+
+    @classmethod
+    def of(cls, spill: HashSpill) -> "IdHashes":
+        distinct, total, repeated = 0, 0, [np.empty(0, np.uint64)]
+        for (hashes,) in spill.parts():
+            ordered = np.sort(hashes)
+            is_first = np.ones(len(ordered), bool)
+            is_first[1:] = ordered[1:] != ordered[:-1]
+            distinct += int(is_first.sum())
+            total += int(ordered[is_first].sum())
+            repeated.append(np.unique(ordered[~is_first]))
+        return cls(distinct, total, np.concatenate(repeated))
+
+    def told_apart(self, event_ids: pl.Series) -> "IdHashes":
+        """Count each of these distinct event ids for itself, although some share a hash."""
+        hashes = hash_ids(event_ids)
+        distinct = np.unique(hashes)
+        more = len(hashes) - len(distinct)
+        return self._replace(distinct=self.distinct + more, total=self.total + int(hashes.sum()) - int(distinct.sum()))
+
+
+class InputRows:
+    """Hashes of all rows that came in, repeats included; those of event ids are on disk."""
 
     def __init__(self, folder: Path) -> None:
-        self._spill = HashSpill(folder, columns=2)
-        self.rows_in = 0
+        self._ids = HashSpill(folder, columns=1)
+        self._sum = 0
+        self.rows = 0
 
-    def add(self, id_hashes: Hashes, row_hashes: Hashes) -> None:
-        self._spill.add(id_hashes, row_hashes)
-        self.rows_in += len(id_hashes)
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take in rows with the columns of `trade_schema`."""
+        self._ids.add(hash_ids(rows["event_id"]))
+        self._sum += int(hash_rows(rows).sum())
+        self.rows += rows.height
 
-    def contested(self) -> Hashes:
-        """Return the sorted hashes of event ids with rows that differ."""
-        return np.concatenate([np.empty(0, np.uint64), *(_contested(*part) for part in self._spill.parts())])
+    def event_ids(self) -> IdHashes:
+        return IdHashes.of(self._ids)
 
-    def digest(self, contested: Hashes, candidates: Iterable[Iterable[Trade]]) -> TradesDigest:
-        """Return the row count and hashes that the winning rows must have.
+    def without(self, dropped: "DroppedRows", event_ids: IdHashes) -> TradesDigest:
+        """Return the row count and hashes that the written rows must have.
 
-        candidates: every row of the contested ids, in groups of whole ids.
+        `ProofError` if that is not one row of each event id.
         """
-        total = TradesDigest()
-        for ids, rows in self._spill.parts():
-            if len(contested):
-                alike = ~np.isin(ids, contested)
-                ids, rows = ids[alike], rows[alike]
-            total = total.plus(_hashes_digest(_distinct(ids), _distinct(rows)))
-        for group in candidates:
-            table = table_of_trades(_winning_trades(group))
-            id_hashes = hash_strings(column_array(table["event_id"]))
-            total = total.plus(_hashes_digest(id_hashes, hash_table(table, id_hashes)))
-        return total
+        rows = self.rows - dropped.rows
+        if rows != event_ids.distinct:
+            raise ProofError(
+                f"session {dropped.session_date}: the inputs have {event_ids.distinct} event ids, and {rows} rows are "
+                "left of them; nothing was published"
+            )
+        return TradesDigest(rows=rows, ids_hash=event_ids.total & _MASK, rows_hash=(self._sum - dropped.sum) & _MASK)
 
 
-def _winning_trades(candidates: Iterable[Trade]) -> list[Trade]:
-    winning: dict[str, Trade] = {}
-    for trade in candidates:
-        best = winning.get(trade.event_id)
-        if best is None or precedence(trade) > precedence(best):
-            winning[trade.event_id] = trade
-    return list(winning.values())
+class DroppedRows:
+    """Count and hashes of the rows that are not written."""
+
+    def __init__(self, session_date: date) -> None:
+        self.session_date = session_date
+        self.rows = 0
+        self.sum = 0
+
+    def add(self, losing: pl.DataFrame, beat: pl.DataFrame, same: Sequence[str]) -> None:
+        """Take in losing rows; `ProofError` if one is not beaten by the row of `beat` with the same values."""
+        if losing.is_empty():
+            return
+        pairs = losing.join(beat, on=same, how="left", suffix=_BEATS)
+        is_beaten = pairs.select(_is_beaten(same).fill_null(False)).to_series()
+        if pairs.height != losing.height or not is_beaten.all():
+            wrong = pairs.filter(~is_beaten)["event_id"].head(1).to_list()
+            raise ProofError(
+                f"session {self.session_date}: a row was dropped that no row of its event id beats {wrong}; nothing "
+                "was published"
+            )
+        self.rows += losing.height
+        self.sum += int(hash_rows(losing).sum())
 
 
-def prove(
-    expected: TradesDigest,
-    written: Path,
-    session_date: date,
-    folder: Path,
-    with_collisions: Callable[[Hashes], TradesDigest] | None = None,
-) -> TradesDigest:
-    """Return the written file's digest; `ProofError` names what is wrong.
+def prove(expected: TradesDigest, written: Path, session_date: date) -> TradesDigest:
+    """Return the written file's digest.
 
-    folder: for spilled hashes.
-    with_collisions: returns what is expected if different event ids have these hashes.
+    `ProofError` names what is wrong: rows that are not the expected ones, unsorted, of another session, or torn.
     """
-    found, collisions = _read(written, session_date, folder)
-    if len(collisions) and with_collisions:
-        expected = with_collisions(collisions)
+    found = TradesDigest()
+    last: pl.DataFrame | None = None
+    slices = file_slices(written, _BATCH_ROWS, trade_schema().names)
+    for rows in named(slices, partial(_broken, session_date)):
+        _check_rows(rows, session_date)
+        order = rows.select(LAKE_ORDER)
+        if not _is_ordered(order) or (last is not None and not _is_ordered(pl.concat([last, order.head(1)]))):
+            raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
+        last = order.tail(1)
+        found = found.plus(_digest(rows))
     for name in ("rows", "ids_hash", "rows_hash"):
         if getattr(found, name) != getattr(expected, name):
             raise ProofError(
@@ -93,98 +135,62 @@ def prove(
     return found
 
 
-def digest_of_file(path: Path, session_date: date, folder: Path) -> TradesDigest:
-    """Return the file's digest, read in pieces.
+def ids_of_file(path: Path, folder: Path) -> IdHashes:
+    """Return the hashes of a file's event ids; `folder` is for spilled ones."""
+    spill = HashSpill(folder, columns=1)
+    for rows in file_slices(path, _BATCH_ROWS, ["event_id"]):
+        spill.add(hash_ids(rows["event_id"]))
+    return IdHashes.of(spill)
 
-    Raises `ProofError` if it is unsorted, repeats an event id, or has trades of another session.
-    """
-    return _read(path, session_date, folder)[0]
+
+def _is_beaten(same: Sequence[str]) -> pl.Expr:
+    """Say of a pair that the second row is alike, or comes after by `PRECEDENCE`."""
+    steps = [(column, each) for each in PRECEDENCE for column in each.columns if column not in same]
+    beaten = pl.lit(True)
+    for column, each in reversed(steps):
+        loser, winner = (_comparable(name) for name in (column, f"{column}{_BEATS}"))
+        comes_after = winner > loser if each.greater_wins else winner < loser
+        beaten = comes_after | ((winner == loser) & beaten)
+    return beaten
 
 
-def _read(path: Path, session_date: date, folder: Path) -> tuple[TradesDigest, Hashes]:
-    """Return the file's digest, and the hashes that different event ids share."""
-    ids = HashSpill(folder, columns=1)
-    total = TradesDigest()
-    last: pa.Table | None = None
-    columns = sorted({*HASHED_COLUMNS, "session_date"})
-    pieces = parquet_pieces(path, _BATCH_ROWS, columns, _CODES)
-    for batch in named(pieces, partial(_broken, session_date)):
-        rows = pa.Table.from_batches([batch])
-        id_hashes = hash_strings(column_array(rows["event_id"]))
-        ids.add(id_hashes)
-        total = total.plus(_table_digest(rows, id_hashes))
-        days = pc.unique(rows["session_date"]).to_pylist()
-        if days not in ([session_date], []):
-            raise ProofError(f"session {session_date}: the written file has trades of {days}; nothing was published")
-        order = rows.select(LAKE_ORDER)
-        if not _is_ordered(order if last is None else pa.concat_tables([last, order])):
-            raise ProofError(f"session {session_date}: the written file is not sorted; nothing was published")
-        last = order.slice(max(0, rows.num_rows - 1))
-    repeated = np.concatenate([np.empty(0, np.uint64), *(_repeated(part) for (part,) in ids.parts())])
-    if len(repeated) and _repeats_ids(path, repeated):
-        raise ProofError(f"session {session_date}: the written file repeats event ids; nothing was published")
-    return total, repeated
+def _comparable(name: str) -> pl.Expr:
+    return pl.col(name).fill_null(ABSENT_VOLUME) if name.removesuffix(_BEATS) == NULLABLE_COLUMN else pl.col(name)
+
+
+def _check_rows(rows: pl.DataFrame, session_date: date) -> None:
+    days = rows["session_date"].unique().to_list()
+    if days != [session_date]:
+        raise ProofError(f"session {session_date}: the written file has trades of {days}; nothing was published")
+    if not (rows["event_time"].to_physical() == rows["event_time_ns"] // 1000).all():
+        raise ProofError(
+            f"session {session_date}: the written file has an event_time that is not its event_time_ns; nothing was "
+            "published"
+        )
+
+
+def _is_ordered(rows: pl.DataFrame) -> bool:
+    """Tell if each row comes after the one before it."""
+    after = pl.lit(False)
+    for name in reversed(LAKE_ORDER):
+        later, earlier = pl.col(name), pl.col(name).shift(1)
+        after = (later > earlier) | ((later == earlier) & after)
+    return bool(rows.select(after.slice(1).all()).item())
+
+
+def _digest(rows: pl.DataFrame) -> TradesDigest:
+    times = rows["event_time_ns"].to_numpy()
+    volume, fractions = rows.select(pl.col("volume", "volume_fraction").cast(pl.Int128).sum()).row(0)
+    return TradesDigest(
+        rows=rows.height,
+        volume=volume,
+        volume_fraction=fractions,
+        ids_hash=int(hash_ids(rows["event_id"]).sum()),
+        rows_hash=int(hash_rows(rows).sum()),
+        min_event_time_ns=int(times.min()),
+        max_event_time_ns=int(times.max()),
+    )
 
 
 def _broken(session_date: date, reason: str) -> ProofError:
     return ProofError(f"session {session_date}: the written file can't be read ({reason}); nothing was published")
-
-
-def _repeats_ids(path: Path, hashes: Hashes) -> bool:
-    """Tell if any of these hashes is of one event id in two rows, rather than of two ids."""
-    seen: set[str] = set()
-    for batch in parquet_pieces(path, _BATCH_ROWS, ["event_id"]):
-        ids = batch.column(0)
-        for event_id in ids.filter(pa.array(np.isin(hash_strings(ids), hashes))).to_pylist():
-            if event_id in seen:
-                return True
-            seen.add(event_id)
-    return False
-
-
-def _table_digest(rows: pa.Table, id_hashes: Hashes) -> TradesDigest:
-    hashes = _hashes_digest(id_hashes, hash_table(rows, id_hashes))
-    bounds = pc.min_max(rows["event_time_ns"]).as_py()
-    figures = TradesDigest(
-        volume=pc.sum(rows["volume"]).as_py() or 0,
-        volume_fraction=pc.sum(rows["volume_fraction"]).as_py() or 0,
-        min_event_time_ns=bounds["min"],
-        max_event_time_ns=bounds["max"],
-    )
-    return hashes.plus(figures)
-
-
-def _hashes_digest(id_hashes: Hashes, row_hashes: Hashes) -> TradesDigest:
-    return TradesDigest(rows=len(id_hashes), ids_hash=int(id_hashes.sum()), rows_hash=int(row_hashes.sum()))
-
-
-def _contested(ids: Hashes, rows: Hashes) -> Hashes:
-    # a row's hash includes its id's, so equal counts mean that equal ids have equal rows
-    if len(_distinct(ids)) == len(_distinct(rows)):
-        return np.empty(0, np.uint64)
-    order = np.argsort(ids)
-    ids, rows = ids[order], rows[order]
-    differs = (ids[1:] == ids[:-1]) & (rows[1:] != rows[:-1])
-    return np.unique(ids[1:][differs])
-
-
-def _distinct(hashes: Hashes) -> Hashes:
-    ordered = np.sort(hashes)
-    kept = np.ones(len(ordered), bool)
-    kept[1:] = ordered[1:] != ordered[:-1]
-    return ordered[kept]
-
-
-def _repeated(hashes: Hashes) -> Hashes:
-    ordered = np.sort(hashes)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-
-
-def _is_ordered(rows: pa.Table) -> bool:
-    """Tell if each row comes after the one before it."""
-    earlier, later = rows.slice(0, max(0, rows.num_rows - 1)), rows.slice(1)
-    after: pa.ChunkedArray | None = None
-    for name in reversed(LAKE_ORDER):
-        greater = pc.greater(later[name], earlier[name])
-        after = greater if after is None else pc.or_(greater, pc.and_(pc.equal(later[name], earlier[name]), after))
-    return bool(pc.all(after).as_py()) if rows.num_rows > 1 else True

@@ -24,7 +24,6 @@ from stock_pipeline.lake.hash_spill import HashSpill
 from stock_pipeline.lake.lake_access import Lake
 from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, named, trade_pieces
 from stock_pipeline.lake.raw_file_gate import judge_file
-from stock_pipeline.lake.row_hash import column_array
 from stock_pipeline.trade_table import trade_schema, trades_of_table
 
 _BATCH_ROWS = 262_144
@@ -142,7 +141,7 @@ class _Ids:
             counts[key] = len(places)
         if rows.num_rows:
             marks = numbers << np.uint64(1) | np.uint64(of_stream)
-            ids = pl.Series(column_array(rows["event_id"]).cast(pa.large_string()))
+            ids = pl.Series(rows["event_id"].combine_chunks().cast(pa.large_string()))
             self._spill.add(ids.hash(self._seed).to_numpy(), marks)
         return counts
 
@@ -162,7 +161,7 @@ class _Ids:
 def _codes(rows: pa.Table) -> dict[SymbolKey, Any]:
     """Return the places of each symbol's rows."""
     names = pc.binary_join_element_wise(rows["symbol"].cast(pa.string()), rows["feed"].cast(pa.string()), "\n")
-    encoded = column_array(names).dictionary_encode()
+    encoded = names.combine_chunks().dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))

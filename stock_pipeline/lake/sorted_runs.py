@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from stock_pipeline.lake.packed_rows import Packing
-from stock_pipeline.lake.row_hash import Hashes
+from stock_pipeline.lake.row_hash import Hashes, hash_ids
 
 _PIECES_AT_ONCE = 64
 """Reading kilobytes of a mapped file may bring megabytes of it into memory."""
@@ -91,7 +91,7 @@ class SortedRuns:
         """Return every row whose event id has one of these sorted hashes."""
         pieces: list[pa.RecordBatch] = []
         for run in self._runs.batches:
-            hashes = run["id_hash"].to_numpy()
+            hashes = hash_ids(pl.Series(run["event_id"]))
             places = np.minimum(np.searchsorted(id_hashes, hashes), len(id_hashes) - 1)
             pieces.append(run.take(pa.array(np.flatnonzero(id_hashes[places] == hashes))))
             self._runs.let_go()

@@ -5,6 +5,8 @@ source may give a known event id another symbol or time. Such rows can lie anywh
 losing ones dropped before sorting.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -13,20 +15,29 @@ from stock_pipeline.domain.trade import LAKE_ORDER, PRECEDENCE
 from stock_pipeline.lake.packed_rows import Packing
 
 
-def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+class Chosen(NamedTuple):
+    """The winning rows of some, in the lake's order, and the losing ones; `beat` has the rows that beat these."""
+
+    winning: pl.DataFrame
+    losing: pl.DataFrame
+    beat: pl.DataFrame
+
+
+def choose_rows(packed: pl.DataFrame, packing: Packing) -> Chosen:
     """Sort in the lake's order, and keep the winning row of neighbours with one event id."""
     keys = packing.sort_keys(packed)
     order = np.argsort(keys)
     same = keys[order[1:]] == keys[order[:-1]]
+    if not same.any():
+        return Chosen(packed[order], packed.clear(), packed.clear())
     tied = np.zeros(len(order), bool)
     tied[1:] |= same
     tied[:-1] |= same
-    if not same.any():
-        return packed[order]
     places = np.flatnonzero(tied)
-    chosen = _resolved(packed[order[places]], keys[order[places]], packing)
+    rows, keys_of_rows = packed[order[places]], keys[order[places]]
+    chosen = _resolved(rows, keys_of_rows, packing)
     # winning rows take the first places of their key; the places left over are those of losing rows
-    starts = np.concatenate([[True], keys[order[places]][1:] != keys[order[places]][:-1]])
+    starts = np.concatenate([[True], keys_of_rows[1:] != keys_of_rows[:-1]])
     group_of_place = np.cumsum(starts) - 1
     group_of_chosen = group_of_place[chosen]
     first_place = np.flatnonzero(starts)
@@ -34,23 +45,26 @@ def winning_rows(packed: pl.DataFrame, packing: Packing) -> pl.DataFrame:
     kept = np.full(len(order), -1, np.int64)
     kept[~tied] = order[~tied]
     kept[places[first_place[group_of_chosen] + rank_in_group]] = order[places[chosen]]
-    return packed[kept[kept >= 0]]
+    loses = np.ones(len(places), bool)
+    loses[chosen] = False
+    return Chosen(packed[kept[kept >= 0]], rows.filter(loses), rows[chosen])
 
 
-def losing_rows(contested: pl.DataFrame, packing: Packing) -> pl.DataFrame:
-    """Return the values of `LAKE_ORDER` that the rows of contested ids have, without those of winning rows."""
-    readable = packing.readable(contested).with_row_index("row")
-    winning = _by_precedence(readable, "event_id").unique("event_id", keep="last", maintain_order=True)
-    return readable.select(LAKE_ORDER).unique().join(winning.select(LAKE_ORDER), on=LAKE_ORDER, how="anti")
+def choose_of_contested(contested: pl.DataFrame, packing: Packing) -> Chosen:
+    """Choose among every row of some event ids, wherever they lie.
+
+    Losing are the rows that have other values of `LAKE_ORDER` than the winning one; those with the same values are its
+    neighbours.
+    """
+    rows = packing.readable(contested).with_row_index("row")
+    winning = _by_precedence(rows, "event_id").unique("event_id", keep="last", maintain_order=True)
+    losing = rows.join(winning.select(LAKE_ORDER), on=LAKE_ORDER, how="anti")
+    return Chosen(contested[winning["row"]], contested[losing["row"]], contested[winning["row"]])
 
 
-def drop_rows(packed: pl.DataFrame, losing: pl.DataFrame, packing: Packing) -> pl.DataFrame:
+def drop_rows(packed: pl.DataFrame, losing: pl.DataFrame) -> pl.DataFrame:
     """Drop the rows whose columns of `LAKE_ORDER` are among `losing`."""
-    codes = {symbol: code for code, symbol in enumerate(packing.strings("symbol").by_code)}
-    coded = losing.with_columns(
-        pl.Series("symbol", [codes[symbol] for symbol in losing["symbol"]], packed["symbol"].dtype)
-    )
-    return packed.join(coded, on=coded.columns, how="anti", maintain_order="left")
+    return packed.join(losing, on=LAKE_ORDER, how="anti", maintain_order="left")
 
 
 def _resolved(tied: pl.DataFrame, keys: npt.NDArray[np.uint64], packing: Packing) -> npt.NDArray[np.int64]:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stock_pipeline.lake.parquet_pieces import parquet_pieces
+from stock_pipeline.lake.parquet_pieces import file_slices, parquet_pieces
 
 ROW_GROUP_ROWS = 20_000
 ROW_GROUPS = 60
@@ -26,9 +27,10 @@ def test_all_rows_come_in_order_and_few_are_in_memory(tmp_path: Path) -> None:
     assert most < 10 * ROW_GROUP_ROWS * 8
 
 
-def test_columns_may_stay_codes(tmp_path: Path) -> None:
-    path = tmp_path / "codes.parquet"
-    pq.write_table(pa.table({"feed": ["iex", "sip", "iex"]}), path)
-    (batch,) = parquet_pieces(path, 10, ["feed"], ["feed"])
-    assert pa.types.is_dictionary(batch.schema.field("feed").type)
-    assert batch["feed"].to_pylist() == ["iex", "sip", "iex"]
+def test_slices_are_the_rows_in_order_whatever_the_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.parquet"
+    pq.write_table(pa.table({"number": range(25), "other": range(25)}), path, row_group_size=7)
+    slices = list(file_slices(path, 10, ["number"]))
+    assert [rows.height for rows in slices] == [10, 10, 5]
+    assert pl.concat(slices)["number"].to_list() == list(range(25))
+    assert slices[0].columns == ["number"]
