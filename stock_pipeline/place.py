@@ -68,7 +68,10 @@ def environ_of(
         found |= _settings_in(settings_file(str(name)))
         of = Settings.from_env(found).environment
         if of != name:
-            raise SettingsError(f"these are the settings of {of}: deploy {name}, or set ENVIRONMENT")
+            raise SettingsError(
+                f"these are the settings of {of}, and no deployment {name} is known here: "
+                "deploy it from this folder, or set ENVIRONMENT"
+            )
     missing = [] if is_here else [variable for variable in needs if variable not in found]
     if missing:
         deployed = ", ".join(f"--env {path.stem}" for path in sorted(DEPLOYED.glob("*.json")))

@@ -115,9 +115,10 @@ def trades_by_session(
     into: Into = "arrow",
 ) -> Iterator[Any]:
     """Yield `trades` session by session, each read when it is asked for, so that a year needs the memory of a day."""
-    which = _which(symbol, feed)
+    which, end = _which(symbol, feed), end or start
+    _check_range(start, end)
     # every day is a session of a feed that never closes, which has to be named for that
-    for day in list(feed_sessions(start, end or start, feed or "")) or [start]:
+    for day in list(feed_sessions(start, end, feed or "")) or [start]:
         sql = (
             "SELECT symbol, feed, session_date, event_time, event_time_ns, sequence, event_id, price, volume, "
             f"exchange, conditions FROM stock_market_data WHERE {which} AND {_within(day, day)} "
@@ -234,13 +235,21 @@ def _which(symbol: str, feed: str | None) -> str:
 
 def _within(start: date, end: date) -> str:
     """Return the filter of the sessions, which engines prune partitions by."""
-    if end < start:
-        raise InputFileError(f"end, {end}, is before start, {start}")
+    _check_range(start, end)
     first, last = (f"{day.year * 10_000 + day.month * 100 + day.day}" for day in (start, end))
     years = f"year = {start.year}" if start.year == end.year else f"year BETWEEN {start.year} AND {end.year}"
     if start == end:
         return f"{years} AND month = {start.month} AND day = {start.day}"
     return f"{years} AND year * 10000 + month * 100 + day BETWEEN {first} AND {last}"
+
+
+def _check_range(start: date, end: date) -> None:
+    for day in (start, end):
+        # a time is of no session by itself: after-hours trades of New York are of the next day in UTC
+        if not isinstance(day, date) or isinstance(day, datetime):
+            raise InputFileError(f"{day!r} is no session's date: it takes one such as date(2026, 1, 12)")
+    if end < start:
+        raise InputFileError(f"end, {end}, is before start, {start}")
 
 
 def _converted(table: pa.Table, into: Into) -> Any:

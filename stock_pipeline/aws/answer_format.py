@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from stock_pipeline.aws.athena import Answer
+from stock_pipeline.errors import PermanentError
 
 
 def formatted(answer: Answer, name: str) -> bytes:
@@ -41,17 +44,27 @@ def as_csv(answer: Answer) -> bytes:
 
 
 def as_json(answer: Answer) -> bytes:
-    """Write an array of objects. Decimals are strings, because readers of JSON do not keep them exact otherwise."""
-    rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-    return (json.dumps(rows, default=_text, indent=2, ensure_ascii=False) + "\n").encode()
+    """Write an array of objects. Decimals are strings, because readers of JSON do not keep them exact otherwise.
+
+    NaN and the infinities are strings, too: JSON has no numbers for them.
+    """
+    _check_names(answer.columns)
+    rows = [dict(zip(answer.columns, map(_in_json, row), strict=True)) for row in answer.rows]
+    return (json.dumps(rows, default=_text, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def as_parquet(answer: Answer) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _check_names(answer.columns)
     sink = pa.BufferOutputStream()
-    pq.write_table(answer.table(), sink)
+    try:
+        pq.write_table(answer.table(), sink)
+    except pa.ArrowException as error:
+        raise PermanentError(
+            f"Parquet can't hold a column of this answer ({error}): cast it, for example to VARCHAR"
+        ) from None
     return bytes(sink.getvalue().to_pybytes())
 
 
@@ -61,6 +74,21 @@ FORMATS: Mapping[str, Callable[[Answer], bytes]] = {
     "json": as_json,
     "parquet": as_parquet,
 }
+
+
+def _check_names(columns: tuple[str, ...]) -> None:
+    """Refuse names that stand for two columns, of which readers would see one."""
+    twice = [name for name, times in Counter(columns).items() if times > 1]
+    if twice:
+        raise PermanentError(f"two columns are called {twice[0]}: give one of them another name with AS")
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        return [_in_json(each) for each in value]
+    return {name: _in_json(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _text(value: Any, null: str = "null") -> str:
@@ -74,4 +102,6 @@ def _text(value: Any, null: str = "null") -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_in_json(value), default=_text, ensure_ascii=False)
     return str(value)

@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
         example='stock-pipeline query "SELECT * FROM daily_bars LIMIT 5" --format csv',
     )
     parser.add_argument("sql", metavar="SQL", help="for example: SELECT * FROM daily_bars LIMIT 5")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else table")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to stdout")
     add_env(parser)
     parser.set_defaults(run=run)
@@ -36,8 +36,11 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.aws.answer_format import formatted
     from stock_pipeline.errors import InputFileError
 
+    name = options.format or format_of(options.output)
+    if name == "parquet" and options.output is None and sys.stdout.isatty():
+        raise InputFileError("Parquet is not for a terminal: add --output FILE")
     answer = ask(settings_of(options, BUCKET, only_reads=True), options.sql)
-    content = formatted(answer, options.format)
+    content = formatted(answer, name)
     if options.output is not None:
         try:
             options.output.write_bytes(content)
@@ -50,6 +53,12 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
     _report(answer)
     return 0
+
+
+def format_of(output: Path | None) -> str:
+    """Return the format that a file's name asks for; a table for people without one."""
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    return ending if ending in FORMATS else "table"
 
 
 def _to_stderr(text: str) -> None:

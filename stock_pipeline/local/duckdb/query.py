@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import boto3
@@ -43,6 +44,11 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
                 return _answer(connection.execute(sql).fetch_arrow_table())
             except duckdb.Error as error:
                 raise PermanentError(f"DuckDB: {error}") from None
+            except OverflowError:
+                raise PermanentError("a date or time is not in the years 1 to 9999: cast it to VARCHAR") from None
+            except RuntimeError as error:
+                # DuckDB reports Ctrl-C as an error of its own
+                raise (error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else error) from None
 
 
 def _is_kept(source: Path) -> bool:
@@ -51,14 +57,37 @@ def _is_kept(source: Path) -> bool:
 
 
 def _answer(table: pa.Table) -> Answer:
-    """Return rows with DuckDB's types. Its sum of integers is a decimal without places."""
+    """Return rows with DuckDB's types. Its sum of integers is a decimal without places; an interval is text.
+
+    Athena tells intervals as text, and neither Parquet nor JSON has them.
+    """
     columns = [
-        [value if value is None else int(value) for value in column.to_pylist()]
-        if pa.types.is_decimal(column.type) and column.type.scale == 0
+        [value if value is None else _plain(value) for value in column.to_pylist()]
+        if _is_integer(column.type) or pa.types.is_interval(column.type)
         else column.to_pylist()
         for column in table.columns
     ]
-    return Answer(tuple(table.column_names), list(zip(*columns, strict=True)), None, tuple(table.schema.types))
+    types = tuple(pa.string() if pa.types.is_interval(each) else each for each in table.schema.types)
+    return Answer(tuple(table.column_names), list(zip(*columns, strict=True)), None, types)
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(kind) and kind.scale == 0)
+
+
+def _plain(value: Decimal | pa.MonthDayNano) -> int | str:
+    return int(value) if isinstance(value, Decimal) else interval_text(value.months, value.days, value.nanoseconds)
+
+
+def interval_text(months: int, days: int, nanoseconds: int) -> str:
+    """Return an interval as Athena shows it: `1 02:03:04.500` of days and less, `1-6` of years and months."""
+    milliseconds = days * 86_400_000 + round(nanoseconds / 1_000_000)
+    seconds, rest = divmod(abs(milliseconds), 1_000)
+    clock = f"{seconds // 86_400} {seconds // 3_600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
+    parts = [f"{'-' * (months < 0)}{abs(months) // 12}-{abs(months) % 12}"] if months else []
+    if milliseconds or not months:
+        parts.append(f"{'-' * (milliseconds < 0)}{clock}")
+    return " ".join(parts)
 
 
 def _check(sql: str) -> None:

@@ -1,7 +1,9 @@
 """`stock-pipeline query`, its formats, and Athena's answers as a service stub gives them."""
 
+import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 from datetime import date, datetime
@@ -56,6 +58,86 @@ def test_json_keeps_decimals_exact_and_nulls_null() -> None:
 def test_parquet_has_the_rows_and_types() -> None:
     table = pq.read_table(io.BytesIO(formatted(ANSWER, "parquet")))
     assert [tuple(row.values()) for row in table.to_pylist()] == ANSWER.rows
+
+
+def test_json_has_no_number_that_is_none(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT 'NaN'::DOUBLE AS a, [1e308 * -10] AS b", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found == [{"a": "NaN", "b": ["-Infinity"]}]
+
+
+@pytest.mark.parametrize("name", ["json", "parquet"])
+def test_two_columns_of_one_name_are_not_made_one(models: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["query", "SELECT 1 AS close, 2 AS close", "--format", name, "--output", str(models) + ".out"]) == 1
+    assert "two columns are called close: give one of them another name with AS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["table", "csv"])
+def test_lists_and_structs_are_shown_as_json(models: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    sql = "SELECT [1.5::DECIMAL(4, 2)] AS l, {'day': DATE '2018-01-02'} AS s"
+    assert main(["query", sql, "--format", name]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    if name == "csv":
+        assert next(csv.reader(rows)) == ['["1.50"]', '{"day": "2018-01-02"}']
+    else:
+        assert rows == ['["1.50"]  {"day": "2018-01-02"}']
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        ("TIMESTAMP '2018-01-03 00:58:30.5' - TIMESTAMP '2018-01-02 10:01:21'", "0 14:57:09.500"),
+        ("TIMESTAMP '2018-01-02 10:01:21' - TIMESTAMP '2018-01-03 00:58:30.5'", "-0 14:57:09.500"),
+        ("INTERVAL 3 DAY", "3 00:00:00.000"),
+        ("INTERVAL 18 MONTH", "1-6"),
+        ("INTERVAL 1 MONTH + INTERVAL 2 HOUR", "0-1 0 02:00:00.000"),
+        ("NULL::INTERVAL", None),
+    ],
+)
+def test_an_interval_reads_as_on_athena_in_every_format(models: Path, interval: str, text: str | None) -> None:
+    for name in ("csv", "json", "parquet"):
+        file = models.with_suffix(f".{name}")
+        assert main(["query", f"SELECT {interval} AS span", "--output", str(file)]) == 0
+    assert json.loads(models.with_suffix(".json").read_text()) == [{"span": text}]
+    assert pq.read_table(models.with_suffix(".parquet")).to_pylist() == [{"span": text}]
+    assert models.with_suffix(".csv").read_text() == f"span\n{text or chr(34) * 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("union_value(k := 1)", "Parquet can't hold a column of this answer"),
+        ("170141183460469231731687303715884105727::HUGEINT", "Parquet can't hold a column of this answer"),
+        ("DATE 'infinity'", "not in the years 1 to 9999"),
+        ("TIMESTAMP 'infinity'", "not in the years 1 to 9999"),
+    ],
+)
+def test_a_value_that_no_format_holds_is_one_sentence(
+    models: Path, capsys: pytest.CaptureFixture[str], value: str, said: str
+) -> None:
+    assert main(["query", f"SELECT {value} AS x", "--output", str(models.with_suffix(".parquet"))]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_ending_of_the_output_chooses_the_format(models: Path) -> None:
+    for ending, start in ((".csv", b"symbol\n"), (".JSON", b"["), (".parquet", b"PAR1"), (".txt", b"symbol\nXXX\n")):
+        file = models.with_suffix(ending)
+        assert main(["query", "SELECT * FROM daily_bars", "--output", str(file)]) == 0
+        assert file.read_bytes().startswith(start)
+    assert main(["query", "SELECT * FROM daily_bars", "--output", str(file), "--format", "json"]) == 0
+    assert json.loads(file.read_bytes()) == [{"symbol": "XXX"}]
+
+
+def test_ctrl_c_ends_a_long_query_as_it_ends_any_command(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        # any moment will do: the query takes hours
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        assert main(["query", "SELECT sum(a.range * b.range) FROM range(10000000) a, range(100000000) b"]) == 130
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["table", "csv", "json", "parquet"])
