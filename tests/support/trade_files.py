@@ -10,12 +10,15 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from hypothesis import strategies as st
 
 from stock_pipeline.files.checks import BadRow
 from stock_pipeline.files.file_format import Declared
 from stock_pipeline.files.reading import TradeFile
 
 NEW_YORK = ZoneInfo("America/New_York")
+OPEN_NS = 1_704_292_200_000_000_000
+"""2024-01-03 09:30 in New York."""
 
 
 class Print(NamedTuple):
@@ -28,6 +31,31 @@ class Print(NamedTuple):
     exchange: str
     conditions: str
     sequence: int
+
+
+def _price_text(units: int) -> str:
+    return f"{units // 10**6}.{units % 10**6:06}"
+
+
+def _prints_from(least: int) -> st.SearchStrategy[list[Print]]:
+    """Draw prints whose prices lie within a decade, as a file has that isn't refused for two units."""
+    return st.lists(
+        st.builds(
+            Print,
+            symbol=st.sampled_from(["A", "ABCD", "BRK.B", "NA", "TRUE"]),
+            time_ns=st.integers(0, 23_000 * 10**9).map(lambda after: OPEN_NS + after),
+            price=st.integers(least, 10 * least).map(_price_text),
+            size=st.integers(0, 10**9),
+            exchange=st.sampled_from("PDQ"),
+            conditions=st.sampled_from(["", "F", "FI", "T"]),
+            sequence=st.integers(1, 10**9),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+
+
+prints = st.integers(1, 10**11).flatmap(_prints_from)
 
 
 def read_file(

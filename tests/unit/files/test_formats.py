@@ -21,39 +21,24 @@ from stock_pipeline.files.reading import TradeFile
 from stock_pipeline.files.values import decimal_text
 from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.files.recorded_rows import recorded_rows
-from tests.support.trade_files import WRITERS, Print, algoseek, alpaca, dbn, nyse_taq, read_file, session_csv
+from tests.support.trade_files import (
+    OPEN_NS,
+    WRITERS,
+    Print,
+    algoseek,
+    alpaca,
+    dbn,
+    nyse_taq,
+    prints,
+    read_file,
+    session_csv,
+)
 
-OPEN_NS = 1_704_292_200_000_000_000  # 2024-01-03 09:30 in New York
 PRINTS = [
     Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 1),
     Print("ABCD", OPEN_NS + 1, "100.25", 100, "P", "F", 2),
     Print("BRK.B", OPEN_NS + 5_000_000_000, "7", 3, "D", "FI", 3),
 ]
-
-
-def price_text(units: int) -> str:
-    return f"{units // 10**6}.{units % 10**6:06}"
-
-
-def prints_from(least: int) -> st.SearchStrategy[list[Print]]:
-    """Draw prints whose prices lie within a decade, as a file has that isn't refused for two units."""
-    return st.lists(
-        st.builds(
-            Print,
-            symbol=st.sampled_from(["A", "ABCD", "BRK.B", "NA", "TRUE"]),
-            time_ns=st.integers(0, 23_000 * 10**9).map(lambda after: OPEN_NS + after),
-            price=st.integers(least, 10 * least).map(price_text),
-            size=st.integers(0, 10**9),
-            exchange=st.sampled_from("PDQ"),
-            conditions=st.sampled_from(["", "F", "FI", "T"]),
-            sequence=st.integers(1, 10**9),
-        ),
-        min_size=1,
-        max_size=20,
-    )
-
-
-prints = st.integers(1, 10**11).flatmap(prints_from)
 
 
 @pytest.mark.parametrize("name", WRITERS)
