@@ -70,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser())
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        # argparse shows the usage of stock-pipeline, which does not have the command's options
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
             # a terminal that is not UTF-8 lacks ✓, which must not end the command

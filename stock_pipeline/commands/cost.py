@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     settings = deployment(INFRA, options.env)
     prices = json.loads(PRICES.read_text())
     bill = monthly_bill(workload, settings, prices)
-    row = "| {} | {} | {:,.2f} |" if options.markdown else "{:<16} {:<36} {:>10,.2f}"
+    row = "| {} | {} | {:,.2f} |" if options.markdown else "{:<16} {:<48} {:>10,.2f}"
     if options.markdown:
         print("| service | what | USD a month |\n|---|---|---:|")
     for line in bill:

@@ -29,6 +29,7 @@ def add_command(
         description=f"{textwrap.fill(description, HELP_COLUMNS, break_on_hyphens=False)}\n\nexample:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     add_debug(parser, argparse.SUPPRESS)
     return parser
 

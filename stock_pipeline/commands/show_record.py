@@ -30,10 +30,13 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from stock_pipeline.errors import InputFileError
     from stock_pipeline.streaming.record_encoding import ZSTD_MAGIC
     from stock_pipeline.streaming.record_lines import lines_of, other_form
 
     content = options.file.read_bytes() if options.file else sys.stdin.buffer.read()
+    if not content.strip():
+        raise InputFileError("there is no record: name a file, or send one to standard input")
     failed = False
     for data in records_in(content):
         form = other_form(data)

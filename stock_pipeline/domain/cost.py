@@ -163,7 +163,11 @@ def _stream(workload: Workload, deployment: Deployment, flow: Flow, prices: Mapp
     shard_hours = deployment.shard_count * HOURS_A_MONTH
     units = flow.records_per_second * workload.seconds_a_month / 1e6
     lines = [
-        Line("Kinesis", f"{deployment.shard_count} shards", shard_hours * prices["kinesis_shard_hour"]),
+        Line(
+            "Kinesis",
+            f"{deployment.shard_count} shard{'s' * (deployment.shard_count != 1)}",
+            shard_hours * prices["kinesis_shard_hour"],
+        ),
         Line("Kinesis", f"{units:,.1f} million records", units * prices["kinesis_put_unit_million"]),
     ]
     if deployment.stream_retention_hours > 24:

@@ -36,6 +36,8 @@ def unpacked(path: Path) -> Iterator[IO[bytes] | Any]:
                 yield file
     except FileNotFoundError:
         raise InputFileError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise InputFileError(f"{path} is a folder: name the files in it") from None
     except BROKEN as error:
         raise InputFileError(f"{path} can't be read to its end: {str(error).partition(chr(10))[0]}") from None
 

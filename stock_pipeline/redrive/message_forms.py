@@ -18,6 +18,9 @@ from stock_pipeline.streaming.rejection_message import KIND as REJECTED
 
 UNPUBLISHED = "unpublished_records"
 
+SHOWN_CHARACTERS = 60
+"""Of a rejected line's detail and of its bytes, where people look at many."""
+
 
 def origins_of(body: str) -> tuple[Origin, ...]:
     """Return where a message's lines are: nowhere, if it announces nothing.
@@ -43,6 +46,20 @@ def reason_of(body: str) -> str | None:
     message = _parsed(body)
     reason = message.get("reason") if message.get("kind") == REJECTED else None
     return reason if isinstance(reason, str) else None
+
+
+def complaint_of(body: str) -> str:
+    """Return what was wrong with a rejected line, and how the line begins; nothing for another message."""
+    message = _parsed(body)
+    if message.get("kind") != REJECTED:
+        return ""
+    said = [message.get(name) for name in ("reason", "detail", "payload")]
+    return ", ".join(shortened(text) for text in said if isinstance(text, str) and text)
+
+
+def shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
 
 
 def message_of_lines(lines: Sequence[bytes], why: str) -> str:

@@ -32,7 +32,7 @@ from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import InvalidTradeError
 from stock_pipeline.redrive.ledger import RedriveLedger, Try
 from stock_pipeline.redrive.line_rate import Unlimited
-from stock_pipeline.redrive.message_forms import is_rejection, message_of_lines, reason_of
+from stock_pipeline.redrive.message_forms import complaint_of, is_rejection, message_of_lines, reason_of
 from stock_pipeline.redrive.message_lines import MessageLines, Part, merged
 from stock_pipeline.redrive.ports import MessageObjects, Rate, Received, RecordHistory, RedriveQueue
 from stock_pipeline.redrive.redriven import Redriven
@@ -148,7 +148,9 @@ class Redrive:
         """Return what would be done."""
         try:
             earlier = self._earlier(message)
-            return _outcome(message, self._decide(message, earlier, redriven, park_expired))
+            outcome = _outcome(message, self._decide(message, earlier, redriven, park_expired))
+            complaint = complaint_of(message.body) if outcome.needs_a_look else ""
+            return replace(outcome, why=f"{outcome.why}: {complaint}") if complaint else outcome
         except Exception as error:
             return Outcome(message.message_id, 1, "left", _told(error), 0, 0)
 

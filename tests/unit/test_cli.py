@@ -138,3 +138,37 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     command = f"{COMMAND} --help | head -1; {COMMAND} cost | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (["cost", "--trades-per-day", "5"], "usage: stock-pipeline cost "),
+        (["catalog", "rebuild", "--dry-run"], "usage: stock-pipeline catalog rebuild "),
+        (["--verbose", "latest"], "usage: stock-pipeline latest "),
+    ],
+)
+def test_an_option_that_a_command_lacks_shows_those_that_it_has(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], usage: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    said = capsys.readouterr().err
+    assert said.startswith(usage)
+    assert "unrecognized arguments: --" in said
+
+
+@pytest.mark.parametrize("arguments", [["import"], ["demo", "--trades"]])
+def test_a_folder_in_a_files_place_is_called_one(
+    account: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main([*arguments, str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"stock-pipeline: {tmp_path} is a folder: name the files in it\n"
+
+
+def test_a_bill_is_aligned_and_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    amounts = [line for line in lines if line[-3:-2] == "."]
+    assert len(amounts) > 10
+    assert {len(line) for line in amounts} == {76}

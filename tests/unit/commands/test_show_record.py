@@ -42,3 +42,9 @@ def test_what_cannot_be_opened_is_said() -> None:
     done = shown(FRAME[:-2])
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"can't be opened" in done.stderr
+
+
+def test_nothing_is_no_record() -> None:
+    done = shown(b"\n")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"there is no record" in done.stderr

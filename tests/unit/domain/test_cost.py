@@ -40,7 +40,7 @@ def test_the_costs_are_those_of_what_terraform_plans(environment: str) -> None:
 
 def test_the_stream_is_billed_by_shards_and_records() -> None:
     settings = deployment(INFRA, "dev")
-    shards = next(line for line in monthly_bill(LOAD, settings, PRICE_LIST) if "shards" in line.what)
+    shards = next(line for line in monthly_bill(LOAD, settings, PRICE_LIST) if "shard" in line.what)
     assert shards.usd == pytest.approx(730 * 0.015)
 
 

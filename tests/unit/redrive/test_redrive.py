@@ -101,6 +101,17 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     assert len(world.waiting) == 20
 
 
+def test_a_dry_run_says_what_is_wrong_with_a_line_and_how_it_begins() -> None:
+    world = RedriveWorld()
+    world.add("bad", rejected(b'{"price": "a lot",\n' + b" " * 100 + b'"symbol": "' + b"A" * 100 + b'"}'))
+    world.add("good", rejected(encode_trade(trade(1))))
+    whys = {outcome.message_id: outcome.why for outcome in world.run(dry_run=True).outcomes}
+    detail = json.loads(world.waiting["bad"])["detail"]
+    begins = f'{{"price": "a lot", "symbol": "{"A" * 29}…'
+    assert len(begins) == 60
+    assert whys == {"bad": f"the line is still no trade: schema, {detail}, {begins}", "good": ""}
+
+
 def test_the_ledger_says_what_was_done_when_and_by_which_run() -> None:
     world = RedriveWorld()
     good = rejected(encode_trade(trade(1)))
