@@ -70,10 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser())
-    options, unknown = parser().parse_known_args(arguments)
-    if unknown:
-        # argparse shows the usage of stock-pipeline, which does not have the command's options
-        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    try:
+        options, unknown = parser().parse_known_args(arguments)
+        if unknown:
+            # argparse shows the usage of stock-pipeline, which does not have the command's options
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    except BrokenPipeError:
+        return _reader_left()
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
             # a terminal that is not UTF-8 lacks ✓, which must not end the command
@@ -82,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         return code
     except BrokenPipeError:
-        # the reader, such as `head`, has enough; the interpreter must not try to write the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return _reader_left()
     except Exception as error:
         said = sentence(error)
         if said is None or options.debug:
@@ -94,6 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+
+
+def _reader_left() -> int:
+    """End where the reader, such as `head`, has enough: the interpreter must not try to write the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def sentence(error: Exception) -> str | None:

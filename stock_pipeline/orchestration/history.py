@@ -158,6 +158,11 @@ def compared(lake: LakeResource, session_date: date) -> list[BarDifference] | No
     return bar_differences(ours, vendors.bars, vendors.asked, tolerance(feed))
 
 
+def _agreement(sessions: int) -> str:
+    # what was not compared must not read as if it were
+    return f"the bars of {sessions} sessions agree" if sessions else "nothing compared: `history` has fetched no bars"
+
+
 def check_result(found: Mapping[date, list[BarDifference]], failures: str) -> dg.AssetCheckResult:
     rows = [(day, difference) for day, differences in found.items() for difference in differences]
     sentences = [failures] if failures else []
@@ -168,7 +173,7 @@ def check_result(found: Mapping[date, list[BarDifference]], failures: str) -> dg
     return dg.AssetCheckResult(
         passed=not sentences,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(sentences) or f"the bars of {len(found)} sessions agree",
+        description="; ".join(sentences) or _agreement(len(found)),
         metadata={
             "sessions": dg.MetadataValue.int(len(found)),
             "differing": dg.MetadataValue.int(len(rows)),

@@ -11,7 +11,7 @@ import pytest
 
 from stock_pipeline.domain.lake_layout import RAW_PREFIX
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.orchestration.history import bars_agree_with_alpaca, history
+from stock_pipeline.orchestration.history import bars_agree_with_alpaca, check_result, history
 from stock_pipeline.orchestration.lake_assets import trades
 from stock_pipeline.orchestration.partitions import session_partitions
 from stock_pipeline.orchestration.resources import LakeResource
@@ -206,3 +206,8 @@ def test_a_refused_key_fails_at_once(stack: LocalStack, api: ScriptedServer) -> 
     store_key(stack)
     assert "check the key" in failure(materialize(stack, api, Answer(status=401)))
     assert len(api.seen) == 1
+
+
+def test_a_check_that_compared_nothing_says_so() -> None:
+    assert check_result({}, "").description == "nothing compared: `history` has fetched no bars"
+    assert check_result({date(2018, 1, 2): []}, "").description == "the bars of 1 sessions agree"

@@ -172,3 +172,11 @@ def test_a_bill_is_aligned_and_fits_a_terminal(capsys: pytest.CaptureFixture[str
     amounts = [line for line in lines if line[-3:-2] == "."]
     assert len(amounts) > 10
     assert {len(line) for line in amounts} == {76}
+
+
+def test_a_reader_that_left_before_a_long_option_printed_is_no_defect() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run([COMMAND, "--completion", "bash"], stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert b"Traceback" not in done.stderr
