@@ -20,8 +20,8 @@ from stock_pipeline.domain.lake_layout import IMPORT, raw_key, reopened_key
 from stock_pipeline.files.lake_rows import by_session, identified, lake_table
 from stock_pipeline.lake.lake_access import Lake
 
-ROWS_A_FILE = 1_000_000
-SPILLED_ROWS = 2_000_000
+ROWS_A_FILE = 500_000
+SPILLED_ROWS = 500_000
 """Dealt out to buckets at once: each part is read once, and a bucket gets few parts however long the file is."""
 
 
