@@ -1,6 +1,7 @@
 """algoseek's trades: conditions as bits of a hexadecimal number, cancels that name their trade by its values.
 
 The bits are those that QuantConnect's Lean took over from algoseek (`TradeConditionFlags.cs`).
+That a cancel voids the last equal trade before it has no source: rows have no id, and only their values are left.
 """
 
 import polars as pl

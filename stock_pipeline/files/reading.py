@@ -23,6 +23,7 @@ from stock_pipeline.files.file_format import Declared, FileFormat
 from stock_pipeline.files.formats import FORMATS, MAPPED
 from stock_pipeline.files.parquet_text import parquet_batches, parquet_schema
 from stock_pipeline.files.price_levels import PriceLevels
+from stock_pipeline.files.trailer import Trailer
 from stock_pipeline.files.unit_and_alphabet import UnitAndAlphabet
 from stock_pipeline.files.values import scaled
 
@@ -103,9 +104,11 @@ class TradeFile:
         elif self.verdict.container == "json":
             yield from page_batches(self.path, stream)
         elif self.verdict.container == "dbn":
-            yield from _csv_batches(dbn_text(stream), self.verdict, bad)
+            yield from _csv_batches(dbn_text(stream), self.verdict, bad, Trailer("", ","))
         else:
-            yield from _csv_batches(stream, self.verdict, bad)
+            trailer = Trailer(self.verdict.form.trailer, self.verdict.form.delimiter)
+            yield from _csv_batches(stream, self.verdict, bad, trailer)
+            trailer.check(self.path)
 
 
 def detect(path: Path, name: str, declared: Declared) -> Verdict:
@@ -191,11 +194,11 @@ def _day_in_name(name: str) -> date | None:
     return date.fromisoformat(days.pop()) if len(days) == 1 else None
 
 
-def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[pl.DataFrame]:
+def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow], trailer: Trailer) -> Iterator[pl.DataFrame]:
     form = verdict.form
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
-        if not form.trailer or not row.text.startswith(form.trailer + form.delimiter):
+        if not trailer.take(row.text):
             reason = f"it has {row.actual_columns} fields, the header {row.expected_columns}"
             bad.append(BadRow(row.number or 0, reason, row.text))
         return "skip"
@@ -216,13 +219,11 @@ def _csv_batches(stream: Any, verdict: Verdict, bad: list[BadRow]) -> Iterator[p
         ),
     )
     line = 1 + form.has_names
-    first = verdict.columns[0].lower()
+    columns = [column.lower() for column in verdict.columns]
     for piece in reader:
         if not piece.num_rows:
             continue
         rows = pl.DataFrame(pa.table(piece))
         rows = rows.with_row_index("line", line).with_columns(pl.col("line").cast(pl.Int64))
         line += rows.height
-        if form.trailer:
-            rows = rows.filter(pl.col(first) != form.trailer)
-        yield rows
+        yield trailer.without(rows, columns)

@@ -83,6 +83,28 @@ def test_nyse_clocks_of_three_six_and_nine_places(stamp: str, nanoseconds: int, 
     assert read_file(written(tmp_path, text))[0]["event_time_ns"].to_list() == [OPEN_NS + nanoseconds] * 2
 
 
+@pytest.mark.parametrize("rest", ["||||||||||||", "|"], ids=["all fields", "fewer fields"])
+def test_a_file_with_other_rows_than_its_last_line_says_is_refused(rest: str, tmp_path: Path) -> None:
+    head, *prints = nyse_taq(PRINTS).splitlines()[:-1]
+
+    def ends(count: str, lines: list[str]) -> Path:
+        return written(tmp_path, "\n".join([head, *lines, f"END|20240103|{count}{rest}"]) + "\n")
+
+    broken = [*prints, "093000000000000|N|ABCD"]
+    assert read_file(ends("2", prints))[0].height == 2
+    rows, bad = read_file(ends("3", broken))
+    assert (rows.height, len(bad)) == (2, 1)
+    for count in ("4", " ", "4 "):  # with the header and itself; without a count
+        assert read_file(ends(count, prints))[0].height == 2
+    for count, lines in (("5", prints), ("1", prints), ("2", broken)):
+        with pytest.raises(InputFileError, match="its line END says"):
+            read_file(ends(count, lines))
+
+
+def test_an_extract_without_a_last_line_is_read(tmp_path: Path) -> None:
+    assert read_file(written(tmp_path, nyse_taq(PRINTS).partition("END")[0]))[0].height == 2
+
+
 def test_a_clock_of_another_length_is_refused(tmp_path: Path) -> None:
     text = nyse_taq(PRINTS).replace("093000000000000", "93000")
     assert [row.reason for row in read_file(written(tmp_path, text))[1]] == ["the time can't be read"] * 2
