@@ -66,7 +66,10 @@
             min_by(close, minute_start) filter (where close is not null)
         ) as close,
         cast(sum(volume) as decimal(38, 6)) as volume,
-        {{ price_per_share('sum(turnover) * 1000000', 'cast(sum(vwap_volume) * 1000000 as decimal(38, 0))') }} as vwap,
+        {#- Six places, as a bar's own sums have: with turnover's twelve, millionths of 10^14 dollars overflow. #}
+        {{ price_per_share(
+            'cast(sum(turnover) * 1000000 as decimal(38, 6))', 'cast(sum(vwap_volume) * 1000000 as decimal(38, 0))'
+        ) }} as vwap,
         cast(sum(trade_count) as bigint) as trade_count
 {%- endmacro %}
 
