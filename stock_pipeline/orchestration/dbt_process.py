@@ -6,10 +6,10 @@ Which models are built, and what Dagster makes of the results, belongs to `dbt_a
 import ctypes
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -31,6 +31,13 @@ STOP_SECONDS = 25
 """That an interrupted command has to cancel its statements."""
 
 
+class _Ended(NamedTuple):
+    """How a command ended."""
+
+    done: "dbtRunnerResult | None" = None
+    error: BaseException | None = None
+
+
 class DbtProcess(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The dbt commands of one run, on one parse of the project.
 
@@ -49,28 +56,29 @@ class DbtProcess(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder: for compiled SQL and dbt's log.
         Raises `PermanentError` at the end, with what dbt says of nodes that failed.
         """
-        from dbt.cli.main import dbtRunner, dbtRunnerResult
-        from dbt_common.events.functions import msg_to_dict
-
-        if self._manifest is None:
-            self._manifest = parse(self.target, run_output() / self.target, write_json=False)
-        said: SimpleQueue[Any] = SimpleQueue()
+        said: SimpleQueue[dict[str, Any] | _Ended] = SimpleQueue()
         errors: list[str] = []
 
         def hear(message: Any) -> None:
+            from dbt_common.events.functions import msg_to_dict
+
             if message.info.name in RESULTS:
-                said.put(message)
+                said.put(msg_to_dict(message))
             elif message.info.level == "error":
                 errors.append(message.info.msg)
 
-        runner = dbtRunner(self._manifest, callbacks=[hear])
-        arguments = ["--no-use-colors", "--no-write-json", *command, *_places(self.target, folder)]
+        def work() -> None:
+            try:
+                said.put(_Ended(self._invoke(command, folder, hear)))
+            except BaseException as error:
+                said.put(_Ended(error=error))
+
         # a thread of its own, because dbt returns at its end and Dagster is told of each node
-        thread = threading.Thread(target=lambda: said.put(runner.invoke(arguments)), name="dbt", daemon=True)
+        thread = threading.Thread(target=work, name="dbt", daemon=True)
         thread.start()
         try:
-            while not isinstance(message := said.get(), dbtRunnerResult):
-                yield msg_to_dict(message)
+            while not isinstance(message := said.get(), _Ended):
+                yield message
         except BaseException:
             _interrupt(thread)
             raise
@@ -78,8 +86,22 @@ class DbtProcess(dg.ConfigurableResource):  # type: ignore[type-arg]
             thread.join(STOP_SECONDS)
             if self.target == "local":
                 _let_go_of_duckdb()
-        if not message.success:
-            raise PermanentError(f"dbt {command[0]} failed: {_reason(message, errors)}")
+        if message.error is not None:
+            raise message.error
+        if message.done is None or not message.done.success:
+            raise PermanentError(f"dbt {command[0]} failed: {_reason(message.done, errors)}")
+
+    def _invoke(self, command: Sequence[str], folder: Path, hear: Callable[[Any], None]) -> "dbtRunnerResult":
+        """Run a command in this thread, which is not the one that Dagster cancels.
+
+        Python drops an interrupt that comes in a weak reference's callback, and imports and parsing run many of them.
+        """
+        from dbt.cli.main import dbtRunner
+
+        if self._manifest is None:
+            self._manifest = parse(self.target, run_output() / self.target, write_json=False)
+        arguments = ["--no-use-colors", "--no-write-json", *command, *_places(self.target, folder)]
+        return dbtRunner(self._manifest, callbacks=[hear]).invoke(arguments)
 
 
 def parse(target: str, folder: Path, write_json: bool) -> "Manifest":
@@ -114,9 +136,9 @@ def _places(target: str, folder: Path) -> list[str]:
     return ["--target", target, *places]
 
 
-def _reason(done: "dbtRunnerResult", errors: Sequence[str]) -> str:
+def _reason(done: "dbtRunnerResult | None", errors: Sequence[str]) -> str:
     said = "\n".join(dict.fromkeys(line.strip() for line in errors if line.strip()))
-    return said or str(done.exception or "dbt gives no reason")
+    return said or str((done and done.exception) or "dbt gives no reason")
 
 
 def _interrupt(thread: threading.Thread) -> None:

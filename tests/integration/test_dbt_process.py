@@ -1,6 +1,8 @@
 """dbt in this process, over the lake of the dbt tests: parsed once, told of as it goes, stopped when nobody listens."""
 
+import signal
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from stock_pipeline.errors import PermanentError
+from stock_pipeline.orchestration import dbt_process
 from stock_pipeline.orchestration.dbt_assets import DATA_ONLY, window_options
 from stock_pipeline.orchestration.dbt_process import DbtProcess, parse, run_output
 from tests.support.built_lake import BuiltLake
@@ -90,3 +93,28 @@ def test_dbt_stops_when_nobody_listens_any_more(dbt: DbtProcess, tmp_path: Path)
     log = (tmp_path / "stopped" / "dbt.log").read_text()
     assert 0 < log.count("Finished running node") < 20
     assert ended(list(dbt.results(ONE_MODEL, tmp_path / "next")))["stg_trading_sessions"] == "success"
+
+
+def test_an_interrupt_while_dbt_is_parsed_is_not_lost(
+    dbt: DbtProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what is raised in a weak reference's callback, and parsing runs many."""
+    parse = dbt_process.parse
+
+    class Held:
+        """What something holds weakly."""
+
+    def interrupted(target: str, folder: Path, write_json: bool) -> Any:
+        held = Held()
+        weak = weakref.ref(held, lambda _: signal.raise_signal(signal.SIGINT))
+        del held
+        assert weak() is None
+        return parse(target, folder, write_json)
+
+    monkeypatch.setattr(dbt_process, "parse", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(dbt.results(["ls"], tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, before)
