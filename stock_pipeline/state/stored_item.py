@@ -118,6 +118,8 @@ def price_text(units: int) -> str:
 
 def _units(text: str) -> int:
     whole, _, places = text.partition(".")
+    if not (whole + places).isdecimal():
+        raise ValueError(f"price {text} is not a number of dollars")
     if len(places) > PRICE_SCALE:
         raise ValueError(f"price {text} has more than {PRICE_SCALE} decimal places")
     units: int = int(whole) * _UNITS + int(places.ljust(PRICE_SCALE, "0"))
@@ -126,6 +128,8 @@ def _units(text: str) -> int:
 
 def _shares(volume: int | str | None) -> tuple[int, int]:
     if isinstance(volume, int):
+        if volume < 0:
+            raise ValueError(f"volume {volume} is negative")
         return volume, 0
     if volume is None:
         return ABSENT_VOLUME, 0
