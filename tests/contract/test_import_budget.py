@@ -6,6 +6,7 @@ is: CPU time of the same work doubles where two processes share a core. The budg
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -76,9 +77,9 @@ def test_importing_the_processor_stays_within_its_budget(tmp_path: Path) -> None
     program = CPU_OF_IMPORT.format(statement=IMPORT_HANDLER)
     run(program, bytecode=tmp_path)  # leaves the bytecode that a deployed package brings
     rounds = [json.loads(run(program, bytecode=tmp_path)) for _ in range(ROUNDS)]
-    # the least of each: other work on the machine only adds to CPU time
-    boto3, handler = (min(times) for times in zip(*rounds, strict=True))
-    assert handler / max(1.0, boto3 / BOTO3_SECONDS) <= BUDGET_SECONDS, rounds
+    # each beside its own round's boto3: a moment's quiet for one of the two says nothing of the other
+    of_quiet_machine = [handler / max(1.0, boto3 / BOTO3_SECONDS) for boto3, handler in rounds]
+    assert statistics.median(of_quiet_machine) <= BUDGET_SECONDS, rounds
 
 
 def test_nothing_heavy_is_loaded_by_the_import_or_by_a_batch() -> None:
