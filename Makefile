@@ -47,7 +47,7 @@ gameday: $(STAMP) ## Break each part on this machine and see which alarm tells; 
 	@$(BIN)/python -W ignore -m tests.gameday
 
 test-long: $(STAMP) ## Run the property tests with 20,000 new examples each: hours, for the night
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 tests/unit tests/integration/test_streaming_state_machine.py
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 -o timeout=0 tests/unit tests/integration/test_streaming_state_machine.py
 
 check: lint types imports dbt-parse definitions test-all ## Everything CI checks, in its order
 

@@ -32,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(plugin)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell of a failure when it happens: a run that something ends before its summary has said what failed."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        print(f"\nFAILED {report.nodeid}: {crash.message if crash else report.longrepr}", flush=True)
+
+
 @pytest.fixture(scope="session")
 def aws_endpoint() -> Iterator[str]:
     """The address of one moto server for the whole session; tests keep apart by the names they choose."""
