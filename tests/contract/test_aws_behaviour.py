@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import alarm_behaviour
 from tests.support import aws_behaviour as rules
 from tests.support.aws_behaviour import resource
 from tests.support.terraform_rules import Resource, Rule, of_type
@@ -125,10 +126,10 @@ MUTATIONS: tuple[tuple[Rule, Mutation], ...] = (
             container_definitions=json.dumps([{"logConfiguration": {"options": {"awslogs-group": "/ecs/x"}}}]),
         ),
     ),
-    (rules.alarms_look_at_what_a_service_emits, alarm(metric_name="ApproximateNumberOfMessages")),
-    (rules.alarms_look_at_what_a_service_emits, alarm(dimensions={"QueueName": "another"})),
+    (alarm_behaviour.alarms_look_at_what_a_service_emits, alarm(metric_name="ApproximateNumberOfMessages")),
+    (alarm_behaviour.alarms_look_at_what_a_service_emits, alarm(dimensions={"QueueName": "another"})),
     (
-        rules.every_metric_has_an_alarm_or_a_reason,
+        alarm_behaviour.every_metric_has_an_alarm_or_a_reason,
         lambda resources: [
             resources.remove(each)
             for each in list(of_type(resources, "aws_cloudwatch_metric_alarm"))
@@ -136,25 +137,25 @@ MUTATIONS: tuple[tuple[Rule, Mutation], ...] = (
         ],
     ),
     (
-        rules.every_metric_has_an_alarm_or_a_reason,
+        alarm_behaviour.every_metric_has_an_alarm_or_a_reason,
         alarm(namespace="StockPipeline", metric_name="ProviderRequests"),
     ),
     (
-        rules.metrics_that_have_to_be_asked_for_are,
+        alarm_behaviour.metrics_that_have_to_be_asked_for_are,
         lambda resources: [
             alarm(namespace="AWS/Lambda", metric_name="DroppedEventCount")(resources),
             setting("aws_lambda_event_source_mapping", metrics_config=[])(resources),
         ],
     ),
-    (rules.alarms_look_back_no_further_than_cloudwatch_does, alarm(period=300, evaluation_periods=289)),
-    (rules.alarms_look_back_no_further_than_cloudwatch_does, alarm(period=86_400, evaluation_periods=8)),
+    (alarm_behaviour.alarms_look_back_no_further_than_cloudwatch_does, alarm(period=300, evaluation_periods=289)),
+    (alarm_behaviour.alarms_look_back_no_further_than_cloudwatch_does, alarm(period=86_400, evaluation_periods=8)),
     (
-        rules.alarms_ask_for_no_more_than_cloudwatch_takes,
+        alarm_behaviour.alarms_ask_for_no_more_than_cloudwatch_takes,
         queries({"expression": "m", "return_data": True}, *[sent("NumberOfMessagesSent")] * 11),
     ),
-    (rules.alarms_ask_for_no_more_than_cloudwatch_takes, queries(sent("NumberOfMessagesSent"))),
+    (alarm_behaviour.alarms_ask_for_no_more_than_cloudwatch_takes, queries(sent("NumberOfMessagesSent"))),
     (
-        rules.alarms_ask_for_no_more_than_cloudwatch_takes,
+        alarm_behaviour.alarms_ask_for_no_more_than_cloudwatch_takes,
         queries({"expression": "SUM(SEARCH('x', 'Sum'))", "return_data": True}),
     ),
     (rules.notifications_go_to_standard_queues_and_topics, setting("aws_sqs_queue", name="q.fifo")),

@@ -9,17 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stock_pipeline.aws.state_table import EXPIRES_AT
-from stock_pipeline.metrics import METRICS
-from stock_pipeline.orchestration import watch_report
-from stock_pipeline.streaming.telemetry import NAMESPACE
-from tests.support.terraform_rules import Resource, Resources, Rule, as_list, beside, of_type, statements
-
-DAY = 86_400
-
-
-def _by_address(resources: Resources, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    return ((resource["address"], resource["values"]) for resource in of_type(resources, kind))
-
+from tests.support.alarm_behaviour import ALARMS
+from tests.support.terraform_rules import Resource, Resources, Rule, as_list, beside, by_address, of_type, statements
 
 # --- who may take a role --------------------------------------------------------------------------------------------
 
@@ -49,7 +40,7 @@ def policies_of_a_role_fit(resources: Resources) -> list[str]:
     blanks.
     """
     sizes: dict[str, int] = {}
-    for address, values in _by_address(resources, "aws_iam_role_policy"):
+    for address, values in by_address(resources, "aws_iam_role_policy"):
         text = json.dumps(json.loads(values["policy"]), separators=(",", ":")).replace(" ", "")
         # a real account's number and partition are longer than a plan's placeholders
         sizes[address] = len(text) + 10 * text.count("arn:")
@@ -63,7 +54,7 @@ def the_environment_of_a_function_fits(resources: Resources) -> list[str]:
     """lambda/latest/dg/gettingstarted-limits.html: 4 KB for all variables together."""
     return [
         f"{address} has {size} bytes of environment, 4,096 fit"
-        for address, values in _by_address(resources, "aws_lambda_function")
+        for address, values in by_address(resources, "aws_lambda_function")
         for size in [sum(len(f"{k}{v}".encode()) for k, v in values["environment"][0]["variables"].items())]
         if size > 4096
     ]
@@ -74,10 +65,10 @@ def a_mapping_gives_up_before_the_stream_forgets(resources: Resources) -> list[s
 
     A record that leaves the stream first is neither processed nor sent to the destination.
     """
-    hours = min((values["retention_period"] for _, values in _by_address(resources, "aws_kinesis_stream")), default=0)
+    hours = min((values["retention_period"] for _, values in by_address(resources, "aws_kinesis_stream")), default=0)
     return [
         f"{address} tries a record for {age} s, and the stream keeps it for {hours} hours"
-        for address, values in _by_address(resources, "aws_lambda_event_source_mapping")
+        for address, values in by_address(resources, "aws_lambda_event_source_mapping")
         for age in [values.get("maximum_record_age_in_seconds", -1)]
         if not 0 < age < hours * 3600
     ]
@@ -87,9 +78,7 @@ def every_shard_can_have_its_invocation(resources: Resources) -> list[str]:
     """lambda/latest/dg/services-kinesis-create.html: one invocation at a time for each shard, times the
     parallelization.
     """
-    shards = max(
-        (values.get("shard_count", 1) for _, values in _by_address(resources, "aws_kinesis_stream")), default=1
-    )
+    shards = max((values.get("shard_count", 1) for _, values in by_address(resources, "aws_kinesis_stream")), default=1)
     return [
         f"{address} may run {reserved} times at once, and {wanted} shards and lanes call it"
         for mapping in of_type(resources, "aws_lambda_event_source_mapping")
@@ -102,11 +91,11 @@ def every_shard_can_have_its_invocation(resources: Resources) -> list[str]:
 
 def a_message_stays_hidden_while_its_reader_works(resources: Resources) -> list[str]:
     """AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html: else a second reader gets it too."""
-    longest = max((values["timeout"] for _, values in _by_address(resources, "aws_lambda_function")), default=0)
+    longest = max((values["timeout"] for _, values in by_address(resources, "aws_lambda_function")), default=0)
     return [
         f"{address} shows a message again after {values['visibility_timeout_seconds']} s, and a function works "
         f"for {longest}"
-        for address, values in _by_address(resources, "aws_sqs_queue")
+        for address, values in by_address(resources, "aws_sqs_queue")
         if values["visibility_timeout_seconds"] < longest
     ]
 
@@ -121,7 +110,7 @@ def log_groups_are_there_before_their_writers(resources: Resources) -> list[str]
     AmazonRDS/latest/UserGuide/USER_LogAccess.Procedural.UploadtoCloudWatch.html,
     AmazonCloudWatch/latest/monitoring/Container-Insights-reference-performance-logs-ECS.html
     """
-    groups = {values["name"] for _, values in _by_address(resources, "aws_cloudwatch_log_group")}
+    groups = {values["name"] for _, values in by_address(resources, "aws_cloudwatch_log_group")}
     return [
         f"{writer} writes to {group}, which nobody makes"
         for writer, group in _written(resources)
@@ -130,204 +119,20 @@ def log_groups_are_there_before_their_writers(resources: Resources) -> list[str]
 
 
 def _written(resources: Resources) -> Iterator[tuple[str, str]]:
-    for address, values in _by_address(resources, "aws_lambda_function"):
+    for address, values in by_address(resources, "aws_lambda_function"):
         chosen = (values.get("logging_config") or [{}])[0].get("log_group")
         yield address, chosen or f"/aws/lambda/{values['function_name']}"
-    for address, values in _by_address(resources, "aws_db_instance"):
+    for address, values in by_address(resources, "aws_db_instance"):
         for kind in values.get("enabled_cloudwatch_logs_exports", ()):
             yield address, f"/aws/rds/instance/{values['identifier']}/{kind}"
-    for address, values in _by_address(resources, "aws_ecs_cluster"):
+    for address, values in by_address(resources, "aws_ecs_cluster"):
         if any(each["name"] == "containerInsights" and each["value"] != "disabled" for each in values["setting"]):
             yield address, f"/aws/ecs/containerinsights/{values['name']}/performance"
-    for address, values in _by_address(resources, "aws_ecs_task_definition"):
+    for address, values in by_address(resources, "aws_ecs_task_definition"):
         for container in json.loads(values.get("container_definitions") or "[]"):
             options = container.get("logConfiguration", {}).get("options", {})
             if "awslogs-group" in options:
                 yield address, options["awslogs-group"]
-
-
-# --- alarms ---------------------------------------------------------------------------------------------------------
-
-EMITTED: dict[tuple[str, str], tuple[str, str]] = {
-    **{
-        ("AWS/Lambda", metric): ("FunctionName", "aws_lambda_function.function_name")
-        for metric in (
-            "Errors",
-            "Throttles",
-            "Duration",
-            "Invocations",
-            "IteratorAge",
-            "DestinationDeliveryFailures",
-            "DeadLetterErrors",
-            "OnFailureDestinationDeliveredEventCount",
-            "DroppedEventCount",
-            "ConcurrentExecutions",
-        )
-    },
-    **{
-        ("AWS/Kinesis", metric): ("StreamName", "aws_kinesis_stream.name")
-        for metric in (
-            "IncomingRecords",
-            "IncomingBytes",
-            "WriteProvisionedThroughputExceeded",
-            "ReadProvisionedThroughputExceeded",
-            "GetRecords.IteratorAgeMilliseconds",
-        )
-    },
-    **{
-        ("AWS/SQS", metric): ("QueueName", "aws_sqs_queue.name")
-        for metric in (
-            "ApproximateNumberOfMessagesVisible",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateAgeOfOldestMessage",
-            "NumberOfMessagesSent",
-            "NumberOfMessagesReceived",
-            "NumberOfMessagesDeleted",
-        )
-    },
-    **{
-        ("AWS/DynamoDB", metric): ("TableName", "aws_dynamodb_table.name")
-        for metric in ("ReadThrottleEvents", "WriteThrottleEvents", "ThrottledRequests", "UserErrors", "SystemErrors")
-    },
-    **{
-        ("AWS/Scheduler", metric): ("ScheduleGroup", "aws_scheduler_schedule_group.name")
-        for metric in ("InvocationDroppedCount", "TargetErrorCount", "InvocationAttemptCount")
-    },
-    **{
-        ("AWS/RDS", metric): ("DBInstanceIdentifier", "aws_db_instance.identifier")
-        for metric in (
-            "FreeStorageSpace",
-            "CPUCreditBalance",
-            "DatabaseConnections",
-            "CPUUtilization",
-            "FreeableMemory",
-        )
-    },
-    **{
-        ("ECS/ContainerInsights", metric): ("ClusterName", "aws_ecs_cluster.name")
-        for metric in ("RunningTaskCount", "DesiredTaskCount", "EphemeralStorageUtilized", "MemoryUtilized")
-    },
-    **{
-        ("AWS/NATGateway", metric): ("NatGatewayId", "aws_nat_gateway.id")
-        for metric in ("ErrorPortAllocation", "PacketsDropCount")
-    },
-}
-"""Metrics that services emit, with a dimension and the resource that it names. Each service's guide has a page of them:
-lambda/latest/dg/monitoring-metrics-types.html, streams/latest/dev/monitoring-with-cloudwatch.html,
-AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html,
-amazondynamodb/latest/developerguide/metrics-dimensions.html, scheduler/latest/UserGuide/monitoring-cloudwatch.html,
-AmazonRDS/latest/UserGuide/rds-metrics.html, AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html,
-vpc/latest/userguide/metrics-dimensions-nat-gateway.html."""
-
-NOT_EMITTED_UNLESS_ASKED = {
-    "OnFailureDestinationDeliveredEventCount": "EventCount",
-    "DroppedEventCount": "EventCount",
-}
-"""Metrics of an event source mapping: its metrics_config has to name their kind."""
-
-
-def alarms_look_at_what_a_service_emits(resources: Resources) -> list[str]:
-    """An alarm on a name or dimension that nobody emits is quiet for ever, or red for ever."""
-    problems = []
-    for address, metric in _metrics_of_alarms(resources):
-        if metric["namespace"] == NAMESPACE:
-            continue  # a test compares these with the reports
-        known = EMITTED.get((metric["namespace"], metric["metric_name"]))
-        if known is None:
-            problems.append(f"{address} looks at {metric['namespace']} {metric['metric_name']}, which is not known")
-            continue
-        dimension, named = known
-        kind, _, attribute = named.partition(".")
-        there = {values.get(attribute) for _, values in _by_address(resources, kind)}
-        chosen = (metric.get("dimensions") or {}).get(dimension)
-        if chosen not in there and attribute != "id":
-            problems.append(f"{address} looks at {dimension} {chosen}, which the plan does not make")
-    return problems
-
-
-WITHOUT_AN_ALARM = {
-    "ReceivedRecords": "a count; whether records come is read from Kinesis",
-    "StateWrites": "a count",
-    "StateConflicts": "tried again; a batch that never succeeds is unfinished",
-    "LakeObjects": "a count",
-    "LakeBytes": "a size",
-    "EventTimeLagP99": "how late the processor is, the iterator's age says; how late a source is, StreamLagSeconds",
-    "UnreadablePayloads": "each is a dead letter, which the queue's alarms tell of",
-    "ProviderRequests": "a count",
-    "ProviderErrors": "what they end in has alarms: RefusedRuns, UnfinishedRuns, StreamLagSeconds",
-    "RateLimitWaitSeconds": "a run that waits too long is unfinished",
-    "WaitingFrames": "what waits too long lags",
-}
-"""Reasons of metrics that no alarm looks at."""
-
-
-def every_metric_has_an_alarm_or_a_reason(resources: Resources) -> list[str]:
-    """What reports a failure and raises nothing is seen by nobody: Lambda counts it as a success.
-
-    lambda/latest/dg/monitoring-metrics-types.html, "Errors"
-    """
-    looked_at = {
-        metric["metric_name"] for _, metric in _metrics_of_alarms(resources) if metric["namespace"] == NAMESPACE
-    }
-    elsewhere = set() if any(of_type(resources, "aws_ecs_service")) else {each.name for each in watch_report.METRICS}
-    printed = {metric.name for metric in METRICS} - elsewhere
-    silent = printed - looked_at - set(WITHOUT_AN_ALARM)
-    return [f"no alarm looks at {name}" for name in sorted(silent)] + [
-        f"WITHOUT_AN_ALARM has {name}, which " + ("has one" if name in looked_at else "nobody prints")
-        for name in sorted(set(WITHOUT_AN_ALARM) & looked_at | set(WITHOUT_AN_ALARM) - printed)
-    ]
-
-
-def metrics_that_have_to_be_asked_for_are(resources: Resources) -> list[str]:
-    """lambda/latest/dg/monitoring-metrics-types.html, "event source mapping metrics"."""
-    asked = {
-        name
-        for _, values in _by_address(resources, "aws_lambda_event_source_mapping")
-        for config in values.get("metrics_config") or ()
-        for name in config["metrics"]
-    }
-    return [
-        f"{address} looks at {metric['metric_name']}, which no mapping was told to emit"
-        for address, metric in _metrics_of_alarms(resources)
-        if NOT_EMITTED_UNLESS_ASKED.get(metric["metric_name"], "") not in {*asked, ""}
-    ]
-
-
-def _metrics_of_alarms(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
-    for address, values in _by_address(resources, "aws_cloudwatch_metric_alarm"):
-        if values.get("metric_name"):
-            yield address, values
-        for query in values.get("metric_query") or ():
-            for metric in query.get("metric") or ():
-                yield address, metric
-
-
-def alarms_look_back_no_further_than_cloudwatch_does(resources: Resources) -> list[str]:
-    """AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html: a day in all; seven for periods from an hour on."""
-    problems = []
-    for address, values in _by_address(resources, "aws_cloudwatch_metric_alarm"):
-        periods = [values["period"]] if values.get("period") else []
-        periods += [
-            metric["period"] for query in values.get("metric_query") or () for metric in query.get("metric") or ()
-        ]
-        looks_back = max(periods, default=0) * values["evaluation_periods"]
-        if looks_back > (7 * DAY if min(periods, default=0) >= 3600 else DAY):
-            problems.append(f"{address} looks back over {looks_back} s")
-    return problems
-
-
-def alarms_ask_for_no_more_than_cloudwatch_takes(resources: Resources) -> list[str]:
-    """AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html: ten metrics an alarm, one result, and no SEARCH."""
-    problems = []
-    for address, values in _by_address(resources, "aws_cloudwatch_metric_alarm"):
-        queries = values.get("metric_query") or []
-        if sum(bool(query.get("metric")) for query in queries) > 10:
-            problems.append(f"{address} has more than ten metrics")
-        if queries and sum(bool(query.get("return_data")) for query in queries) != 1:
-            problems.append(f"{address} returns not exactly one result")
-        if any("SEARCH(" in (query.get("expression") or "") for query in queries):
-            problems.append(f"{address} searches, which alarms do not")
-    return problems
 
 
 # --- notifications --------------------------------------------------------------------------------------------------
@@ -349,7 +154,7 @@ def notifications_go_to_standard_queues_and_topics(resources: Resources) -> list
 def notifications_of_a_bucket_do_not_overlap(resources: Resources) -> list[str]:
     """AmazonS3/latest/userguide/notification-how-to-filtering.html: S3 refuses overlapping prefixes of one event."""
     problems = []
-    for address, values in _by_address(resources, "aws_s3_bucket_notification"):
+    for address, values in by_address(resources, "aws_s3_bucket_notification"):
         rules = [rule for kind in ("queue", "topic", "lambda_function") for rule in values.get(kind) or ()]
         prefixes = [rule.get("filter_prefix") or "" for rule in rules]
         problems += [
@@ -372,7 +177,7 @@ def small_objects_are_not_moved(resources: Resources) -> list[str]:
     Objects below 128 KB stay where they are; moving others early costs thirty days of the colder class.
     """
     problems = []
-    for address, values in _by_address(resources, "aws_s3_bucket_lifecycle_configuration"):
+    for address, values in by_address(resources, "aws_s3_bucket_lifecycle_configuration"):
         for rule in values["rule"]:
             chosen = rule["filter"][0] if rule["filter"] else {}
             both = (chosen.get("and") or [{}])[0]
@@ -393,7 +198,7 @@ def items_expire_by_the_attribute_that_is_written(resources: Resources) -> list[
     """amazondynamodb/latest/developerguide/howitworks-ttl.html: another attribute's name deletes nothing, silently."""
     return [
         f"{address} expires items by {ttl.get('attribute_name')}"
-        for address, values in _by_address(resources, "aws_dynamodb_table")
+        for address, values in by_address(resources, "aws_dynamodb_table")
         for ttl in values.get("ttl") or [{}]
         if ttl.get("attribute_name") != EXPIRES_AT or not ttl.get("enabled")
     ]
@@ -403,7 +208,7 @@ def a_workgroup_decides_where_results_go(resources: Resources) -> list[str]:
     """athena/latest/ug/workgroups-settings-override.html: else each client's own place and encryption count."""
     return [
         f"{address} leaves results to its clients"
-        for address, values in _by_address(resources, "aws_athena_workgroup")
+        for address, values in by_address(resources, "aws_athena_workgroup")
         for chosen in values["configuration"]
         if not chosen.get("enforce_workgroup_configuration")
         or not (chosen.get("result_configuration") or [{}])[0].get("output_location")
@@ -419,7 +224,7 @@ FARGATE = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096,
 def fargate_has_such_tasks(resources: Resources) -> list[str]:
     return [
         f"{address} asks Fargate for {cpu} units and {memory} MB"
-        for address, values in _by_address(resources, "aws_ecs_task_definition")
+        for address, values in by_address(resources, "aws_ecs_task_definition")
         for cpu, memory in [(int(values["cpu"]), int(values["memory"]))]
         if cpu not in FARGATE or not FARGATE[cpu][0] <= memory <= FARGATE[cpu][1]
     ]
@@ -432,7 +237,7 @@ def a_password_that_rotates_is_read_again(resources: Resources) -> list[str]:
     Tasks either ask for a token at each connection (IAM authentication) or the rotation starts them anew.
     """
     problems = []
-    for address, values in _by_address(resources, "aws_db_instance"):
+    for address, values in by_address(resources, "aws_db_instance"):
         if not values.get("manage_master_user_password") or values.get("iam_database_authentication_enabled"):
             continue
         if not list(of_type(resources, "aws_secretsmanager_secret_rotation")):
@@ -445,7 +250,7 @@ def layers_of_images_come_through_the_endpoint(resources: Resources) -> list[str
     bucket.
     """
     problems = []
-    for address, values in _by_address(resources, "aws_vpc_endpoint"):
+    for address, values in by_address(resources, "aws_vpc_endpoint"):
         if not values["service_name"].endswith(".s3") or not values.get("policy"):
             continue
         region = values["service_name"].split(".")[-2]
@@ -468,12 +273,13 @@ def the_database_lets_tokens_in(resources: Resources) -> list[str]:
     wanted = any("rds-db:connect" in as_list(statement["Action"]) for _, statement in statements(resources))
     return [
         f"{address} takes no tokens, and roles may connect with one"
-        for address, values in _by_address(resources, "aws_db_instance")
+        for address, values in by_address(resources, "aws_db_instance")
         if wanted and not values.get("iam_database_authentication_enabled")
     ]
 
 
 BEHAVIOUR: tuple[Rule, ...] = (
+    *ALARMS,
     roles_are_taken_for_this_account_only,
     policies_of_a_role_fit,
     the_environment_of_a_function_fits,
@@ -481,11 +287,6 @@ BEHAVIOUR: tuple[Rule, ...] = (
     every_shard_can_have_its_invocation,
     a_message_stays_hidden_while_its_reader_works,
     log_groups_are_there_before_their_writers,
-    alarms_look_at_what_a_service_emits,
-    every_metric_has_an_alarm_or_a_reason,
-    metrics_that_have_to_be_asked_for_are,
-    alarms_look_back_no_further_than_cloudwatch_does,
-    alarms_ask_for_no_more_than_cloudwatch_takes,
     notifications_go_to_standard_queues_and_topics,
     notifications_of_a_bucket_do_not_overlap,
     small_objects_are_not_moved,

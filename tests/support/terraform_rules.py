@@ -39,6 +39,11 @@ def of_type(resources: Resources, *types: str) -> Iterator[Resource]:
     return (resource for resource in resources if resource["type"] in types)
 
 
+def by_address(resources: Resources, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield address and values of every resource of a type."""
+    return ((resource["address"], resource["values"]) for resource in of_type(resources, kind))
+
+
 def module_of(resource: Resource) -> str:
     return str(resource["address"]).rpartition(f"{resource['type']}.")[0]
 
