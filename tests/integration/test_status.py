@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,12 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from stock_pipeline import wiring
 from stock_pipeline.cli import main
 from stock_pipeline.commands.page_facts import actions_of, pipeline_of
 from stock_pipeline.commands.status import Status, read_status, screen
 from stock_pipeline.domain.corporate_action import ActionKind, CorporateAction, News
 from stock_pipeline.domain.lake_layout import QUARANTINE_PREFIX, partition_path
-from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.lake.compaction import Compactor
 from stock_pipeline.lake.corporate_actions import CorporateActionLog
 from stock_pipeline.local.dagster_dev import free_port
@@ -197,10 +196,16 @@ def test_a_database_that_is_none_is_not_taken_for_one_in_use(
     assert "not a valid DuckDB database" in stale["daily_bars"]
 
 
+def run_at(moment: datetime, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let commands run in a folder at a moment: whether something is stale depends on the market's hours."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(wiring, "utc_now", lambda: moment)
+
+
 def test_the_command_ends_with_an_error_if_something_is_stale(
     stack: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    run_at(SATURDAY + timedelta(weeks=1), monkeypatch, tmp_path)
     assert main(["status"]) == 0
     put_raw_file(stack.wiring.objects, FRIDAY, 1)
     assert main(["status"]) == 1
@@ -210,15 +215,14 @@ def test_the_command_ends_with_an_error_if_something_is_stale(
 def test_the_command_ends_with_an_error_if_a_session_is_broken(
     stack: LocalStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    today = session_date_of(time.time_ns())  # not due yet
+    run_at(datetime(2018, 1, 5, 9, tzinfo=UTC), monkeypatch, tmp_path)  # not due yet, and before the market opens
     for number in range(2):
-        put_raw_file(stack.wiring.objects, today, number)
-        stack.wiring.compactor().compact(today)
+        put_raw_file(stack.wiring.objects, FRIDAY, number)
+        stack.wiring.compactor().compact(FRIDAY)
     assert main(["status"]) == 0
-    tear_manifest(stack.wiring.objects, today)
+    tear_manifest(stack.wiring.objects, FRIDAY)
     assert main(["status"]) == 1
-    assert f"broken          {today}: " in capsys.readouterr().out
+    assert f"broken          {FRIDAY}: " in capsys.readouterr().out
 
 
 def test_what_a_killed_stack_left_is_told_in_one_sentence(tmp_path: Path) -> None:
