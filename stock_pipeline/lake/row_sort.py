@@ -3,7 +3,7 @@
 Rows are packed, written to disk as sorted runs, and read back in ranges of bounded size.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -100,8 +100,8 @@ class RowSort:
             losing.append(chosen.losing.select(LAKE_ORDER).unique())
         return pl.concat(losing), event_ids
 
-    def _drop(self, chosen: Chosen, dropped: DroppedRows, same: Iterable[str]) -> None:
-        dropped.add(self._packing.readable(chosen.losing), self._packing.readable(chosen.beat), list(same))
+    def _drop(self, chosen: Chosen, dropped: DroppedRows, same: Sequence[str]) -> None:
+        dropped.add(self._packing.readable(chosen.losing), self._packing.readable(chosen.beat), same)
 
     def _row_groups(self, dropped: DroppedRows, losing: pl.DataFrame | None) -> Iterator[pa.Table]:
         """Yield whole row groups, put together from pieces."""
