@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -36,7 +37,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell of a failure when it happens: a run that something ends before its summary has said what failed."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         crash = getattr(report.longrepr, "reprcrash", None)
-        print(f"\nFAILED {report.nodeid}: {crash.message if crash else report.longrepr}", flush=True)
+        sys.stdout.write(f"\nFAILED {report.nodeid}: {crash.message if crash else report.longrepr}\n")
+        sys.stdout.flush()
 
 
 @pytest.fixture(scope="session")
