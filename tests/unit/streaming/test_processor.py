@@ -4,77 +4,23 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from stock_pipeline.domain.arrival import ArrivalLimits
 from stock_pipeline.domain.symbol_state import StoredState, SymbolKey, SymbolState
 from stock_pipeline.errors import RetryableError, StateConflictError
 from stock_pipeline.streaming.patience import ATTEMPTS
-from stock_pipeline.streaming.processor import Processor
 from stock_pipeline.streaming.rejection_message import parse_rejection_message
 from stock_pipeline.streaming.trade_json import encode_trade
 from stock_pipeline.trade_table import table_of_trades
-from tests.fakes.stores import FakeObjectStore, FakeQueue, FakeStateTable
 from tests.support.kinesis_events import NOON, kinesis_event
 from tests.support.oracle import without_ingest_time
+from tests.support.processor_world import ABC, DAY, XYZ, ProcessorWorld
 from tests.support.trades import trade, trade_on
-
-ABC, XYZ = SymbolKey("ABC", "sim"), SymbolKey("XYZ", "sim")
-
-
-DAY = 86_400.0
-
-
-class AccessDenied(Exception):
-    """A service's refusal, as AWS has it."""
-
-
-class ProcessorWorld:
-    def __init__(self) -> None:
-        self.queue, self.lake, self.table = FakeQueue(), FakeObjectStore(), FakeStateTable()
-        self.waits: list[int] = []
-        self.limits = ArrivalLimits()
-        self.is_refusal: Callable[[Exception], bool] = lambda error: isinstance(error, AccessDenied)
-
-    def processor(self) -> Processor:
-        return Processor(
-            self.queue,
-            self.lake,
-            self.table,
-            (5, 20),
-            self.waits.append,
-            self.limits,
-            self.is_refusal,
-            now_ns=lambda: 0,  # before every arrival
-        )
-
-    def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> dict[str, Any]:
-        return self.processor().handle(event, has_time)
-
-    def raw_rows(self) -> list[str]:
-        ids = []
-        for key, body in self.lake.objects.items():
-            if key.startswith("raw/"):
-                ids += pq.read_table(io.BytesIO(body))["event_id"].to_pylist()
-        return sorted(ids)
-
-    def quarantine(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        for key, body in self.lake.objects.items():
-            if key.startswith("quarantine/"):
-                rows += pq.read_table(io.BytesIO(body)).to_pylist()
-        return rows
-
-
-@pytest.fixture
-def world() -> ProcessorWorld:
-    return ProcessorWorld()
 
 
 def test_a_batch_of_trades_ends_in_the_lake_and_in_the_state(world: ProcessorWorld) -> None:
@@ -274,87 +220,6 @@ def test_an_event_of_another_service_is_refused_in_one_sentence(world: Processor
         world.handle({"Records": [{"eventSource": "aws:sqs"}]})
 
 
-def answer_from(event: dict[str, Any], place: int) -> dict[str, Any]:
-    return {"batchItemFailures": [{"itemIdentifier": event["Records"][place]["kinesis"]["sequenceNumber"]}]}
-
-
-def one_of_each_symbol(symbols: int) -> dict[str, Any]:
-    return kinesis_event([encode_trade(trade(n, symbol=f"S{n:03}", event_id=f"id{n}")) for n in range(symbols)])
-
-
-@pytest.mark.parametrize("error", [RetryableError("it throttles"), AccessDenied("no grant")], ids=["away", "refuses"])
-@pytest.mark.parametrize("part", ["lake", "queue", "read", "write"])
-def test_what_is_away_is_answered_with_the_first_unfinished_record(
-    world: ProcessorWorld, part: str, error: Exception
-) -> None:
-    def fail(*_: object) -> None:
-        raise error
-
-    owner, method = {
-        "lake": (world.lake, "put_if_absent"),
-        "queue": (world.queue, "send"),
-        "read": (world.table, "read_once"),
-        "write": (world.table, "write"),
-    }[part]
-    event = kinesis_event([encode_trade(trade(0, symbol="OLD")), b"broken", encode_trade(trade(1))])
-    world.limits = ArrivalLimits(remembered_days=7)
-    event["Records"][0]["kinesis"]["approximateArrivalTimestamp"] = NOON + 8 * DAY
-    setattr(owner, method, fail)
-    first = {"lake": 0, "queue": 1, "read": 2, "write": 2}[part]
-    assert world.handle(event) == answer_from(event, first)
-    report = world.processor().process(event)
-    assert str(error) in report.why
-    delattr(owner, method)
-    # what does not depend on it was done
-    assert (len(world.raw_rows()) == 2) == (part != "lake")
-    assert bool(world.queue.documents) == (part in ("read", "write"))
-    assert (ABC in world.table.held) == (part == "queue")
-    assert world.handle(event) == {"batchItemFailures": []}
-    assert ABC in world.table.held
-
-
-def test_a_refusal_ends_the_tries_of_all_symbols(world: ProcessorWorld) -> None:
-    def refuse(_state: SymbolState) -> None:
-        calls.append(1)
-        raise AccessDenied("no grant")
-
-    calls: list[int] = []
-    world.table.interfere = refuse  # type: ignore[method-assign]
-    event = one_of_each_symbol(100)
-    assert world.handle(event) == answer_from(event, 0)
-    # one a thread at most: they may all be under way before the first is refused
-    assert len(calls) <= Processor.parallel_calls
-    assert world.waits == []
-
-
-def test_a_trade_that_the_table_can_not_take_is_no_refusal(world: ProcessorWorld) -> None:
-    def refuse(state: SymbolState) -> None:
-        if state.key.symbol == "S003":
-            raise ValueError("one item is too large")
-
-    world.table.interfere = refuse  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="too large"):
-        world.handle(one_of_each_symbol(10))
-    assert len(world.table.held) == 9
-
-
-@pytest.mark.parametrize("calls_left", range(8))
-def test_without_time_nothing_is_begun_and_the_rest_is_answered(world: ProcessorWorld, calls_left: int) -> None:
-    """The places, in order: raw file, quarantine file, message, read, and a write for each of three symbols."""
-    left = iter([True] * calls_left)
-    event = kinesis_event([b"broken", *[encode_trade(trade(n, symbol=f"S{n}")) for n in range(3)]])
-    processor = replace(world.processor(), parallel_calls=1)
-    first = [0, 0, 0, 1, 1, 2, 3, None][calls_left]
-    answer = processor.handle(event, lambda: next(left, False))
-    assert answer == ({"batchItemFailures": []} if first is None else answer_from(event, first))
-    assert len(world.raw_rows()) == (3 if calls_left else 0)
-    assert len(world.queue.documents) == (calls_left > 2)
-    assert len(world.table.held) == max(0, calls_left - 4)
-    assert world.waits == []
-    assert processor.handle(event) == {"batchItemFailures": []}
-    assert len(world.table.held) == 3
-
-
 def test_rejections_are_sent_by_several_threads_after_the_lake(world: ProcessorWorld) -> None:
     """Each call waits for another one: with one thread the second would never come."""
     both = threading.Barrier(2, timeout=20)
@@ -369,57 +234,6 @@ def test_rejections_are_sent_by_several_threads_after_the_lake(world: ProcessorW
     broken = b"\n".join([encode_trade(trade(1)), *[b"broken"] * 20])
     assert world.handle(kinesis_event([broken])) == {"batchItemFailures": []}
     assert len(world.queue.documents) == 20
-
-
-LATER = NOON + 8 * DAY
-"""An arrival after the time to live of a trade at noon."""
-
-
-@pytest.mark.parametrize("path", ["fast", "strict"])
-def test_a_trade_older_than_the_table_remembers_enters_the_lake_only(world: ProcessorWorld, path: str) -> None:
-    """Its symbol's item may have expired with newer trades, or with its own cancellation."""
-    world.limits = ArrivalLimits(remembered_days=7)
-    young = trade(2, symbol="XYZ", event_time_ns=int((LATER - 7 * DAY) * 1e9))
-    older = trade(3, symbol="XYZ", event_time_ns=young.event_time_ns - 1)
-    odd = [] if path == "fast" else [b"odd"]
-    event = kinesis_event([*map(encode_trade, [trade(1), young, older]), *odd], arrived_at=LATER)
-    assert world.handle(event) == {"batchItemFailures": []}
-    assert world.raw_rows() == sorted(row.event_id for row in (trade(1), young, older))
-    assert set(world.table.held) == {XYZ}
-    assert world.table.held[XYZ].state.window == (without_ingest_time(young),)
-
-
-def test_a_cancelled_trade_whose_item_expired_stays_cancelled(world: ProcessorWorld) -> None:
-    world.limits = ArrivalLimits(remembered_days=7)
-    world.handle(kinesis_event([encode_trade(trade(1, status="cancelled", version=1))]))
-    world.handle(kinesis_event([encode_trade(trade(2))]))
-    world.table.held.clear()  # DynamoDB deleted what had expired
-    world.handle(kinesis_event([encode_trade(trade(1))], arrived_at=LATER))
-    assert world.table.held == {}
-
-
-def test_a_trade_from_the_future_owns_no_symbol(world: ProcessorWorld) -> None:
-    new_year_2100 = trade(7, event_time_ns=4_102_444_799 * 10**9)
-    world.handle(kinesis_event([encode_trade(new_year_2100), *[encode_trade(trade(n)) for n in range(5)]]))
-    assert world.table.held[ABC].state.latest == without_ingest_time(trade(4))
-    assert {key.split("/shard")[0] for key in world.lake.objects if key.startswith("raw/")} == {
-        "raw/trades/year=2018/month=1/day=2"
-    }
-    (row,) = world.quarantine()
-    assert (row["reason"], row["line"]) == ("future", 0)
-
-
-def test_a_redelivery_is_judged_as_before(world: ProcessorWorld) -> None:
-    ahead = trade(1, event_time_ns=int((NOON + 3_600) * 1e9))
-    for _ in range(2):
-        assert world.handle(kinesis_event([encode_trade(ahead)])) == {"batchItemFailures": []}
-    assert world.raw_rows() == []
-    assert len({parse_rejection_message(json.loads(d)).rejection_id for d in world.queue.documents}) == 1
-    # a redriven line is in a new record: its time has come
-    assert world.handle(kinesis_event([encode_trade(ahead)], first=9, arrived_at=NOON + 3_600)) == {
-        "batchItemFailures": []
-    }
-    assert world.raw_rows() == [ahead.event_id]
 
 
 def test_a_rejection_too_large_for_a_message_is_sent_alone(world: ProcessorWorld) -> None:
