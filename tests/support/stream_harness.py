@@ -21,7 +21,7 @@ from stock_pipeline.providers.alpaca.timing import Timing
 from stock_pipeline.providers.alpaca.trade import read_rows
 from stock_pipeline.providers.alpaca.websocket import OPENING_SECONDS, websocket_connect
 from stock_pipeline.providers.client.http import ProviderRetryableError
-from stock_pipeline.providers.timestamps import parse_rfc3339_ns
+from stock_pipeline.providers.timestamps import format_rfc3339_ns, parse_rfc3339_ns
 from tests.support.clock import SECOND, Clock
 from tests.support.provider_fakes import Answer, RecordingObserver, credentials
 
@@ -217,3 +217,19 @@ async def stream(
         yield running
         running.stop.set()
         await running.task
+
+
+async def followed(running: Running) -> int:
+    """Let the overlap pass, after which the position follows the subscription, and return when that is."""
+    assert {await running.next_id() for _ in range(2)} == {1, 1001}
+    running.clock.ns += round(OVERLAP_SECONDS) * SECOND
+    await running.waits.end(OVERLAP_SECONDS)
+    assert await running.next_id() == 1002
+    return running.clock.ns
+
+
+def unheard(at_ns: int) -> Trade:
+    """A trade that REST shows and the stream does not."""
+    piece = {**frame(77), "t": format_rfc3339_ns(at_ns)}
+    (row,) = read_rows(json.dumps(piece).encode(), "AAPL", "iex", OPEN_NS)
+    return row
