@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +10,14 @@ import pytest
 from tests.support import alarm_behaviour
 from tests.support import aws_behaviour as rules
 from tests.support.aws_behaviour import resource
+from tests.support.plans import ENVIRONMENTS, load_plan
 from tests.support.terraform_rules import Resource, Rule, of_type
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = ("dev", "prod")
 Mutation = Callable[[list[Resource]], object]
 
 
 def planned(environment: str) -> list[Resource]:
-    resources: list[Resource] = json.loads((ROOT / "tests/data/terraform" / f"{environment}.json").read_text())[
-        "resources"
-    ]
-    return resources
+    return list(load_plan(environment)["resources"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -29,6 +29,7 @@ from tests.support.permissions.verdict import (
     unused,
     without_exceptions,
 )
+from tests.support.plans import load_plan
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("dev", "prod")
@@ -50,12 +51,8 @@ NEVER_CALLED_IN_A_TEST = {
 """Client methods of the package that no test calls in a role of the pipeline, with the reason."""
 
 
-def planned(name: str) -> dict[str, Any]:
-    return json.loads((ROOT / "tests/data/terraform" / f"{name}.json").read_text())  # type: ignore[no-any-return]
-
-
 def account(environment: str) -> Account:
-    return Account(planned(environment), planned("bootstrap")["resources"])
+    return Account(load_plan(environment), load_plan("bootstrap")["resources"])
 
 
 def problems(of: Account) -> list[str]:
@@ -283,9 +280,9 @@ def test_a_plan_that_denies_a_call_is_found(change: Change, expected: str) -> No
 
 
 def test_a_boundary_that_cuts_a_call_off_is_found() -> None:
-    bootstrap = copy.deepcopy(planned("bootstrap")["resources"])
+    bootstrap = copy.deepcopy(load_plan("bootstrap")["resources"])
     without('aws_iam_policy.boundary["prod"]', "OwnTasks")(bootstrap)
-    found = problems(Account(planned("prod"), bootstrap))
+    found = problems(Account(load_plan("prod"), bootstrap))
     assert any(problem.startswith("dagster-control may not ecs:RunTask") for problem in found)
 
 

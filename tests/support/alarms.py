@@ -8,12 +8,11 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tests.support.metric_math import evaluate
+from tests.support.plans import load_plan
 
-PLANS = Path(__file__).parents[1] / "data" / "terraform"
 NAMESPACE = "StockPipeline"
 WEDNESDAY_NOON = 1_767_798_000.0
 """2026-01-07T15:00:00Z, in an open market: when `firing` takes its periods to begin."""
@@ -63,7 +62,7 @@ def _name(metric: Mapping[str, Any]) -> Name:
 
 def planned_alarms(environment: str) -> dict[str, Alarm]:
     """The alarms, by name without project and environment."""
-    plan = json.loads((PLANS / f"{environment}.json").read_text())
+    plan = load_plan(environment)
     prefix = f"{plan['settings']['PROJECT_NAME']}-{environment}-"
     planned = [each["values"] for each in plan["resources"] if each["type"] == "aws_cloudwatch_metric_alarm"]
     return {each["alarm_name"].removeprefix(prefix): each for each in planned}

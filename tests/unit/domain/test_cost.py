@@ -12,6 +12,7 @@ from stock_pipeline.cli import main
 from stock_pipeline.commands.cost import INFRA, PRICES, age_warning, deployment
 from stock_pipeline.domain.cost import Deployment, Workload, flow_of, monthly_bill
 from stock_pipeline.domain.cost_limits import limits
+from tests.support.plans import load_plan
 
 PRICE_LIST = json.loads(PRICES.read_text())
 LOAD = Workload(1000, 500, 6.5)
@@ -23,7 +24,7 @@ def total(load: Workload, settings: Deployment) -> float:
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_costs_are_those_of_what_terraform_plans(environment: str) -> None:
-    plan = json.loads((INFRA.parent / "tests/data/terraform" / f"{environment}.json").read_text())
+    plan = load_plan(environment)
     planned = {resource["address"]: resource["values"] for resource in plan["resources"]}
     settings = deployment(INFRA, environment)
     stream = planned["module.stream.aws_kinesis_stream.this"]
