@@ -147,11 +147,11 @@ def _count(wiring: "Wiring", sql: str) -> int:
 
         return int(replace(wiring.athena, polls=POLLS).query(sql).rows[0][0])
     import boto3
-    import duckdb
 
     from stock_pipeline.local.duckdb.catalog import connect_lake
+    from stock_pipeline.local.duckdb.connection import connected
 
-    with duckdb.connect() as connection:
+    with connected() as connection:
         session = boto3.Session(region_name=settings.aws_region)
         connect_lake(connection, session, settings.bucket_name, settings.database_name)
         row = connection.execute(sql).fetchone()

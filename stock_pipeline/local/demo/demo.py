@@ -23,6 +23,7 @@ from stock_pipeline.local.demo.example_queries import example_queries
 from stock_pipeline.local.demo.report import Accounting, DemoReport, QueryAnswer, SymbolFigures
 from stock_pipeline.local.demo.sources import Source, broken_lines
 from stock_pipeline.local.duckdb.catalog import connect_lake
+from stock_pipeline.local.duckdb.connection import connected
 from stock_pipeline.local.event_source.mapping import Batch, Plan
 from stock_pipeline.local.event_source.observer import SilentObserver
 from stock_pipeline.local.lambda_functions import processor_poller
@@ -137,7 +138,7 @@ class Demo:
     def _query(self, sessions: Sequence[date]) -> tuple[tuple[dict[str, Any], ...], tuple[QueryAnswer, ...]]:
         """Return the daily bars and the example queries' answers, from the models that the job built."""
         settings = self.stack.settings
-        with duckdb.connect(settings.duckdb_path) as connection:
+        with connected(settings.duckdb_path) as connection:
             session = boto3.Session(region_name=settings.aws_region)
             connect_lake(connection, session, settings.bucket_name, settings.database_name, self.stack.endpoint)
             bars = _rows(connection, "SELECT * FROM daily_bars ORDER BY session_date, feed DESC, symbol")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stock_pipeline.local.duckdb.catalog import LakeFiles, create_views, find_lake_files
+from stock_pipeline.local.duckdb.connection import connected
 from stock_pipeline.local.duckdb.query import KEPT_LAKE
 from stock_pipeline.local.stack import LocalStack
 from stock_pipeline.project_files import LATEST_FILE, MODELS_FILE
@@ -40,7 +40,7 @@ def keep_lake(stack: LocalStack, new: Path, folder: Path, latest: pa.Table) -> i
     pq.write_table(latest, new / LATEST_FILE)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-    with duckdb.connect(str(folder / MODELS_FILE)) as connection:
+    with connected(folder / MODELS_FILE) as connection:
         create_views(connection, _as_files(files, folder))
     return kept
 

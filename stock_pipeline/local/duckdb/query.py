@@ -15,6 +15,7 @@ from stock_pipeline.aws.athena import Answer
 from stock_pipeline.domain.reading_sql import check_reads
 from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
 from stock_pipeline.local.duckdb.catalog import connect_lake
+from stock_pipeline.local.duckdb.connection import connected
 from stock_pipeline.settings import Settings
 
 KEPT_LAKE = "lake"
@@ -33,7 +34,7 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
     with tempfile.TemporaryDirectory(prefix="query-") as folder:
         copy = Path(folder) / source.name  # views name the database by its file
         shutil.copyfile(_snapshot(source, note), copy)
-        with duckdb.connect(str(copy)) as connection:
+        with connected(copy) as connection:
             try:
                 if not _is_kept(source):
                     session = boto3.Session(region_name=settings.aws_region)
@@ -46,9 +47,6 @@ def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> A
                 raise PermanentError(f"DuckDB: {error}") from None
             except OverflowError:
                 raise PermanentError("a date or time is not in the years 1 to 9999: cast it to VARCHAR") from None
-            except RuntimeError as error:
-                # DuckDB reports Ctrl-C as an error of its own
-                raise (error.__cause__ if isinstance(error.__cause__, KeyboardInterrupt) else error) from None
 
 
 def _is_kept(source: Path) -> bool:
