@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stock_pipeline.commands.environment import take_over
 from stock_pipeline.local.stack import local_stack
-from tests.support.restore_drill import STEPS, Drilled, World, dagsters_database, drill
+from tests.support.database_drill import dagsters_database
+from tests.support.restore_drill import STEPS, Drilled, World, drill
 
 
 def main() -> int:
