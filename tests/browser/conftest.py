@@ -2,12 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.full_market import full_market
+from tests.browser.looking import Open
 from tests.browser.market import ShownMarket
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -22,8 +24,6 @@ FLAGS = [
     "--force-color-profile=srgb",
     "--font-render-hinting=none",
 ]
-
-Open = Callable[..., Page]
 
 
 # not of the session: while it is there its event loop runs, and no other test of the process could have one
@@ -81,3 +81,9 @@ def open_page(browser: Browser, expected_errors: list[str]) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert [error for error in errors if not any(part in error for part in expected_errors)] == []
+
+
+@pytest.fixture(scope="session", name="full_market")
+def _full_market() -> ShownMarket:
+    """One for all tests, which only look at it."""
+    return full_market()
