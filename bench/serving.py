@@ -118,7 +118,7 @@ class FolderZone:
         names = {key.removeprefix(prefix).partition("/")[0] for key in self._paths if key.startswith(prefix)}
         yield from (f"{prefix}{name}/" for name in sorted(names))
 
-    def get(self, key: str) -> bytes:
+    def get_if_there(self, key: str) -> bytes | None:
         return self._paths[key].read_bytes()
 
     def download(self, key: str, path: Path, etag: str | None = None) -> None:

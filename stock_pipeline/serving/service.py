@@ -38,7 +38,7 @@ PASSING = (*LAKE_ERRORS, StockPipelineError, ClientError, BotoCoreError)
 class Service:
     """publish: takes each change, on the service's thread. now: the clock, UTC.
 
-    Only that thread changes bars and board, so it reads them freely; others read bars under the lock.
+    Only that thread changes bars and board, so it reads them freely; others read bars under the follower's lock.
     """
 
     follower: Follower
@@ -58,7 +58,6 @@ class Service:
     _unjudged: set[SymbolKey] = field(default_factory=set)
     _is_new: bool = False
     """What looks found that is not shown yet: the table or the models may fail after a look."""
-    _lock: threading.RLock = field(default_factory=threading.RLock)
     _state_at: float = float("-inf")
     _closes_at: float = float("-inf")
 
@@ -77,11 +76,10 @@ class Service:
 
     def step(self, seconds: float) -> None:
         """Look once. seconds: of a clock that only goes forward."""
-        with self._lock:
-            found = self.follower.look()
-            self._changed |= found.changed
-            if found.changed or found.is_new:
-                self.live_bodies = {}
+        found = self.follower.look()
+        self._changed |= found.changed
+        if found.changed or found.is_new:
+            self.live_bodies = {}
         if found.is_new:
             self._is_new, self._closes_at = True, float("-inf")
         # the table and the models may take seconds to answer, in which bars are asked for
@@ -129,17 +127,17 @@ class Service:
         return changed
 
     def live_bars(self, key: SymbolKey) -> list[LiveBar]:
-        with self._lock:
+        with self.follower.lock:
             session = self._shown_session()
             return session.minute_bars(key) if session else []
 
     def live_day(self, key: SymbolKey) -> LiveBar | None:
-        with self._lock:
+        with self.follower.lock:
             session = self._shown_session()
             return session.day_bar(key) if session else None
 
     def closes(self, keys: list[SymbolKey], count: int) -> dict[SymbolKey, list[int]]:
-        with self._lock:
+        with self.follower.lock:
             session = self._shown_session()
             return {key: session.closes(key, count) if session else [] for key in keys}
 

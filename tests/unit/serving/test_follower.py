@@ -1,13 +1,18 @@
 """The follower: what it shows follows the lake, whatever compaction does meanwhile, and a restart shows the same."""
 
+import errno
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from stock_pipeline.domain.bar import daily_bar
 from stock_pipeline.domain.feed_session import feed_session_hours
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.domain.trade import Trade
-from stock_pipeline.serving.follower import Follower
+from stock_pipeline.errors import RetryableError
+from stock_pipeline.serving.follower import FILES_AT_ONCE, Follower
 from stock_pipeline.serving.units import price_of, shares_of_units
 from tests.support.market import Market
 from tests.support.oracle import winning_trades
@@ -51,12 +56,8 @@ def test_a_restart_shows_the_same_after_publication_collection_and_more(market: 
     assert market.lake.keys("raw/") == []
     market.lake.add([*rows[6:], replace(rows[0], version=1, status="cancelled")], 2)
     rows.append(replace(rows[0], version=1, status="cancelled"))
-    # the correction's minute is made anew from a file that is gone: the session is read again, whole
-    for _ in range(2):
-        try:
-            follower.look()
-        except KeyError:
-            continue
+    # the correction's minute is made anew from a copy, for the lake has the file no more
+    follower.look()
     assert day(follower) == expected(rows)
     fresh = market.follower()
     fresh.look()
@@ -71,6 +72,79 @@ def test_a_file_that_is_no_trades_is_named_and_the_others_count(market: Market) 
     follower.look()
     assert day(follower) == expected([trade(1)])
     assert list(follower.unreadable) == [bad]
+
+
+def test_a_lake_that_is_away_for_a_look_takes_nothing_from_what_is_shown(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = market.service.follower
+    rows = [trade(number) for number in range(FILES_AT_ONCE + 3)]
+    market.lake.add(rows[:1], 0)
+    follower.look()
+    for number, row in enumerate(rows[1:], 1):
+        market.lake.pass_time(timedelta(seconds=1))
+        last = market.lake.add([replace(row, symbol="XYZ") if number == 1 else row], number)
+    get = market.lake.store.get_if_there
+
+    def away(key: str) -> bytes | None:
+        if key == last:
+            raise RetryableError("the bucket throttles")
+        return get(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.lake.store, "get_if_there", away)
+        with pytest.raises(RetryableError):
+            follower.look()
+    assert follower.session is not None
+    shown = follower.session.day_bar(KEY)
+    assert shown is not None
+    assert shown.trade_count >= 1
+    found = follower.look()
+    # also what the look found that failed later
+    assert found == ({KEY, SymbolKey("XYZ", "sim")}, False)
+    assert day(follower) == expected([rows[0], *rows[2:]])
+
+
+def test_a_file_that_is_published_between_listing_and_reading_counts_once(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = market.service.follower
+    rows = [trade(number) for number in range(4)]
+    market.lake.add(rows[:2], 0)
+    follower.look()
+    market.lake.add(rows[2:], 1)
+    get = market.lake.store.get_if_there
+
+    with monkeypatch.context() as patch:
+
+        def after_collection(key: str) -> bytes | None:
+            patch.undo()
+            market.lake.compactor.compact(SESSION)
+            market.lake.pass_time(timedelta(days=4))
+            list(market.lake.garbage_collector().collect())
+            return get(key)
+
+        patch.setattr(market.lake.store, "get_if_there", after_collection)
+        with pytest.raises(RetryableError, match="removed meanwhile"):
+            follower.look()
+    market.lake.add([trade(4)], 2)
+    assert follower.look().is_new
+    assert day(follower) == expected([*rows, trade(4)])
+
+
+def test_a_full_disk_fails_the_look_and_not_the_follower(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = market.service.follower
+    market.lake.add([trade(1)], 1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(RetryableError, match="can't take copies"):
+            follower.look()
+    follower.look()
+    assert day(follower) == expected([trade(1)])
 
 
 def test_a_new_session_takes_over(market: Market) -> None:

@@ -52,6 +52,28 @@ def test_bars_are_answered_while_the_models_and_the_table_take_their_time(
     assert answers == [1, 1]
 
 
+@pytest.mark.parametrize("slow_call", ["list", "folders", "get_if_there"])
+def test_bars_are_answered_while_the_lake_takes_its_time(
+    market: Market, monkeypatch: pytest.MonkeyPatch, slow_call: str
+) -> None:
+    market.lake.add([trade(0)], 0)
+    market.step()
+    answers: list[int] = []
+    call = getattr(market.lake.store, slow_call)
+
+    def slow(*arguments: object, **named: object) -> object:
+        with ThreadPoolExecutor(1) as pool:
+            answers.append(len(pool.submit(market.service.live_bars, KEY).result(timeout=30)))
+        return call(*arguments, **named)
+
+    monkeypatch.setattr(market.lake.store, slow_call, slow)
+    market.lake.pass_time(timedelta(minutes=1))
+    market.lake.add([trade(60)], 1)
+    market.step()
+    assert set(answers) == {1}
+    assert len(market.service.live_bars(KEY)) == 2
+
+
 def test_bars_of_a_new_session_are_shown_with_its_board(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     market.lake.add([trade(0)], 0)
     market.step()
