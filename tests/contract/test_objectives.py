@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from stock_pipeline.metrics import METRICS
-from tests.support.alarms import PLANS, planned_alarms
+from tests.support.alarms import planned_alarms
 from tests.support.metric_math import evaluate
+from tests.support.plans import load_plan
 
 PAGE = (Path(__file__).parents[2] / "docs" / "slo.md").read_text()
 
 
 def objectives() -> list[dict[str, Any]]:
-    plan = json.loads((PLANS / "prod.json").read_text())
+    plan = load_plan("prod")
     (body,) = [r["values"]["dashboard_body"] for r in plan["resources"] if r["type"] == "aws_cloudwatch_dashboard"]
     properties = [widget["properties"] for widget in json.loads(body)["widgets"]]
     return [each for each in properties if each["title"].startswith("Objective")]
