@@ -1,6 +1,7 @@
 """Files that only other tools read say what is there: they parse, and what they name exists."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -81,3 +82,10 @@ def test_the_grafana_dashboard_asks_what_there_is() -> None:
         assert table in models
         for column in re.findall(r"\w+", sql.split(" FROM ")[0].replace("SELECT", "").replace("AS time", "")):
             assert f"name: {column}" in columns, column
+
+
+@pytest.mark.xdist_group("told")
+def test_groups_of_tests_are_told_to_the_scheduler(request: pytest.FixtureRequest) -> None:
+    """Else what a group makes once is made by each worker, silently: minutes."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@told")
