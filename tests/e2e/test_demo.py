@@ -69,21 +69,14 @@ def test_the_demo_agrees_with_the_published_bar_and_the_readme(tmp_path: Path) -
 
     printed = [line for line in without_measures(done.stdout) if "figures written to" not in line]
     assert shown_in("docs/demo.md") == printed
-    type_what_is_shown_next(done.stdout, tmp_path)
+    read_what_was_kept(tmp_path)
     execute_the_notebook(tmp_path)
     following = iter(printed)
     missing = [line for line in shown_in("README.md") if line not in following]
     assert missing == []
 
 
-def type_what_is_shown_next(output: str, folder: Path) -> None:
-    """Type the lines at the demo's end, but for `up`, which has a test of its own; then read what was kept."""
-    latest, query, up = re.findall(r"^  (\S+/stock-pipeline .*)$", output, re.MULTILINE)
-    assert up == f"{COMMAND} up"
-    for line, says in ((latest, "XXX     taq   01-03 00:58:30  157.80"), (query, "157.040000  5108362.000000")):
-        shown = subprocess.run(line, shell=True, cwd=folder, env=environment(), capture_output=True, text=True)
-        assert shown.returncode == 0, shown.stderr
-        assert says in shown.stdout
+def read_what_was_kept(folder: Path) -> None:
     kept = folder / ".stock-pipeline" / "demo"
     assert not kept.with_name("demo.new").exists()
     # without the services and their extension, as in DuckDB's own shell
