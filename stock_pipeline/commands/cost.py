@@ -35,10 +35,10 @@ def add_to(commands: Commands) -> None:
         "stock_pipeline/commands/prices.json. Needs no account.",
         example="stock-pipeline cost --trades-per-second 5000 --symbols 2000 --env prod",
     )
-    parser.add_argument("--trades-per-second", type=number(0), default=1000, metavar="N", help="default: 1000")
-    parser.add_argument("--symbols", type=whole(0), default=500, metavar="N", help="default: 500")
+    parser.add_argument("--trades-per-second", type=number(0.001), default=1000, metavar="N", help="default: 1000")
+    parser.add_argument("--symbols", type=whole(1), default=500, metavar="N", help="default: 500")
     parser.add_argument(
-        "--hours-per-day", type=number(0), default=6.5, metavar="N", help="of such trading; default: 6.5"
+        "--hours-per-day", type=number(0.01, 24), default=6.5, metavar="N", help="of such trading; default: 6.5"
     )
     parser.add_argument("--env", choices=("dev", "prod"), default="dev", help="default: dev")
     parser.add_argument("--markdown", action="store_true", help="as a table for a document")
@@ -50,8 +50,6 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.domain.cost_limits import limits, most_symbols
 
     workload = Workload(options.trades_per_second, options.symbols, options.hours_per_day)
-    if workload.trades_per_second <= 0 or workload.symbols <= 0 or not 0 < workload.hours_per_day <= 24:
-        raise InputFileError("--trades-per-second and --symbols take numbers above 0, and --hours-per-day up to 24")
     settings = deployment(INFRA, options.env)
     prices = json.loads(PRICES.read_text())
     bill = monthly_bill(workload, settings, prices)

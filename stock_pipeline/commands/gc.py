@@ -3,7 +3,7 @@
 import argparse
 
 from stock_pipeline.commands.environment import BUCKET, add_env, settings_of
-from stock_pipeline.commands.parsers import Commands, add_command
+from stock_pipeline.commands.parsers import Commands, add_command, number
 
 GRACE_DAYS = 3
 
@@ -21,7 +21,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
     parser.add_argument(
         "--grace-days",
-        type=float,
+        type=number(0, 10_000),
         default=GRACE_DAYS,
         metavar="N",
         help=f"days to keep what was superseded, more than any query or run takes (default: {GRACE_DAYS})",
@@ -37,12 +37,6 @@ def run(options: argparse.Namespace) -> int:
     from stock_pipeline.lake.unpublished_sessions import raw_folders
     from stock_pipeline.wiring import Wiring
 
-    if not 0 <= options.grace_days < 10_000:
-        from stock_pipeline.errors import SettingsError
-
-        raise SettingsError(
-            f"--grace-days is {options.grace_days}, which can't be used: it takes a number from 0 to below 10000"
-        )
     with Wiring.open(settings_of(options, BUCKET)) as wiring:
         collector = wiring.garbage_collector(timedelta(days=options.grace_days))
         would = "would delete" if options.dry_run else "deleted"

@@ -1,6 +1,7 @@
 """A command's parser, whose help ends with a line to copy; and what arguments take, in our words."""
 
 import argparse
+import math
 import textwrap
 from collections.abc import Callable
 from datetime import date
@@ -65,8 +66,8 @@ def number(low: float, high: float = float("inf")) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not low <= value <= high:
-            upper = f" to {high:g}" if high < float("inf") else ""
+        if not low <= value <= high or not math.isfinite(value):
+            upper = f" to {high:,g}" if high < float("inf") else ""
             raise argparse.ArgumentTypeError(f"{text!r} can't be used: it takes a number from {low:g}{upper}")
         return value
 

@@ -81,9 +81,14 @@ def test_a_stream_that_is_too_small_is_named(capsys: pytest.CaptureFixture[str])
     assert "needs 3 shards, and dev has 1" in capsys.readouterr().out
 
 
-def test_a_load_that_is_none_is_an_error_of_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cost", "--symbols", "0"]) == 1
-    assert "above 0" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "load",
+    [["--symbols", "0"], ["--trades-per-second", "inf"], ["--trades-per-second", "0"], ["--hours-per-day", "25"]],
+)
+def test_a_load_that_is_none_is_an_error_of_usage(capsys: pytest.CaptureFixture[str], load: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["cost", *load])
+    assert "can't be used: it takes" in capsys.readouterr().err
 
 
 def test_without_a_checkout_the_missing_file_is_named(tmp_path: Path) -> None:
