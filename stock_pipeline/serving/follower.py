@@ -27,6 +27,7 @@ from stock_pipeline.domain.listed_object import ListedObject
 from stock_pipeline.domain.session import session_date_of
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import InputFileError, RetryableError, StockPipelineError
+from stock_pipeline.lake.parquet_pieces import BROKEN_FILE, one_line
 from stock_pipeline.lake.raw_file_gate import conformed
 from stock_pipeline.lake.session_partition import SessionPartition
 from stock_pipeline.serving.live_session import LiveSession
@@ -210,11 +211,14 @@ class Follower:
             path = reading.folder / f"published-{number}.parquet"
             with _on_disk():
                 self._lake.download(key, path)
-            with pq.ParquetFile(path) as file:
-                groups = file.num_row_groups
-            for group in range(groups):
-                name = f"{path}#{group}"
-                reading.changed |= reading.session.add([(name, reading.rows(name))])
+            try:
+                with pq.ParquetFile(path) as file:
+                    groups = file.num_row_groups
+                for group in range(groups):
+                    name = f"{path}#{group}"
+                    reading.changed |= reading.session.add([(name, reading.rows(name))])
+            except BROKEN_FILE as error:
+                raise RetryableError(f"{key} can't be read ({one_line(error)}): compact its session again") from error
         reading.seen.update(file.key for file in published.manifest.inputs)
 
     def _read_on(self, reading: _Reading, lists_all: bool) -> None:
@@ -249,7 +253,8 @@ class Follower:
         read = [(str(path), rows) for path, rows in zip(paths, found, strict=True) if not isinstance(rows, str)]
         with self.lock:
             try:
-                reading.changed |= reading.session.add(read)
+                with _on_disk():
+                    reading.changed |= reading.session.add(read)
             except BaseException:
                 # half of it may be folded
                 self._forget(reading)

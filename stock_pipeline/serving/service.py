@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,7 +63,7 @@ class Service:
     _closes_at: float = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Look again and again until told to stop. What fails is tried again."""
+        """Look again and again until told to stop. What fails is tried again, whatever it was: prices have to go on."""
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -70,6 +71,10 @@ class Service:
                 self.failure = None
             except PASSING as error:
                 self.failure = str(error).partition("\n")[0][:500]
+            except Exception as error:
+                # a fault of this program: the log says where
+                self.failure = f"{type(error).__name__}: {error}".partition("\n")[0][:500]
+                traceback.print_exc()
             self.looked_at = self.now()
             stop.wait(max(0.05, LOOK_SECONDS - (time.monotonic() - started)))
         self.follower.close()

@@ -14,6 +14,7 @@ from stock_pipeline.domain.trade import Trade
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.serving.follower import FILES_AT_ONCE, Follower
 from stock_pipeline.serving.units import price_of, shares_of_units
+from tests.support.damage import data_key, spoil
 from tests.support.market import Market
 from tests.support.oracle import winning_trades
 from tests.support.trades import SESSION, trade
@@ -130,6 +131,19 @@ def test_a_file_that_is_published_between_listing_and_reading_counts_once(
     market.lake.add([trade(4)], 2)
     assert follower.look().is_new
     assert day(follower) == expected([*rows, trade(4)])
+
+
+def test_a_published_file_that_is_damaged_is_named_and_the_next_version_is_read(market: Market) -> None:
+    market.lake.add([trade(1), trade(2)], 1)
+    market.lake.compactor.compact(SESSION)
+    spoil(market.lake, data_key(market.lake))
+    market.lake.add([trade(3)], 2)
+    follower = market.service.follower
+    with pytest.raises(RetryableError, match=r"\.parquet can't be read"):
+        follower.look()
+    market.lake.compactor.compact(SESSION)
+    follower.look()
+    assert day(follower) == expected([trade(1), trade(2), trade(3)])
 
 
 def test_a_full_disk_fails_the_look_and_not_the_follower(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:

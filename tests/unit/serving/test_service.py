@@ -1,5 +1,6 @@
 """What one look found is shown, even if something else fails at that moment."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import RetryableError
 from stock_pipeline.serving.events import Frame
+from stock_pipeline.serving.follower import Followed
 from tests.support.market import Market
 from tests.support.trades import SESSION, trade
 
@@ -72,6 +74,26 @@ def test_bars_are_answered_while_the_lake_takes_its_time(
     market.step()
     assert set(answers) == {1}
     assert len(market.service.live_bars(KEY)) == 2
+
+
+def test_a_fault_of_one_look_is_told_and_does_not_end_the_following(
+    market: Market, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = threading.Event()
+    told: list[str | None] = []
+
+    def look() -> Followed:
+        if not told:
+            told.append(None)
+            raise ZeroDivisionError("nobody thought of this")
+        told.append(market.service.failure)
+        stop.set()
+        return Followed(set(), False)
+
+    monkeypatch.setattr(market.service.follower, "look", look)
+    market.service.run(stop)
+    assert told[1] == "ZeroDivisionError: nobody thought of this"
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_bars_of_a_new_session_are_shown_with_its_board(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
