@@ -17,6 +17,7 @@ from stock_pipeline.domain.price_alert import UNIT, Level, Rule
 from stock_pipeline.domain.symbol_state import SymbolKey
 from stock_pipeline.errors import StockPipelineError
 from stock_pipeline.serving.app import CHART, STATIC, application
+from stock_pipeline.serving.bodies import takes_gzip
 from stock_pipeline.serving.events import KEPT_FRAMES, Events, Frame
 from stock_pipeline.serving.facts import Facts, Kept
 from stock_pipeline.serving.shapes import Action
@@ -81,6 +82,30 @@ def test_bars_that_did_not_change_are_made_once(market: Market, client: TestClie
     market.lake.add([trade(1)], 1)
     market.step()
     assert get(client, "/bars/ABC")["bars"][0]["tradeCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.1", True),
+        ("GZIP", True),
+        ("*", True),
+        ("", False),
+        ("br", False),
+        ("gzip;q=0, br", False),
+        ("gzip; q=0.000", False),
+        ("*;q=0", False),
+        ("*, gzip;q=0", False),
+    ],
+)
+def test_who_refuses_gzip_gets_none(accepted: str, takes: bool) -> None:
+    assert takes_gzip(accepted) is takes
+
+
+def test_whatever_it_is_it_has_not_changed(market: Market, client: TestClient) -> None:
+    market.step()
+    assert client.get("/api/v1/latest", headers={"If-None-Match": "*"}).status_code == 304
 
 
 def test_a_large_body_is_gzipped_once(market: Market, client: TestClient) -> None:
