@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Into = Literal["arrow", "polars", "pandas"]
 Size = Literal["1m", "5m", "1h", "1d"]
+Adjusted = Literal["splits", "splits_and_dividends"]
 
 _BARS = {
     "1m": ("minute_bars", "minute_start"),
@@ -66,20 +67,29 @@ def bars(
     end: date | None = None,
     size: Size = "1d",
     *,
+    adjusted: Adjusted | None = None,
     feed: str | None = None,
     env: str | None = None,
     into: Into = "arrow",
 ) -> Any:
     """Return bars of the sessions from `start` to `end`, both included, in order.
 
+    adjusted: days only, in today's shares and, with dividends, as if they were reinvested; None as they were traded.
     feed: only this one; feeds are never mixed in a bar.
     """
     if size not in _BARS:
         raise InputFileError(f"there are no bars of {size!r}: size takes {', '.join(_BARS)}")
     model, opens = _BARS[size]
     part = "" if size == "1d" else "session_part, "
+    which = _which(symbol, feed)
+    if adjusted is not None:
+        if size != "1d" or adjusted not in get_args(Adjusted):
+            raise InputFileError(
+                f"only bars of size 1d are adjusted, and adjusted takes {', '.join(get_args(Adjusted))}"
+            )
+        model, which = "daily_bars_adjusted", f"{which} AND adjustment = '{adjusted}'"
     sql = (
-        f"SELECT symbol, feed, {opens}, {part}{_FIGURES} FROM {model} WHERE {_which(symbol, feed)} AND "
+        f"SELECT symbol, feed, {opens}, {part}{_FIGURES} FROM {model} WHERE {which} AND "
         f"{_within(start, end or start)} ORDER BY feed, {opens}{part and ', session_part'}"
     )
     with _place(env, ("BUCKET_NAME",)) as settings:

@@ -86,12 +86,13 @@ def read_what_was_kept(folder: Path) -> None:
         "from datetime import date; from stock_pipeline import read; day = date(2018, 1, 2); "
         "print(read.trades('XXX', day, date(2018, 1, 4)).num_rows, read.bars('XXX', day, size='1m').num_rows, "
         "read.bars('XXX', day, size='1h', into='polars').shape, read.bars('XXX', day, into='pandas').shape, "
+        "read.bars('XXX', day, adjusted='splits').equals(read.bars('XXX', day)), "
         "read.latest('XXX').num_rows, read.trades('XXX', date(2030, 1, 1)).schema == read.trades('XXX', day).schema)"
     )
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, env=environment(), capture_output=True, text=True
     )
-    assert shown.stdout == "39464 490 (15, 11) (1, 10) 1 True\n", shown.stderr
+    assert shown.stdout == "39464 490 (15, 11) (1, 10) True 1 True\n", shown.stderr
 
 
 def execute_the_notebook(folder: Path) -> None:

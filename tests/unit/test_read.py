@@ -25,6 +25,14 @@ def test_a_range_that_ends_before_it_starts_is_no_empty_answer(ask: Any) -> None
         ask(DAY, date(2026, 1, 11))
 
 
+@pytest.mark.parametrize("asked", [{"size": "1m", "adjusted": "splits"}, {"adjusted": "dividends"}])
+def test_what_is_not_adjusted_is_said(asked: dict[str, Any]) -> None:
+    with pytest.raises(
+        InputFileError, match="only bars of size 1d are adjusted, and adjusted takes splits, splits_and"
+    ):
+        read.bars("AAPL", DAY, env="nowhere", **asked)
+
+
 @pytest.mark.parametrize("ask", [ask_trades, ask_bars])
 @pytest.mark.parametrize("day", ["2026-01-12", datetime(2026, 1, 12, 23, tzinfo=UTC), 20260112])
 def test_what_is_no_date_is_named(ask: Any, day: Any) -> None:
