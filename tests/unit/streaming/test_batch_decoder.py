@@ -131,6 +131,14 @@ def test_a_clean_batch_takes_the_fast_path(rows: list[Any]) -> None:
     assert fast.record_of_row.tolist() == [0] * len(rows) + [1]
 
 
+def test_each_row_of_many_records_is_of_its_own_record() -> None:
+    """So many that one byte too few or too many for each would have added up to a line."""
+    line = encode_trade(trade(1))
+    fast = batch_decoder._decode_fast(batch(*[line, line + b"\n"] * 1_000), LIMITS)
+    assert fast is not None
+    assert fast.record_of_row.tolist() == list(range(2_000))
+
+
 @given(trades())
 def test_writing_and_reading_a_trade_gives_the_trade(row: Any) -> None:
     assert decode_trade(encode_trade(row)) == row
