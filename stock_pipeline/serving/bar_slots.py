@@ -4,6 +4,7 @@ Prices are whole millionths of a dollar. A slot keeps time and sequence of its f
 that comes late finds its place. What counts belongs to `trade_rows`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -66,28 +67,37 @@ class BarSlots:
 
     def __init__(self) -> None:
         self.size = 0
-        self._table = _empty(16)
+        self._table = np.empty((len(COLUMNS), 16), np.int64)
 
     def __getitem__(self, column: str) -> npt.NDArray[np.int64]:
         row: npt.NDArray[np.int64] = self._table[_PLACES[column]]
         return row
 
     def grow(self, size: int) -> None:
-        self.size = max(self.size, size)
+        if size <= self.size:
+            return
         before = room = self._table.shape[1]
         while room < size:
             room *= 2
         if room != before:
-            wider = _empty(room)
+            wider = np.empty((len(COLUMNS), room), np.int64)
             wider[:, :before] = self._table
             self._table = wider
+        # slots that nobody has yet stay untouched, so they take no memory
+        self._table[:, self.size : size] = _EMPTY
+        self.size = size
 
     def clear(self, slots: _Index) -> None:
         self._table[:, slots] = _EMPTY
 
-    def rows(self, slots: _Index) -> list[dict[str, int]]:
-        """Return slots by column. All at once, because a number at a time costs fifty times as much."""
-        return [dict(zip(COLUMNS, values, strict=True)) for values in self._table[:, slots].T.tolist()]
+    def rows(self, slots: _Index) -> Iterator[dict[str, int]]:
+        """Return slots by column.
+
+        Read all at once, because a number at a time costs fifty times as much. Made one by one, because thousands of
+        dicts that live together are looked through by the garbage collector, which takes as long as all else.
+        """
+        for values in zip(*self._table[:, slots].tolist(), strict=True):
+            yield dict(zip(COLUMNS, values, strict=True))
 
     def merge(self, slots: _Index, found: dict[str, Any]) -> npt.NDArray[np.bool_]:
         """Merge one partial bar into each of the distinct slots.
@@ -145,7 +155,3 @@ class BarSlots:
     def _carry(self, slots: _Index, whole: str, parts: str, unit: int) -> None:
         self[whole][slots] += self[parts][slots] // unit
         self[parts][slots] %= unit
-
-
-def _empty(room: int) -> npt.NDArray[np.int64]:
-    return np.repeat(_EMPTY, room, axis=1)

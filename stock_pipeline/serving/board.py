@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
+from itertools import repeat
 
 import msgspec
 
@@ -39,9 +40,9 @@ class Board:
         """Make the quotes of these symbols anew; return those that changed."""
         changed = {}
         wanted = list(keys)
-        days = session.days(wanted) if session else {}
-        for key in wanted:
-            quote = self._quote(session, key, days.get(key))
+        days = session.days(wanted) if session else repeat(None)
+        for key, day in zip(wanted, days, strict=False):
+            quote = self._quote(session, key, day)
             if quote is not None and (encoded := encode(quote)) != self.quotes.get(key):
                 changed[key] = encoded
         date_changed = session is not None and session.session_date != self.session_date

@@ -1,7 +1,6 @@
 """A live bar, made of what was added up and of the rows that are kept one by one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from stock_pipeline.serving.bar_slots import EMPTY, SHARE_PARTS, TURNOVER_PARTS
@@ -27,8 +26,7 @@ class KeptRow(NamedTuple):
     closing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LiveBar:
+class LiveBar(NamedTuple):
     """A bar in units: prices in millionths, shares in millionths of a share, turnover in 10^-12 dollars.
 
     part: of the session, in which a minute's bar lies; a day's is of all.

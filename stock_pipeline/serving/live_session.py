@@ -9,7 +9,7 @@ A source that gives one event id to two symbols, or to two minutes so far apart 
 rule of `Trade`: both rows count here, until the session is published.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -152,18 +152,20 @@ class LiveSession:
         series = self.series.get(key)
         if series is None:
             return None
-        return self._day_bar(series, self._days.rows(np.array([series]))[0])
+        return self._day_bar(series, next(self._days.rows(np.array([series]))))
 
-    def days(self, keys: Iterable[SymbolKey]) -> dict[SymbolKey, LiveDay]:
-        """Return the figures of each symbol that has an execution. All at once costs a third."""
-        known = [(key, self.series[key]) for key in keys if key in self.series]
-        rows = self._days.rows(np.array([series for _, series in known], np.int64))
-        found = {}
-        for (key, series), sums in zip(known, rows, strict=True):
-            if sums["latest_ns"] >= 0:
+    def days(self, keys: Sequence[SymbolKey]) -> Iterator[LiveDay | None]:
+        """Make each symbol's figures in turn, None if it has no execution. Together they cost a third."""
+        known = np.array([self.series[key] for key in keys if key in self.series], np.int64)
+        rows = self._days.rows(known)
+        for key in keys:
+            sums = next(rows) if key in self.series else EMPTY
+            if sums["latest_ns"] < 0:
+                yield None
+            else:
                 eligible = sums["eligible_price"] if sums["eligible_ns"] >= 0 else None
-                found[key] = LiveDay(sums["latest_ns"], sums["latest_price"], eligible, self._day_bar(series, sums))
-        return found
+                bar = self._day_bar(self.series[key], sums)
+                yield LiveDay(sums["latest_ns"], sums["latest_price"], eligible, bar)
 
     def _day_bar(self, series: int, sums: dict[str, int]) -> LiveBar | None:
         kept: list[KeptRow] = []

@@ -123,7 +123,7 @@ def check_bars(session: LiveSession, rows: list[Trade]) -> None:
         assert (live_day and shown(live_day)) == (day and expected(day))
         paid = sorted(paid_trades(own), key=order_key)
         eligible = [row for row in paid if is_last_eligible(row.conditions, row.tape)]
-        live = session.days([key]).get(key)
+        live = next(session.days([key]))
         assert (live and (live.latest_ns, live.latest_price)) == (
             (paid[-1].event_time_ns, units(paid[-1])) if paid else None
         )
