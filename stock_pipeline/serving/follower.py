@@ -11,10 +11,9 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -115,27 +114,29 @@ class Follower:
         self._shown: _Reading | None = None
         self._listed_at: datetime | None = None
 
+    # another thread may put `_shown` away between two reads of it
+
     @property
     def session(self) -> LiveSession | None:
-        return self._shown.session if self._shown else None
+        return shown.session if (shown := self._shown) else None
 
     @property
     def unreadable(self) -> dict[str, str]:
         """Reasons of files that are no trades, by key."""
-        return dict(self._shown.unreadable) if self._shown else {}
+        return dict(shown.unreadable) if (shown := self._shown) else {}
 
     @property
     def files(self) -> int:
-        return self._shown.files if self._shown else 0
+        return shown.files if (shown := self._shown) else 0
 
     @property
     def newest_file(self) -> datetime | None:
-        return self._shown.newest_file if self._shown else None
+        return shown.newest_file if (shown := self._shown) else None
 
     @property
     def delays(self) -> Sequence[float]:
         """Seconds from a raw file's time to its place in the figures, of the newest files."""
-        return tuple(self._shown.delays) if self._shown else ()
+        return tuple(shown.delays) if (shown := self._shown) else ()
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -244,8 +245,11 @@ class Follower:
 
     def _fold(self, reading: _Reading, some: Sequence[ListedObject]) -> None:
         paths = [reading.folder / f"{reading.files + place}.parquet" for place in range(len(some))]
+        asked = [self._pool.submit(self._rows_or_reason, reading, *each) for each in zip(some, paths, strict=True)]
+        # all, also after one failed: a copy that comes late would take the place of one of the next look
+        wait(asked)
         try:
-            found = list(self._pool.map(partial(self._rows_or_reason, reading), some, paths))
+            found = [each.result() for each in asked]
         except _GoneError:
             # published and collected meanwhile, so its rows are in the version
             self._forget(reading)

@@ -1,6 +1,7 @@
 """The follower: what it shows follows the lake, whatever compaction does meanwhile, and a restart shows the same."""
 
 import errno
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -144,6 +145,35 @@ def test_a_published_file_that_is_damaged_is_named_and_the_next_version_is_read(
     market.lake.compactor.compact(SESSION)
     follower.look()
     assert day(follower) == expected([trade(1), trade(2), trade(3)])
+
+
+def test_a_look_that_failed_reads_nothing_any_more(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late copy would lie where the next look put another file."""
+    for number in range(2):
+        market.lake.pass_time(timedelta(seconds=1))
+        market.lake.add([trade(number)], number)
+    get = market.lake.store.get_if_there
+    begun, refused, over = threading.Event(), threading.Event(), threading.Event()
+    first, _ = market.lake.keys("raw/")
+    late: list[bool] = []
+
+    def slow(key: str) -> bytes | None:
+        if key == first:
+            begun.wait()
+            refused.set()
+            raise RetryableError("the bucket throttles")
+        begun.set()
+        refused.wait()
+        # the right follower waits for this file, so this wait ends by its limit
+        late.append(over.wait(timeout=0.3))
+        return get(key)
+
+    monkeypatch.setattr(market.lake.store, "get_if_there", slow)
+    with pytest.raises(RetryableError, match="throttles"):
+        market.service.follower.look()
+    over.set()
+    market.service.follower.close()
+    assert late == [False]
 
 
 def test_a_full_disk_fails_the_look_and_not_the_follower(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
