@@ -30,6 +30,8 @@ RESULTS = frozenset({"LogSeedResult", "LogModelResult", "LogTestResult", "NodeFi
 STOP_SECONDS = 25
 """That an interrupted command has to cancel its statements."""
 
+STOP_TRIES = 5
+
 
 class _Ended(NamedTuple):
     """How a command ended."""
@@ -75,15 +77,15 @@ class DbtProcess(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         # a thread of its own, because dbt returns at its end and Dagster is told of each node
         thread = threading.Thread(target=work, name="dbt", daemon=True)
-        thread.start()
         try:
+            thread.start()
             while not isinstance(message := said.get(), _Ended):
                 yield message
+            thread.join()
         except BaseException:
-            _interrupt(thread)
+            _stop(thread)
             raise
         finally:
-            thread.join(STOP_SECONDS)
             if self.target == "local":
                 _let_go_of_duckdb()
         if message.error is not None:
@@ -139,6 +141,15 @@ def _places(target: str, folder: Path) -> list[str]:
 def _reason(done: "dbtRunnerResult | None", errors: Sequence[str]) -> str:
     said = "\n".join(dict.fromkeys(line.strip() for line in errors if line.strip()))
     return said or str((done and done.exception) or "dbt gives no reason")
+
+
+def _stop(thread: threading.Thread) -> None:
+    """Interrupt dbt, again where a finalizer that just ran there swallowed it, and wait for its end."""
+    tries = STOP_TRIES
+    while thread.is_alive() and tries:
+        _interrupt(thread)
+        thread.join(STOP_SECONDS / STOP_TRIES)
+        tries -= 1
 
 
 def _interrupt(thread: threading.Thread) -> None:

@@ -4,6 +4,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,33 @@ def test_dbt_stops_when_nobody_listens_any_more(dbt: DbtProcess, tmp_path: Path)
     log = (tmp_path / "stopped" / "dbt.log").read_text()
     assert 0 < log.count("Finished running node") < 20
     assert ended(list(dbt.results(ONE_MODEL, tmp_path / "next")))["stg_trading_sessions"] == "success"
+
+
+def test_an_interrupt_that_is_swallowed_comes_again(
+    dbt: DbtProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def working(never: threading.Event) -> None:
+        while not never.wait(0.01):
+            pass
+
+    def deaf(*_arguments: object) -> None:
+        signal.pthread_kill(main_thread, signal.SIGINT)  # Ctrl-C
+        with suppress(KeyboardInterrupt):  # as a finalizer does
+            working(threading.Event())
+        swallowed.set()
+        working(threading.Event())
+
+    swallowed, main_thread = threading.Event(), threading.get_ident()
+    monkeypatch.setattr(DbtProcess, "_invoke", deaf)
+    monkeypatch.setattr(dbt_process, "STOP_SECONDS", 20)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(dbt.results(["ls"], tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert swallowed.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "dbt"]
 
 
 def test_an_interrupt_while_dbt_is_parsed_is_not_lost(
