@@ -1,6 +1,8 @@
 """What tests look at on the page."""
 
+import base64
 from collections.abc import Callable
+from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
@@ -45,4 +47,35 @@ def candle_pixels(page: Page) -> dict[str, int]:
             return counts;
         }"""
     )
+    return found
+
+
+ALIKE = 0.1
+"""Of 1: fonts and their smoothing differ between machines by less, a chart that is away or another colour by more."""
+
+
+def picture_difference(page: Page, one: Path, other: Path) -> float:
+    """Return the largest difference in brightness, from 0 to 1, of the 40 by 24 cells that the pictures shrink to."""
+    pictures = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in (one, other)]
+    blank = page.context.new_page()
+    found: float = blank.evaluate(
+        """async (pictures) => {
+            const cells = await Promise.all(pictures.map(async (source) => {
+                const image = new Image();
+                image.src = source;
+                await image.decode();
+                const canvas = document.createElement("canvas");
+                [canvas.width, canvas.height] = [40, 24];
+                const context = canvas.getContext("2d");
+                context.imageSmoothingQuality = "high";
+                context.drawImage(image, 0, 0, 40, 24);
+                const { data } = context.getImageData(0, 0, 40, 24);
+                const sum = (at) => data[4 * at] + data[4 * at + 1] + data[4 * at + 2];
+                return Array.from({ length: 40 * 24 }, (_, at) => sum(at) / 765);
+            }));
+            return Math.max(...cells[0].map((value, at) => Math.abs(value - cells[1][at])));
+        }""",
+        pictures,
+    )
+    blank.close()
     return found

@@ -11,10 +11,12 @@ from playwright.sync_api import expect
 
 from stock_pipeline.serving.app import chart_path
 from tests.browser.full_market import EVENING, SYMBOLS
-from tests.browser.looking import Open, assert_accessible, candle_pixels, cell, row
+from tests.browser.looking import ALIKE, Open, assert_accessible, candle_pixels, cell, picture_difference, row
 from tests.browser.market import FEED, OPEN_NS, ShownMarket, some_trade
 
 pytestmark = pytest.mark.xdist_group("browser")
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
 
 @pytest.mark.parametrize(("width", "height", "colours"), [(1280, 800, "light"), (360, 740, "dark")])
@@ -51,7 +53,7 @@ def test_the_figures_are_the_apis(full_market: ShownMarket, open_page: Open) -> 
 
 
 def test_pictures(full_market: ShownMarket, open_page: Open, tmp_path: Path) -> None:
-    """Those of the docs, which `PICTURES=docs/pictures` makes anew."""
+    """Those of the docs, which `PICTURES=docs/pictures` makes anew; the page still looks as they do."""
     folder = Path(os.environ.get("PICTURES", tmp_path))
     with full_market.served() as address:
         page = open_page(address, height=620, time=EVENING)
@@ -61,6 +63,10 @@ def test_pictures(full_market: ShownMarket, open_page: Open, tmp_path: Path) -> 
         expect(page.locator(".chart")).to_have_attribute("data-bars", "480")
         expect(page.locator("tr.cancelled")).to_be_visible()
         page.screenshot(path=folder / "symbol.png")
+        market, symbol = PICTURES / "market.png", PICTURES / "symbol.png"
+        assert picture_difference(page, folder / "market.png", market) < ALIKE
+        assert picture_difference(page, folder / "symbol.png", symbol) < ALIKE
+        assert picture_difference(page, market, symbol) > 3 * ALIKE
 
 
 def test_sorting_and_filter_by_keyboard(full_market: ShownMarket, open_page: Open) -> None:
