@@ -78,8 +78,9 @@ bench-rewriting: $(STAMP) ## Say how often a day's schedule processes each row o
 bench-session: $(STAMP) ## Measure where the CPU of a session's job goes, part by part (two minutes)
 	@$(BIN)/python -m bench.session $(if $(ROUNDS),--rounds $(ROUNDS))
 
-bench-serve: $(STAMP) ## Measure what the page's server follows and answers on one core (three minutes)
+bench-serve: $(STAMP) ## Measure what the page's server follows and answers on one core, and how far behind it is (four minutes)
 	@POLARS_MAX_THREADS=1 $(BIN)/python -m bench.serving
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m bench.freshness
 
 bench-queries: $(STAMP) ## Measure what the example queries fetch, of raw and of compacted trades (20 minutes)
 	@test -x ../shared/athena-trino/run || { echo "bench-queries needs ../shared/athena-trino; docs/performance.md says how to run it in an account" >&2; exit 1; }

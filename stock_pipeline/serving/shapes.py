@@ -114,7 +114,10 @@ class Sessions(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Health(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether figures follow the lake. behind: seconds from a raw file's time to its place in the figures."""
+    """Whether figures follow the lake.
+
+    behind: seconds from a raw file's time, which S3 tells in whole ones, to its place in the figures.
+    """
 
     status: str
     session_date: date | None
