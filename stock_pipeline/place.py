@@ -34,6 +34,11 @@ def is_on_loopback(environ: Mapping[str, str]) -> bool:
     return urlsplit(environ.get("AWS_ENDPOINT_URL", "")).hostname in (LOOPBACK, "localhost")
 
 
+def is_kept_demo(settings: Settings) -> bool:
+    """Tell if settings lead to what the demo left."""
+    return settings.duckdb_path == os.fspath(DEMO_MODELS.absolute())
+
+
 def environ_of(
     name: str | None, environ: Mapping[str, str], needs: Sequence[str] = (), *, only_reads: bool = False
 ) -> dict[str, str]:

@@ -17,8 +17,8 @@ PROJECT = _COPIES if IS_INSTALLED else _PACKAGE.parent
 
 STATE_FOLDER = Path(".stock-pipeline")
 
-MODELS_FILE, LATEST_FILE = "stock_market.duckdb", "latest.parquet"
-"""What the demo leaves in its folder of it: the models, and the newest prices."""
+MODELS_FILE, LATEST_FILE, KEPT_LAKE = "stock_market.duckdb", "latest.parquet", "lake"
+"""What the demo leaves in its folder of it: the models, the newest prices, and a folder of the lake's files by key."""
 """What commands leave behind, in the folder where they are called."""
 
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from stock_pipeline.domain.feed_session import feed_sessions
 from stock_pipeline.domain.trade import SYMBOL
 from stock_pipeline.errors import InputFileError
-from stock_pipeline.place import DEMO_FOLDER, DEMO_MODELS, environ_of
+from stock_pipeline.place import DEMO_FOLDER, environ_of, is_kept_demo
 from stock_pipeline.project_files import LATEST_FILE
 from stock_pipeline.settings import Settings
 
@@ -185,7 +185,7 @@ def _utc(nanoseconds: int) -> datetime:
 def _kept_latest(settings: Settings) -> pa.Table | None:
     """Return what the demo kept, if `settings` lead to it: its services are gone."""
     file = (DEMO_FOLDER / LATEST_FILE).absolute()
-    if settings.duckdb_path != os.fspath(DEMO_MODELS.absolute()) or not file.exists():
+    if not is_kept_demo(settings) or not file.exists():
         return None
     return pq.read_table(file)
 

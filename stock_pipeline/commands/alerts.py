@@ -13,12 +13,15 @@ from stock_pipeline.commands.parsers import Commands, add_command, day
 from stock_pipeline.errors import InputFileError, StockPipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
+
+    import polars as pl
 
     from stock_pipeline.domain.price_alert import Rule
     from stock_pipeline.domain.symbol_state import SymbolKey
     from stock_pipeline.serving.live_session import LiveSession
+    from stock_pipeline.settings import Settings
 
 
 def add_to(commands: Commands) -> None:
@@ -64,24 +67,53 @@ def run(options: argparse.Namespace) -> int:
 
 def _try_on_lake(rules: "tuple[Rule, ...]", options: argparse.Namespace) -> None:
     from stock_pipeline.commands.query import ask
-    from stock_pipeline.serving.follower import Follower
+    from stock_pipeline.place import is_kept_demo
     from stock_pipeline.serving.history import History
+
+    settings = settings_of(options, BUCKET, only_reads=True)
+    read = _kept_session if is_kept_demo(settings) else _lake_session
+    with read(settings, options.session) as session:
+        if not session.series:
+            raise InputFileError(f"the lake has no trades of {options.session}")
+        history = History(lambda sql: ask(settings, sql, note=lambda _text: None).rows, time.monotonic, 0)
+        closes: Mapping[SymbolKey, Decimal] = {}
+        # no models yet: the rules begin the session armed
+        with contextlib.suppress(StockPipelineError):
+            closes = history.previous_closes(options.session)
+        _show(rules, session, closes)
+
+
+@contextlib.contextmanager
+def _lake_session(settings: "Settings", session_date: date) -> "Iterator[LiveSession]":
+    from stock_pipeline.serving.follower import Follower
     from stock_pipeline.wiring import Wiring, utc_now
 
-    settings = settings_of(options, BUCKET)
     with Wiring.open(settings) as wiring:
-        follower = Follower(wiring.objects, wiring.partition, utc_now, options.session)
+        follower = Follower(wiring.objects, wiring.partition, utc_now, session_date)
         try:
             follower.look()
-            history = History(lambda sql: ask(settings, sql, note=lambda _text: None).rows, time.monotonic, 0)
-            closes: Mapping[SymbolKey, Decimal] = {}
-            # no models yet: the rules begin the session armed
-            with contextlib.suppress(StockPipelineError):
-                closes = history.previous_closes(options.session)
             assert follower.session is not None
-            _show(rules, follower.session, closes)
+            yield follower.session
         finally:
             follower.close()
+
+
+@contextlib.contextmanager
+def _kept_session(_settings: "Settings", session_date: date) -> "Iterator[LiveSession]":
+    """Yield a session of the demo, which keeps all of its raw files."""
+    from stock_pipeline.domain.lake_layout import raw_partition_prefix
+    from stock_pipeline.place import DEMO_FOLDER
+    from stock_pipeline.project_files import KEPT_LAKE
+    from stock_pipeline.serving.live_session import LiveSession
+    from stock_pipeline.serving.trade_rows import read_rows
+
+    def rows(path: str) -> "pl.DataFrame":
+        return read_rows(Path(path).read_bytes(), session_date)
+
+    session = LiveSession(session_date, rows)
+    for path in sorted((DEMO_FOLDER / KEPT_LAKE / raw_partition_prefix(session_date)).glob("*.parquet")):
+        session.add([(str(path), rows(str(path)))])
+    yield session
 
 
 def _session_of_file(path: Path) -> "LiveSession":

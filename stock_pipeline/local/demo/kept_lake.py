@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 
 from stock_pipeline.local.duckdb.catalog import LakeFiles, create_views, find_lake_files
 from stock_pipeline.local.duckdb.connection import connected
-from stock_pipeline.local.duckdb.query import KEPT_LAKE
 from stock_pipeline.local.stack import LocalStack
-from stock_pipeline.project_files import LATEST_FILE, MODELS_FILE
+from stock_pipeline.project_files import KEPT_LAKE, LATEST_FILE, MODELS_FILE
 
 KEPT_BYTES = 500_000_000
 """A lake above this is not kept; the models are."""

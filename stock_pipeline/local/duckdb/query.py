@@ -16,9 +16,8 @@ from stock_pipeline.domain.reading_sql import check_reads
 from stock_pipeline.errors import InputFileError, PermanentError, RetryableError
 from stock_pipeline.local.duckdb.catalog import connect_lake
 from stock_pipeline.local.duckdb.connection import connected
+from stock_pipeline.project_files import KEPT_LAKE
 from stock_pipeline.settings import Settings
-
-KEPT_LAKE = "lake"
 
 
 def query_duckdb(settings: Settings, sql: str, note: Callable[[str], None]) -> Answer:

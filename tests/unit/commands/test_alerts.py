@@ -1,12 +1,17 @@
 """`alerts check` says what is wrong, and what the rules would have told."""
 
+import os
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from stock_pipeline.cli import main
+from stock_pipeline.domain.lake_layout import raw_partition_prefix
+from stock_pipeline.place import DEMO_MODELS
+from stock_pipeline.project_files import KEPT_LAKE
 from stock_pipeline.streaming.raw_files import parquet_bytes
 from stock_pipeline.trade_table import table_of_trades
 from tests.support.trades import SESSION, trade, trade_on
@@ -86,3 +91,27 @@ def test_what_is_no_session_is_one_sentence(
     said = capsys.readouterr().err
     assert said.startswith(f"stock-pipeline: {path}")
     assert said.count("\n") == 1
+
+
+def test_a_session_that_the_demo_left_is_tried(
+    rules: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {})
+    DEMO_MODELS.parent.mkdir(parents=True)
+    with duckdb.connect(str(DEMO_MODELS)) as models:
+        partition = f"{SESSION.year} AS year, {SESSION.month} AS month, {SESSION.day - 1} AS day"
+        row = f"'ABC' AS symbol, 'sim' AS feed, 11.5 AS close, DATE '{SESSION}' - 1 AS session_date"
+        models.execute(f"CREATE TABLE daily_bars AS SELECT {row}, {partition}")
+    kept = DEMO_MODELS.parent / KEPT_LAKE / raw_partition_prefix(SESSION)
+    kept.mkdir(parents=True)
+    session_file(kept, "12", "11", "11.5")
+    for place in ([], ["--env", "demo"]):
+        assert main(["alerts", "check", rules, "--session", SESSION.isoformat(), *place]) == 0
+        # at the first minute's price it was yesterday, too
+        assert capsys.readouterr().out.splitlines()[-4:-2] == [
+            "in the session 2018-01-02, of 1 symbols, they would have told 1",
+            "  ABC (sim) 11.50, at or above 11.50, 2018-01-02 12:02 in New York (high)",
+        ]
+    assert main(["alerts", "check", rules, "--session", "2018-01-03"]) == 1
+    assert "the lake has no trades of 2018-01-03" in capsys.readouterr().err
