@@ -16,10 +16,10 @@ PROJECT = _COPIES if IS_INSTALLED else _PACKAGE.parent
 """The folder with `dbt_project`, `lambdas`, `infra` and `workspace.yaml`."""
 
 STATE_FOLDER = Path(".stock-pipeline")
+"""What commands leave behind, in the folder where they are called."""
 
 MODELS_FILE, LATEST_FILE, KEPT_LAKE = "stock_market.duckdb", "latest.parquet", "lake"
 """What the demo leaves in its folder of it: the models, the newest prices, and a folder of the lake's files by key."""
-"""What commands leave behind, in the folder where they are called."""
 
 
 def dbt_output() -> Path:
